@@ -1,0 +1,375 @@
+"""The words of this package: what a call is, how it ends, how one asks for it and finds it again.
+
+Nothing here knows a vendor, a connection or Airflow.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Any
+
+from airflow_provider_voice.exceptions import InvalidRequest
+
+log = logging.getLogger(__name__)
+
+MAX_DELAY_SECONDS = 3600
+
+
+class CallStatus(str, Enum):
+    """Where a call stands, in one vocabulary for all vendors."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the call has ended; a word nobody knows has not."""
+        return self.rank == _TERMINAL_RANK
+
+    @property
+    def rank(self) -> int:
+        """How far the call has come: queued 0, ringing 1, in progress 2, ended 3, unknown -1."""
+        return _RANKS.get(self, _TERMINAL_RANK)
+
+    def __str__(self) -> str:
+        # The same on every Python: a plain str-Enum prints its class from 3.11 on.
+        return str(self.value)
+
+
+_TERMINAL_RANK = 3
+_RANKS = {CallStatus.UNKNOWN: -1, CallStatus.QUEUED: 0, CallStatus.RINGING: 1, CallStatus.IN_PROGRESS: 2}
+TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
+
+_unknown_words: set[tuple[str, str]] = set()
+
+
+def fold_word(word: object) -> str:
+    """Return a status word as the maps know it: lower case, blanks and hyphens as ``_``."""
+    return re.sub(r"[\s\-_]+", "_", str(word).strip()).lower()
+
+
+def read_status(word: object, words: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
+    """Translate a vendor's status word.
+
+    :param word: the vendor's word; None or an empty text is unknown.
+    :param words: folded vendor word -> our status.
+    :param vendor: whose word it is, for the log.
+    :return: our status; :attr:`CallStatus.UNKNOWN` for a word nobody knows, which is logged once per process.
+    """
+    folded = fold_word("" if word is None else word)
+    status = words.get(folded)
+    if status is not None:
+        return status
+    if folded and (vendor, folded) not in _unknown_words:
+        _unknown_words.add((vendor, folded))
+        log.warning(
+            "%s reports the call status %.40r, which is not known here: it counts as not ended. "
+            "If you know what it means, set status_overrides on the connection.",
+            vendor,
+            folded,
+        )
+    return CallStatus.UNKNOWN
+
+
+def status_of(value: object) -> CallStatus:
+    """Return the :class:`CallStatus` a user wrote, as member or text.
+
+    :raises InvalidRequest: when there is no such status.
+    """
+    try:
+        return CallStatus(fold_word(getattr(value, "value", value)))
+    except ValueError:
+        known = ", ".join(status.value for status in CallStatus)
+        raise InvalidRequest(f"{value!r:.40} is no call status. Use one of: {known}.") from None
+
+
+def statuses_of(values: object) -> frozenset[CallStatus]:
+    """Return a set of statuses from one status or any collection of them; see :func:`status_of`."""
+    if values is None:
+        return frozenset()
+    if isinstance(values, (str, CallStatus)):
+        values = (values,)
+    if not isinstance(values, (list, tuple, set, frozenset)):
+        raise InvalidRequest(f"A list of call statuses is needed, not {type(values).__name__}.")
+    return frozenset(status_of(value) for value in values)
+
+
+_DISPLAY_FORMATS = (
+    "%d %b %Y, %I:%M %p",
+    "%d %b %Y, %I:%M:%S %p",
+    "%d %b %Y, %H:%M",
+    "%d %b, %Y, %I:%M %p",
+    "%d %b, %Y %H:%M",
+    "%d %b, %Y",
+    "%d %b %Y",
+)
+_EPOCH_MILLISECONDS = 100_000_000_000
+
+
+def read_time(value: object) -> datetime | None:
+    """Return the instant a vendor wrote, as an aware UTC ``datetime``.
+
+    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822, the display text of UnleashX
+        (``15 Jan 2025, 10:12 AM``), epoch seconds or milliseconds, or a ``datetime``. A time without a zone is read
+        as UTC: no vendor page says otherwise (inferred).
+    :return: the instant; None when there is none or it can not be read.
+    """
+    if isinstance(value, datetime):
+        moment: datetime | None = value
+    elif isinstance(value, str) and value.strip():
+        moment = _read_time_text(value.strip())
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        moment = _from_epoch(value)
+    else:
+        return None
+    return None if moment is None else _to_utc(moment)
+
+
+def _to_utc(moment: datetime) -> datetime | None:
+    try:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.astimezone(timezone.utc)
+        return datetime.combine(moment.date(), moment.timetz())  # a plain datetime also for a pendulum one
+    except (OverflowError, ValueError):
+        return None
+
+
+def _from_epoch(value: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(value / 1000 if value >= _EPOCH_MILLISECONDS else value, timezone.utc)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _read_time_text(text: str) -> datetime | None:
+    if re.match(r"\d{4}-\d{2}-\d{2}", text):
+        return _read_iso(text)
+    if re.fullmatch(r"\d{9,14}(\.\d+)?", text):
+        return _from_epoch(float(text))
+    try:
+        return parsedate_to_datetime(text) if "," in text[:5] or text[:1].isalpha() else _read_display(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return _read_display(text)
+
+
+def _read_iso(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
+    except ValueError:
+        pass
+    import pendulum  # only for what the standard library of the oldest Python can not read
+
+    try:
+        parsed = pendulum.parse(text)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if isinstance(parsed, datetime) else None
+
+
+def _read_display(text: str) -> datetime | None:
+    for form in _DISPLAY_FORMATS:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 - read_time adds the zone
+        except ValueError:
+            continue
+    return None
+
+
+def write_time(moment: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 in UTC with ``Z``; None stays None."""
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class CallRequest:
+    """One call to be placed.
+
+    :param to: the number to ring.
+    :param agent_id: the vendor's agent that talks; empty: the connection's ``default_agent_id``.
+    :param variables: values for the agent's prompt (Talkover ``payload``, Talkstack ``dynamicVariables``, UnleashX
+        ``metadata``).
+    :param context: values that are not spoken but come back with events (Talkover ``context``, UnleashX ``metadata``).
+    :param delay_seconds: seconds the vendor waits before it rings, 0 to 3600, default 0; only Talkover has it.
+    :param is_testing: a call that is neither billed nor counted, default False; only Talkover has it.
+    :param tag: our correlation text, sent where the vendor keeps one; None: the hook makes one up.
+    :raises InvalidRequest: when a value is of the wrong type or out of range.
+    """
+
+    to: str
+    agent_id: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    delay_seconds: int = 0
+    is_testing: bool = False
+    tag: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", json_object("variables", self.variables))
+        object.__setattr__(self, "context", json_object("context", self.context))
+        check_delay(self.delay_seconds)
+        if not isinstance(self.is_testing, bool):
+            raise InvalidRequest(f"is_testing must be true or false, not {type(self.is_testing).__name__}.")
+        if self.agent_id is not None:
+            object.__setattr__(self, "agent_id", str(self.agent_id).strip())
+
+    def __repr__(self) -> str:
+        from airflow_provider_voice.phone import mask_number
+
+        shown = mask_number(self.to if isinstance(self.to, str) else None)
+        return f"CallRequest(to={shown!r}, agent_id={self.agent_id!r}, tag={self.tag!r})"
+
+
+def check_delay(delay_seconds: object) -> None:
+    """Raise :class:`InvalidRequest` unless ``delay_seconds`` is a whole number of seconds from 0 to 3600."""
+    whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
+    if not whole or not 0 <= delay_seconds <= MAX_DELAY_SECONDS:  # type: ignore[operator]
+        limits = f"a whole number from 0 to {MAX_DELAY_SECONDS}"
+        raise InvalidRequest(f"delay_seconds must be {limits}, not {delay_seconds!r:.30}.")
+
+
+def json_object(name: str, value: object) -> dict[str, Any]:
+    """Return ``value`` as a new dict that is sure to be JSON; None is an empty one.
+
+    :raises InvalidRequest: when it is not a mapping with text keys, or holds what JSON can not.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidRequest(f"{name} must be a mapping with text keys, not {type(value).__name__}.")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidRequest(f"{name} holds a value that JSON can not carry. Use text, numbers and lists.") from None
+    return copy
+
+
+@dataclass(frozen=True)
+class CallRef:
+    """What is known of a call one wants to find again; the more is known, the cheaper is the look-up.
+
+    :param id: the vendor's id of the call, as the create answered it.
+    :param to: the number that was rung, E.164.
+    :param placed_at: when the call was created; looked for on that day and the days beside it.
+    :param tag: our correlation text of the create.
+    :param agent_id: the agent of the call.
+    """
+
+    id: str
+    to: str | None = None
+    placed_at: datetime | None = None
+    tag: str | None = None
+    agent_id: str | None = None
+
+    @classmethod
+    def of(cls, value: CallRef | Call | Mapping[str, Any] | str | int) -> CallRef:
+        """Return the reference to a call, whatever form the call is in.
+
+        :param value: a reference, a :class:`Call`, what ``Call.to_dict()`` returned, or a call id.
+        :raises InvalidRequest: when there is no call id in it.
+        """
+        if isinstance(value, CallRef):
+            return value
+        if isinstance(value, Call):
+            return cls(value.id, value.to, value.created_at, value.tag, value.agent_id)
+        if isinstance(value, Mapping):
+            # isinstance: a mapping from XCom may hold anything under these names
+            placed_at = read_time(value.get("placed_at") or value.get("created_at"))
+            to, tag, agent_id = (_text(value.get(name)) for name in ("to", "tag", "agent_id"))
+            return cls(_call_id(value.get("id")), to, placed_at, tag, agent_id)
+        return cls(_call_id(value))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reference as JSON, without the number: it goes into trigger arguments, which are logged."""
+        known = {"id": self.id, "placed_at": write_time(self.placed_at), "tag": self.tag, "agent_id": self.agent_id}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def __repr__(self) -> str:
+        return f"CallRef(id={self.id!r}, tag={self.tag!r})"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _call_id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest("A call id is needed: give what MakeCallOperator returned, or the id as text.")
+    return value.strip()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as a vendor shows it, in our words, with the vendor's own record beside it.
+
+    Times are aware UTC; ``duration_seconds`` whole seconds; ``cost`` in the vendor's unit (no vendor names a currency).
+    """
+
+    id: str
+    vendor: str
+    status: CallStatus
+    vendor_status: str | None = None
+    to: str | None = None
+    from_: str | None = None
+    direction: str | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    duration_seconds: int | None = None
+    cost: float | None = None
+    recording_url: str | None = None
+    is_testing: bool | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None
+    tag: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the call as JSON without ``raw``; ``from_`` is called ``from``, times are ISO 8601 in UTC."""
+        result: dict[str, Any] = {}
+        for name in _CALL_FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, CallStatus):
+                value = value.value
+            result[name.rstrip("_")] = write_time(value) if isinstance(value, datetime) else value
+        return result
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Call:
+        """Return the call that :meth:`to_dict` described; unknown names are ignored.
+
+        :raises InvalidRequest: when id, vendor or status is missing.
+        """
+        if not isinstance(data, Mapping) or not all(data.get(name) for name in ("id", "vendor", "status")):
+            raise InvalidRequest("This is not a call: id, vendor and status are needed.")
+        values: dict[str, Any] = {name: data.get(name.rstrip("_")) for name in _CALL_FIELDS}
+        values["status"] = status_of(values["status"])
+        for name in ("created_at", "updated_at", "ended_at"):
+            values[name] = read_time(values[name])
+        return cls(**values)
+
+    def __repr__(self) -> str:
+        from airflow_provider_voice.phone import mask_number
+
+        shown = f"id={self.id!r}, vendor={self.vendor!r}, status={self.status.value!r}"
+        return f"Call({shown}, to={mask_number(self.to)!r})"
+
+
+_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name != "raw")

@@ -1,0 +1,163 @@
+"""One class per failure a user can act on.
+
+Nothing here imports Airflow. Hooks raise these; operators and sensors end the task without a retry on the
+permanent ones and let Airflow retry the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class VoiceError(Exception):
+    """Base of every error of this package.
+
+    :param message: what happened, to which call, agent or page, and what to do; numbers masked, never a token.
+    :param vendor: ``talkover``, ``talkstack`` or ``unleashx``; None when no vendor was asked.
+    :param status_code: the HTTP status of the vendor's answer; None when there was none.
+    :param code: the vendor's own error code; None when it gave none.
+    :param request_id: the vendor's id of the request, for its support desk; None when it gave none.
+    :param permanent: whether asking again in the same way can not help; None: the class's default.
+    """
+
+    permanent_by_default = True
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        vendor: str | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        permanent: bool | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message)
+        self.vendor = vendor
+        self.status_code = status_code
+        self.code = code
+        self.request_id = request_id
+        self.permanent = self.permanent_by_default if permanent is None else permanent
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        """The text of the error."""
+        return str(self.args[0]) if self.args else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON, so that a trigger can hand it to its task: see :func:`error_from_dict`."""
+        return {
+            "class": type(self).__name__,
+            "message": self.message,
+            "vendor": self.vendor,
+            "status_code": self.status_code,
+            "code": self.code,
+            "request_id": self.request_id,
+            "permanent": self.permanent,
+            **self.details,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would call the class with the message alone and lose the rest.
+        return error_from_dict, (self.to_dict(),)
+
+
+class InvalidRequest(VoiceError, ValueError):
+    """Refused here, before anything was sent: an argument or a connection field makes no sense."""
+
+
+class InvalidPhoneNumber(VoiceError, ValueError):
+    """The number can not be called; the message says why (too short, no such country code, ...)."""
+
+
+class AuthenticationFailed(VoiceError):
+    """The vendor refuses the token (HTTP 401) or what it may do (HTTP 403)."""
+
+
+class AgentNotUsable(VoiceError):
+    """The agent does not exist, is not published or may not call."""
+
+
+class InsufficientCredits(VoiceError):
+    """The vendor's account has no credit left; permanent until somebody tops it up."""
+
+
+class RequestRejected(VoiceError):
+    """The vendor refused the request for another reason (other 4xx, a redirect, ``success: false``)."""
+
+
+class RateLimited(VoiceError):
+    """The vendor asks to slow down and kept asking for as long as we were willing to wait.
+
+    :param retry_after: seconds the vendor asks to wait; None when it does not say.
+    """
+
+    permanent_by_default = False
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **kwargs: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **kwargs)
+        self.retry_after = retry_after
+
+
+class VendorUnavailable(VoiceError):
+    """The vendor did not answer, or not with something that can be read; asking later may help."""
+
+    permanent_by_default = False
+
+
+class CallOutcomeUnknown(VoiceError):
+    """A create was sent and its answer was lost: the phone may have rung.
+
+    Permanent unless somebody can tell that a later look is safe: asking again *in the same way* would ring again.
+    """
+
+
+class CallNotFound(VoiceError):
+    """The vendor does not know the call, also after the time it is given to show new calls."""
+
+
+class CallNotCompleted(VoiceError):
+    """The call ended in a way the task does not count as a success.
+
+    :param status: the :class:`~airflow_provider_voice.calls.CallStatus` value it ended with, e.g. ``busy``; ``None``
+        when it did not end in time.
+    """
+
+    def __init__(self, message: str = "", *, status: str | None = None, **kwargs: Any) -> None:
+        super().__init__(message, status=None if status is None else str(getattr(status, "value", status)), **kwargs)
+        self.status = status
+
+
+class StaleRun(VoiceError):
+    """The DAG run is too old to ring anybody for it."""
+
+
+class IncompleteHistory(VoiceError):
+    """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
+
+
+class CapabilityNotSupported(VoiceError):
+    """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
+
+
+_CLASSES: dict[str, type[VoiceError]] = {
+    cls.__name__: cls
+    for cls in (
+        VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
+        RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
+        IncompleteHistory, CapabilityNotSupported,
+    )
+}  # fmt: skip
+
+
+def error_from_dict(data: dict[str, Any]) -> VoiceError:
+    """Rebuild the error that :meth:`VoiceError.to_dict` described.
+
+    :param data: the dictionary; an unknown class name gives a plain :class:`VoiceError`.
+    :return: the error, to be raised.
+    """
+    fields = dict(data)
+    cls = _CLASSES.get(str(fields.pop("class", "")), VoiceError)
+    return cls(fields.pop("message", ""), **fields)

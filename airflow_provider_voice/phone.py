@@ -1,0 +1,151 @@
+"""Phone numbers: parse to E.164, mask for people's eyes, candidate time zones.
+
+``phonenumbers`` is imported when the first number is looked at, because its metadata would slow down every DAG file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+MASK = "•"
+
+# What people write around digits. Anything else (letters, two numbers in one cell, an extension) would be cut or
+# guessed by a lenient parser, and a call to a guessed number reaches a stranger.
+_WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
+_MIN_DIGITS, _MAX_DIGITS = 7, 18
+# Runs of digits, with what people and URLs write between them.
+_NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
+_DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
+
+
+def parse_number(text: str, region: str | None = None) -> str:
+    """Return a phone number in E.164 form.
+
+    :param text: the number as people write it: ``+1 415 555 2671``, ``tel:+14155552671``, or a local form when
+        ``region`` is given.
+    :param region: two-letter ISO country for numbers written without ``+``; None: such numbers are refused.
+    :return: the number with ``+`` and digits only, e.g. ``+14155552671``.
+    :raises InvalidPhoneNumber: with the reason; the message shows the number masked.
+    """
+    import phonenumbers
+
+    if not isinstance(text, str):
+        raise InvalidPhoneNumber(f"A phone number must be text, not {type(text).__name__}. Quote it, as in '+1...'.")
+    region = _checked_region(region)
+    written = text.strip()
+    if not _WRITTEN.fullmatch(written) or not re.search(r"\d", written):
+        raise _refused(text, "it has letters, an extension or signs that are not part of one phone number")
+    try:
+        number = phonenumbers.parse(written, region)
+    except phonenumbers.NumberParseException as error:
+        international = written.removeprefix("tel:").strip().startswith(("+", "\uff0b"))
+        raise _refused(
+            text, _parse_reason(error.error_type, known_country=international or region is not None)
+        ) from None
+    reason = _possible_reason(number)
+    if reason:
+        raise _refused(text, reason)
+    if not phonenumbers.is_valid_number(number):
+        raise _refused(text, f"no such number range in country code {number.country_code}")
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _checked_region(region: str | None) -> str | None:
+    import phonenumbers
+
+    if region is None or region == "":
+        return None
+    if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidPhoneNumber(f"{region!r:.12} is no country. Give a two-letter code such as 'US'.")
+    return region.upper()
+
+
+def _parse_reason(error_type: int, *, known_country: bool) -> str:
+    from phonenumbers import NumberParseException as Problem
+
+    if error_type == Problem.INVALID_COUNTRY_CODE:
+        return "no such country code" if known_country else "it has no country code; write it with + or give a region"
+    return {
+        Problem.TOO_LONG: "too long",
+        Problem.TOO_SHORT_AFTER_IDD: "too short",
+        Problem.TOO_SHORT_NSN: "too short",
+    }.get(error_type, "it is not a phone number")
+
+
+def _possible_reason(number: PhoneNumber) -> str | None:
+    from phonenumbers import ValidationResult, is_possible_number_with_reason
+
+    return {
+        ValidationResult.INVALID_COUNTRY_CODE: "no such country code",
+        ValidationResult.TOO_SHORT: "too short",
+        ValidationResult.TOO_LONG: "too long",
+        ValidationResult.INVALID_LENGTH: "wrong length for its country",
+        ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "it has no area code",
+    }.get(is_possible_number_with_reason(number))
+
+
+def _refused(text: str, reason: str) -> InvalidPhoneNumber:
+    return InvalidPhoneNumber(f"{mask_number(text)} can not be called: {reason}.")
+
+
+def mask_number(number: str | None) -> str:
+    """Return the number with its middle hidden, for logs and messages.
+
+    :param number: any text; None gives ``"-"``.
+    :return: e.g. ``+1415•••••71``; what is shorter than seven digits is hidden whole.
+
+    >>> mask_number("+14155552671")
+    '+1415•••••71'
+    """
+    if number is None:
+        return "-"
+    digits = "".join(str(unicodedata.decimal(char)) for char in number if unicodedata.decimal(char, None) is not None)
+    plus = "+" if number.strip().startswith(("+", "\uff0b", "%2B", "tel:+")) else ""
+    if number.strip()[:3].upper() == "%2B":
+        digits = digits[1:]
+    if len(digits) < _MIN_DIGITS:
+        return plus + MASK * max(len(digits), 3)
+    head = 4 if len(digits) >= 10 else 2  # noqa: PLR2004 - country code and area code of a usual number
+    return plus + digits[:head] + MASK * (len(digits) - head - 2) + digits[-2:]
+
+
+def mask_numbers_in(text: str) -> str:
+    """Return ``text`` with everything that may be a phone number masked.
+
+    Used on texts of other people (a vendor's message, a URL), where a date is left readable and any other run of
+    seven or more digits is taken for a number.
+    """
+
+    def hide(match: re.Match[str]) -> str:
+        found = match.group()
+        return found if _DATE_LIKE.match(found) else mask_number(found)
+
+    return _NUMBER_IN_TEXT.sub(hide, text)
+
+
+def same_number(one: str | None, other: str | None) -> bool:
+    """Tell whether two texts name the same number when only their digits count (vendors drop the ``+``)."""
+    if not one or not other:
+        return False
+    return re.sub(r"\D", "", one) == re.sub(r"\D", "", other)
+
+
+def candidate_time_zones(number: str) -> tuple[str, ...]:
+    """Return the IANA time zones in which the number may be.
+
+    :param number: an E.164 number.
+    :return: zone names, e.g. ``("America/Los_Angeles",)``; empty when nothing is known: "unknown" is never UTC.
+    :raises InvalidPhoneNumber: when it is not an E.164 number.
+    """
+    import phonenumbers
+    from phonenumbers import timezone  # its own metadata, larger still
+
+    parsed = phonenumbers.parse(parse_number(number), None)
+    return tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != timezone.UNKNOWN_TIMEZONE)

@@ -1,0 +1,218 @@
+"""The sandbox on a port: uvicorn in a thread, connections to it, and its controls."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from airflow_provider_voice.calls import read_time, write_time
+from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
+from airflow_provider_voice.sandbox.faults import Fault
+from airflow_provider_voice.sandbox.routes import Desk, LoggedRequest
+from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, Ring, SandboxCall, World
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+    from starlette.requests import Request
+
+_START_SECONDS = 20.0
+
+
+class Sandbox:
+    """Three vendors on one free port, in a thread of this process.
+
+    :param port: 0 (default): any free port.
+    :param host: loopback by default, and better kept so: the sandbox's tokens are public.
+    :param speed: sandbox seconds per real second, default 1; 0: time moves only by :meth:`advance`.
+    :param start: where the sandbox's clock starts; None: now.
+    :param seed: decides the outcome of numbers without a magic ending.
+    :param list_delay: sandbox seconds until a new call appears in lists and look-ups, default 0.
+    :param max_page: rows a list gives at most, default 100 (Talkstack: 1000).
+    :param order: of lists: ``newest`` (default), ``oldest`` or ``shuffled``.
+
+    >>> with Sandbox(speed=60) as sandbox:
+    ...     connection = sandbox.connection("talkover")
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        speed: float = 1.0,
+        start: datetime | None = None,
+        seed: int = 0,
+        list_delay: float = 0.0,
+        max_page: int | None = None,
+        order: str = "newest",
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.world = World(Clock(speed, start), seed=seed, list_delay=list_delay)
+        self.desk = Desk()
+        page = max_page or 100
+        self._vendors = [
+            talkover.TalkoverRoutes(self.world, self.desk, max_page=page, order=order),
+            talkstack.TalkstackRoutes(self.world, self.desk, max_page=max_page or 1000, order=order),
+            unleashx.UnleashXRoutes(self.world, self.desk, max_page=page, order=order),
+        ]
+        routes = [route for vendor in self._vendors for route in vendor.routes()]
+        self.app = _WithTransport(Starlette(routes=[*routes, *self._control_routes()]))
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Sandbox:
+        """Start to listen."""
+        import uvicorn
+
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.host, self.port))
+        self.port = sock.getsockname()[1]
+        config = uvicorn.Config(self.app, log_level="critical", lifespan="off", date_header=False, http="h11")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([sock],), daemon=True, name="voice-sandbox")
+        self._thread.start()
+        waiting = threading.Event()
+        for _ in range(int(_START_SECONDS / 0.01)):
+            if self._server.started:
+                return self
+            waiting.wait(0.01)
+        raise RuntimeError(f"The sandbox did not start within {_START_SECONDS:.0f} s.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        if self._thread is not None:
+            self._thread.join(_START_SECONDS)
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox listens."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def rings(self) -> list[Ring]:
+        """Who was really rung, in order."""
+        return list(self.world.rings)
+
+    @property
+    def requests(self) -> list[LoggedRequest]:
+        """Every request that came, in order."""
+        return list(self.desk.requests)
+
+    def rings_per_number(self) -> dict[str, int]:
+        """Return how often each number was rung."""
+        return dict(Counter(ring.number for ring in self.world.rings))
+
+    def calls(self, vendor: str) -> list[SandboxCall]:
+        """Return every call of a vendor, shown or not."""
+        return list(self.world.calls[vendor])
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock on."""
+        self.world.clock.advance(seconds)
+
+    def now(self) -> datetime:
+        """Return the sandbox's time."""
+        return self.world.clock.now()
+
+    def add_fault(self, kind: str, **fields: Any) -> Fault:
+        """Script a fault; see :class:`Fault` for the fields."""
+        fault = Fault(kind, **fields)
+        self.desk.faults.append(fault)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Let everything go well again."""
+        self.desk.faults.clear()
+
+    def seed(self, vendor: str, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
+        """Add a history of calls; nobody is rung by it. See :meth:`World.seed`."""
+        return self.world.seed(vendor, count, start, end, **fields)
+
+    def connection(self, vendor: str) -> dict[str, Any]:
+        """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form."""
+        tokens = {"talkover": talkover.TOKEN, "talkstack": talkstack.TOKEN, "unleashx": unleashx.TOKEN}
+        extra: dict[str, Any] = {"default_agent_id": DEFAULT_AGENTS[vendor]}
+        if vendor == "talkstack":
+            extra["project_id"] = talkstack.PROJECT
+        return {"conn_type": vendor, "host": self.url, "password": tokens[vendor], "extra": extra}
+
+    def connection_json(self, vendor: str) -> str:
+        """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable."""
+        return json.dumps(self.connection(vendor))
+
+    def _control_routes(self) -> list[Route]:
+        return [
+            Route("/sandbox/rings", self._get_rings),
+            Route("/sandbox/requests", self._get_requests),
+            Route("/sandbox/faults", self._post_fault, methods=["POST"]),
+            Route("/sandbox/faults", self._delete_faults, methods=["DELETE"]),
+            Route("/sandbox/advance", self._post_advance, methods=["POST"]),
+            Route("/sandbox/seed", self._post_seed, methods=["POST"]),
+            Route("/sandbox/reset", self._post_reset, methods=["POST"]),
+        ]
+
+    async def _get_rings(self, request: Request) -> JSONResponse:
+        del request
+        return JSONResponse([{**dataclasses.asdict(ring), "at": write_time(ring.at)} for ring in self.rings])
+
+    async def _get_requests(self, request: Request) -> JSONResponse:
+        del request
+        return JSONResponse([{**dataclasses.asdict(item), "at": write_time(item.at)} for item in self.requests])
+
+    async def _post_fault(self, request: Request) -> JSONResponse:
+        try:
+            self.add_fault(**await request.json())
+        except (TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"faults": len(self.desk.faults)})
+
+    async def _delete_faults(self, request: Request) -> JSONResponse:
+        del request
+        self.clear_faults()
+        return JSONResponse({"faults": 0})
+
+    async def _post_advance(self, request: Request) -> JSONResponse:
+        self.advance(float((await request.json())["seconds"]))
+        return JSONResponse({"now": write_time(self.now())})
+
+    async def _post_seed(self, request: Request) -> JSONResponse:
+        fields = await request.json()
+        start, end = read_time(fields.pop("start")), read_time(fields.pop("end"))
+        if start is None or end is None:
+            return JSONResponse({"error": "start and end are needed"}, 400)
+        return JSONResponse({"added": len(self.seed(start=start, end=end, **fields))})
+
+    async def _post_reset(self, request: Request) -> JSONResponse:
+        del request
+        self.world.reset()
+        self.clear_faults()
+        self.desk.requests.clear()
+        return JSONResponse({})
+
+
+class _WithTransport:
+    """Puts uvicorn's transport into the scope: some faults break the connection itself."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # `receive` is a bound method of uvicorn's request cycle, which knows its transport.
+        scope["sandbox_transport"] = getattr(getattr(receive, "__self__", None), "transport", None)
+        await self._app(scope, receive, send)

@@ -1,0 +1,185 @@
+"""Talkover's routes as its pages describe them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from airflow_provider_voice.calls import CallStatus, write_time
+from airflow_provider_voice.sandbox.routes import Handled, Vendor, whole
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from airflow_provider_voice.sandbox.world import SandboxCall
+
+TOKEN = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
+AGENTS = {"agent_sandbox": "published", "agent_second": "published", "agent_draft": "draft"}
+PREFIX = "/api/v1"
+
+_WORDS = {
+    CallStatus.QUEUED: "initiated",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "answered",
+    CallStatus.COMPLETED: "completed",
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no-answer",
+    CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the machine was talked to
+    CallStatus.FAILED: "failed",
+}
+
+
+class TalkoverRoutes(Vendor):
+    """The routes of Make call, List calls, Get active call, End call, List agents and Health."""
+
+    name = "talkover"
+
+    def routes(self) -> list[Route]:
+        """Return the routes, below the vendor's own base path."""
+        return [
+            Route(f"{PREFIX}/health", self.handle("check", self.health, public=True)),
+            Route(f"{PREFIX}/agents", self.handle("check", self.agents)),
+            Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self.create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self.end), methods=["POST"]),
+            Route(f"{PREFIX}/agents/{{agent}}/active-call/{{phone}}", self.handle("find", self.active)),
+            Route(f"{PREFIX}/agents/{{agent}}/calls", self.handle("list", self.list_calls)),
+            Route(f"{PREFIX}/calls", self.handle("list", self.list_calls)),
+        ]
+
+    def authorized(self, request: Request) -> Handled | None:
+        """Check the bearer token."""
+        if request.headers.get("Authorization") == f"Bearer {TOKEN}":
+            return None
+        return 401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}}
+
+    def too_many(self, retry_after: float | None) -> Any:
+        """Return the body of a 429."""
+        details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
+        return {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "Too many requests.", **details}}
+
+    def health(self, request: Request, body: Any) -> Handled:
+        """Answer without a token."""
+        del request, body
+        return 200, {"status": "ok"}
+
+    def agents(self, request: Request, body: Any) -> Handled:
+        """List the agents, paged under ``meta``."""
+        del body
+        rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
+        per_page, page = whole(request, "per_page", 20), whole(request, "page", 1)
+        meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
+        return 200, {"data": rows[(page - 1) * per_page : page * per_page], "meta": meta}
+
+    def create(self, request: Request, body: Any) -> Handled:
+        """Place a call."""
+        agent, to = request.path_params["agent"], body.get("to")
+        if agent not in AGENTS:
+            return 404, _error("AGENT_NOT_FOUND", "Agent not found.", agent_id=agent)
+        if AGENTS[agent] != "published":
+            return 400, _error("AGENT_INACTIVE", "The agent is not published.")
+        if not to:
+            return 400, _error("MISSING_PHONE_NUMBER", "The phone number is required.")
+        if not re.fullmatch(r"\+[1-9]\d{7,14}", str(to)):
+            return 400, _error("INVALID_PHONE_NUMBER", "The phone number is not valid.", field="to", value=to)
+        context = body.get("context") or {}
+        call = self.world.place(
+            self.name,
+            to,
+            agent,
+            request=request.state.number,
+            tag=context.get("airflow_call_tag"),
+            variables=body.get("payload") or {},
+            context=context,
+            delay_seconds=body.get("delay_seconds", 0),
+            is_testing=body.get("is_testing", False),
+        )
+        data = {
+            "id": call.id,
+            "agent_id": agent,
+            "to": to,
+            "status": "initiated",
+            "created_at": write_time(call.created_at),
+        }
+        return 200, {"success": True, "data": data}
+
+    def end(self, request: Request, body: Any) -> Handled:
+        """Hang up an active call."""
+        call = self.world.find(self.name, str(body.get("call_sid")))
+        if call is None or call.agent_id != request.path_params["agent"]:
+            return 404, {"success": False, "message": "Call not found for this agent"}
+        now = self.world.clock.now()
+        if call.status(now).is_terminal:
+            return 409, {"success": False, "message": "The call is not active.", "code": "CALL_NOT_ACTIVE"}
+        call.hung_up_at = now
+        data = {"id": call.id, "status": "completed", "ended_reason": "ended_by_api", "ended_at": write_time(now)}
+        return 200, {"success": True, "data": data}
+
+    def active(self, request: Request, body: Any) -> Handled:
+        """List the active calls between an agent and a number."""
+        del body
+        now, params = self.world.clock.now(), request.path_params
+        rows = [
+            {"id": call.id, "agent_id": call.agent_id, "to": call.to, "status": _WORDS[call.status(now)]}
+            for call in self.world.shown(self.name)
+            if call.agent_id == params["agent"] and call.to == params["phone"] and not call.status(now).is_terminal
+        ]
+        if not rows:
+            return 404, {"success": False, "message": "No active call found for this phone number"}
+        return 200, {"success": True, "data": rows}
+
+    def list_calls(self, request: Request, body: Any) -> Handled:
+        """List calls, filtered and paged under ``pagination``."""
+        del body
+        now, query = self.world.clock.now(), request.query_params
+        agent = request.path_params.get("agent") or query.get("agent_id")
+        calls = [
+            call
+            for call in self.ordered()
+            if agent in (None, call.agent_id)
+            and query.get("direction") in (None, call.direction)
+            and query.get("status") in (None, _WORDS[call.status(now)])
+            and _in_days(call, query.get("date_from"), query.get("date_to"))
+            and (not query.get("search") or any(query["search"] in text for text in (call.to, call.from_, call.sid)))
+        ]
+        per_page, page = min(whole(request, "per_page", 20), self.max_page), whole(request, "page", 1)
+        rows = calls[(page - 1) * per_page : page * per_page]
+        pagination = {
+            "current_page": page,
+            "last_page": max(1, -(-len(calls) // per_page)),
+            "per_page": per_page,
+            "total": len(calls),
+            "from": (page - 1) * per_page + 1 if rows else None,
+            "to": (page - 1) * per_page + len(rows) if rows else None,
+        }
+        return 200, {"success": True, "data": [_row(call, now) for call in rows], "pagination": pagination}
+
+
+def _in_days(call: SandboxCall, first: str | None, last: str | None) -> bool:
+    day = call.created_at.date().isoformat()
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
+def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "sid": call.sid,
+        "to": call.to,
+        "to_formatted": call.to,
+        "from": call.from_,
+        "from_formatted": call.from_,
+        "is_testing": call.is_testing,
+        "direction": call.direction,
+        "status": _WORDS[call.status(now)],
+        "duration": call.duration(now),
+        "agent": {"id": call.agent_id, "name": call.agent_id, "label": call.agent_id},
+        "created_at": write_time(call.created_at),
+        "updated_at": write_time(call.updated_at(now)),
+    }
+
+
+def _error(code: str, message: str, **details: Any) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, **({"details": details} if details else {})}}

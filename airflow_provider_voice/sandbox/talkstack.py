@@ -1,0 +1,136 @@
+"""Talkstack's routes as its pages describe them; both of its addresses are this one."""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from airflow_provider_voice.calls import CallStatus
+from airflow_provider_voice.sandbox.routes import Handled, Vendor
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.datastructures import QueryParams
+    from starlette.requests import Request
+
+    from airflow_provider_voice.sandbox.world import SandboxCall
+
+TOKEN = "talkstack_sandbox_key"  # noqa: S105 - the sandbox's own, known to everybody
+PROJECT = "project-sandbox"
+AGENTS = ("agent-sandbox", "agent-second")
+VOICES = ("Ada", "Grace")
+
+_WORDS = {
+    CallStatus.QUEUED: "queued",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "in-progress",
+    CallStatus.COMPLETED: "completed",
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no-answer",
+    CallStatus.VOICEMAIL: "voicemail",
+    CallStatus.FAILED: "failed",
+}
+# The history's filter has no voicemail: Twilio, below it, counts the call as completed.
+_HISTORY_WORDS = {**_WORDS, CallStatus.VOICEMAIL: "completed"}
+
+
+class TalkstackRoutes(Vendor):
+    """The routes of Make phone call, Get call data, Get call history and Voices."""
+
+    name = "talkstack"
+
+    def routes(self) -> list[Route]:
+        """Return the routes; the vendor's addresses have no base path."""
+        return [
+            Route("/voices", self.handle("check", self.voices)),
+            Route("/call/makeCall", self.handle("create", self.create), methods=["POST"]),
+            Route("/call/get-call-history", self.handle("list", self.history), methods=["POST"]),
+            Route("/call", self.handle("find", self.get_call), methods=["POST"]),
+        ]
+
+    def authorized(self, request: Request) -> Handled | None:
+        """Check the API key, in either of its headers."""
+        if request.headers.get("x-api-key") == TOKEN or request.headers.get("Authorization") == f"Bearer {TOKEN}":
+            return None
+        return 401, {"message": "Unauthorized", "status": "error"}
+
+    def voices(self, request: Request, body: Any) -> Handled:
+        """List the voices."""
+        del request, body
+        voices: list[dict[str, Any]] = [
+            {"name": name, "labels": {}, "voice_id": name.lower(), "preview_url": None} for name in VOICES
+        ]
+        return 200, {"message": "voices", "status": "success", "voices": voices}
+
+    def create(self, request: Request, body: Any) -> Handled:
+        """Place a call."""
+        missing = [name for name in ("projectId", "agentId", "number") if not body.get(name)]
+        if missing:
+            return 400, {"message": f"{missing[0]} is missing", "status": "error"}
+        if body["projectId"] != PROJECT or body["agentId"] not in AGENTS:
+            return 400, {"message": "no such agent in this project", "status": "error"}
+        call = self.world.place(
+            self.name,
+            body["number"],
+            body["agentId"],
+            request=request.state.number,
+            variables=body.get("dynamicVariables") or {},
+        )
+        data = {"call_id": call.id, "to": call.to, "from": call.from_}
+        return 200, {"message": "call made successfully.", "status": "success", "call": data}
+
+    def get_call(self, request: Request, body: Any) -> Handled:
+        """Show one call, flat and without an envelope."""
+        del request
+        if not body.get("sid"):
+            return 400, {"message": "callSid is missing", "status": "error"}
+        call = self.world.find(self.name, str(body["sid"]))
+        if call is None or body.get("projectId") != PROJECT:
+            return 404, {"message": "call not found", "status": "error"}
+        now = self.world.clock.now()
+        return 200, {
+            **_row(call, now),
+            "status": _WORDS[call.status(now)],
+            "recordingUrls": [f"https://recordings.invalid/{call.sid}.mp3"] if call.duration(now) else [],
+            "data": {},
+        }
+
+    def history(self, request: Request, body: Any) -> Handled:
+        """List a project's calls: filters in the query, a page size in the body, and no second page."""
+        if body.get("projectId") != PROJECT:
+            return 400, {"message": "projectId is missing", "status": "error"}
+        now, query = self.world.clock.now(), request.query_params
+        size = body.get("pageSize", 20)
+        rows = [
+            {**_row(call, now), "status": _HISTORY_WORDS[call.status(now)], "direction": f"{call.direction}-api"}
+            for call in self.ordered()
+            if query.get("to") in (None, call.to)
+            and query.get("from") in (None, call.from_)
+            and query.get("status") in (None, _HISTORY_WORDS[call.status(now)])
+            and _in_days(call, query)
+        ]
+        return 200, {"message": "call history", "status": "success", "data": rows[: min(size, self.max_page)]}
+
+
+def _in_days(call: SandboxCall, query: QueryParams) -> bool:
+    day = call.created_at.date().isoformat()
+    midnight = call.created_at.isoformat()[:19]
+    on, before, after = (query.get(name) for name in ("startTime", "startTimeBefore", "startTimeAfter"))
+    return (
+        on in (None, day) and (before is None or midnight <= f"{before}T00:00:00") and (after is None or day >= after)
+    )
+
+
+def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
+    return {
+        "seconds": call.duration(now),
+        "cost": call.cost(now),
+        "from": call.from_,
+        "to": call.to,
+        "phoneNumber": call.to,
+        "date": format_datetime(call.created_at.replace(microsecond=0)),
+        "callSid": call.sid,
+    }

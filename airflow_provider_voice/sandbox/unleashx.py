@@ -1,0 +1,141 @@
+"""UnleashX's routes as its pages describe them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from airflow_provider_voice.calls import CallStatus, write_time
+from airflow_provider_voice.sandbox.routes import Handled, Vendor, whole
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from airflow_provider_voice.sandbox.world import SandboxCall
+
+TOKEN = "unleashx_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
+AGENTS = {101: 1, 102: 3, 103: 1}  # agent -> status: 1 active, 3 inactive
+PREFIX = "/api/v1/global"
+
+_WORDS = {
+    CallStatus.QUEUED: "initiated",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "running",
+    CallStatus.COMPLETED: "completed",
+    CallStatus.BUSY: "Busy",
+    CallStatus.NO_ANSWER: "No Answer",
+    CallStatus.VOICEMAIL: "voicemail",
+    CallStatus.FAILED: "failed",
+}
+
+
+class UnleashXRoutes(Vendor):
+    """The routes of Make call, Call summary (executions) and Authentication."""
+
+    name = "unleashx"
+
+    def routes(self) -> list[Route]:
+        """Return the routes, below the vendor's own base path."""
+        return [
+            Route(f"{PREFIX}/verify", self.handle("check", self.verify), methods=["POST"]),
+            Route(f"{PREFIX}/agents/call", self.handle("create", self.create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/executions/list", self.handle("list", self.executions)),
+        ]
+
+    def authorized(self, request: Request) -> Handled | None:
+        """Check the token, in either of its headers."""
+        if TOKEN in (request.headers.get("token"), request.headers.get("api_access_token")):
+            return None
+        return 401, {"error": True, "message": "Invalid Auth Key or Session Expired"}
+
+    def verify(self, request: Request, body: Any) -> Handled:
+        """Say that the token is good; a bad one did not come this far."""
+        del request, body
+        return 200, {"error": False, "message": "Token is valid", "data": {}}
+
+    def create(self, request: Request, body: Any) -> Handled:
+        """Place a call."""
+        if not body.get("phone_number"):
+            return 400, {"error": True, "message": "Phone Number is required"}
+        if body.get("agent_id") in (None, ""):
+            return 400, {"error": True, "message": "Agent ID is required"}
+        if not isinstance(body["agent_id"], int):
+            return 422, {"error": True, "message": "agent_id must be an integer"}
+        if AGENTS.get(body["agent_id"]) != 1:
+            return 404, {"error": True, "message": "Agent not found or not active"}
+        number = body["phone_number"]
+        number = number if number.startswith("+") else f"+{number}"
+        if not re.fullmatch(r"\+[1-9]\d{7,14}", number):
+            return 422, {"error": True, "message": "phone_number is not valid"}
+        metadata = body.get("metadata") or {}
+        call = self.world.place(
+            self.name,
+            number,
+            str(body["agent_id"]),
+            request=request.state.number,
+            tag=metadata.get("airflow_call_tag"),
+            variables=metadata,
+        )
+        data = {
+            "execution_id": call.id,
+            "agent_id": body["agent_id"],
+            "phone_number": number,
+            "call_status": "initiated",
+        }
+        return 200, {"success": True, "message": "Call initiated", "data": data}
+
+    def executions(self, request: Request, body: Any) -> Handled:
+        """List executions: no totals, pages until a short one."""
+        del body
+        now, query = self.world.clock.now(), request.query_params
+        calls = [
+            call
+            for call in self.ordered()
+            if query.get("agent_id") in (None, call.agent_id)
+            and (query.get("calling_number") or "") in call.to
+            and (query.get("input_data") or "") in json.dumps(call.variables)
+            and query.get("status") in (None, _WORDS[call.status(now)])
+            and _in_days(call, query.get("fromdate"), query.get("todate"))
+        ]
+        limit, page = min(whole(request, "limit", 10), self.max_page), whole(request, "page", 1)
+        return 200, {"datalist": [_row(call, now) for call in calls[(page - 1) * limit : page * limit]]}
+
+
+def _in_days(call: SandboxCall, first: str | None, last: str | None) -> bool:
+    day = call.created_at.date().isoformat()
+    return (first is None or first[:10] <= day) and (last is None or day <= last[:10])
+
+
+def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
+    seconds = call.duration(now)
+    customer, own = (call.to, call.from_) if call.direction == "outbound" else (call.from_, call.to)
+    return {
+        "ID": call.key,
+        "AGENT_ID": int(call.agent_id),
+        "agent_name": f"Agent {call.agent_id}",
+        "CALLING_NUMBER": customer,
+        "PROVIDER_NUMBER": own,
+        "STATUS": _WORDS[call.status(now)],
+        "CALL_STATUS": _WORDS[call.status(now)],
+        "TOTAL_DURATION": seconds,
+        "total_duration": f"{seconds // 60}m:{seconds % 60}s",
+        "CREATED_AT": write_time(call.created_at),
+        "date": call.created_at.strftime("%d %b, %Y"),
+        "time": call.created_at.strftime("%H:%M"),
+        "TRANSCRIPT": "Agent: hello" if seconds else None,
+        "FILE_PATH": f"https://recordings.invalid/{call.id}.mp3" if seconds else None,
+        "DISPOSITION": None,
+        "SUMMARY": None,
+        "RETURN_DATA": {},
+        "INPUT_DATA": call.variables,
+        "COST_BREAKDOWN": [],
+        "VOICE_CALL_ANALYSIS": {},
+        "VOICE_QUALITY_FEEDBACK": None,
+        "workflow_name": None,
+        "workflow_type": None,
+    }

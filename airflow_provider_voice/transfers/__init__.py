@@ -1,0 +1,1 @@
+"""Operators that load call history."""

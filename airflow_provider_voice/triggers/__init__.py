@@ -1,0 +1,1 @@
+"""Triggers that wait for calls in the triggerer."""

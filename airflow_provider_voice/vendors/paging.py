@@ -1,0 +1,120 @@
+"""Reading a paged list that may change while it is read, and telling a whole list from a cut one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.exceptions import IncompleteHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_PASSES = 4
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its rows, and what the vendor says of the whole list (None where it says nothing)."""
+
+    rows: list[dict[str, Any]]
+    total: int | None = None
+    last_page: int | None = None
+
+
+class _Pass:
+    """One reading of all pages, first to last."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.totals: set[int] = set()
+        self.repeated = False
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether nothing moved: no row twice, one total throughout, and as many rows as it says."""
+        return not self.repeated and (not self.totals or self.totals == {len(self.ids)})
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.totals or len(self.ids) >= min(self.totals)
+
+
+def walk(
+    read_page: Callable[[int], Page],
+    row_id: Callable[[dict[str, Any]], str],
+    *,
+    page_size: int,
+    smallest_page_size: int,
+    what: str,
+) -> Iterator[dict[str, Any]]:
+    """Yield every row of a paged list once.
+
+    Rows move between pages when the list changes while it is read. A pass in which a row came twice, or whose rows are
+    not as many as the vendor counts, is followed by another one, until one is stable or finds nothing new.
+
+    :param read_page: reads the page of that number, from 1.
+    :param row_id: the row's id.
+    :param page_size: rows asked for per page.
+    :param smallest_page_size: rows the vendor gives per page at the very least. It may give fewer than asked for, so a
+        first page shorter than asked for is only known to be the last when it is shorter than this.
+    :param what: the list, for messages.
+    :return: the rows, in the order they were first seen.
+    :raises IncompleteHistory: when no pass gave a whole picture.
+    """
+    seen: set[str] = set()
+    for number in range(MAX_PASSES):
+        current, before = _Pass(), len(seen)
+        for row in _one_pass(read_page, row_id, current, page_size, smallest_page_size):
+            key = row_id(row)
+            if key not in seen:
+                seen.add(key)
+                yield row
+        nothing_new = number > 0 and len(seen) == before
+        if current.is_stable or (nothing_new and current.is_complete):
+            return
+    raise IncompleteHistory(
+        f"{what} kept changing while it was read, {MAX_PASSES} times over: {len(current.ids)} rows read, "
+        f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
+        "older window."
+    )
+
+
+def _one_pass(
+    read_page: Callable[[int], Page],
+    row_id: Callable[[dict[str, Any]], str],
+    current: _Pass,
+    page_size: int,
+    smallest_page_size: int,
+) -> Iterator[dict[str, Any]]:
+    number, largest = 1, smallest_page_size
+    while True:
+        page = read_page(number)
+        if page.total is not None:
+            current.totals.add(page.total)
+        fresh = 0
+        for row in page.rows:
+            key = row_id(row)
+            if key in current.ids:
+                current.repeated = True
+                continue
+            current.ids.add(key)
+            fresh += 1
+            yield row
+        largest = max(largest, len(page.rows))
+        if not page.rows or (number > 1 and not fresh):
+            # A vendor that ignores the page number repeats its whole list: that is no movement.
+            if number == 2 and len(page.rows) == len(current.ids) < page_size:  # noqa: PLR2004
+                current.repeated = False
+            return
+        if _says_it_is_last(page, number, len(current.ids), largest):
+            return
+        number += 1
+
+
+def _says_it_is_last(page: Page, number: int, rows_read: int, largest: int) -> bool:
+    if page.last_page is not None:
+        return number >= page.last_page
+    if page.total is not None:
+        return rows_read >= page.total
+    return len(page.rows) < largest

@@ -1,0 +1,294 @@
+"""Talkover (docs.talkover.ai): bearer token, paged call list, no look-up by id, a request that ends a call."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus, read_time
+from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
+    AuthenticationFailed,
+    CallNotFound,
+    CallOutcomeUnknown,
+    InsufficientCredits,
+    InvalidPhoneNumber,
+    InvalidRequest,
+    RequestRejected,
+    VoiceError,
+)
+from airflow_provider_voice.vendors.base import (
+    TAG_KEY,
+    Vendor,
+    first_of,
+    quoted,
+    rows_of,
+    text_of,
+    whole_of,
+    widened_days,
+)
+from airflow_provider_voice.vendors.paging import Page, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow_provider_voice.vendors.http import Answer
+
+PER_PAGE = 100  # the documented maximum (List calls)
+# The default page is 20 rows; a server may give fewer than asked for, but hardly fewer than that.
+SMALLEST_PAGE = 20
+# Without a creation time a call is looked for in ever older spans of days (first, last day ago), this far back.
+_SPANS_BACK = ((0, 1), (2, 7), (8, 31))
+# From so many calls on, reading the days' whole list is cheaper than one search a call.
+_LIST_FROM = 4
+
+_STATUSES = {
+    "initiated": CallStatus.QUEUED,
+    "queued": CallStatus.QUEUED,  # of a campaign call
+    "scheduled": CallStatus.QUEUED,  # of a campaign call
+    "ringing": CallStatus.RINGING,
+    "answered": CallStatus.IN_PROGRESS,
+    "in_progress": CallStatus.IN_PROGRESS,  # First call and openapi.json only
+    "completed": CallStatus.COMPLETED,
+    "failed": CallStatus.FAILED,
+    "busy": CallStatus.BUSY,
+    "no_answer": CallStatus.NO_ANSWER,
+    "voicemail": CallStatus.VOICEMAIL,  # a campaign outcome and a webhook event, seen nowhere as a call status
+    "canceled": CallStatus.CANCELED,
+    "cancelled": CallStatus.CANCELED,
+}
+
+_CODES: dict[str, type[VoiceError]] = {
+    "INVALID_PHONE_NUMBER": InvalidPhoneNumber,
+    "MISSING_PHONE_NUMBER": InvalidPhoneNumber,
+    "AGENT_INACTIVE": AgentNotUsable,
+    "AGENT_NOT_FOUND": AgentNotUsable,
+    "INSUFFICIENT_CREDITS": InsufficientCredits,
+    "INVALID_TOKEN": AuthenticationFailed,
+    "TOKEN_EXPIRED": AuthenticationFailed,
+    "MISSING_TOKEN": AuthenticationFailed,
+    "UNAUTHORIZED": AuthenticationFailed,
+    "CALL_NOT_FOUND": CallNotFound,
+}
+
+
+class Talkover(Vendor):
+    """The Talkover API; facts from docs.talkover.ai (Make call, List calls, End call, List agents)."""
+
+    name = "talkover"
+    title = "Talkover"
+    default_base_url = "https://app.talkover.ai/api/v1"
+    statuses = _STATUSES
+
+    @staticmethod
+    def credential_headers(token: str) -> dict[str, str]:
+        """Return the bearer header."""
+        return {"Authorization": f"Bearer {token}"}
+
+    def check(self) -> str:
+        """Ask for one agent, as the docs' authentication guide suggests."""
+        doing = "the list of agents"
+        answer = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
+        rows, pages = self._page_parts(answer, doing)
+        total = whole_of(pages.get("total"))
+        return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
+
+    def check_request(self, request: CallRequest) -> None:
+        """Refuse a context that uses the key of our own tag."""
+        if TAG_KEY in request.context:
+            raise InvalidRequest(f"context must not hold {TAG_KEY!r}: the provider's own tag is kept there.")
+
+    def _create(self, request: CallRequest, doing: str) -> Call:
+        body: dict[str, Any] = {"to": request.to, "context": {**request.context, TAG_KEY: request.tag}}
+        if request.variables:
+            body["payload"] = request.variables
+        if request.delay_seconds:
+            body["delay_seconds"] = request.delay_seconds
+        if request.is_testing:
+            body["is_testing"] = True
+        answer = self.http.create(f"{self.base_url}/agents/{quoted(request.agent_id)}/call", doing=doing, body=body)
+        # Three shapes are documented: {data: {id}}, a flat {call_id} and a bare call with its id.
+        record = answer.body if isinstance(answer.body, dict) else {}
+        if isinstance(record.get("data"), dict):
+            record = record["data"]
+        call_id = text_of(record.get("id")) or text_of(record.get("call_id"))
+        if not call_id:
+            raise CallOutcomeUnknown(
+                f"Talkover accepted {doing} but its answer has no call id (HTTP {answer.status}). Look for the call in "
+                "the vendor's call history.",
+                vendor=self.name,
+                status_code=answer.status,
+                request_id=answer.request_id,
+            )
+        word = text_of(record.get("status"))
+        return Call(
+            id=call_id,
+            vendor=self.name,
+            status=self.read_status(word) if word else CallStatus.QUEUED,
+            vendor_status=word,
+            to=request.to,
+            direction="outbound",
+            agent_id=request.agent_id,
+            is_testing=request.is_testing,
+            created_at=read_time(record.get("created_at")) or answer.server_time,
+            tag=request.tag,
+            raw=record,
+        )
+
+    def find(self, ref: CallRef) -> Call | None:
+        """Find one call in the list: there is no request for a call by its id.
+
+        With its number a search; without it, the lists of its days (or of the last month, nearest days first).
+        """
+        for first, last in self._days_of(ref):
+            for row in self._rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}"):
+                if text_of(row.get("id")) == ref.id:
+                    return self._with_ref(self._call(row), ref)
+        return None
+
+    def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
+        """Search a few calls one by one; of many, read the lists of their days until every one was seen."""
+        wanted = {ref.id: ref for ref in refs}
+        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
+        if len(dated) < _LIST_FROM:
+            return super().find_many(wanted.values())
+        found = super().find_many([ref for key, ref in wanted.items() if key not in dated])
+        agents = {ref.agent_id for ref in dated.values()}
+        for first, last in _joined_days([days for ref in dated.values() for days in self._days_of(ref)]):
+            missing = dated.keys() - found.keys()
+            if not missing:
+                break
+            agent_id = next(iter(agents)) if len(agents) == 1 else None
+            for row in self._rows(first, last, agent_id=agent_id, doing=f"{len(dated)} calls"):
+                call_id = text_of(row.get("id"))
+                if call_id in missing:
+                    found[call_id] = self._with_ref(self._call(row), dated[call_id])
+                    missing.discard(call_id)
+                    if not missing:
+                        break
+        return found
+
+    def end_call(self, ref: CallRef) -> None:
+        """Hang up an active call; the vendor does so a moment later.
+
+        :raises CallNotFound: when the vendor does not know the call.
+        :raises RequestRejected: when the call is not active (``CALL_NOT_ACTIVE``): not yet, or no longer.
+        """
+        agent_id = ref.agent_id or getattr(self.find(ref), "agent_id", None) or self.settings.default_agent_id
+        if not agent_id:
+            text = f"Talkover does not show call {ref.id}, and its agent is needed to end it."
+            raise CallNotFound(text, vendor=self.name)
+        # The field is called call_sid but takes the id of make-call (End call); ending one call twice is harmless.
+        self.http.request(
+            "POST",
+            f"{self.base_url}/agents/{quoted(agent_id)}/end-call",
+            doing=f"the end of call {ref.id}",
+            body={"call_sid": ref.id},
+            accept=lambda answer: answer.ok and answer.unreadable is not None,
+        )
+
+    def _history(
+        self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
+    ) -> Iterator[Call]:
+        first, last = widened_days(start, end)
+        rows = self._rows(first, last, agent_id=agent_id, direction=direction, search=to, doing="the call history")
+        return map(self._call, rows)
+
+    def _rows(
+        self,
+        first: date,
+        last: date,
+        *,
+        doing: str,
+        agent_id: str | None = None,
+        direction: str | None = None,
+        search: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        params = {
+            "date_from": first.isoformat(),
+            "date_to": last.isoformat(),
+            "agent_id": agent_id,
+            "direction": direction,
+            "search": search,
+            "per_page": PER_PAGE,
+        }
+
+        def read_page(number: int) -> Page:
+            answer = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number})
+            rows, pages = self._page_parts(answer, doing)
+            return Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+
+        return walk(
+            read_page,
+            lambda row: self._row_id(row, "id"),
+            page_size=PER_PAGE,
+            smallest_page_size=SMALLEST_PAGE,
+            what="Talkover's call list",
+        )
+
+    def _page_parts(self, answer: Answer, doing: str) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        rows = rows_of(body.get("data"))
+        if rows is None:
+            raise self._unreadable(answer, doing, "a list of rows under 'data'")
+        # Calls and campaigns have `pagination`, agents and openapi.json `meta`.
+        pages = first_of(body, "pagination", "meta")
+        return rows, pages if isinstance(pages, dict) else {}
+
+    def _call(self, row: Mapping[str, Any]) -> Call:
+        agent = row.get("agent")
+        agent = agent if isinstance(agent, dict) else {}
+        context = row.get("context")
+        is_testing = row.get("is_testing")
+        word = text_of(row.get("status"))
+        return Call(
+            id=self._row_id(row, "id"),
+            vendor=self.name,
+            status=self.read_status(word),
+            vendor_status=word,
+            to=text_of(row.get("to")),
+            from_=text_of(row.get("from")),
+            direction=text_of(row.get("direction")),
+            agent_id=text_of(agent.get("id")) or text_of(row.get("agent_id")),
+            agent_name=text_of(agent.get("label")) or text_of(agent.get("name")),
+            duration_seconds=whole_of(row.get("duration")),
+            is_testing=is_testing if isinstance(is_testing, bool) else None,
+            created_at=read_time(row.get("created_at")),
+            updated_at=read_time(row.get("updated_at")),
+            ended_at=read_time(row.get("ended_at")),
+            tag=text_of(context.get(TAG_KEY)) if isinstance(context, dict) else None,
+            raw=row,
+        )
+
+    def _explain_code(self, code: str, text: str, answer: Answer) -> type[VoiceError] | None:
+        if code in _CODES:
+            return _CODES[code]
+        if answer.status == 404 and "call" in text:  # noqa: PLR2004 - "Call not found for this agent"
+            return CallNotFound
+        if "unauthenticated" in text or "bearer token" in text:
+            return AuthenticationFailed
+        return AgentNotUsable if answer.status == 404 and "agent" in text else RequestRejected  # noqa: PLR2004
+
+    @staticmethod
+    def _with_ref(call: Call, ref: CallRef) -> Call:
+        # List rows carry no context, so the tag is known from the create alone.
+        return call if call.tag or not ref.tag else Call(**{**vars(call), "tag": ref.tag})
+
+    @staticmethod
+    def _days_of(ref: CallRef) -> list[tuple[date, date]]:
+        if ref.placed_at is not None:
+            return [widened_days(ref.placed_at, ref.placed_at + timedelta(microseconds=1))]
+        today = datetime.now(timezone.utc).date()
+        days = [(today - timedelta(days=last), today - timedelta(days=first)) for first, last in _SPANS_BACK]
+        return [(days[0][0], today + timedelta(days=1)), *days[1:]]
+
+
+def _joined_days(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Join overlapping and adjoining spans of days."""
+    joined: list[tuple[date, date]] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1] + timedelta(days=1):
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined
