@@ -90,6 +90,8 @@ class Vendor(ABC):
     title: ClassVar[str]
     default_base_url: ClassVar[str]
     statuses: ClassVar[Mapping[str, CallStatus]]
+    #: Whether the call list shows our tag, so that a row without it is another one's call.
+    keeps_tags: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] | None = None) -> None:
         self.settings = settings

@@ -131,6 +131,8 @@ class HttpClient:
         self._timeout = (connect_timeout, read_timeout)
         self._sleep = sleep
         self._session = self._new_session()
+        #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last answer; None before the first.
+        self.clock_offset: float | None = None
 
     def request(
         self,
@@ -229,6 +231,9 @@ class HttpClient:
         ) as response:
             content = _read_body(response)
         status, headers = response.status_code, response.headers
+        said = read_time(headers.get("Date"))
+        if said is not None:
+            self.clock_offset = (said - datetime.now(timezone.utc)).total_seconds()
         try:
             return Answer(status, headers, body=_parse(content))
         except (ValueError, RecursionError):

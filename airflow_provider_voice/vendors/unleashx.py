@@ -82,6 +82,7 @@ class UnleashX(Vendor):
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
     statuses = _STATUSES
+    keeps_tags = True
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:

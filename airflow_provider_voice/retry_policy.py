@@ -1,0 +1,47 @@
+"""The retry delay a vendor asks for, through Airflow's retry policy (3.3+)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MAX_DELAY = timedelta(hours=6)
+
+
+@cache
+def vendor_delay_policy() -> Any | None:
+    """Return a policy that retries no sooner than ``retry_after`` of the exception says; None below Airflow 3.3."""
+    try:
+        from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+    except ImportError:
+        return None
+
+    class VendorDelayPolicy(RetryPolicy):
+        """Waits as long as the vendor asks; leaves everything else to ``retry_delay``."""
+
+        def evaluate(
+            self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+        ) -> RetryDecision:
+            del try_number, max_tries
+            asked = getattr(exception, "retry_after", None)
+            if not isinstance(asked, (int, float)) or asked <= 0:
+                return RetryDecision.default()
+            delay = min(timedelta(seconds=asked), MAX_DELAY)
+            own = getattr((context or {}).get("task"), "retry_delay", None)
+            if isinstance(own, timedelta) and own >= delay:
+                return RetryDecision.default()
+            return RetryDecision.retry(delay, f"the vendor asks to wait {asked:.0f} s")
+
+        def serialize(self) -> dict[str, Any]:
+            return {}
+
+        @classmethod
+        def deserialize(cls, data: dict[str, Any]) -> VendorDelayPolicy:
+            del data
+            return cls()
+
+    return VendorDelayPolicy()
