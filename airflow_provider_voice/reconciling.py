@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.calls import Call, CallRef, write_time
@@ -57,7 +57,8 @@ def look_for_call(
     :raises CallOutcomeUnknown: when several calls fit, with their ids.
     :raises VoiceError: when the list can not be read.
     """
-    offset = _clock_offset(vendor)
+    # How far the vendor's clock is ahead of the one the intent was dated by.
+    offset = vendor.now() - datetime.now(timezone.utc)
     first = evidence.since + offset - BEFORE
     last = (evidence.until or now()) + offset + AFTER
     fitting: list[Call] = []
@@ -72,17 +73,11 @@ def look_for_call(
         ids = ", ".join(call.id for call in fitting[:10])
         raise CallOutcomeUnknown(
             f"{len(fitting)} calls to {mask_number(request.to)} fit the create whose answer was lost: {ids} (created "
-            f"from {write_time(first)} to {write_time(last)}). Which one it was can not be known; nothing is sent again.",
+            f"from {write_time(first)} to {write_time(last)}). Which one it was can not be known; nothing is sent "
+            "again.",
             vendor=vendor.name,
         )
     return _as_placed(vendor, fitting[0], request, evidence) if fitting else None
-
-
-def _clock_offset(vendor: Vendor) -> timedelta:
-    """Return how far the vendor's clock is ahead of ours; asks for it when no answer has told it yet."""
-    if vendor.http.clock_offset is None:
-        vendor.check()
-    return timedelta(seconds=vendor.http.clock_offset or 0.0)
 
 
 def _fits(call: Call, request: CallRequest, evidence: Evidence) -> bool:

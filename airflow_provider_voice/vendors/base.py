@@ -232,6 +232,15 @@ class Vendor(ABC):
             f"{self.title} has no request that ends a call; {ref.id} goes on.", vendor=self.name
         )
 
+    def now(self) -> datetime:
+        """Return the time by the vendor's clock, which is the one its records are dated by.
+
+        Asks for it (:meth:`check`) when no answer has told it yet.
+        """
+        if self.http.clock_offset is None:
+            self.check()
+        return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
+
     def close(self) -> None:
         """Close the vendor's connections."""
         self.http.close()

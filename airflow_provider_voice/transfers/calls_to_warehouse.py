@@ -1,0 +1,198 @@
+"""``CallsToWarehouseOperator``: call history into a SQL table."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook, BaseOperator
+
+from airflow_provider_voice.calls import write_time
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.failures import permanent_errors_end_the_task
+from airflow_provider_voice.hooks.voice import VoiceHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_voice.calls import Call
+    from airflow_provider_voice.warehouse.load import Scope, Warehouse, Window
+    from airflow_provider_voice.warehouse.rows import RowMaker
+    from airflow_provider_voice.warehouse.spool import Spool
+
+log = logging.getLogger(__name__)
+_PROGRESS_SECONDS = 10.0
+
+
+class CallsToWarehouseOperator(BaseOperator):
+    """Load the calls created in ``[start, end)`` into a table; running it again changes nothing.
+
+    :param voice_conn_id: the voice connection.
+    :param warehouse_conn_id: the database's connection, of any type with a ``DbApiHook``.
+    :param table: the table, created where it is missing, default ``voice_calls``.
+    :param schema: its schema; None: the connection's default.
+    :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's own interval, or where the last
+        export of this source ended.
+    :param end: the first instant after; None: now where there is a start, otherwise the run's own or the moment the
+        run was due.
+    :param agent_id: only calls of this agent.
+    :param direction: ``inbound`` or ``outbound``; None: both.
+    :param source: the first key column; None: the voice connection's id.
+    :param numbers: ``plain`` (default), ``masked`` or ``hashed``: both number columns and the same values in ``raw``.
+    :param settle_after: how long an ended call must stay the same to be settled, default 24 hours; until then every
+        run reads it again.
+    :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
+    :return: counts of rows: ``fetched``, ``inserted``, ``updated``, ``unchanged``, ``stale_ignored``, ``unsettled``,
+        ``missing``, and ``hours``: per hour the rows at the vendor, in the table, and the change since the last look.
+    """
+
+    template_fields: Sequence[str] = (
+        "voice_conn_id",
+        "warehouse_conn_id",
+        "table",
+        "schema",
+        "start",
+        "end",
+        "agent_id",
+        "direction",
+        "source",
+    )
+    ui_color = "#f5e9d9"
+
+    def __init__(
+        self,
+        *,
+        voice_conn_id: str = VoiceHook.default_conn_name,
+        warehouse_conn_id: str,
+        table: str = "voice_calls",
+        schema: str | None = None,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        agent_id: str | None = None,
+        direction: str | None = None,
+        source: str | None = None,
+        numbers: str = "plain",
+        settle_after: timedelta = timedelta(hours=24),
+        page_concurrency: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.voice_conn_id = voice_conn_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.table = table
+        self.schema = schema
+        self.start = start
+        self.end = end
+        self.agent_id = agent_id
+        self.direction = direction
+        self.source = source
+        self.numbers = numbers
+        self.settle_after = settle_after
+        self.page_concurrency = page_concurrency
+        self._check()
+
+    def _check(self) -> None:
+        if self.numbers not in ("plain", "masked", "hashed"):
+            raise InvalidRequest(f"numbers must be plain, masked or hashed, not {self.numbers!r:.40}.")
+        if not isinstance(self.settle_after, timedelta) or self.settle_after < timedelta(0):
+            raise InvalidRequest("settle_after must be a timedelta, not negative.")
+        if not isinstance(self.page_concurrency, int) or self.page_concurrency < 1:
+            raise InvalidRequest("page_concurrency must be a whole number from 1 on.")
+        if self.end is not None and self.start is None:
+            raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
+
+    @cached_property
+    def hook(self) -> VoiceHook:
+        """The hook of the voice connection."""
+        return VoiceHook.for_connection(self.voice_conn_id)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The table.
+
+        :raises InvalidRequest: when the connection is no database's.
+        """
+        from airflow_provider_voice.warehouse.load import Warehouse  # costs a DAG file what it never needs
+
+        hook = BaseHook.get_hook(self.warehouse_conn_id)
+        if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
+            raise InvalidRequest(f"The connection {self.warehouse_conn_id!r} is no SQL database (no DbApiHook).")
+        return Warehouse(hook, self.table, self.schema or None)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Pull, then merge in one transaction."""
+        from airflow_provider_voice.warehouse.load import Load, Scope
+        from airflow_provider_voice.warehouse.rows import RowMaker
+        from airflow_provider_voice.warehouse.spool import Spool
+
+        with permanent_errors_end_the_task(), Spool() as spool:
+            now = datetime.now(timezone.utc)
+            source, run = self.source or self.voice_conn_id, _run_name(context)
+            scope = Scope(source, self.agent_id or None, self.direction or None)
+            self.warehouse.prepare()
+            vendor_now = self.hook.vendor.now()
+            window = self._window(context, scope, run, vendor_now)
+            self.log.info(
+                "Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end)
+            )
+            maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after)
+            seen = self._pull(window, scope, maker, spool)
+            missing = self._reread(source, seen, maker, spool)
+            done = self.warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing))
+        result = dataclasses.asdict(done)
+        self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
+        return result
+
+    def _window(self, context: Context, scope: Scope, run: str, now: datetime) -> Window:
+        from airflow_provider_voice.transfers.bounds import bound_of, window_of
+
+        return window_of(
+            context,
+            bound_of("start", self.start),
+            bound_of("end", self.end),
+            own=self.warehouse.window_of_run(scope, run),
+            last_end=self.warehouse.last_end(scope),
+            now=now,
+        )
+
+    def _pull(self, window: Window, scope: Scope, maker: RowMaker, spool: Spool) -> set[str]:
+        """Spool the window's calls and return their ids."""
+        seen: set[str] = set()
+        calls = self.hook.list_calls(window.start, window.end, agent_id=scope.agent_id, direction=scope.direction)
+        for call in _with_progress(calls):
+            seen.add(call.id)
+            spool.add(maker.row(call))
+        return seen
+
+    def _reread(self, source: str, seen: set[str], maker: RowMaker, spool: Spool) -> list[str]:
+        """Spool the stored calls that may still have changed, and return the ids the vendor no longer shows."""
+        refs = [ref for ref in self.warehouse.unsettled(source) if ref.id not in seen]
+        if not refs:
+            return []
+        self.log.info("Reading %d stored calls again that may have changed.", len(refs))
+        found = self.hook.get_calls(refs)
+        for call in found.values():
+            spool.add(maker.row(call))
+        return [ref.id for ref in refs if ref.id not in found]
+
+
+def _with_progress(calls: Iterator[Call]) -> Iterator[Call]:
+    """Pass calls on, and say now and then how far it is."""
+    began = said = time.monotonic()
+    for count, call in enumerate(calls, start=1):
+        yield call
+        now = time.monotonic()
+        if now - said >= _PROGRESS_SECONDS:
+            said = now
+            log.info("%d calls read, %.0f a second.", count, count / (now - began))
+
+
+def _run_name(context: Context) -> str:
+    ti = context["ti"]
+    return f"{ti.dag_id}/{ti.task_id}/{-1 if ti.map_index is None else ti.map_index}/{ti.run_id}"[:255]

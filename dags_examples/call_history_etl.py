@@ -1,0 +1,36 @@
+"""Load the history of every hour into a table. Catching up is safe: an export only reads, and repeats nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import CronDataIntervalTimetable, dag
+
+# [START call_history_etl]
+from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
+
+
+@dag(
+    # Each run exports its own hour. With schedule="@hourly" runs have no interval in Airflow 3; then each run goes on
+    # where the last committed export ended, which leaves no gap either.
+    schedule=CronDataIntervalTimetable("0 * * * *", timezone="UTC"),
+    start_date=pendulum.datetime(2026, 11, 1, tz="UTC"),
+    catchup=True,
+    max_active_runs=1,
+    default_args={"retries": 5, "retry_delay": timedelta(minutes=2), "retry_exponential_backoff": True},
+    tags=["voice"],
+)
+def call_history_etl() -> None:
+    """Load one hour of calls; numbers are hashed."""
+    CallsToWarehouseOperator(
+        task_id="export",
+        voice_conn_id="voice_default",
+        warehouse_conn_id="warehouse",
+        table="call_history",
+        numbers="hashed",
+    )
+
+
+call_history_etl()
+# [END call_history_etl]
