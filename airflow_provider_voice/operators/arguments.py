@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import check_delay, json_object, statuses_of
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.hidden import plain
 from airflow_provider_voice.phone import parse_number
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ def check_call_arguments(operator: MakeCallOperator) -> None:
         value = getattr(operator, name)
         if isinstance(value, dict) and all(is_literal(item) for item in value.values()):
             json_object(name, value)
-    if isinstance(operator.to, str) and is_literal(operator.to) and is_literal(operator.region):
+    to = plain(operator.to)
+    if isinstance(to, str) and is_literal(to) and is_literal(operator.region):
         # A number without + may get its country from the connection, which is not known here.
-        if operator.to.strip().startswith("+") or operator.region:
-            parse_number(operator.to, operator.region)
-        elif not any(char.isdigit() for char in operator.to):
-            parse_number(operator.to)
+        is_complete = to.strip().startswith("+") or operator.region
+        if is_complete or not any(char.isdigit() for char in to):
+            parse_number(to, operator.region)
 
 
 def _check_statuses(operator: MakeCallOperator) -> None:

@@ -19,6 +19,7 @@ from airflow_provider_voice.exceptions import (
     error_from_dict,
 )
 from airflow_provider_voice.failures import permanent_errors_end_the_task
+from airflow_provider_voice.hidden import hide_number, plain
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.operators.arguments import check_call_arguments, seconds_of, whole_or_text
 from airflow_provider_voice.phone import mask_number, parse_number
@@ -29,7 +30,6 @@ from airflow_provider_voice.watching import CallWatch, check_ending
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    import jinja2
     from airflow.sdk import Context
 
 
@@ -133,15 +133,14 @@ class MakeCallOperator(BaseOperator):
         """The hook of the connection."""
         return VoiceHook.for_connection(self.voice_conn_id)
 
-    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render the arguments, and keep the number out of the rendered templates and logs."""
-        super().render_template_fields(context, jinja_env)
-        from airflow.sdk.log import mask_secret
+    @property
+    def to(self) -> Any:
+        """The number; Airflow renders templates into this and shows it, so it is hidden as soon as it is one."""
+        return self._to
 
-        if isinstance(self.to, str) and self.to:
-            # Rendered fields are stored and shown; Airflow redacts what it knows as a secret.
-            mask_secret(self.to)
-            mask_secret(self.to.lstrip("+"))
+    @to.setter
+    def to(self, value: Any) -> None:
+        self._to = hide_number(value)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Place the call, publish its id, and wait if asked to."""
@@ -157,17 +156,13 @@ class MakeCallOperator(BaseOperator):
             call = self._wait(CallRef.of(dialed.call))
             return self._finish(context, call, dialed.how, dialed.generation)
 
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any], how: str, generation: int, cut_short: bool = False
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on after the trigger: return the call that ended, or fail as the wait did.
 
         :param context: the task's context.
         :param event: what the trigger fired.
-        :param how: how the call came to be.
-        :param generation: the call's generation.
-        :param cut_short: whether the deadline was the task's ``execution_timeout``.
         """
+        memo = event["memo"]
         with permanent_errors_end_the_task():
             from airflow_provider_voice.triggers.call_status import call_from_event
 
@@ -181,11 +176,11 @@ class MakeCallOperator(BaseOperator):
             if event.get("error"):
                 raise error_from_dict(event["error"])
             if event.get("timed_out") or call is None:
-                if cut_short:
+                if memo["cut_short"]:
                     self.on_kill()
                     raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its call.")
                 raise watch.timed_out(self.timeout)
-            return self._finish(context, call, how, generation)
+            return self._finish(context, call, memo["how"], memo["generation"])
 
     def on_kill(self) -> None:
         """Hang up, where the vendor can and the user wants it."""
@@ -211,7 +206,7 @@ class MakeCallOperator(BaseOperator):
         )
 
     def _number(self) -> str:
-        return parse_number(self.to, self.region or self.hook.vendor.settings.default_region)
+        return parse_number(plain(self.to), self.region or self.hook.vendor.settings.default_region)
 
     def _dialer(self, context: Context) -> Dialer:
         return Dialer(
@@ -260,10 +255,10 @@ class MakeCallOperator(BaseOperator):
                 calls=[CallRef.of(dialed.call).to_dict()],
                 deadline=time.time() + wait,
                 poll_interval=self.poll_interval,
+                memo={"how": dialed.how, "generation": dialed.generation, "cut_short": cut_short},
                 end_call_on_kill=self.end_call_on_kill,
             ),
             method_name="execute_complete",
-            kwargs={"how": dialed.how, "generation": dialed.generation, "cut_short": cut_short},
         )
 
     def _wait(self, ref: CallRef) -> Call:

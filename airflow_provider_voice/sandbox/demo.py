@@ -36,6 +36,8 @@ def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -
     :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
     """
     own = {
+        # Airflow starts its parts by the name "airflow": the one beside this python.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

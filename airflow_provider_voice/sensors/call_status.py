@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,12 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_voice.calls import Call, CallRef, CallStatus, statuses_of
 from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.failures import permanent_errors_end_the_task
+from airflow_provider_voice.hidden import hide_calls, plain
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.watching import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -79,6 +79,15 @@ class CallStatusSensor(BaseSensorOperator):
             self._accepted()  # a wrong word is known when the DAG is parsed
         self._watch: CallWatch | None = None
 
+    @property
+    def call(self) -> Any:
+        """The call or calls; Airflow renders another task's output into this and shows it, so numbers are hidden."""
+        return self._call
+
+    @call.setter
+    def call(self, value: Any) -> None:
+        self._call = hide_calls(value)
+
     @cached_property
     def hook(self) -> VoiceHook:
         """The hook of the connection."""
@@ -116,12 +125,11 @@ class CallStatusSensor(BaseSensorOperator):
         with _refused_tokens_never_skip():
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any], cut_short: bool = False) -> Any:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Return what the trigger found, or fail as the wait did.
 
         :param context: the task's context.
         :param event: what the trigger fired.
-        :param cut_short: whether the deadline was the task's ``execution_timeout``.
         """
         from airflow_provider_voice.triggers.call_status import call_from_event
 
@@ -132,7 +140,7 @@ class CallStatusSensor(BaseSensorOperator):
             refs = self._refs()
             calls = [call_from_event(data, ref) for data, ref in zip(event["calls"], refs, strict=True) if data]
             if event.get("timed_out"):
-                if cut_short:
+                if event["memo"]["cut_short"]:
                     raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited.")
                 watch = CallWatch(refs)
                 watch.take({call.id: call for call in calls})
@@ -155,9 +163,9 @@ class CallStatusSensor(BaseSensorOperator):
                 poll_interval=max(self.poke_interval, 0.1),
                 grace=self.grace_period,
                 outage=self.tolerated_outage,
+                memo={"cut_short": cut_short},
             ),
             method_name="execute_complete",
-            kwargs={"cut_short": cut_short},
         )
 
     @contextmanager
@@ -172,16 +180,11 @@ class CallStatusSensor(BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
             raise
 
-    def _calls(self) -> list[Any]:
-        if isinstance(self.call, Iterable) and not isinstance(self.call, (str, Mapping)):
-            return list(self.call)
-        return [self.call]
-
     def _refs(self) -> list[CallRef]:
-        calls = self._calls()
+        calls = self.call if isinstance(self.call, list) else [self.call]
         if not calls:
             raise InvalidRequest("The list of calls to wait for is empty.")
-        return [CallRef.of(call) for call in calls]
+        return [CallRef.of(plain(call)) for call in calls]
 
     def _accepted(self) -> frozenset[CallStatus]:
         accepted = statuses_of(self.expected_statuses)
@@ -196,8 +199,7 @@ class CallStatusSensor(BaseSensorOperator):
             if accepted:
                 check_ending(call, accepted)
         results = [call.to_dict() for call in calls]
-        is_list = isinstance(self.call, Iterable) and not isinstance(self.call, (str, Mapping))
-        return results if is_list else results[0]
+        return results if isinstance(self.call, list) else results[0]
 
     def _new_watch(self, context: Context) -> CallWatch:
         store = context.get("task_state_store") if self.reschedule else None

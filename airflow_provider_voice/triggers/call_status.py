@@ -32,6 +32,7 @@ class CallStatusTrigger(BaseTrigger):
     :param poll_interval: seconds between two looks, default 30.
     :param grace: seconds a vendor is given to show a new call, default 300.
     :param outage: seconds of failed looks that are tolerated, default 3600.
+    :param memo: handed back in the event as it is; ``defer(kwargs=...)`` does not survive Airflow 3.1's ``dag.test()``.
     :param end_call_on_kill: whether calls are hung up when a user kills the waiting task (Airflow 3.3+), default False.
     """
 
@@ -44,6 +45,7 @@ class CallStatusTrigger(BaseTrigger):
         poll_interval: float = 30.0,
         grace: float = GRACE_SECONDS,
         outage: float = OUTAGE_SECONDS,
+        memo: dict[str, Any] | None = None,
         end_call_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
@@ -53,6 +55,7 @@ class CallStatusTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.grace = grace
         self.outage = outage
+        self.memo = memo or {}
         self.end_call_on_kill = end_call_on_kill
         self._watch = CallWatch([CallRef.of(call) for call in calls], grace=grace, outage=outage)
         self._hook: VoiceHook | None = None
@@ -68,6 +71,7 @@ class CallStatusTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "grace": self.grace,
                 "outage": self.outage,
+                "memo": self.memo,
                 "end_call_on_kill": self.end_call_on_kill,
             },
         )
@@ -85,7 +89,7 @@ class CallStatusTrigger(BaseTrigger):
                 await asyncio.sleep(min(self.poll_interval, left))
         except VoiceError as failure:
             error = failure
-        event = event_of(self._watch, error=error, timed_out=timed_out)
+        event = {**event_of(self._watch, error=error, timed_out=timed_out), "memo": self.memo}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
     async def on_kill(self) -> None:

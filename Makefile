@@ -1,0 +1,65 @@
+# Every target sets up what it needs in .venv: Python 3.10+, pip and make are enough.
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+PYTEST_ARGS ?=
+
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+
+.PHONY: help setup demo test test-oldest lint format ui build benchmarks constraints clean
+
+help:  ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+# uv where it can be had, pip itself otherwise (uv does not read pip's configuration).
+define install
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv || true
+	VIRTUAL_ENV=$(abspath $(1)) $(1)/bin/uv pip install --quiet --constraint $(2) --editable '.[dev]' \
+		|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(2) --editable '.[dev]'
+	touch $(1)/.ready
+endef
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(call install,$(VENV),constraints.txt)
+
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	$(call install,$(OLDEST),constraints-oldest.txt)
+
+setup: $(VENV)/.ready  ## install everything into .venv
+
+demo: setup  ## place calls on the sandbox through a DAG, wait, load them into SQLite
+	$(VENV)/bin/python -m airflow_provider_voice.sandbox.demo
+
+test: setup  ## run the tests
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
+	$(OLDEST)/bin/python -m pytest -m "not standalone" $(PYTEST_ARGS)
+
+lint: setup  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: setup  ## let ruff rewrite what it can
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+ui: setup  ## Airflow, the sandbox and the example DAGs with their connections; prints the address
+	$(VENV)/bin/python -m airflow_provider_voice.sandbox.ui
+
+build: setup  ## wheel and sdist, checked
+	rm -rf dist
+	$(VENV)/bin/python -m build --quiet
+	$(VENV)/bin/twine check --strict dist/*
+
+benchmarks: setup  ## print the ratios of benchmarks/
+	for file in benchmarks/*.py; do echo "== $$file"; $(VENV)/bin/python $$file || exit 1; done
+
+constraints: setup  ## make the constraints files anew
+	./.ci/constraints $(VENV)/bin/uv
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) $(OLDEST) .demo .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,62 @@
+"""What every test needs: an Airflow home of its own, before anything imports Airflow."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Airflow reads its home when it is first imported, so this can not be a fixture.
+_HOME = tempfile.mkdtemp(prefix="voice-tests-")
+os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
+os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+
+from collections.abc import Callable, Iterator  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+from airflow_provider_voice.sandbox import Sandbox  # noqa: E402
+from airflow_provider_voice.vendors.base import Vendor  # noqa: E402
+from tests.support import ScriptedServer, vendor_for  # noqa: E402
+
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("ours")
+
+VENDORS = ("talkover", "talkstack", "unleashx")
+
+
+@pytest.fixture(params=VENDORS)
+def vendor_name(request: pytest.FixtureRequest) -> str:
+    """Each of the three vendors."""
+    return str(request.param)
+
+
+@pytest.fixture
+def sandbox(voice_sandbox: Sandbox) -> Sandbox:
+    """The sandbox; its time moves by ``advance`` alone."""
+    return voice_sandbox
+
+
+@pytest.fixture
+def vendor(sandbox: Sandbox, vendor_name: str) -> Iterator[Vendor]:
+    """A vendor of the sandbox that does not really wait between tries."""
+    made = vendor_for(sandbox, vendor_name)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., ScriptedServer]]:
+    """Make servers that answer what a test wants, byte by byte."""
+    servers: list[ScriptedServer] = []
+
+    def make(answer: Callable[..., object]) -> ScriptedServer:
+        servers.append(ScriptedServer(answer))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
