@@ -106,7 +106,7 @@ class ScriptedServer:
                     parts.path,
                     parse_qs(parts.query),
                     parts.query,
-                    dict(self.headers.items()),
+                    {name.title(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
                 )
                 outer.seen.append(seen)

@@ -29,7 +29,7 @@ def check_call_arguments(operator: MakeCallOperator) -> None:
         check_delay(operator.delay_seconds)
     for name in ("variables", "context"):
         value = getattr(operator, name)
-        if isinstance(value, dict) and all(is_literal(item) for item in value.values()):
+        if is_resolved(value):
             json_object(name, value)
     to = plain(operator.to)
     if isinstance(to, str) and is_literal(to) and is_literal(operator.region):
@@ -90,6 +90,13 @@ def whole_or_text(name: str, value: Any) -> int:
 
 def is_literal(value: object) -> bool:
     """Whether a value is itself already, and neither a template nor another task's output."""
-    if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    return value is None or isinstance(value, (int, float, bool, list, tuple, dict))
+    return not (isinstance(value, str) and ("{{" in value or "{%" in value)) and is_resolved(value)
+
+
+def is_resolved(value: object) -> bool:
+    """Whether no part of a value is another task's output, which Airflow resolves when the task runs."""
+    if isinstance(value, dict):
+        return all(is_resolved(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_resolved(item) for item in value)
+    return not hasattr(value, "resolve")

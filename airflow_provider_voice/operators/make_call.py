@@ -177,7 +177,7 @@ class MakeCallOperator(BaseOperator):
                 raise error_from_dict(event["error"])
             if event.get("timed_out") or call is None:
                 if memo["cut_short"]:
-                    self.on_kill()
+                    # Airflow answers this one with on_kill.
                     raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its call.")
                 raise watch.timed_out(self.timeout)
             return self._finish(context, call, memo["how"], memo["generation"])

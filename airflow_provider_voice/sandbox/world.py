@@ -149,7 +149,8 @@ class World:
         seed: int = 0,
     ) -> list[SandboxCall]:
         """Add a history of ``count`` calls spread over ``[start, end)``; nobody is rung by it."""
-        rng = random.Random(seed)
+        # With the number of calls so far: a second batch has other ids than the first.
+        rng = random.Random(f"{seed} {self._keys}")
         span = (end - start).total_seconds()
         moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
         agent = agent_id or DEFAULT_AGENTS[vendor]

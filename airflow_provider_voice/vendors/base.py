@@ -108,7 +108,7 @@ class Vendor(ABC):
             requests_per_minute=settings.requests_per_minute,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
-            **({"sleep": sleep} if sleep else {}),
+            **({} if sleep is None else {"sleep": sleep}),
         )
 
     @staticmethod

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.warehouse.rows import Row
     from airflow_provider_voice.warehouse.spool import Spool
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 _RANKS = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}
 _ENDED_RANK = 3
 _TIMES = frozenset(number for number, kind in enumerate(COLUMNS.values()) if kind == "time")
@@ -58,10 +58,10 @@ class Dialect:
     differs = "({0} <> {1} OR ({0} IS NULL AND {1} IS NOT NULL) OR ({0} IS NOT NULL AND {1} IS NULL))"
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
-        for name in filter(None, (table, schema)):
+        for name in (table,) if schema is None else (table, schema):
             if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
                 raise InvalidRequest(
-                    f"{name!r:.80} can not be a table or schema name: letters, digits and _ only, at most 63."
+                    f"{name!r:.80} can not be a table or schema name: letters, digits and _ only, at most 50."
                 )
         self._schema = schema
         self.mark = placeholder

@@ -65,7 +65,9 @@ class Standalone:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True
+        )
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -1,0 +1,92 @@
+"""A real Airflow database, and DAGs run in it by ``dag.test()``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_voice.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Make the database of the tests' Airflow home."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def fast_sandbox() -> Iterator[Sandbox]:
+    """A sandbox in which a usual call takes a second or two."""
+    with Sandbox(speed=120) as sandbox:
+        yield sandbox
+
+
+@dataclass
+class Run:
+    """What a DAG run came to."""
+
+    state: str
+    states: dict[str, list[str]]
+    results: dict[str, list[Any]]
+
+    def result(self, task: str) -> Any:
+        (only,) = self.results[task]
+        return only
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Define ``voice_default`` as a vendor of a sandbox."""
+
+    def set_connection(sandbox: Sandbox, vendor: str = "talkover", **changes: Any) -> None:
+        value = json.dumps({**sandbox.connection(vendor), **changes})
+        monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", value)
+
+    return set_connection
+
+
+def register(dag: DAG) -> None:
+    """Put a DAG made in a test where Airflow looks for the DAGs of runs."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(os.devnull)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> Callable[[DAG], Run]:
+    """Run a DAG to its end and return what came of it."""
+
+    def run(dag: DAG, **arguments: Any) -> Run:
+        register(dag)
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        done = dag.test(**arguments)
+        states: dict[str, list[str]] = {}
+        results: dict[str, list[Any]] = {}
+        with create_session() as session:
+            for task in sorted(
+                done.get_task_instances(session=session), key=lambda item: (item.task_id, item.map_index)
+            ):
+                states.setdefault(task.task_id, []).append(str(getattr(task.state, "value", task.state)))
+            found = session.query(XComModel).filter_by(run_id=done.run_id, dag_id=dag.dag_id, key="return_value")
+            for row in found.order_by(XComModel.task_id, XComModel.map_index):
+                results.setdefault(row.task_id, []).append(XComModel.deserialize_value(row))
+        return Run(str(getattr(done.state, "value", done.state)), states, results)
+
+    return run

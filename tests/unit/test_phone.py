@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber
+from airflow_provider_voice.phone import (
+    candidate_time_zones,
+    mask_number,
+    mask_numbers_in,
+    parse_number,
+    same_number,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        ("+14155552671", None),
+        ("+1 (415) 555-2671", None),
+        ("tel:+1-415-555-2671", None),
+        ("＋１４１５５５５２６７１", None),
+        ("(415) 555-2671", "US"),
+        ("415.555.2671", "us"),
+    ],
+)
+def test_numbers_as_people_write_them(text, region) -> None:
+    assert parse_number(text, region) == "+14155552671"
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "reason"),
+    [
+        ("+1415", None, "too short"),
+        ("+1415555267155555", None, "too long"),
+        ("+99912345678", None, "no such country code"),
+        ("4155552671", None, "no country code"),
+        ("+11005550006", None, "no such number range"),
+        ("+14155552671 ext. 5", None, "extension"),
+        ("+14155552671 / +14155552672", None, "one phone number"),
+        ("call me", "US", "letters"),
+        ("1-800-FLOWERS", "US", "letters"),
+        ("", None, "letters"),
+        ("+14155552671", "XX", "no country"),
+        (14155552671, None, "text"),
+        (None, None, "text"),
+    ],
+)
+def test_refused_with_the_reason(text, region, reason) -> None:
+    with pytest.raises(InvalidPhoneNumber, match=reason) as refusal:
+        parse_number(text, region)
+    assert refusal.value.permanent
+
+
+@given(
+    st.one_of(st.text(), st.from_regex(r"[+]?[\d\s().\-/x]{1,25}", fullmatch=True)),
+    st.sampled_from([None, "US", "DE", "IN"]),
+)
+@example("+" + "1" * 300, None)
+@example("0" * 40, "US")
+def test_any_text_gives_e164_or_the_named_error_without_the_number(text, region) -> None:
+    try:
+        number = parse_number(text, region)
+    except InvalidPhoneNumber as error:
+        assert not re.search(r"\d{7,}", error.message)
+    else:
+        assert re.fullmatch(r"\+[1-9]\d{6,14}", number)
+        assert parse_number(number) == number
+
+
+def test_masking_keeps_enough_to_recognize_and_too_little_to_call() -> None:
+    assert mask_number("+14155552671") == "+1415•••••71"
+    assert mask_number("%2B14155552671") == "+1415•••••71"
+    assert mask_number("12345") == "•••••"
+    assert mask_number(None) == "-"
+
+
+@given(st.from_regex(r"\+[1-9]\d{7,14}", fullmatch=True))
+def test_no_number_survives_masking_in_a_text(number) -> None:
+    for written in (number, number[1:], f"%2B{number[1:]}", f"{number[:2]} {number[2:5]}-{number[5:]}"):
+        assert number[1:] not in re.sub(r"\D", "", mask_numbers_in(f"GET /calls?search={written}&page=1"))
+
+
+def test_masking_in_a_text_leaves_dates_readable() -> None:
+    assert mask_numbers_in("from 2026-11-20 to +14155552671") == "from 2026-11-20 to +1415•••••71"
+
+
+def test_time_zones_never_take_unknown_for_utc() -> None:
+    assert candidate_time_zones("+14155552671") == ("America/Los_Angeles",)
+    assert len(candidate_time_zones("+18005550199")) != 1
+    assert candidate_time_zones("+80012345678") == ()
+
+
+def test_vendors_may_drop_the_plus() -> None:
+    assert same_number("14155552671", "+1 415 555 2671")
+    assert not same_number(None, "+14155552671")
+    assert not same_number("", "")

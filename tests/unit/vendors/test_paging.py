@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.vendors.paging import Page, walk
+
+
+def rows_read(read_page, page_size, smallest=1):
+    rows = walk(read_page, lambda row: row["id"], page_size=page_size, smallest_page_size=smallest, what="The list")
+    return [row["id"] for row in rows]
+
+
+def pages_of(items, size, *, totals, last_pages):
+    def read_page(number):
+        rows = [{"id": item} for item in items[(number - 1) * size : number * size]]
+        last = max(1, -(-len(items) // size))
+        return Page(rows, total=len(items) if totals else None, last_page=last if last_pages else None)
+
+    return read_page
+
+
+@given(
+    st.lists(st.integers(), unique=True, max_size=60).map(lambda numbers: [str(number) for number in numbers]),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_row_once_whatever_page_size_the_server_really_uses(items, asked, given_size, totals, last_pages) -> None:
+    size = min(asked, given_size)
+    read_page = pages_of(items, size, totals=totals, last_pages=last_pages)
+    assert rows_read(read_page, asked, smallest=1) == items
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.data())
+def test_rows_inserted_while_reading_lose_none_that_was_there(count, size, data) -> None:
+    items = [str(number) for number in range(count)]
+    inserted = iter(range(1000, 1000 + 6))
+
+    def read_page(number):
+        page = pages_of(list(items), size, totals=True, last_pages=True)(number)
+        if data.draw(st.booleans()) and (new := next(inserted, None)) is not None:
+            items.insert(0, str(new))
+        return page
+
+    assume(count > 0)
+    try:
+        got = rows_read(read_page, size)
+    except IncompleteHistory:
+        return  # said so instead of losing one
+    assert len(got) == len(set(got))
+    assert {str(number) for number in range(count)} <= set(got)
+
+
+def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
+    with pytest.raises(IncompleteHistory, match="7 counted"):
+        rows_read(lambda number: Page([{"id": "1"}] if number == 1 else [], total=7, last_page=1), 10)
+
+
+def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
+    asked = []
+
+    def read_page(number):
+        asked.append(number)
+        return Page([{"id": str(item)} for item in range(15)])
+
+    assert len(rows_read(read_page, 100, smallest=10)) == 15
+    assert asked == [1, 2]
