@@ -38,7 +38,7 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.phone import mask_number
-from airflow_provider_voice.reconciling import Evidence, look_for_call
+from airflow_provider_voice.reconciling import Evidence, clock_offset, look_for_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -228,10 +228,17 @@ class Dialer:
 
     def _settle(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> Dialed:
         """Find out what became of a create whose answer is not known; never by sending it again."""
-        evidence = Evidence(
-            since=record.intent_at, until=record.intent_at, tag=record.key, not_these=frozenset(record.earlier_ids)
-        )
         try:
+            if record.clock_offset is None:
+                # Kept with the intent: a later try may run on a machine whose clock is another.
+                record.clock_offset = clock_offset(self._hook.vendor).total_seconds()
+            evidence = Evidence(
+                since=record.intent_at,
+                until=record.intent_at,
+                clock_offset=record.clock_offset,
+                tag=record.key,
+                not_these=frozenset(record.earlier_ids),
+            )
             found = self._look(request, evidence)
         except (CallOutcomeUnknown, AuthenticationFailed):
             raise

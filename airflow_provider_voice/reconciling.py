@@ -31,12 +31,14 @@ class Evidence:
 
     :param since: not sent before this.
     :param until: not sent after this; None: up to now.
+    :param clock_offset: seconds the vendor's clock was ahead of the clock that dated this; None: of ours, now.
     :param tag: our correlation text; the vendor may keep it.
     :param not_these: ids of earlier calls of the task.
     """
 
     since: datetime
     until: datetime | None
+    clock_offset: float | None = None
     tag: str | None = None
     not_these: frozenset[str] = frozenset()
 
@@ -57,8 +59,7 @@ def look_for_call(
     :raises CallOutcomeUnknown: when several calls fit, with their ids.
     :raises VoiceError: when the list can not be read.
     """
-    # How far the vendor's clock is ahead of the one the intent was dated by.
-    offset = vendor.now() - datetime.now(timezone.utc)
+    offset = clock_offset(vendor) if evidence.clock_offset is None else timedelta(seconds=evidence.clock_offset)
     first = evidence.since + offset - BEFORE
     last = (evidence.until or now()) + offset + AFTER
     fitting: list[Call] = []
@@ -78,6 +79,11 @@ def look_for_call(
             vendor=vendor.name,
         )
     return _as_placed(vendor, fitting[0], request, evidence) if fitting else None
+
+
+def clock_offset(vendor: Vendor) -> timedelta:
+    """Return how far the vendor's clock is ahead of ours."""
+    return vendor.now() - datetime.now(timezone.utc)
 
 
 def _fits(call: Call, request: CallRequest, evidence: Evidence) -> bool:

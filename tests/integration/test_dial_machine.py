@@ -1,0 +1,91 @@
+"""Any mix of crashes, retries, clears, lost answers, late lists and tasks for the same person (hypothesis)."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from airflow_provider_voice import dialing
+from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.vendors import http as http_module
+from tests.tries import Effects, Task
+
+TASKS = 3
+FAULTS = st.sampled_from(
+    [
+        {"kind": "lost_answer"},
+        {"kind": "reset"},
+        {"kind": "status", "status": 500, "accepted": True},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 402},
+        {"kind": "garbage", "accepted": True},
+        {"kind": "status", "status": 503, "operation": "list", "times": 5},
+    ]
+)
+
+
+class Dialing(RuleBasedStateMachine):
+    """Three mapped tasks, two of them for the same person; each is to ring once, whatever happens."""
+
+    @initialize(vendor=st.sampled_from(["talkover", "talkstack", "unleashx"]), wait=st.booleans())
+    def start(self, vendor: str, wait: bool) -> None:
+        self.saved = (http_module._backoff, dialing.LOOKS)
+        http_module._backoff, dialing.LOOKS = (lambda state: 0.0), (0.0,)
+        self.sandbox = Sandbox(speed=120)
+        self.sandbox.__enter__()
+        os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = self.sandbox.connection_json(vendor)
+        more = {"wait_for_completion": True, "success_statuses": ["busy"]} if wait else {}
+        numbers = ["+14155552602", "+14155552602", "+14155552702"]
+        self.tasks = [
+            Task(self.sandbox, map_index=index, to=numbers[index], retries=2, **more) for index in range(TASKS)
+        ]
+        self.done: dict[int, dict] = {}
+
+    @rule(index=st.integers(0, TASKS - 1), number=st.integers(0, 9), when=st.sampled_from(["before", "after", None]))
+    def try_once(self, index: int, number: int, when: str | None) -> None:
+        outcome = self.tasks[index].attempt(Effects((number, when) if when else None))
+        if outcome is not None and outcome.state == "success":
+            result = outcome.result
+            if index in self.done:
+                assert result["id"] == self.done[index]["id"]
+            self.done[index] = result
+
+    @rule(index=st.integers(0, TASKS - 1))
+    def clear(self, index: int) -> None:
+        self.tasks[index].clear()
+
+    @rule(fault=FAULTS)
+    def go_wrong(self, fault: dict) -> None:
+        self.sandbox.add_fault(**fault)
+
+    @rule(seconds=st.sampled_from([0, 600]))
+    def lists_come_late(self, seconds: int) -> None:
+        self.sandbox.world.list_delay = seconds
+
+    @rule()
+    def all_is_well(self) -> None:
+        self.sandbox.clear_faults()
+
+    @invariant()
+    def nobody_is_rung_twice(self) -> None:
+        if not hasattr(self, "sandbox"):
+            return
+        per_number = self.sandbox.rings_per_number()
+        assert per_number.get("+14155552602", 0) <= 2
+        assert per_number.get("+14155552702", 0) <= 1
+        tags = [ring.tag for ring in self.sandbox.rings if ring.tag]
+        assert len(tags) == len(set(tags)) or len(self.sandbox.rings) <= TASKS
+
+    def teardown(self) -> None:
+        if hasattr(self, "sandbox"):
+            self.sandbox.__exit__(None, None, None)
+            http_module._backoff, dialing.LOOKS = self.saved
+            os.environ.pop("AIRFLOW_CONN_VOICE_DEFAULT", None)
+
+
+Dialing.TestCase.settings = settings(max_examples=25, stateful_step_count=14, deadline=None)
+test_any_mix_rings_at_most_once = Dialing.TestCase
