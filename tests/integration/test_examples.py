@@ -1,0 +1,38 @@
+"""The example DAGs and the demo, as a new user runs them."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox.demo import airflow_environment, main
+
+pytestmark = pytest.mark.airflow
+DAGS = Path(__file__).parents[2] / "dags_examples"
+
+
+def test_the_demo_with_each_vendor(vendor_name, tmp_path, capsys) -> None:
+    assert main(["--vendor", vendor_name, "--dags", str(DAGS), "--home", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"10 calls placed with {vendor_name}, 10 rows" in shown
+    assert "People rung twice: 0" in shown
+    with closing(sqlite3.connect(tmp_path / "warehouse.db")) as connection:
+        statuses = {row[0] for row in connection.execute("SELECT DISTINCT status FROM voice_calls")}
+    assert len(statuses) >= 4
+
+
+@pytest.mark.parametrize("dag_id", ["make_one_call", "call_history_etl"])
+def test_the_other_examples(dag_id, tmp_path) -> None:
+    with Sandbox(speed=120) as sandbox:
+        environment = airflow_environment(tmp_path, DAGS, sandbox, "talkover")
+        for arguments in (["db", "migrate"], ["dags", "test", dag_id]):
+            command = [sys.executable, "-m", "airflow", *arguments]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert len(sandbox.rings) == (dag_id == "make_one_call")

@@ -1,0 +1,115 @@
+"""A real ``airflow standalone`` for tests: started, asked through its API, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox.ui import add_connections, free_port, standalone_environment
+
+DAGS = Path(__file__).parents[2] / "dags_examples"
+
+
+class Standalone:
+    """A running Airflow and the sandbox it calls."""
+
+    def __init__(self, sandbox: Sandbox, home: Path, vendor: str = "talkover") -> None:
+        self.sandbox = sandbox
+        self.home = home
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment = standalone_environment(home, self._dags(), sandbox, vendor, port)
+        self.log = home / "standalone.log"
+
+    def _dags(self) -> Path:
+        """Copy the examples without their schedules: unpausing one would start a run of its own."""
+        folder = self.home / "dags"
+        shutil.copytree(DAGS, folder)
+        for file in folder.glob("*.py"):
+            file.write_text(re.sub(r"schedule=\"[^\"]+\"", "schedule=None", file.read_text()))
+        return folder
+
+    def start(self, dag_id: str = "scheduled_outreach") -> None:
+        self._run("db", "migrate")
+        add_connections(self.sandbox, self.environment)
+        output = self.log.open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=self.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.until(lambda: self.api("GET", "/api/v2/version"), 120)
+        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 120)
+
+    def stop(self) -> None:
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _run(self, *arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True
+        )
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        token = self._token() if path != "/auth/token" else None
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            text = response.read()
+        return json.loads(text) if text else {}
+
+    def _token(self) -> str:
+        with urllib.request.urlopen(self.url + "/auth/token", timeout=30) as response:
+            return str(json.loads(response.read())["access_token"])
+
+    @staticmethod
+    def until(what: Any, seconds: float) -> Any:
+        """Ask until there is an answer; what never comes is a failure with the last reason."""
+        deadline, reason = time.monotonic() + seconds, None
+        while time.monotonic() < deadline:
+            try:
+                answer = what()
+            except OSError as error:
+                reason = error
+            else:
+                if answer:
+                    return answer
+            time.sleep(0.5)
+        raise AssertionError(f"nothing within {seconds} s: {reason}")
+
+    def start_part(self, name: str) -> subprocess.Popen[bytes]:
+        """Start another scheduler, triggerer, ... of this Airflow."""
+        output = (self.home / f"{name}-2.log").open("wb")
+        command = [sys.executable, "-m", "airflow", name]
+        return subprocess.Popen(command, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+
+    def pids_of(self, words: str) -> list[int]:
+        """Return the processes of this Airflow whose command line holds the words."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                home = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if words in line and f"AIRFLOW_HOME={self.home}".encode() in home:
+                found.append(int(entry.name))
+        return found
