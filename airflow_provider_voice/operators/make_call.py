@@ -233,7 +233,8 @@ class MakeCallOperator(BaseOperator):
 
     def _publish(self, context: Context, dialed: Dialed) -> None:
         self._placed = dialed.call
-        context["ti"].xcom_push(key="call_id", value=dialed.call.id)
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="call_id", value=dialed.call.id)
         self.log.info("Call %s to %s: %s.", dialed.call.id, mask_number(dialed.call.to), dialed.how)
         if self._killed:
             # The kill came while the create was under way, when there was no id to end it by.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KINDS = ("lost_answer", "reset", "status", "garbage", "cut", "slow")
+KINDS = ("lost_answer", "refused", "reset", "status", "garbage", "cut", "slow")
 OPERATIONS = ("create", "find", "list", "end", "check", "any")
 
 
@@ -12,8 +12,8 @@ OPERATIONS = ("create", "find", "list", "end", "check", "any")
 class Fault:
     """One scripted fault.
 
-    :param kind: ``lost_answer``: handled, then the connection is closed without an answer; ``reset``: closed before it
-        is handled; ``status``: answered with ``status``; ``garbage``: answered with 200 and a body that is no JSON;
+    :param kind: ``lost_answer``: handled, then the connection is closed without an answer; ``refused``: answered with
+        402, as for an account without credit; ``reset``: the connection is closed before it is handled; ``status``: answered with ``status``; ``garbage``: answered with 200 and a body that is no JSON;
         ``cut``: the answer stops in the middle; ``slow``: answered after ``seconds`` of real time.
     :param operation: ``create``, ``find``, ``list``, ``end``, ``check`` or ``any`` (default ``create``).
     :param vendor: only this vendor; None: all.

@@ -129,6 +129,8 @@ class Vendor(ABC):
             await asyncio.sleep(fault.seconds)
         if fault.kind in ("lost_answer", "reset", "cut"):
             return _Broken(request, json.dumps(handled[1]).encode() if fault.kind == "cut" and handled else b"")
+        if fault.kind == "refused":
+            return self._answer(402, {"success": False, "error": True, "message": "Insufficient credits."})
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
         if fault.kind == "status":

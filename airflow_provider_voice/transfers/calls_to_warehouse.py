@@ -164,6 +164,7 @@ class CallsToWarehouseOperator(BaseOperator):
     def _pull(self, window: Window, scope: Scope, maker: RowMaker, spool: Spool) -> set[str]:
         """Spool the window's calls and return their ids."""
         seen: set[str] = set()
+        self.hook.vendor.page_concurrency = self.page_concurrency
         calls = self.hook.list_calls(window.start, window.end, agent_id=scope.agent_id, direction=scope.direction)
         for call in _with_progress(calls):
             seen.add(call.id)

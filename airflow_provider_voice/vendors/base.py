@@ -5,13 +5,11 @@ A vendor file holds what is its own: paths, shapes, its error codes, its status 
 
 from __future__ import annotations
 
-import math
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
 
 from airflow_provider_voice.calls import (
     Call,
@@ -20,13 +18,13 @@ from airflow_provider_voice.calls import (
     CallStatus,
     fold_word,
     read_status,
-    read_time,
     status_of,
     statuses_of,
 )
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
+    CallOutcomeUnknown,
     CapabilityNotSupported,
     IncompleteHistory,
     InsufficientCredits,
@@ -39,6 +37,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.phone import mask_number, parse_number, same_number
 from airflow_provider_voice.vendors.http import Answer, HttpClient
+from airflow_provider_voice.vendors.values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -98,6 +97,8 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         overrides = {fold_word(word): status_of(status) for word, status in settings.status_overrides.items()}
         self._words = {**self.statuses, **overrides}
+        #: Pages of one list that are read at once, where the vendor says how many there are.
+        self.page_concurrency = 1
         self.http = HttpClient(
             title=self.title,
             vendor=self.name,
@@ -328,6 +329,15 @@ class Vendor(ABC):
             vendor=self.name,
         )
 
+    def _without_id(self, answer: Answer, doing: str) -> CallOutcomeUnknown:
+        return CallOutcomeUnknown(
+            f"{self.title} accepted {doing}, but its answer has no call id (HTTP {answer.status}). Look for the call "
+            "in the vendor's call history.",
+            vendor=self.name,
+            status_code=answer.status,
+            request_id=answer.request_id,
+        )
+
     def _unreadable(self, answer: Answer, doing: str, wanted: str) -> VendorUnavailable:
         return VendorUnavailable(
             f"{self.title} answered {doing} without {wanted} (HTTP {answer.status}). Try again later; if it stays, the "
@@ -371,51 +381,3 @@ def widened_days(start: datetime, end: datetime) -> tuple[date, date]:
     """
     last = end - timedelta(microseconds=1)
     return (start - DAY).date(), (last + DAY).date()
-
-
-def quoted(value: object) -> str:
-    """Return an id fit for one segment of a path."""
-    return quote(str(value), safe="")
-
-
-def rows_of(value: Any) -> list[dict[str, Any]] | None:
-    """Return ``value`` when it is a list of objects; None otherwise."""
-    return value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else None
-
-
-def text_of(value: Any) -> str | None:
-    """Return an id or text of any JSON type as text; None for what is none."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (str, int)):
-        return str(value).strip() or None
-    if isinstance(value, float) and math.isfinite(value):
-        return str(int(value)) if value.is_integer() else str(value)
-    return None
-
-
-def number_of(value: Any) -> float | None:
-    """Return a finite number, also from a text such as ``"0.077"``; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def whole_of(value: Any) -> int | None:
-    """Return a whole, non-negative number of at most 63 bits; None for what is none."""
-    number = number_of(value)
-    return int(number) if number is not None and 0 <= number < 2**63 else None
-
-
-def first_of(row: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value under one of the names that is neither None nor empty text."""
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
-
-
-def latest_time(*values: Any) -> datetime | None:
-    """Return the latest of several vendor times; None when none can be read."""
-    return max((moment for moment in map(read_time, values) if moment is not None), default=None)

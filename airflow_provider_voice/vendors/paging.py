@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,7 @@ def walk(
     page_size: int,
     smallest_page_size: int,
     what: str,
+    at_once: int = 1,
 ) -> Iterator[dict[str, Any]]:
     """Yield every row of a paged list once.
 
@@ -59,13 +62,15 @@ def walk(
     :param smallest_page_size: rows the vendor gives per page at the very least. It may give fewer than asked for, so a
         first page shorter than asked for is only known to be the last when it is shorter than this.
     :param what: the list, for messages.
+    :param at_once: pages read at the same time, default 1; only where the vendor says which page is the last.
     :return: the rows, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen: set[str] = set()
     for number in range(MAX_PASSES):
         current, before = _Pass(), len(seen)
-        for row in _one_pass(read_page, row_id, current, page_size, smallest_page_size):
+        pages = _pages(read_page, at_once)
+        for row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
             key = row_id(row)
             if key not in seen:
                 seen.add(key)
@@ -80,16 +85,36 @@ def walk(
     )
 
 
+def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
+    """Yield page after page, in order; the reader stops when it has enough."""
+    page = read_page(1)
+    yield page
+    number = 2
+    if at_once > 1 and page.last_page is not None:
+        with ThreadPoolExecutor(at_once, thread_name_prefix="voice-pages") as pool:
+            # As many as are read at once are under way, and no more are kept: memory stays that of a few pages.
+            waiting: deque[Future[Page]] = deque()
+            for ahead in range(2, page.last_page + 1):
+                waiting.append(pool.submit(read_page, ahead))
+                if len(waiting) >= at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+            number = max(number, page.last_page + 1)
+    while True:  # and whatever was added since
+        yield read_page(number)
+        number += 1
+
+
 def _one_pass(
-    read_page: Callable[[int], Page],
+    pages: Iterator[Page],
     row_id: Callable[[dict[str, Any]], str],
     current: _Pass,
     page_size: int,
     smallest_page_size: int,
 ) -> Iterator[dict[str, Any]]:
-    number, largest = 1, smallest_page_size
-    while True:
-        page = read_page(number)
+    largest = smallest_page_size
+    for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.add(page.total)
         fresh = 0
@@ -109,7 +134,6 @@ def _one_pass(
             return
         if _says_it_is_last(page, number, len(current.ids), largest):
             return
-        number += 1
 
 
 def _says_it_is_last(page: Page, number: int, rows_read: int, largest: int) -> bool:

@@ -10,24 +10,15 @@ from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CallNotFound,
-    CallOutcomeUnknown,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     RequestRejected,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import (
-    TAG_KEY,
-    Vendor,
-    first_of,
-    quoted,
-    rows_of,
-    text_of,
-    whole_of,
-    widened_days,
-)
+from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, widened_days
 from airflow_provider_voice.vendors.paging import Page, walk
+from airflow_provider_voice.vendors.values import first_of, quoted, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -113,13 +104,7 @@ class Talkover(Vendor):
             record = record["data"]
         call_id = text_of(record.get("id")) or text_of(record.get("call_id"))
         if not call_id:
-            raise CallOutcomeUnknown(
-                f"Talkover accepted {doing} but its answer has no call id (HTTP {answer.status}). Look for the call in "
-                "the vendor's call history.",
-                vendor=self.name,
-                status_code=answer.status,
-                request_id=answer.request_id,
-            )
+            raise self._without_id(answer, doing)
         word = text_of(record.get("status"))
         return Call(
             id=call_id,
@@ -223,6 +208,7 @@ class Talkover(Vendor):
             lambda row: self._row_id(row, "id"),
             page_size=PER_PAGE,
             smallest_page_size=SMALLEST_PAGE,
+            at_once=self.page_concurrency,
             what="Talkover's call list",
         )
 

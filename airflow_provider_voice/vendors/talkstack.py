@@ -14,7 +14,6 @@ from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus,
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
-    CallOutcomeUnknown,
     CapabilityNotSupported,
     IncompleteHistory,
     InsufficientCredits,
@@ -24,17 +23,8 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import (
-    Settings,
-    Vendor,
-    first_of,
-    latest_time,
-    number_of,
-    rows_of,
-    text_of,
-    whole_of,
-    widened_days,
-)
+from airflow_provider_voice.vendors.base import Settings, Vendor, widened_days
+from airflow_provider_voice.vendors.values import first_of, latest_time, number_of, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -126,13 +116,7 @@ class Talkstack(Vendor):
                 record = record[name]
         call_id = text_of(first_of(record, "call_id", "callId", "sid", "callSid"))
         if not call_id:
-            raise CallOutcomeUnknown(
-                f"Talkstack accepted {doing} but its answer has no call id (HTTP {answer.status}). Look for the call "
-                "in the vendor's dashboard.",
-                vendor=self.name,
-                status_code=answer.status,
-                request_id=answer.request_id,
-            )
+            raise self._without_id(answer, doing)
         return Call(
             id=call_id,
             vendor=self.name,

@@ -13,25 +13,15 @@ from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus,
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
-    CallOutcomeUnknown,
     CapabilityNotSupported,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import (
-    DAY,
-    TAG_KEY,
-    Vendor,
-    first_of,
-    number_of,
-    rows_of,
-    text_of,
-    whole_of,
-    widened_days,
-)
+from airflow_provider_voice.vendors.base import DAY, TAG_KEY, Vendor, widened_days
 from airflow_provider_voice.vendors.paging import Page, walk
+from airflow_provider_voice.vendors.values import first_of, number_of, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -125,13 +115,7 @@ class UnleashX(Vendor):
             record = record["data"]
         call_id = text_of(first_of(record, "execution_id", "call_id", "id"))
         if not call_id:
-            raise CallOutcomeUnknown(
-                f"UnleashX accepted {doing} but its answer has no execution id (HTTP {answer.status}). Look for the "
-                "call in the vendor's call logs.",
-                vendor=self.name,
-                status_code=answer.status,
-                request_id=answer.request_id,
-            )
+            raise self._without_id(answer, doing)
         word = text_of(first_of(record, "call_status", "status"))
         return Call(
             id=call_id,
@@ -229,6 +213,7 @@ class UnleashX(Vendor):
             lambda row: self._row_id(row, "ID", "id"),
             page_size=LIMIT,
             smallest_page_size=SMALLEST_PAGE,
+            at_once=self.page_concurrency,
             what="UnleashX's list of executions",
         )
 

@@ -201,3 +201,42 @@ def test_numbers_are_checked_when_the_dag_is_parsed_and_templates_are_not() -> N
         MakeCallOperator(task_id="local", to="(415) 555-2601")
         with pytest.raises(InvalidRequest):
             CallStatusSensor(task_id="wait", call="x", expected_statuses=["ringing"])
+
+
+def test_a_kill_hangs_up_where_the_vendor_can(sandbox, connect, vendor_name) -> None:
+    import asyncio
+    import time
+
+    from airflow_provider_voice.calls import CallRef, CallRequest
+    from airflow_provider_voice.triggers.call_status import CallStatusTrigger
+
+    connect(sandbox, vendor_name)
+    for end in (True, False):
+        operator = MakeCallOperator(task_id="ring", to=FOREVER, end_call_on_kill=end)
+        operator.on_kill()  # before there is a call: nothing to end, and nobody will be rung
+        assert operator._killed
+        operator._placed = operator.hook.make_call(CallRequest(FOREVER))
+        operator.on_kill()
+        ref = CallRef.of(operator.hook.make_call(CallRequest(DONE)))
+        trigger = CallStatusTrigger(
+            voice_conn_id="voice_default", calls=[ref.to_dict()], deadline=time.time() + 60, end_call_on_kill=end
+        )
+        asyncio.run(trigger.on_kill())
+    ends = [request for request in sandbox.requests if request.operation == "end"]
+    assert len(ends) == (2 if vendor_name == "talkover" else 0)
+
+
+def test_trigger_arguments_are_json_without_a_number(sandbox, connect) -> None:
+    import json
+    import time
+
+    from airflow_provider_voice.calls import CallRef, CallRequest
+    from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.triggers.call_status import CallStatusTrigger
+
+    connect(sandbox)
+    ref = CallRef.of(VoiceHook.for_connection().make_call(CallRequest(DONE)))
+    trigger = CallStatusTrigger(voice_conn_id="voice_default", calls=[ref.to_dict()], deadline=time.time() + 60)
+    path, arguments = trigger.serialize()
+    assert CallStatusTrigger(**json.loads(json.dumps(arguments))).serialize() == (path, arguments)
+    assert "4155552601" not in json.dumps(arguments) + repr(trigger)

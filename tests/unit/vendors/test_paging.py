@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -53,6 +55,21 @@ def test_rows_inserted_while_reading_lose_none_that_was_there(count, size, data)
         return  # said so instead of losing one
     assert len(got) == len(set(got))
     assert {str(number) for number in range(count)} <= set(got)
+
+
+def test_pages_are_read_at_once_and_come_in_order() -> None:
+    items = [str(number) for number in range(95)]
+    # Pages 2 and 3, 4 and 5, ... wait for each other: read one after the other they would never come.
+    pairs = {number: threading.Barrier(2, timeout=10) for number in range(1, 6)}
+    plain = pages_of(items, 10, totals=True, last_pages=True)
+
+    def read_page(number):
+        if 2 <= number <= 9:
+            pairs[number // 2].wait()
+        return plain(number)
+
+    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [row["id"] for row in rows] == items
 
 
 def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
