@@ -32,11 +32,13 @@ setup: $(VENV)/.ready  ## install everything into .venv
 demo: setup  ## place calls on the sandbox through a DAG, wait, load them into SQLite
 	$(VENV)/bin/python -m airflow_provider_voice.sandbox.demo
 
+# The tests with a whole Airflow of their own run by themselves: two at once would be slow on two cores.
 test: setup  ## run the tests
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m "not standalone" -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m standalone $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest -m "not standalone" $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -m "not standalone and not once" -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -12,9 +12,11 @@ OPERATIONS = ("create", "find", "list", "end", "check", "any")
 class Fault:
     """One scripted fault.
 
-    :param kind: ``lost_answer``: handled, then the connection is closed without an answer; ``refused``: answered with
-        402, as for an account without credit; ``reset``: the connection is closed before it is handled; ``status``: answered with ``status``; ``garbage``: answered with 200 and a body that is no JSON;
-        ``cut``: the answer stops in the middle; ``slow``: answered after ``seconds`` of real time.
+    :param kind: what goes wrong. ``lost_answer``: it is handled, then the connection is closed without an answer.
+        ``refused``: it is answered with 402, as for an account without credit. ``reset``: the connection is closed
+        before it is handled. ``status``: it is answered with ``status``. ``garbage``: it is answered with 200 and a
+        body that is no JSON. ``cut``: the answer stops in the middle. ``slow``: it is answered after ``seconds`` of
+        real time.
     :param operation: ``create``, ``find``, ``list``, ``end``, ``check`` or ``any`` (default ``create``).
     :param vendor: only this vendor; None: all.
     :param times: how many requests it hits, default 1; 0: until removed.

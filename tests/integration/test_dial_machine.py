@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from airflow_provider_voice import dialing
+from airflow_provider_voice import dialing, reconciling
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
 from tests.tries import Effects, Task
@@ -33,8 +34,9 @@ class Dialing(RuleBasedStateMachine):
 
     @initialize(vendor=st.sampled_from(["talkover", "talkstack", "unleashx"]), wait=st.booleans())
     def start(self, vendor: str, wait: bool) -> None:
-        self.saved = (http_module._backoff, dialing.LOOKS)
+        self.saved = (http_module._backoff, dialing.LOOKS, reconciling.BEFORE, reconciling.AFTER)
         http_module._backoff, dialing.LOOKS = (lambda state: 0.0), (0.0,)
+        reconciling.BEFORE = reconciling.AFTER = timedelta(hours=2)  # see test_at_most_once.py
         self.sandbox = Sandbox(speed=120)
         self.sandbox.__enter__()
         os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = self.sandbox.connection_json(vendor)
@@ -83,7 +85,7 @@ class Dialing(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "sandbox"):
             self.sandbox.__exit__(None, None, None)
-            http_module._backoff, dialing.LOOKS = self.saved
+            http_module._backoff, dialing.LOOKS, reconciling.BEFORE, reconciling.AFTER = self.saved
             os.environ.pop("AIRFLOW_CONN_VOICE_DEFAULT", None)
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.mutate_guard import survives
 from tests.mutations import MUTATIONS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("mutation", [name for name in MUTATIONS if name != "none"])
 def test_a_broken_guard_is_noticed(mutation: str) -> None:

@@ -17,10 +17,10 @@ from tests.system.dags_under_fire import NUMBERS
 pytestmark = pytest.mark.standalone
 
 
-@pytest.fixture(params=["talkover", "unleashx"])
-def under_fire(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Standalone]:
+@pytest.fixture
+def under_fire(tmp_path: Path) -> Iterator[Standalone]:
     with Sandbox(speed=1) as sandbox:
-        airflow = Standalone(sandbox, tmp_path, request.param)
+        airflow = Standalone(sandbox, tmp_path, os.environ.get("UNDER_FIRE_VENDOR", "talkover"))
         airflow.environment |= {
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
