@@ -237,8 +237,8 @@ class CallRequest:
 
 def check_delay(delay_seconds: object) -> None:
     """Raise :class:`InvalidRequest` unless ``delay_seconds`` is a whole number of seconds from 0 to 3600."""
-    whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
-    if not whole or not 0 <= delay_seconds <= MAX_DELAY_SECONDS:  # type: ignore[operator]
+    is_whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
+    if not is_whole or delay_seconds not in range(MAX_DELAY_SECONDS + 1):
         limits = f"a whole number from 0 to {MAX_DELAY_SECONDS}"
         raise InvalidRequest(f"delay_seconds must be {limits}, not {delay_seconds!r:.30}.")
 

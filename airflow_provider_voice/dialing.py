@@ -371,7 +371,7 @@ def _proves_no_ring(error: VoiceError) -> bool:
     Every named refusal does, and what was never sent does. A 409 does not: it may say that there is such a call.
     """
     if isinstance(error, RequestRejected):
-        return error.status_code != 409  # noqa: PLR2004
+        return error.status_code != 409  # noqa: PLR2004 - HTTP's own number
     if isinstance(error, VendorUnavailable):
         return error.status_code is None  # could not be sent; an answer of 5xx is a CallOutcomeUnknown already
     return isinstance(error, RateLimited) or error.permanent

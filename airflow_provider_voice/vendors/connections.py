@@ -49,7 +49,7 @@ class OnceAdapter(HTTPAdapter):
         adapter = self
         connection_class: Any = pool_class.ConnectionCls
 
-        class WatchedConnection(connection_class):  # type: ignore[misc]
+        class WatchedConnection(connection_class):  # type: ignore[misc]  # a class known at run time
             def connect(self) -> None:
                 """Connect, and say so when it worked."""
                 super().connect()

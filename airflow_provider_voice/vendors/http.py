@@ -356,7 +356,7 @@ def _backoff(state: tenacity.RetryCallState) -> float:
     failed = state.outcome.exception() if state.outcome else None
     asked = getattr(failed, "wait", None) or 0.0
     # random is right here: jitter spreads load, it guards nothing
-    jitter = random.uniform(0, min(_MAX_BACKOFF, 2.0 ** (state.attempt_number - 1)))  # noqa: S311
+    jitter = random.uniform(0, min(_MAX_BACKOFF, 2.0 ** (state.attempt_number - 1)))  # noqa: S311 - see above
     return float(max(asked, jitter))
 
 

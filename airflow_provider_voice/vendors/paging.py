@@ -129,7 +129,7 @@ def _one_pass(
         largest = max(largest, len(page.rows))
         if not page.rows or (number > 1 and not fresh):
             # A vendor that ignores the page number repeats its whole list: that is no movement.
-            if number == 2 and len(page.rows) == len(current.ids) < page_size:  # noqa: PLR2004
+            if number == 2 and len(page.rows) == len(current.ids) < page_size:  # noqa: PLR2004 - the second page
                 current.repeated = False
             return
         if _says_it_is_last(page, number, len(current.ids), largest):

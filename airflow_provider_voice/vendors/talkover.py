@@ -253,7 +253,7 @@ class Talkover(Vendor):
             return CallNotFound
         if "unauthenticated" in text or "bearer token" in text:
             return AuthenticationFailed
-        return AgentNotUsable if answer.status == 404 and "agent" in text else RequestRejected  # noqa: PLR2004
+        return AgentNotUsable if answer.status == 404 and "agent" in text else RequestRejected  # noqa: PLR2004 - HTTP's
 
     @staticmethod
     def _with_ref(call: Call, ref: CallRef) -> Call:

@@ -279,7 +279,7 @@ class UnleashX(Vendor):
 
 def _is_no_history(answer: Answer) -> bool:
     """404 "No call history found for the given filters" means an empty list."""
-    if answer.status != 404:  # noqa: PLR2004
+    if answer.status != 404:  # noqa: PLR2004 - HTTP's own number
         return False
     text = str(answer.body.get("message", "")) if isinstance(answer.body, dict) else ""
     return "no call history" in text.lower() or "no data" in text.lower() or "no record" in text.lower()

@@ -107,7 +107,7 @@ class Dialect:
         """Bring the spooled rows into the stage."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         marks = ", ".join([self.mark] * len(COLUMNS))
-        sql = f"INSERT INTO {self.stage} ({names}) VALUES ({marks})"  # noqa: S608 - checked identifiers
+        sql = f"INSERT INTO {self.stage} ({names}) VALUES ({marks})"
         for batch in spool.batches():
             cursor.executemany(sql, [self.adapted(row) for row in batch])
 
@@ -166,12 +166,12 @@ class Dialect:
             sets = [f"{self.quoted(name)} = s.{self.quoted(name)}" for name in names]
             sets.append(f"{self.quoted('settled_at')} = NULL")
             where = f"{self._same_key('s', 't')} AND NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
-            return f"UPDATE {self.table} AS t SET {', '.join(sets)} FROM {self.stage} AS s WHERE {where}"  # noqa: S608
+            return f"UPDATE {self.table} AS t SET {', '.join(sets)} FROM {self.stage} AS s WHERE {where}"
         condition = f"NOT {self.is_older('s', self.table)} AND {self.is_changed('s', self.table)}"
         sets = [f"{self.quoted(name)} = {self._picked(name, condition)}" for name in names]
         # What has just changed is not settled, however long ago it ended.
         sets.append(f"{self.quoted('settled_at')} = NULL")
-        return f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._exists(condition)}"  # noqa: S608
+        return f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._exists(condition)}"
 
     def _picked(self, name: str, condition: str) -> str:
         return f"(SELECT s.{self.quoted(name)} {self._from_stage(condition)})"
@@ -183,14 +183,14 @@ class Dialect:
         """Return what adds the rows that are new."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         values = ", ".join(f"s.{self.quoted(name)}" for name in COLUMNS)
-        known = f"SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')}"  # noqa: S608
-        return f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s WHERE NOT EXISTS ({known})"  # noqa: S608
+        known = f"SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')}"
+        return f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s WHERE NOT EXISTS ({known})"
 
     def stale_statement(self) -> str:
         """Return what counts the staged rows that were older than the stored ones and said something else."""
         condition = f"{self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
         return (
-            f"SELECT COUNT(*) FROM {self.stage} s JOIN {self.table} t ON {self._same_key('s', 't')} WHERE {condition}"  # noqa: S608
+            f"SELECT COUNT(*) FROM {self.stage} s JOIN {self.table} t ON {self._same_key('s', 't')} WHERE {condition}"
         )
 
     def settle_statement(self) -> str:
@@ -201,30 +201,30 @@ class Dialect:
         unchanged = f"NOT {self.is_changed('s', self.table)}"
         exists = self._exists(f"{unchanged} AND ({seen_before} OR s.{settled} IS NOT NULL)")
         moment = f"(SELECT s.{fetched} {self._from_stage('1 = 1')})"
-        return f"UPDATE {self.table} SET {settled} = {moment} WHERE {settled} IS NULL AND {ended} AND {exists}"  # noqa: S608
+        return f"UPDATE {self.table} SET {settled} = {moment} WHERE {settled} IS NULL AND {ended} AND {exists}"
 
     def seen_again_statement(self) -> str:
         """Return what takes the mark off rows that the vendor shows again."""
         missing = self.quoted("missing_since")
-        return f"UPDATE {self.table} SET {missing} = NULL WHERE {missing} IS NOT NULL AND {self._exists('1 = 1')}"  # noqa: S608
+        return f"UPDATE {self.table} SET {missing} = NULL WHERE {missing} IS NOT NULL AND {self._exists('1 = 1')}"
 
     def missing_statement(self) -> str:
         """Return what marks one row as missing. Parameters: since, source, call_id."""
         missing, keys = self.quoted("missing_since"), " AND ".join(f"{self.quoted(name)} = {self.mark}" for name in KEY)
-        return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"  # noqa: S608
+        return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"
 
     def unsettled_statement(self) -> str:
         """Return what lists the rows that may still change. Parameter: source."""
         names = ", ".join(self.quoted(name) for name in ("call_id", "to_number", "created_at", "tag", "agent_id"))
         where = f"{self.quoted('source')} = {self.mark} AND {self.quoted('settled_at')} IS NULL"
-        return f"SELECT {names} FROM {self.table} WHERE {where}"  # noqa: S608
+        return f"SELECT {names} FROM {self.table} WHERE {where}"
 
     def hours_statement(self, filters: Collection[str]) -> str:
         """Return what counts the rows of a window by hour. Parameters: source, start, end, the filters' values."""
         created = self.quoted("created_at")
         where = f"{self.quoted('source')} = {self.mark} AND {created} >= {self.mark} AND {created} < {self.mark}"
         where += "".join(f" AND {self.quoted(name)} = {self.mark}" for name in filters)
-        return f"SELECT {self.hour(created)}, COUNT(*) FROM {self.table} WHERE {where} GROUP BY {self.hour(created)}"  # noqa: S608
+        return f"SELECT {self.hour(created)}, COUNT(*) FROM {self.table} WHERE {where} GROUP BY {self.hour(created)}"
 
     def hour(self, column: str) -> str:
         """Return the expression that cuts an instant to its hour."""

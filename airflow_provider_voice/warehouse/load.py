@@ -114,7 +114,7 @@ class Warehouse:
     def window_of_run(self, scope: Scope, run: str) -> Window | None:
         """Return the bounds that a run has committed before, None when it has not."""
         rows = self._query(
-            f"SELECT window_start, window_end FROM {self.dialect.log} "  # noqa: S608 - checked identifiers
+            f"SELECT window_start, window_end FROM {self.dialect.log} "
             f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark} AND name = {self.dialect.mark}",
             (scope.source, scope.kind("run"), run),
         )
@@ -124,7 +124,7 @@ class Warehouse:
     def last_end(self, scope: Scope) -> datetime | None:
         """Return up to where it has been exported; None when it never was."""
         rows = self._query(
-            f"SELECT MAX(window_end) FROM {self.dialect.log} "  # noqa: S608 - checked identifiers
+            f"SELECT MAX(window_end) FROM {self.dialect.log} "
             f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark}",
             (scope.source, scope.kind("run")),
         )
@@ -212,7 +212,7 @@ class Warehouse:
 
     def _logged_count(self, cursor: Any, scope: Scope, hour: str) -> int:
         cursor.execute(
-            f"SELECT at_vendor FROM {self.dialect.log} WHERE source = {self.dialect.mark} "  # noqa: S608
+            f"SELECT at_vendor FROM {self.dialect.log} WHERE source = {self.dialect.mark} "
             f"AND kind = {self.dialect.mark} AND name = {self.dialect.mark}",
             (scope.source, scope.kind("hour"), hour),
         )
@@ -229,9 +229,9 @@ class Warehouse:
         """Write one line of the log over the one of the same name."""
         mark, log = self.dialect.mark, self.dialect.log
         keys = " AND ".join(f"{name} = {mark}" for name in LOG_KEY)
-        cursor.execute(f"DELETE FROM {log} WHERE {keys}", values[: len(LOG_KEY)])  # noqa: S608 - checked identifiers
+        cursor.execute(f"DELETE FROM {log} WHERE {keys}", values[: len(LOG_KEY)])
         marks = ", ".join([mark] * len(LOG_COLUMNS))
-        cursor.execute(f"INSERT INTO {log} ({', '.join(LOG_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+        cursor.execute(f"INSERT INTO {log} ({', '.join(LOG_COLUMNS)}) VALUES ({marks})", values)
 
     def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
         def read() -> list[Any]:
