@@ -137,7 +137,7 @@ class CallWatch:
         """Return the error for calls that did not end in time."""
         pending = self.pending
         shown = ", ".join(f"{ref.id} ({self.last_status(ref.id) or 'never seen'})" for ref in pending[:5])
-        more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004
+        more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004 - as many as are named
         last = self.last_status(pending[0].id) if pending else None
         return CallNotCompleted(
             f"Not ended within {seconds:.0f} s: call {shown}{more}. Raise timeout, or look at the vendor's dashboard.",

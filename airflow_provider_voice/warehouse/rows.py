@@ -165,7 +165,7 @@ def _hidden_text(text: str, numbers: list[str], hide: Callable[[str], str]) -> s
         between = r"[\s().\-]*"
         for start in range(len(digits) - _MIN_LOCAL_DIGITS + 1):
             pattern = r"\+?\(?" + between.join(digits[start:])
-            changed = re.sub(pattern, lambda _, number=number: hide(number), text)  # type: ignore[misc]
+            changed = re.sub(pattern, lambda _, number=number: hide(number), text)  # type: ignore[misc]  # a lambda's default has no type
             if changed != text:
                 text = changed
                 break
