@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.vendors.base import Settings, Vendor
+from airflow_provider_voice.vendors.base import Vendor
+from airflow_provider_voice.vendors.settings import Settings
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.talkstack import Talkstack
 from airflow_provider_voice.vendors.unleashx import UnleashX

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.vendors.base import Settings
+from airflow_provider_voice.vendors.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

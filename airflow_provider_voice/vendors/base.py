@@ -5,9 +5,10 @@ A vendor file holds what is its own: paths, shapes, its error codes, its status 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,39 +43,12 @@ from airflow_provider_voice.vendors.values import text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from airflow_provider_voice.vendors.settings import Settings
+
+log = logging.getLogger(__name__)
+
 TAG_KEY = "airflow_call_tag"
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a connection says about a vendor; made by the hook, or by hand without Airflow.
-
-    :param token: the credential.
-    :param base_url: where the API is; None: the vendor's own address.
-    :param calls_base_url: Talkstack's second address; None: the vendor's own, or ``base_url`` where that is given, so
-        that a connection to a test server never rings through the real one.
-    :param project_id: Talkstack's project.
-    :param default_agent_id: the agent of requests that name none.
-    :param default_region: the country of numbers written without ``+``.
-    :param requests_per_minute: limit kept in this process; None: none.
-    :param connect_timeout: seconds, default 10.
-    :param read_timeout: seconds, default 30.
-    :param status_overrides: vendor word -> our status, before the vendor's own map.
-    :param limit_key: who shares the limit; default: vendor and address.
-    """
-
-    token: str = field(repr=False)
-    base_url: str | None = None
-    calls_base_url: str | None = None
-    project_id: str | None = None
-    default_agent_id: str | None = None
-    default_region: str | None = None
-    requests_per_minute: int | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
-    status_overrides: Mapping[str, Any] = field(default_factory=dict)
-    limit_key: str | None = None
 
 
 class Vendor(ABC):
@@ -89,6 +63,8 @@ class Vendor(ABC):
     title: ClassVar[str]
     default_base_url: ClassVar[str]
     statuses: ClassVar[Mapping[str, CallStatus]]
+    #: Requests a minute of the vendor's smallest plan, for who paces requests and was not told the limit.
+    presumed_per_minute: ClassVar[int] = 100
     #: Whether the call list shows our tag, so that a row without it is another one's call.
     keeps_tags: ClassVar[bool] = False
 
@@ -99,6 +75,8 @@ class Vendor(ABC):
         self._words = {**self.statuses, **overrides}
         #: Pages of one list that are read at once, where the vendor says how many there are.
         self.page_concurrency = 1
+        #: List pages read so far.
+        self.pages_read = 0
         self.http = HttpClient(
             title=self.title,
             vendor=self.name,
@@ -176,11 +154,32 @@ class Vendor(ABC):
         """
 
     def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
-        """Return the calls by id; those the vendor does not show are absent.
+        """Return the calls by id, by the cheapest plan the vendor has; those it does not show are absent.
 
-        One look-up each, unless a vendor knows better.
+        :param refs: what is known of the calls; with number, time and agent the plan is cheaper.
+        :raises VoiceError: what the vendor's refusal means.
         """
-        found = {ref.id: self.find(ref) for ref in refs}
+        wanted: dict[str, CallRef] = {}
+        for ref in refs:
+            # Of two references to one call the one with its number is worth more.
+            wanted[ref.id] = ref if ref.to or ref.id not in wanted else wanted[ref.id]
+        if not wanted:
+            return {}
+        requests, pages = self.http.sent, self.pages_read
+        found = self._find_many(wanted)
+        log.info(
+            "%s was asked for %d call(s): %d found, by %d request(s), %d of them list pages.",
+            self.title,
+            len(wanted),
+            len(found),
+            self.http.sent - requests,
+            self.pages_read - pages,
+        )
+        return found
+
+    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Look every call up by itself; a vendor with a list knows better."""
+        found = {ref.id: self.find(ref) for ref in wanted.values()}
         return {call_id: call for call_id, call in found.items() if call is not None}
 
     def list_calls(

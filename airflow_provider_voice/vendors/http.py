@@ -131,6 +131,8 @@ class HttpClient:
         self._timeout = (connect_timeout, read_timeout)
         self._sleep = sleep
         self._session = self._new_session()
+        #: Requests sent so far, repeated ones included.
+        self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last answer; None before the first.
         self.clock_offset: float | None = None
 
@@ -226,6 +228,7 @@ class HttpClient:
     def _send(self, session: requests.Session, method: str, url: str, params: Any, body: Any) -> Answer:
         if self._limiter is not None:
             self._limiter.acquire()
+        self.sent += 1
         with session.request(
             method, url, params=params, json=body, timeout=self._timeout, allow_redirects=False, stream=True
         ) as response:

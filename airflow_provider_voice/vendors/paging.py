@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_PASSES = 4
+LOOKUP_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def walk(
     smallest_page_size: int,
     what: str,
     at_once: int = 1,
+    for_lookup: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield every row of a paged list once.
 
@@ -63,11 +65,13 @@ def walk(
         first page shorter than asked for is only known to be the last when it is shorter than this.
     :param what: the list, for messages.
     :param at_once: pages read at the same time, default 1; only where the vendor says which page is the last.
+    :param for_lookup: rows are only looked for in the list: a pass that held as many rows as the vendor counts will do
+        although rows were added meanwhile, and a list that never stands still is no error: who looks will look again.
     :return: the rows, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen: set[str] = set()
-    for number in range(MAX_PASSES):
+    for number in range(LOOKUP_PASSES if for_lookup else MAX_PASSES):
         current, before = _Pass(), len(seen)
         pages = _pages(read_page, at_once)
         for row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
@@ -78,6 +82,10 @@ def walk(
         nothing_new = number > 0 and len(seen) == before
         if current.is_stable or (nothing_new and current.is_complete):
             return
+        if for_lookup and current.totals and current.is_complete:
+            return
+    if for_lookup:
+        return
     raise IncompleteHistory(
         f"{what} kept changing while it was read, {MAX_PASSES} times over: {len(current.ids)} rows read, "
         f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "

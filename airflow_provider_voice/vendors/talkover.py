@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from airflow_provider_voice.vendors.paging import Page, walk
 from airflow_provider_voice.vendors.values import first_of, quoted, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import Answer
 
@@ -30,6 +31,8 @@ PER_PAGE = 100  # the documented maximum (List calls)
 SMALLEST_PAGE = 20
 # Without a creation time a call is looked for in ever older spans of days (first, last day ago), this far back.
 _SPANS_BACK = ((0, 1), (2, 7), (8, 31))
+# Not ended (Get active call); what the filter does not know as one of its words is looked for without it.
+ACTIVE_WORDS = ("answered", "ringing", "initiated")
 # From so many calls on, reading the days' whole list is cheaper than one search a call.
 _LIST_FROM = 4
 
@@ -126,31 +129,47 @@ class Talkover(Vendor):
         With its number a search; without it, the lists of its days (or of the last month, nearest days first).
         """
         for first, last in self._days_of(ref):
-            for row in self._rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}"):
-                if text_of(row.get("id")) == ref.id:
-                    return self._with_ref(self._call(row), ref)
+            for call in self._search_each({ref.id: ref}, first, last).values():
+                return self._with_ref(call, ref)
         return None
 
-    def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
-        """Search a few calls one by one; of many, read the lists of their days until every one was seen."""
-        wanted = {ref.id: ref for ref in refs}
+    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Find calls by the plan that costs the fewest requests.
+
+        1. Fewer than four whose numbers are known: one search each.
+        2. Otherwise the list of their days, as narrow as they have in common, until every one was seen.
+        3. Where that list is long against what is wanted of it (other people's calls of the day): the lists of the
+           active statuses, which are short, and what is in none of them (it has ended, or is not shown yet) by 1 or 2.
+        """
+        found: dict[str, Call] = {}
         dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
-        if len(dated) < _LIST_FROM:
-            return super().find_many(wanted.values())
-        found = super().find_many([ref for key, ref in wanted.items() if key not in dated])
-        agents = {ref.agent_id for ref in dated.values()}
+        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
         for first, last in _joined_days([days for ref in dated.values() for days in self._days_of(ref)]):
-            missing = dated.keys() - found.keys()
-            if not missing:
-                break
-            agent_id = next(iter(agents)) if len(agents) == 1 else None
-            for row in self._rows(first, last, agent_id=agent_id, doing=f"{len(dated)} calls"):
-                call_id = text_of(row.get("id"))
-                if call_id in missing:
-                    found[call_id] = self._with_ref(self._call(row), dated[call_id])
-                    missing.discard(call_id)
-                    if not missing:
-                        break
+            found.update(self._find_in_days(_without(wanted, found), first, last))
+        if _without(undated, found):
+            for first, last in self._days_of(CallRef("any")):
+                found.update(self._find_in_days(_without(undated, found), first, last))
+        return {key: self._with_ref(call, wanted[key]) for key, call in found.items()}
+
+    def _find_in_days(self, wanted: dict[str, CallRef], first: date, last: date) -> dict[str, Call]:
+        if len(wanted) < _LIST_FROM:
+            return self._search_each(wanted, first, last)
+        listing = _Listing(self, wanted, first, last)
+        if listing.is_long:
+            for word in ACTIVE_WORDS:
+                listing.read(word)
+            if listing.missing_numbers_known < listing.pages:
+                return {**listing.found, **self._search_each(_without(wanted, listing.found), first, last)}
+        listing.read()
+        return listing.found
+
+    def _search_each(self, wanted: dict[str, CallRef], first: date, last: date) -> dict[str, Call]:
+        found = {}
+        for ref in wanted.values():
+            for row in self.rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}"):
+                if text_of(row.get("id")) == ref.id:
+                    found[ref.id] = self.call_of(row)
+                    break
         return found
 
     def end_call(self, ref: CallRef) -> None:
@@ -176,10 +195,12 @@ class Talkover(Vendor):
         self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
     ) -> Iterator[Call]:
         first, last = widened_days(start, end)
-        rows = self._rows(first, last, agent_id=agent_id, direction=direction, search=to, doing="the call history")
-        return map(self._call, rows)
+        rows = self.rows(
+            first, last, agent_id=agent_id, direction=direction, search=to, doing="the call history", for_lookup=False
+        )
+        return map(self.call_of, rows)
 
-    def _rows(
+    def rows(
         self,
         first: date,
         last: date,
@@ -188,29 +209,46 @@ class Talkover(Vendor):
         agent_id: str | None = None,
         direction: str | None = None,
         search: str | None = None,
+        status: str | None = None,
+        for_lookup: bool = True,
+        first_page: Page | None = None,
     ) -> Iterator[dict[str, Any]]:
-        params = {
-            "date_from": first.isoformat(),
-            "date_to": last.isoformat(),
-            "agent_id": agent_id,
-            "direction": direction,
-            "search": search,
-            "per_page": PER_PAGE,
-        }
+        """Yield the rows of the call list, each once; see :func:`walk` for ``for_lookup``.
 
-        def read_page(number: int) -> Page:
-            answer = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number})
-            rows, pages = self._page_parts(answer, doing)
-            return Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
-
+        :param first_page: the first page, where it was read already.
+        """
+        read_page = self.page_reader(
+            {"agent_id": agent_id, "direction": direction, "search": search, "status": status}, first, last, doing
+        )
+        pages = [] if first_page is None else [first_page]
         return walk(
-            read_page,
+            lambda number: pages.pop() if number == 1 and pages else read_page(number),
             lambda row: self._row_id(row, "id"),
             page_size=PER_PAGE,
             smallest_page_size=SMALLEST_PAGE,
             at_once=self.page_concurrency,
             what="Talkover's call list",
+            for_lookup=for_lookup,
         )
+
+    def page_reader(
+        self, filters: Mapping[str, str | None], first: date, last: date, doing: str
+    ) -> Callable[[int], Page]:
+        """Return what reads one page of the call list by its number."""
+        params = {
+            **filters,
+            "date_from": first.isoformat(),
+            "date_to": last.isoformat(),
+            "per_page": PER_PAGE,
+        }
+
+        def read_page(number: int) -> Page:
+            answer = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number})
+            self.pages_read += 1
+            rows, pages = self._page_parts(answer, doing)
+            return Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+
+        return read_page
 
     def _page_parts(self, answer: Answer, doing: str) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
         body = answer.body if isinstance(answer.body, dict) else {}
@@ -221,7 +259,8 @@ class Talkover(Vendor):
         pages = first_of(body, "pagination", "meta")
         return rows, pages if isinstance(pages, dict) else {}
 
-    def _call(self, row: Mapping[str, Any]) -> Call:
+    def call_of(self, row: Mapping[str, Any]) -> Call:
+        """Return a row of the call list in our words."""
         agent = row.get("agent")
         agent = agent if isinstance(agent, dict) else {}
         context = row.get("context")
@@ -267,6 +306,66 @@ class Talkover(Vendor):
         today = datetime.now(timezone.utc).date()
         days = [(today - timedelta(days=last), today - timedelta(days=first)) for first, last in _SPANS_BACK]
         return [(days[0][0], today + timedelta(days=1)), *days[1:]]
+
+
+class _Listing:
+    """Reads the call list of some days until every wanted call was seen."""
+
+    def __init__(self, vendor: Talkover, wanted: Mapping[str, CallRef], first: date, last: date) -> None:
+        self._vendor = vendor
+        self._wanted = wanted
+        self._days = (first, last)
+        self.found: dict[str, Call] = {}
+        agents = {ref.agent_id for ref in wanted.values()}
+        self._agent_id = agents.pop() if len(agents) == 1 else None
+        # Our tag is on calls we placed, and those are outbound.
+        self._direction = "outbound" if all(ref.tag for ref in wanted.values()) else None
+        self._doing = f"{len(wanted)} calls"
+        # Read first: it says how long the list is.
+        filters = {"agent_id": self._agent_id, "direction": self._direction}
+        self._first_page = vendor.page_reader(filters, first, last, self._doing)(1)
+
+    @property
+    def pages(self) -> int:
+        """How many pages the whole list has; 0 where the vendor does not say."""
+        return self._first_page.last_page or 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the list is longer than the lists of the active statuses could well be together."""
+        return self.pages > len(ACTIVE_WORDS) + 2 * math.ceil(len(self._wanted) / PER_PAGE)
+
+    @property
+    def missing_numbers_known(self) -> float:
+        """How many searches the calls that were not seen would cost; no search finds one without its number."""
+        missing = _without(self._wanted, self.found)
+        return len(missing) if all(ref.to for ref in missing.values()) else math.inf
+
+    def read(self, status: str | None = None) -> None:
+        """Read the list (of one status), and stop as soon as nothing is missing."""
+        missing = _without(self._wanted, self.found)
+        if not missing:
+            return
+        first_page = self._first_page if status is None else None
+        rows = self._vendor.rows(
+            *self._days,
+            agent_id=self._agent_id,
+            direction=self._direction,
+            status=status,
+            doing=self._doing,
+            first_page=first_page,
+        )
+        for row in rows:
+            key = text_of(row.get("id"))
+            if key in missing:
+                self.found[key] = self._vendor.call_of(row)
+                del missing[key]
+                if not missing:
+                    return
+
+
+def _without(wanted: Mapping[str, CallRef], found: Mapping[str, Call]) -> dict[str, CallRef]:
+    return {key: ref for key, ref in wanted.items() if key not in found}
 
 
 def _joined_days(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:

@@ -6,8 +6,9 @@ only taken for whole when it can be told from one that was cut; see :class:`_Who
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
@@ -23,17 +24,27 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import Settings, Vendor, widened_days
+from airflow_provider_voice.vendors.base import Vendor, widened_days
 from airflow_provider_voice.vendors.values import first_of, latest_time, number_of, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import Answer
+    from airflow_provider_voice.vendors.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Asked for one after the other while a reply is full; pageSize defaults to 20, its maximum is not documented.
 PAGE_SIZES = (100, 1000, 10_000)
 DEFAULT_PAGE = 20
+
+# From so many waiting calls on, one look into the history is worth its request.
+_HISTORY_FROM = 5
+# How long the history's word that a call goes on is taken; after that the call itself is asked. Nothing says how
+# quickly the history follows.
+_BELIEVED_FOR = timedelta(minutes=30)
+_GOING_ON = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
 _STATUSES = {
     "queued": CallStatus.QUEUED,
@@ -147,14 +158,42 @@ class Talkstack(Vendor):
         if word is None and not _call_marks(record):
             raise self._unreadable(answer, doing, "a call in it")
         call = self._call({**record, "status": word if word is not None else record.get("status")}, call_id=ref.id)
-        return Call(
-            **{
-                **vars(call),
-                "to": call.to or ref.to,
-                "agent_id": call.agent_id or ref.agent_id,
-                "created_at": call.created_at or ref.placed_at,
-            }
-        )
+        return self._with_ref(call, ref)
+
+    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Ask the history once which of many calls go on, and look up only those that it does not say that of.
+
+        What the history shows as ended is looked up all the same: it has no ``voicemail`` and no ``silence`` among its
+        statuses, so its ending may not be the true one. What it shows as going on is believed for a while only.
+        """
+        active = self._active_in_history(wanted) if len(wanted) >= _HISTORY_FROM else {}
+        rest = {key: ref for key, ref in wanted.items() if key not in active}
+        return {**active, **super()._find_many(rest)}
+
+    def _active_in_history(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _BELIEVED_FOR
+        young = {key: ref for key, ref in wanted.items() if ref.placed_at is not None and ref.placed_at > oldest}
+        placed = [ref.placed_at for ref in young.values() if ref.placed_at is not None]
+        if len(placed) < _HISTORY_FROM:
+            return {}
+        first, _ = widened_days(min(placed), max(placed) + timedelta(microseconds=1))
+        size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
+        try:
+            rows = self.read_history({"startTimeAfter": first.isoformat()}, size)
+            calls = [self._call(row) for row in rows]
+        except (RequestRejected, InvalidPhoneNumber, VendorUnavailable, IncompleteHistory) as error:
+            log.info("Talkstack's history does not serve for %d calls: %s", len(young), error.message)
+            return {}
+        return {
+            call.id: self._with_ref(call, young[call.id])
+            for call in calls
+            if call.id in young and call.status in _GOING_ON
+        }
+
+    @staticmethod
+    def _with_ref(call: Call, ref: CallRef) -> Call:
+        known = {"to": ref.to, "agent_id": ref.agent_id, "created_at": ref.placed_at}
+        return Call(**{**vars(call), **{name: getattr(call, name) or value for name, value in known.items()}})
 
     def _history(
         self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
@@ -174,6 +213,7 @@ class Talkstack(Vendor):
             params=query,
             body={"projectId": self.project_id, "pageSize": page_size},
         )
+        self.pages_read += 1
         rows = _find_rows(answer.body)
         if rows is None:
             raise self._unreadable(answer, doing, "a list of calls")

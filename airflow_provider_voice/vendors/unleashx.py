@@ -24,7 +24,7 @@ from airflow_provider_voice.vendors.paging import Page, walk
 from airflow_provider_voice.vendors.values import first_of, number_of, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import Answer
 
@@ -141,29 +141,38 @@ class UnleashX(Vendor):
         attempts: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
         attempts.append({"calling_number": _digits(ref.to)} if ref.to else {})
         for filters in attempts:
-            for row in self._rows(start, end, f"call {ref.id}", agent_id=agent_id, **filters):
+            for row in self._rows(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters):
                 if _is_row_of(row, ref):
                     return self._with_ref(self._call(row), ref)
         return None
 
-    def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
+    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Look a few calls up one by one; of many, read the list of their days until every one was seen."""
-        wanted = {ref.id: ref for ref in refs}
         if len(wanted) < _LIST_FROM:
-            return super().find_many(wanted.values())
+            return super()._find_many(wanted)
+        found: dict[str, Call] = {}
+        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
+        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
+        for some in (dated, undated):
+            self._find_in_list({key: ref for key, ref in some.items() if key not in found}, found)
+        return found
+
+    def _find_in_list(self, wanted: dict[str, CallRef], found: dict[str, Call]) -> None:
+        """Read the list of the calls' days, of their agent when it is one, and move what is seen into ``found``."""
+        if not wanted:
+            return
         windows = [_window_of(ref) for ref in wanted.values()]
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
+        agent_id = agent_id if (agent_id or "").isdigit() else None
         by_mark = {mark: ref for ref in wanted.values() for mark in (ref.id, ref.tag) if mark}
-        found: dict[str, Call] = {}
         start, end = min(start for start, _ in windows), max(end for _, end in windows)
-        for row in self._rows(start, end, f"{len(wanted)} calls", agent_id=agent_id):
-            ref = next((by_mark[text] for text in _texts(row) if text in by_mark), None)
+        for row in self._rows(start, end, f"{len(wanted)} calls", agent_id=agent_id, for_lookup=True):
+            ref = next((by_mark[text] for text in _marks_in(row) if text in by_mark), None)
             if ref is not None and ref.id not in found:
                 found[ref.id] = self._with_ref(self._call(row), ref)
-                if len(found) == len(wanted):
-                    break
-        return found
+                if len(found.keys() & wanted.keys()) == len(wanted):
+                    return
 
     def _history(
         self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
@@ -171,7 +180,7 @@ class UnleashX(Vendor):
         del direction  # the list has no such filter
         if agent_id is not None:
             self._agent(agent_id)
-        number = {"calling_number": _digits(to)} if to else {}
+        number: dict[str, Any] = {"calling_number": _digits(to)} if to else {}
         # Each piece is cut exactly, so that a call near a cut does not come twice.
         while start < end:
             piece_end = min(end, start + MAX_WINDOW)
@@ -182,7 +191,14 @@ class UnleashX(Vendor):
             start = piece_end
 
     def _rows(
-        self, start: datetime, end: datetime, doing: str, *, agent_id: str | None = None, **filters: Any
+        self,
+        start: datetime,
+        end: datetime,
+        doing: str,
+        *,
+        agent_id: str | None = None,
+        for_lookup: bool = False,
+        **filters: Any,
     ) -> Iterator[dict[str, Any]]:
         first, last = widened_days(start, end)
         # Both bounds are always sent: without them the list is of the last month only.
@@ -197,6 +213,7 @@ class UnleashX(Vendor):
                 params={**params, "page": number},
                 accept=_is_no_history,
             )
+            self.pages_read += 1
             if _is_no_history(answer):
                 return Page([])
             body = answer.body if isinstance(answer.body, dict) else {}
@@ -215,6 +232,7 @@ class UnleashX(Vendor):
             smallest_page_size=SMALLEST_PAGE,
             at_once=self.page_concurrency,
             what="UnleashX's list of executions",
+            for_lookup=for_lookup,
         )
 
     def _call(self, row: Mapping[str, Any]) -> Call:
@@ -303,6 +321,14 @@ def _texts(value: Any) -> Iterator[str]:
             left.extend(item)
         elif (text := text_of(item)) is not None:
             yield text
+
+
+def _marks_in(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what may be an id or our tag in a row: where it belongs first, so that few texts are looked at."""
+    tag = _tag_of(row)
+    if tag is not None:
+        yield tag
+    yield from _texts(dict(row))
 
 
 def _is_row_of(row: Mapping[str, Any], ref: CallRef) -> bool:

@@ -24,8 +24,8 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.vendors import http as http_module
-from airflow_provider_voice.vendors.base import Settings
 from airflow_provider_voice.vendors.limits import wait_asked
+from airflow_provider_voice.vendors.settings import Settings
 from airflow_provider_voice.vendors.talkover import Talkover
 from tests.support import NUMBER, TOKEN, Reply, vendor_at
 

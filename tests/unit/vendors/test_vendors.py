@@ -133,15 +133,6 @@ def test_agent_and_direction_filters_work_or_are_refused(sandbox, vendor) -> Non
         assert len(list(vendor.list_calls(*window, direction="outbound"))) == 8
 
 
-def test_many_are_found_with_few_requests(sandbox, vendor) -> None:
-    calls = [vendor.create(CallRequest(f"+1415555{number}")) for number in range(2600, 2630)]
-    before = len(sandbox.requests)
-    found = vendor.find_many([CallRef.of(call) for call in calls] + [CallRef("missing", placed_at=calls[0].created_at)])
-    assert set(found) == {call.id for call in calls}
-    spent = len(sandbox.requests) - before
-    assert spent == 31 if vendor.name == "talkstack" else spent <= 3
-
-
 def test_found_by_id_alone_where_the_vendor_can(sandbox, vendor) -> None:
     call = vendor.create(CallRequest(NUMBER))
     found = vendor.find(CallRef(call.id))
