@@ -66,12 +66,13 @@ def walk(
     :param what: the list, for messages.
     :param at_once: pages read at the same time, default 1; only where the vendor says which page is the last.
     :param for_lookup: rows are only looked for in the list: a pass that held as many rows as the vendor counts will do
-        although rows were added meanwhile, and a list that never stands still is no error: who looks will look again.
+        although rows were added meanwhile, and fewer passes are made: who looks will look again.
     :return: the rows, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen: set[str] = set()
-    for number in range(LOOKUP_PASSES if for_lookup else MAX_PASSES):
+    passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
+    for number in range(passes):
         current, before = _Pass(), len(seen)
         pages = _pages(read_page, at_once)
         for row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
@@ -84,10 +85,8 @@ def walk(
             return
         if for_lookup and current.totals and current.is_complete:
             return
-    if for_lookup:
-        return
     raise IncompleteHistory(
-        f"{what} kept changing while it was read, {MAX_PASSES} times over: {len(current.ids)} rows read, "
+        f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} rows read, "
         f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
         "older window."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CallNotFound,
+    IncompleteHistory,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
@@ -158,18 +160,21 @@ class Talkover(Vendor):
         if listing.is_long:
             for word in ACTIVE_WORDS:
                 listing.read(word)
-            if listing.missing_numbers_known < listing.pages:
-                return {**listing.found, **self._search_each(_without(wanted, listing.found), first, last)}
+            if listing.searches_left < listing.pages:
+                return {**listing.found, **self._search_each(listing.missing, first, last)}
         listing.read()
+        if not listing.is_whole and listing.searches_left <= max(_LIST_FROM, listing.pages):
+            return {**listing.found, **self._search_each(listing.missing, first, last)}
         return listing.found
 
     def _search_each(self, wanted: dict[str, CallRef], first: date, last: date) -> dict[str, Call]:
         found = {}
         for ref in wanted.values():
-            for row in self.rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}"):
-                if text_of(row.get("id")) == ref.id:
+            rows = self.rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}")
+            with suppress(IncompleteHistory):  # then it was not seen this time
+                row = next((row for row in rows if text_of(row.get("id")) == ref.id), None)
+                if row is not None:
                     found[ref.id] = self.call_of(row)
-                    break
         return found
 
     def end_call(self, ref: CallRef) -> None:
@@ -316,6 +321,8 @@ class _Listing:
         self._wanted = wanted
         self._days = (first, last)
         self.found: dict[str, Call] = {}
+        #: Whether a call that is missing is so because the vendor does not show it, and not because rows moved.
+        self.is_whole = True
         agents = {ref.agent_id for ref in wanted.values()}
         self._agent_id = agents.pop() if len(agents) == 1 else None
         # Our tag is on calls we placed, and those are outbound.
@@ -336,32 +343,39 @@ class _Listing:
         return self.pages > len(ACTIVE_WORDS) + 2 * math.ceil(len(self._wanted) / PER_PAGE)
 
     @property
-    def missing_numbers_known(self) -> float:
-        """How many searches the calls that were not seen would cost; no search finds one without its number."""
-        missing = _without(self._wanted, self.found)
+    def missing(self) -> dict[str, CallRef]:
+        """The calls that were not seen so far."""
+        return _without(self._wanted, self.found)
+
+    @property
+    def searches_left(self) -> float:
+        """How many searches the missing calls would cost; no search finds one without its number."""
+        missing = self.missing
         return len(missing) if all(ref.to for ref in missing.values()) else math.inf
 
     def read(self, status: str | None = None) -> None:
         """Read the list (of one status), and stop as soon as nothing is missing."""
-        missing = _without(self._wanted, self.found)
+        missing = self.missing
         if not missing:
             return
-        first_page = self._first_page if status is None else None
         rows = self._vendor.rows(
             *self._days,
             agent_id=self._agent_id,
             direction=self._direction,
             status=status,
             doing=self._doing,
-            first_page=first_page,
+            first_page=self._first_page if status is None else None,
         )
-        for row in rows:
-            key = text_of(row.get("id"))
-            if key in missing:
-                self.found[key] = self._vendor.call_of(row)
-                del missing[key]
-                if not missing:
-                    return
+        try:
+            for row in rows:
+                key = text_of(row.get("id"))
+                if key in missing:
+                    self.found[key] = self._vendor.call_of(row)
+                    del missing[key]
+                    if not missing:
+                        return
+        except IncompleteHistory:
+            self.is_whole = False
 
 
 def _without(wanted: Mapping[str, CallRef], found: Mapping[str, Call]) -> dict[str, CallRef]:

@@ -6,6 +6,7 @@ out in ``metadata`` and is looked for with the ``input_data`` filter.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CapabilityNotSupported,
+    IncompleteHistory,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
@@ -141,8 +143,10 @@ class UnleashX(Vendor):
         attempts: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
         attempts.append({"calling_number": _digits(ref.to)} if ref.to else {})
         for filters in attempts:
-            for row in self._rows(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters):
-                if _is_row_of(row, ref):
+            rows = self._rows(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters)
+            with suppress(IncompleteHistory):  # then it was not seen this time
+                row = next((row for row in rows if _is_row_of(row, ref)), None)
+                if row is not None:
                     return self._with_ref(self._call(row), ref)
         return None
 
@@ -154,7 +158,12 @@ class UnleashX(Vendor):
         dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
         undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
         for some in (dated, undated):
-            self._find_in_list({key: ref for key, ref in some.items() if key not in found}, found)
+            missing = {key: ref for key, ref in some.items() if key not in found}
+            try:
+                self._find_in_list(missing, found)
+            except IncompleteHistory:  # rows moved: the few that were not seen are looked for by themselves
+                missing = {key: ref for key, ref in missing.items() if key not in found and ref.tag}
+                found.update(super()._find_many(dict(list(missing.items())[:LIMIT])))
         return found
 
     def _find_in_list(self, wanted: dict[str, CallRef], found: dict[str, Call]) -> None:
