@@ -95,6 +95,21 @@ def get_provider_info() -> dict[str, Any]:
             }
             for name in names
         ],
+        "config": {
+            "voice": {
+                "description": "Options of the provider for AI voice calls.",
+                "options": {
+                    "shared_polling": {
+                        "description": "Whether all deferred tasks that wait on one connection share one poll loop "
+                        "in a triggerer (Airflow 3.3+). Off: each polls for itself.",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": connection_type,

@@ -11,12 +11,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_voice.calls import CallStatus
 from airflow_provider_voice.exceptions import CallNotCompleted, CallNotFound, VoiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_provider_voice.calls import Call, CallRef, CallStatus
+    from airflow_provider_voice.calls import Call, CallRef
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 300.0
 #: Seconds without one readable answer that are tolerated.
 OUTAGE_SECONDS = 3600.0
+#: Seconds between two looks that are never undercut unless ``poll_interval`` itself is shorter.
+QUICKEST_SECONDS = 5.0
+_SHARE_OF_AGE = 0.25
 
 
 class CallWatch:
@@ -120,6 +124,21 @@ class CallWatch:
             "the one the call was placed with."
         )
 
+    def next_look_in(self, poll_interval: float, seen: Mapping[str, Call] | None = None) -> float:
+        """Return the seconds until the next look is worth its request.
+
+        Most calls that end early (busy, failed, not answered) do so within their first minute, so a young call is
+        looked at after a quarter of its age; a call that talks, after the whole interval.
+
+        :param poll_interval: seconds, the longest that is ever returned.
+        :param seen: what a look showed that was not taken yet.
+        """
+        now = self._clock()
+        calls = {**self._calls, **(seen or {})} if seen else self._calls
+        return min(
+            (_worth_a_look(ref, calls.get(ref.id), now, poll_interval) for ref in self.pending), default=poll_interval
+        )
+
     def fail(self, error: VoiceError) -> None:
         """Take a look that failed.
 
@@ -143,6 +162,15 @@ class CallWatch:
             f"Not ended within {seconds:.0f} s: call {shown}{more}. Raise timeout, or look at the vendor's dashboard.",
             status=last,
         )
+
+
+def _worth_a_look(ref: CallRef, call: Call | None, now: float, poll_interval: float) -> float:
+    placed_at = ref.placed_at or (call.created_at if call else None)
+    settled = call is not None and (call.status.is_terminal or call.status is CallStatus.IN_PROGRESS)
+    if placed_at is None or settled:
+        return poll_interval
+    age = max(0.0, now - placed_at.timestamp())
+    return min(poll_interval, max(QUICKEST_SECONDS, age * _SHARE_OF_AGE))
 
 
 def check_ending(

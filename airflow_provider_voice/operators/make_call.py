@@ -263,7 +263,7 @@ class MakeCallOperator(BaseOperator):
         )
 
     def _wait(self, ref: CallRef) -> Call:
-        watch = CallWatch([ref], clock=time.monotonic)
+        watch = CallWatch([ref])
         deadline = time.monotonic() + self.timeout
         while True:
             try:
@@ -279,7 +279,7 @@ class MakeCallOperator(BaseOperator):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise watch.timed_out(self.timeout)
-            time.sleep(min(self.poll_interval, left))
+            time.sleep(min(watch.next_look_in(self.poll_interval), left))
 
     def _finish(self, context: Context, call: Call, how: str, generation: int) -> dict[str, Any]:
         self._placed = call

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.providers.common.compat.sdk import conf
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.calls import Call, CallRef
 from airflow_provider_voice.exceptions import CapabilityNotSupported, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.triggers.polling import CallPoll, Look, shared_poll
 from airflow_provider_voice.watching import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Hashable, Mapping
+
+# Past its deadline a trigger still gets one look, when it comes within so many seconds.
+_FIRST_LOOK_SECONDS = 60.0
 
 
-class CallStatusTrigger(BaseTrigger):
+class CallStatusTrigger(BaseEventTrigger):
     """Fires once, when every call has ended, when waiting makes no more sense, or at the deadline.
+
+    All of them that wait on one connection in one triggerer share one poll loop through Airflow's shared streams
+    (3.3+), unless ``[voice] shared_polling`` is off; otherwise each polls alone.
 
     The arguments hold neither a token nor a number: Airflow logs them. A call's number is learned from the vendor's
     first answer and kept in memory only.
@@ -35,6 +44,9 @@ class CallStatusTrigger(BaseTrigger):
     :param memo: handed back in the event as it is; ``defer(kwargs=...)`` does not survive Airflow 3.1's ``dag.test()``.
     :param end_call_on_kill: whether calls are hung up when a user kills the waiting task (Airflow 3.3+), default False.
     """
+
+    #: It is a task's trigger: a triggerer queue of its task is kept to (event triggers of assets have none).
+    supports_triggerer_queue = True
 
     def __init__(
         self,
@@ -58,7 +70,6 @@ class CallStatusTrigger(BaseTrigger):
         self.memo = memo or {}
         self.end_call_on_kill = end_call_on_kill
         self._watch = CallWatch([CallRef.of(call) for call in calls], grace=grace, outage=outage)
-        self._hook: VoiceHook | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
@@ -76,27 +87,69 @@ class CallStatusTrigger(BaseTrigger):
             },
         )
 
+    def shared_stream_key(self) -> Hashable | None:
+        """Return what all triggers of one connection have in common; None where polling is not to be shared."""
+        if not conf.getboolean("voice", "shared_polling", fallback=True):
+            return None
+        return ("airflow_provider_voice.calls", self.voice_conn_id)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Look]:
+        """Look for everybody who waits on the connection of ``kwargs``, until the last one leaves."""
+        async with aclosing(shared_poll(kwargs["voice_conn_id"]).looks()) as looks:
+            async for look in looks:
+                yield look
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+        """Take from every look what is about our calls."""
+        yield await self._wait(shared_poll(self.voice_conn_id), shared_stream)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until it is over; never raise what one look can run into."""
+        """Wait with a loop of our own: Airflow before 3.3, ``dag.test()``, or sharing turned off."""
+        poll = CallPoll(self.voice_conn_id)
+        async with aclosing(poll.looks()) as looks:
+            event = await self._wait(poll, looks)
+        yield event
+
+    async def _wait(self, poll: CallPoll, looks: AsyncIterator[Look]) -> TriggerEvent:
+        """Take looks until it is over; never raise what a look can run into."""
         error: VoiceError | None = None
-        timed_out = False
-        try:
-            while not await self._look():
+        timed_out, looked = False, False
+        ours = {ref.id for ref in self._watch.refs}
+        with poll.waiting(self._watch, self.poll_interval):
+            while not (self._watch.is_over or timed_out or error):
                 left = self.deadline - time.time()
-                if left <= 0:
+                if not looked:
+                    # A call may have ended while no triggerer ran: past the deadline, too, it is looked at once.
+                    left = max(left, _FIRST_LOOK_SECONDS)
+                try:
+                    look = await asyncio.wait_for(anext(looks), max(left, 0.0))
+                except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
                     timed_out = True
-                    break
-                await asyncio.sleep(min(self.poll_interval, left))
-        except VoiceError as failure:
-            error = failure
+                    continue
+                if not ours & look.asked:
+                    continue  # a look that had begun when we came
+                looked = True
+                try:
+                    self._take(look)
+                except VoiceError as failure:
+                    error = failure
+                timed_out = not (self._watch.is_over or error) and time.time() >= self.deadline
         event = {**event_of(self._watch, error=error, timed_out=timed_out), "memo": self.memo}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+        return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+
+    def _take(self, look: Look) -> None:
+        if look.error is not None:
+            self._watch.fail(look.error)
+        else:
+            self._watch.take(look.found)
 
     async def on_kill(self) -> None:
         """Hang up, where the vendor can, when a user killed the waiting task."""
         if not self.end_call_on_kill:
             return
-        hook = await self._get_hook()
+        connection = await VoiceHook.aget_connection(self.voice_conn_id)
+        hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
         for ref in self._watch.pending:
             try:
                 await sync_to_async(hook.end_call, thread_sensitive=False)(ref)
@@ -105,25 +158,6 @@ class CallStatusTrigger(BaseTrigger):
                 self.log.info("%s", error.message)
             except VoiceError as error:
                 self.log.warning("Could not end call %s: %s", ref.id, error.message)
-
-    async def _look(self) -> bool:
-        """Look once; return whether every call has ended."""
-        try:
-            hook = await self._get_hook()
-            # In a thread: requests blocks, and the event loop is shared by every trigger of the process.
-            found = await sync_to_async(hook.get_calls, thread_sensitive=False)(self._watch.pending)
-        except VoiceError as error:
-            self._watch.fail(error)
-        else:
-            self._watch.take(found)
-        return self._watch.is_over
-
-    async def _get_hook(self) -> VoiceHook:
-        if self._hook is None:
-            # The asynchronous way: the synchronous one would block the triggerer's loop.
-            connection = await VoiceHook.aget_connection(self.voice_conn_id)
-            self._hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
-        return self._hook
 
 
 def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> dict[str, Any]:
