@@ -85,7 +85,11 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.sensors.call_status"]} for name in names
         ],
         "triggers": [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.triggers.call_status"]} for name in names
+            {
+                "integration-name": name,
+                "python-modules": [f"{_PACKAGE}.triggers.call_status", f"{_PACKAGE}.triggers.calls_finished"],
+            }
+            for name in names
         ],
         "transfers": [
             {

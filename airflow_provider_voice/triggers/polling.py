@@ -72,9 +72,7 @@ class CallPoll:
         self._changed = asyncio.Event()
         self._not_before = 0.0
         self._failures = 0
-        self._hook: VoiceHook | None = None
-        self._hook_made_of: Any = None
-        self._hook_checked_at = 0.0
+        self._hooks = ConnectionHook(voice_conn_id)
         self._said_too_slow = False
 
     @contextmanager
@@ -102,9 +100,7 @@ class CallPoll:
                     member.due = time.monotonic() + member.watch.next_look_in(member.poll_interval, look.found)
                 yield look
         finally:
-            if self._hook is not None:
-                self._hook.vendor.close()
-                self._hook = None
+            self._hooks.close()
 
     async def _due(self) -> list[Member]:
         """Wait until somebody's calls are due; return everyone whose turn comes so soon that it is cheaper together."""
@@ -138,17 +134,18 @@ class CallPoll:
             self._failures = 0
             return Look(asked, found)
         self._failures += 1
-        self._not_before = time.monotonic() + self._backoff(error)
+        promised = min((member.poll_interval for member in self._members), default=LONGEST_BACKOFF)
+        self._not_before = time.monotonic() + backoff_seconds(error, self._failures, promised)
         return Look(asked, {}, error)
 
     async def _ask(self, refs: list[CallRef]) -> dict[str, Call]:
-        hook = await self._get_hook()
+        hook = await self._hooks.get()
         try:
             return await self._get_calls(hook, refs)
         except AuthenticationFailed:
             # The token may have been replaced in the connection since it was read.
-            self._hook_checked_at = 0.0
-            fresh = await self._get_hook()
+            self._hooks.forget()
+            fresh = await self._hooks.get()
             if fresh is hook:
                 raise
             return await self._get_calls(fresh, refs)
@@ -163,7 +160,7 @@ class CallPoll:
     def _keep_to_budget(self, hook: VoiceHook, requests: int) -> None:
         """Let the next look wait as long as the requests of this one take their share of the vendor's minute."""
         told = hook.vendor.settings.requests_per_minute
-        seconds = requests * 60.0 / ((told or hook.vendor.presumed_per_minute) * BUDGET_SHARE)
+        seconds = budget_seconds(hook, requests)
         promised = min((member.poll_interval for member in self._members), default=seconds)
         if told is None:
             seconds = min(seconds, promised)  # a limit we only presume breaks no promise
@@ -176,16 +173,26 @@ class CallPoll:
             )  # fmt: skip
         self._not_before = time.monotonic() + seconds
 
-    def _backoff(self, error: VoiceError) -> float:
-        """Exponential with jitter, and never less than the vendor asked for."""
-        promised = min((member.poll_interval for member in self._members), default=LONGEST_BACKOFF)
-        longest = min(LONGEST_BACKOFF, promised * 2.0 ** min(self._failures - 1, 10))
-        # random is right here: jitter spreads load, it guards nothing
-        return max(getattr(error, "retry_after", None) or 0.0, longest * random.uniform(0.5, 1.0))  # noqa: S311
 
-    async def _get_hook(self) -> VoiceHook:
+class ConnectionHook:
+    """The hook of a connection that may be changed while it is used for a long time.
+
+    :param voice_conn_id: the connection.
+    """
+
+    def __init__(self, voice_conn_id: str) -> None:
+        self.voice_conn_id = voice_conn_id
+        self._hook: VoiceHook | None = None
+        self._made_of: list[Any] = []
+        self._read_at = 0.0
+
+    async def get(self) -> VoiceHook:
+        """Return the hook, the same one as long as the connection is.
+
+        :raises InvalidRequest: when the connection is gone or makes no sense.
+        """
         now = time.monotonic()
-        if self._hook is not None and now - self._hook_checked_at < _CONNECTION_SECONDS:
+        if self._hook is not None and now - self._read_at < _CONNECTION_SECONDS:
             return self._hook
         try:
             # The asynchronous way: the synchronous one would block the triggerer's loop.
@@ -193,12 +200,35 @@ class CallPoll:
         except AirflowNotFoundException:
             raise InvalidRequest(f"There is no connection {self.voice_conn_id!r} any more. Add it again.") from None
         made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
-        self._hook_checked_at = now
-        if self._hook is None or made_of != self._hook_made_of:
+        if self._hook is None or made_of != self._made_of:
             hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
             _ = hook.vendor  # a field that makes no sense is an error here, not in a thread
-            self._hook, self._hook_made_of = hook, made_of
+            self._hook, self._made_of = hook, made_of
+        self._read_at = now
         return self._hook
+
+    def forget(self) -> None:
+        """Read the connection again the next time."""
+        self._read_at = -_CONNECTION_SECONDS
+
+    def close(self) -> None:
+        """Close the vendor's connections."""
+        if self._hook is not None:
+            self._hook.vendor.close()
+            self._hook = None
+
+
+def budget_seconds(hook: VoiceHook, requests: int) -> float:
+    """Return how long so many requests take their share of what the vendor (or the connection) allows a minute."""
+    allowed = hook.vendor.settings.requests_per_minute or hook.vendor.presumed_per_minute
+    return requests * 60.0 / (allowed * BUDGET_SHARE)
+
+
+def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:
+    """Return how long to wait after failed looks: exponential with jitter, and never less than the vendor asked for."""
+    longest = min(LONGEST_BACKOFF, interval * 2.0 ** min(failures - 1, 10))
+    # random is right here: jitter spreads load, it guards nothing
+    return float(max(getattr(error, "retry_after", None) or 0.0, longest * random.uniform(0.5, 1.0)))  # noqa: S311
 
 
 # By event loop: what is waited on in one can not be woken from another (tests run several in one process).
