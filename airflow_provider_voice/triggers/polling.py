@@ -24,6 +24,8 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
+    from airflow.sdk import Connection
+
     from airflow_provider_voice.calls import Call, CallRef
     from airflow_provider_voice.watching import CallWatch
 
@@ -201,11 +203,16 @@ class ConnectionHook:
             raise InvalidRequest(f"There is no connection {self.voice_conn_id!r} any more. Add it again.") from None
         made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
         if self._hook is None or made_of != self._made_of:
-            hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
-            _ = hook.vendor  # a field that makes no sense is an error here, not in a thread
-            self._hook, self._made_of = hook, made_of
+            # In a thread: the first one imports requests, and the event loop is not to wait for that.
+            self._hook = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
+            self._made_of = made_of
         self._read_at = now
         return self._hook
+
+    def _make_hook(self, connection: Connection) -> VoiceHook:
+        hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
+        _ = hook.vendor  # a field that makes no sense is an error here, not in the middle of a look
+        return hook
 
     def forget(self) -> None:
         """Read the connection again the next time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, widened_days
 from airflow_provider_voice.vendors.paging import Page, walk
+from airflow_provider_voice.vendors.talkover_listing import ACTIVE_WORDS, PER_PAGE, Listing, without
 from airflow_provider_voice.vendors.values import first_of, quoted, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.vendors.http import Answer
 
-PER_PAGE = 100  # the documented maximum (List calls)
 # The default page is 20 rows; a server may give fewer than asked for, but hardly fewer than that.
 SMALLEST_PAGE = 20
 # Without a creation time a call is looked for in ever older spans of days (first, last day ago), this far back.
 _SPANS_BACK = ((0, 1), (2, 7), (8, 31))
-# Not ended (Get active call); what the filter does not know as one of its words is looked for without it.
-ACTIVE_WORDS = ("answered", "ringing", "initiated")
 # From so many calls on, reading the days' whole list is cheaper than one search a call.
 _LIST_FROM = 4
 
@@ -141,23 +138,23 @@ class Talkover(Vendor):
         1. Fewer than four whose numbers are known: one search each.
         2. Otherwise the list of their days, as narrow as they have in common, until every one was seen.
         3. Where that list is long against what is wanted of it (other people's calls of the day): the lists of the
-           active statuses, which are short, and what is in none of them (it has ended, or is not shown yet) by 1 or 2.
+           active statuses, when few of ours have ended, and what is in none of them by 1 or 2.
         """
         found: dict[str, Call] = {}
         dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
         undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
         for first, last in _joined_days([days for ref in dated.values() for days in self._days_of(ref)]):
-            found.update(self._find_in_days(_without(wanted, found), first, last))
-        if _without(undated, found):
+            found.update(self._find_in_days(without(wanted, found), first, last))
+        if without(undated, found):
             for first, last in self._days_of(CallRef("any")):
-                found.update(self._find_in_days(_without(undated, found), first, last))
+                found.update(self._find_in_days(without(undated, found), first, last))
         return {key: self._with_ref(call, wanted[key]) for key, call in found.items()}
 
     def _find_in_days(self, wanted: dict[str, CallRef], first: date, last: date) -> dict[str, Call]:
         if len(wanted) < _LIST_FROM:
             return self._search_each(wanted, first, last)
-        listing = _Listing(self, wanted, first, last)
-        if listing.is_long:
+        listing = Listing(self, wanted, first, last)
+        if listing.is_long and listing.active_ones_are_cheaper():
             for word in ACTIVE_WORDS:
                 listing.read(word)
             if listing.searches_left < listing.pages:
@@ -311,75 +308,6 @@ class Talkover(Vendor):
         today = datetime.now(timezone.utc).date()
         days = [(today - timedelta(days=last), today - timedelta(days=first)) for first, last in _SPANS_BACK]
         return [(days[0][0], today + timedelta(days=1)), *days[1:]]
-
-
-class _Listing:
-    """Reads the call list of some days until every wanted call was seen."""
-
-    def __init__(self, vendor: Talkover, wanted: Mapping[str, CallRef], first: date, last: date) -> None:
-        self._vendor = vendor
-        self._wanted = wanted
-        self._days = (first, last)
-        self.found: dict[str, Call] = {}
-        #: Whether a call that is missing is so because the vendor does not show it, and not because rows moved.
-        self.is_whole = True
-        agents = {ref.agent_id for ref in wanted.values()}
-        self._agent_id = agents.pop() if len(agents) == 1 else None
-        # Our tag is on calls we placed, and those are outbound.
-        self._direction = "outbound" if all(ref.tag for ref in wanted.values()) else None
-        self._doing = f"{len(wanted)} calls"
-        # Read first: it says how long the list is.
-        filters = {"agent_id": self._agent_id, "direction": self._direction}
-        self._first_page = vendor.page_reader(filters, first, last, self._doing)(1)
-
-    @property
-    def pages(self) -> int:
-        """How many pages the whole list has; 0 where the vendor does not say."""
-        return self._first_page.last_page or 0
-
-    @property
-    def is_long(self) -> bool:
-        """Whether the list is longer than the lists of the active statuses could well be together."""
-        return self.pages > len(ACTIVE_WORDS) + 2 * math.ceil(len(self._wanted) / PER_PAGE)
-
-    @property
-    def missing(self) -> dict[str, CallRef]:
-        """The calls that were not seen so far."""
-        return _without(self._wanted, self.found)
-
-    @property
-    def searches_left(self) -> float:
-        """How many searches the missing calls would cost; no search finds one without its number."""
-        missing = self.missing
-        return len(missing) if all(ref.to for ref in missing.values()) else math.inf
-
-    def read(self, status: str | None = None) -> None:
-        """Read the list (of one status), and stop as soon as nothing is missing."""
-        missing = self.missing
-        if not missing:
-            return
-        rows = self._vendor.rows(
-            *self._days,
-            agent_id=self._agent_id,
-            direction=self._direction,
-            status=status,
-            doing=self._doing,
-            first_page=self._first_page if status is None else None,
-        )
-        try:
-            for row in rows:
-                key = text_of(row.get("id"))
-                if key in missing:
-                    self.found[key] = self._vendor.call_of(row)
-                    del missing[key]
-                    if not missing:
-                        return
-        except IncompleteHistory:
-            self.is_whole = False
-
-
-def _without(wanted: Mapping[str, CallRef], found: Mapping[str, Call]) -> dict[str, CallRef]:
-    return {key: ref for key, ref in wanted.items() if key not in found}
 
 
 def _joined_days(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
