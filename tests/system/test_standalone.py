@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -62,3 +63,29 @@ def test_connection_form_shows_the_fields_and_the_test_button_answers(standalone
     refused = standalone.api("POST", "/api/v2/connections/test", {**body, "password": "wrong"})
     assert refused["status"] is False
     assert "Check the token" in refused["message"]
+
+
+def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
+    sandbox = standalone.sandbox
+    standalone.api("PATCH", "/api/v2/dags/on_call_finished", {"is_paused": False})
+    # The first look is the baseline; only calls that end after it are told.
+    asked = len(sandbox.requests)
+    standalone.until(lambda: any(item.operation == "list" for item in sandbox.requests[asked:]), 120)
+    start = sandbox.now() - timedelta(seconds=30)
+    ended = sandbox.seed("talkover", 3, start, sandbox.now(), direction="inbound")
+
+    runs = "/api/v2/dags/on_call_finished/dagRuns"
+    told: set[str] = set()
+
+    def all_told() -> bool:
+        for run in standalone.api("GET", runs)["dag_runs"]:
+            if run["state"] == "success":
+                path = f"{runs}/{run['dag_run_id']}/taskInstances/look/xcomEntries/return_value"
+                told.update(json.loads(json.dumps(standalone.api("GET", path)["value"])))
+        return {call.id for call in ended} <= told
+
+    standalone.until(all_told, 240)
+    state = standalone.api("GET", "/api/v2/assets?name_pattern=voice_calls_ended")
+    assert state["total_entries"] == 1
+    logs = "".join(path.read_text(errors="replace") for path in standalone.home.rglob("*.log"))
+    assert not any(call.from_.lstrip("+") in logs or call.to.lstrip("+") in logs for call in ended)
