@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import time
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,17 +15,11 @@ from airflow_provider_voice.failures import permanent_errors_end_the_task
 from airflow_provider_voice.hooks.voice import VoiceHook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_provider_voice.calls import Call
     from airflow_provider_voice.warehouse.load import Scope, Warehouse, Window
-    from airflow_provider_voice.warehouse.rows import RowMaker
-    from airflow_provider_voice.warehouse.spool import Spool
-
-log = logging.getLogger(__name__)
-_PROGRESS_SECONDS = 10.0
 
 
 class CallsToWarehouseOperator(BaseOperator):
@@ -48,6 +40,8 @@ class CallsToWarehouseOperator(BaseOperator):
     :param settle_after: how long an ended call must stay the same to be settled, default 24 hours; until then every
         run reads it again.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
+    :param recheck_hours: how far before ``start`` what was exported earlier is read once more, default 24: calls that a
+        vendor listed late, and whatever else has changed there, are then in the table.
     :return: counts of rows: ``fetched``, ``inserted``, ``updated``, ``unchanged``, ``stale_ignored``, ``unsettled``,
         ``missing``, and ``hours``: per hour the rows at the vendor, in the table, and the change since the last look.
     """
@@ -80,6 +74,7 @@ class CallsToWarehouseOperator(BaseOperator):
         numbers: str = "plain",
         settle_after: timedelta = timedelta(hours=24),
         page_concurrency: int = 4,
+        recheck_hours: float = 24,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,6 +90,7 @@ class CallsToWarehouseOperator(BaseOperator):
         self.numbers = numbers
         self.settle_after = settle_after
         self.page_concurrency = page_concurrency
+        self.recheck_hours = recheck_hours
         self._check()
 
     def _check(self) -> None:
@@ -104,6 +100,12 @@ class CallsToWarehouseOperator(BaseOperator):
             raise InvalidRequest("settle_after must be a timedelta, not negative.")
         if not isinstance(self.page_concurrency, int) or self.page_concurrency < 1:
             raise InvalidRequest("page_concurrency must be a whole number from 1 on.")
+        if (
+            isinstance(self.recheck_hours, bool)
+            or not isinstance(self.recheck_hours, (int, float))
+            or self.recheck_hours < 0
+        ):
+            raise InvalidRequest("recheck_hours must be a number from 0 on.")
         if self.end is not None and self.start is None:
             raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
 
@@ -127,6 +129,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, then merge in one transaction."""
+        from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.load import Load, Scope
         from airflow_provider_voice.warehouse.rows import RowMaker
         from airflow_provider_voice.warehouse.spool import Spool
@@ -142,9 +145,12 @@ class CallsToWarehouseOperator(BaseOperator):
                 "Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end)
             )
             maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after)
-            seen = self._pull(window, scope, maker, spool)
-            missing = self._reread(source, seen, maker, spool)
-            done = self.warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing))
+            rechecked = self.warehouse.exported(scope, _hour(window.start - self._recheck()), window.start)
+            pending = {ref.id: ref for ref in self.warehouse.unsettled(source)}
+            pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
+            pull.windows([*rechecked, window], scope, seen=pending)
+            missing = pull.again(pending)
+            done = self.warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing, rechecked))
         result = dataclasses.asdict(done)
         self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
         return result
@@ -161,37 +167,13 @@ class CallsToWarehouseOperator(BaseOperator):
             now=now,
         )
 
-    def _pull(self, window: Window, scope: Scope, maker: RowMaker, spool: Spool) -> set[str]:
-        """Spool the window's calls and return their ids."""
-        seen: set[str] = set()
-        self.hook.vendor.page_concurrency = self.page_concurrency
-        calls = self.hook.list_calls(window.start, window.end, agent_id=scope.agent_id, direction=scope.direction)
-        for call in _with_progress(calls):
-            seen.add(call.id)
-            spool.add(maker.row(call))
-        return seen
-
-    def _reread(self, source: str, seen: set[str], maker: RowMaker, spool: Spool) -> list[str]:
-        """Spool the stored calls that may still have changed, and return the ids the vendor no longer shows."""
-        refs = [ref for ref in self.warehouse.unsettled(source) if ref.id not in seen]
-        if not refs:
-            return []
-        self.log.info("Reading %d stored calls again that may have changed.", len(refs))
-        found = self.hook.get_calls(refs)
-        for call in found.values():
-            spool.add(maker.row(call))
-        return [ref.id for ref in refs if ref.id not in found]
+    def _recheck(self) -> timedelta:
+        return timedelta(hours=float(self.recheck_hours))
 
 
-def _with_progress(calls: Iterator[Call]) -> Iterator[Call]:
-    """Pass calls on, and say now and then how far it is."""
-    began = said = time.monotonic()
-    for count, call in enumerate(calls, start=1):
-        yield call
-        now = time.monotonic()
-        if now - said >= _PROGRESS_SECONDS:
-            said = now
-            log.info("%d calls read, %.0f a second.", count, count / (now - began))
+def _hour(moment: datetime) -> datetime:
+    # Whole hours: what is certified of an hour is then certified of all of it.
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _run_name(context: Context) -> str:

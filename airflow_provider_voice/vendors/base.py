@@ -77,6 +77,8 @@ class Vendor(ABC):
         self.page_concurrency = 1
         #: List pages read so far.
         self.pages_read = 0
+        #: How many pages the list that was read last has; None where the vendor does not say.
+        self.pages_in_list: int | None = None
         self.http = HttpClient(
             title=self.title,
             vendor=self.name,

@@ -248,7 +248,9 @@ class Talkover(Vendor):
             answer = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number})
             self.pages_read += 1
             rows, pages = self._page_parts(answer, doing)
-            return Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+            page = Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+            self.pages_in_list = page.last_page
+            return page
 
         return read_page
 

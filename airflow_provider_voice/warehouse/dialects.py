@@ -1,8 +1,12 @@
-"""The SQL of each database. Statements are built from checked identifiers; every value is a parameter."""
+"""The SQL that all databases understand. Statements are built from checked identifiers; every value is a parameter.
+
+A database that can do better, or must do otherwise, has a file of its own beside this one.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 _RANKS = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}
 _ENDED_RANK = 3
-_TIMES = frozenset(number for number, kind in enumerate(COLUMNS.values()) if kind == "time")
 LOG_COLUMNS = {
     "source": "key",
     "kind": "key",
@@ -32,6 +35,15 @@ LOG_COLUMNS = {
     "committed_at": "time",
 }
 LOG_KEY = ("source", "kind", "name")
+
+
+@dataclass
+class Merged:
+    """What a merge did, in rows."""
+
+    inserted: int
+    updated: int
+    stale_ignored: int
 
 
 class Dialect:
@@ -52,6 +64,8 @@ class Dialect:
         "time": "TIMESTAMP",
         "json": "TEXT",
     }
+    #: What a stored column's type may begin with, by kind (lower case); None: not checked.
+    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = None
     #: Whether there is UPDATE ... FROM; without it the stage is read once a column.
     has_update_from = False
     #: Compares two values, taking NULL for a value like any other.
@@ -90,8 +104,35 @@ class Dialect:
         keys = ", ".join(self.quoted(name) for name in key)
         return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(lines)}, PRIMARY KEY ({keys}))"
 
-    def begin_statements(self) -> list[str]:
-        """Return what begins the transaction and keeps other loads of this table out of it."""
+    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+        """Return what lists the stored columns and their types; None: only their names are to be had."""
+        return None
+
+    def stored_columns(self, cursor: Any, table: str) -> dict[str, str]:
+        """Return the stored columns, in lower case, and their types; an empty type where it is not known."""
+        statement = self.columns_statement()
+        if statement is None:
+            cursor.execute(f"SELECT * FROM {table} WHERE 1 = 0")
+            names = [column[0] for column in cursor.description]
+            cursor.fetchall()
+            return {str(name).lower(): "" for name in names}
+        cursor.execute(*statement)
+        return {str(name).lower(): str(kind).lower() for name, kind in cursor.fetchall()}
+
+    def add_column_statement(self, name: str) -> str:
+        """Return what adds one of our columns to a table that lacks it."""
+        return f"ALTER TABLE {self.table} ADD COLUMN {self.quoted(name)} {self.types[COLUMNS[name]]}"
+
+    def change_column_statement(self, name: str) -> str:
+        """Return what a user can do about a column of the wrong type."""
+        return f"ALTER TABLE {self.table} ALTER COLUMN {self.quoted(name)} TYPE {self.types[COLUMNS[name]]}"
+
+    def transaction_statements(self) -> list[str]:
+        """Return what begins a transaction, where the driver does not."""
+        return []
+
+    def lock_statements(self) -> list[str]:
+        """Return what keeps other loads of this table out of the transaction."""
         return []
 
     def stage_statements(self) -> list[str]:
@@ -110,6 +151,25 @@ class Dialect:
         sql = f"INSERT INTO {self.stage} ({names}) VALUES ({marks})"
         for batch in spool.batches():
             cursor.executemany(sql, [self.adapted(row) for row in batch])
+
+    def merge(self, cursor: Any, settled_before: datetime) -> Merged:
+        """Bring the stage into the table; an older picture never replaces a newer one.
+
+        :param cursor: inside the transaction.
+        :param settled_before: an ended call that was seen then and is the same now is settled.
+        """
+        cursor.execute(self.stale_statement())
+        stale = int(cursor.fetchone()[0])
+        cursor.execute(self.settle_statement(), (self.time(settled_before),))
+        cursor.execute(self.update_statement())
+        updated = self.changed_rows(cursor)
+        cursor.execute(self.seen_again_statement())
+        cursor.execute(self.insert_statement())
+        return Merged(self.changed_rows(cursor), updated, stale)
+
+    def changed_rows(self, cursor: Any) -> int:
+        """Return how many rows the last statement changed."""
+        return int(cursor.rowcount)
 
     def adapted(self, row: Row) -> Row:
         """Return a row as the driver takes it."""
@@ -219,6 +279,11 @@ class Dialect:
         where = f"{self.quoted('source')} = {self.mark} AND {self.quoted('settled_at')} IS NULL"
         return f"SELECT {names} FROM {self.table} WHERE {where}"
 
+    def count_unsettled_statement(self) -> str:
+        """Return what counts the rows that may still change. Parameter: source."""
+        where = f"{self.quoted('source')} = {self.mark} AND {self.quoted('settled_at')} IS NULL"
+        return f"SELECT COUNT(*) FROM {self.table} WHERE {where}"
+
     def hours_statement(self, filters: Collection[str]) -> str:
         """Return what counts the rows of a window by hour. Parameters: source, start, end, the filters' values."""
         created = self.quoted("created_at")
@@ -229,120 +294,3 @@ class Dialect:
     def hour(self, column: str) -> str:
         """Return the expression that cuts an instant to its hour."""
         return f"DATE_TRUNC('hour', {column})"
-
-
-class PostgreSQL(Dialect):
-    """PostgreSQL, by psycopg 3 or psycopg2: COPY into a temporary stage, UPDATE ... FROM."""
-
-    types: ClassVar[dict[str, str]] = {
-        "key": "text NOT NULL",
-        "text": "text",
-        "whole": "bigint",
-        "number": "double precision",
-        "flag": "boolean",
-        "time": "timestamptz",
-        "json": "jsonb",
-    }
-    differs = "{0} IS DISTINCT FROM {1}"
-    has_update_from = True
-
-    def begin_statements(self) -> list[str]:
-        """Keep other loads out until the commit; readers are not kept waiting."""
-        return [f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE"]
-
-    def stage_statements(self) -> list[str]:
-        """Create a stage that is gone with the transaction."""
-        return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
-
-    def unstage_statements(self) -> list[str]:
-        """Leave the stage to the commit."""
-        return []
-
-    def named_stage(self, name: str) -> str:
-        """Return the stage's name; a temporary table has no schema of ours."""
-        return f"pg_temp.{self.quoted(name)}"
-
-    def fill_stage(self, cursor: Any, spool: Spool) -> None:
-        """COPY the rows."""
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
-        sql = f"COPY {self.stage} ({names}) FROM STDIN"
-        if hasattr(cursor, "copy"):  # psycopg 3
-            with cursor.copy(sql) as copy:
-                for batch in spool.batches():
-                    copy.write("".join(map(_copy_line, batch)))
-            return
-        import io  # psycopg2 copies from a file only
-
-        for batch in spool.batches():
-            cursor.copy_expert(sql, io.StringIO("".join(map(_copy_line, batch))))
-
-    def hour(self, column: str) -> str:
-        """Cut to the hour in UTC, whatever the session's time zone is."""
-        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"
-
-
-class SQLite(Dialect):
-    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
-
-    types: ClassVar[dict[str, str]] = {
-        "key": "TEXT NOT NULL",
-        "text": "TEXT",
-        "whole": "INTEGER",
-        "number": "REAL",
-        "flag": "BOOLEAN",
-        "time": "TIMESTAMP",
-        "json": "TEXT",
-    }
-    differs = "{0} IS NOT {1}"
-    has_update_from = True
-
-    def begin_statements(self) -> list[str]:
-        """Begin as a writer: a reader that turns into one may meet another."""
-        return ["BEGIN IMMEDIATE"]
-
-    def named_stage(self, name: str) -> str:
-        """Return the stage's name, in the connection's temporary database."""
-        return f"temp.{self.quoted(name)}"
-
-    def adapted(self, row: Row) -> Row:
-        """Write times in one text form, which sorts as they do."""
-        return tuple(self.time(value) if number in _TIMES else value for number, value in enumerate(row))
-
-    def time(self, moment: datetime | None) -> Any:
-        """Return ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``, which SQLite's own functions read."""
-        return None if moment is None else moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
-
-    def hour(self, column: str) -> str:
-        """Cut the text after the hour."""
-        return f"substr({column}, 1, 13) || ':00:00.000000+00:00'"
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copy_line(row: Row) -> str:
-    return "\t".join(map(_copy_value, row)) + "\n"
-
-
-def _copy_value(value: Any) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PostgreSQL, "postgres": PostgreSQL, "sqlite": SQLite}
-
-
-def dialect_for(name: str, table: str, schema: str | None, placeholder: str) -> Dialect:
-    """Return the dialect of a database.
-
-    :param name: SQLAlchemy's dialect name or Airflow's connection type.
-    :param table: the table.
-    :param schema: its schema, or None.
-    :param placeholder: the driver's mark for a parameter.
-    """
-    return _DIALECTS.get(name, Dialect)(table, schema, placeholder)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import CallRef, write_time
-from airflow_provider_voice.warehouse.dialects import LOG_COLUMNS, LOG_KEY, Dialect, dialect_for
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.warehouse.dialects import LOG_COLUMNS, LOG_KEY
 from airflow_provider_voice.warehouse.errors import without_row_values
-from airflow_provider_voice.warehouse.rows import COLUMNS
+from airflow_provider_voice.warehouse.registry import dialect_for
+from airflow_provider_voice.warehouse.rows import COLUMNS, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
+    from airflow_provider_voice.warehouse.dialects import Dialect
     from airflow_provider_voice.warehouse.spool import Spool
 
-_CREATED = list(COLUMNS).index("created_at")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,17 @@ class Window:
 
     start: datetime
     end: datetime
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """Join windows that overlap or touch, in order of time."""
+    spans: list[Window] = []
+    for window in sorted(windows, key=lambda one: one.start):
+        if spans and window.start <= spans[-1].end:
+            spans[-1] = Window(spans[-1].start, max(spans[-1].end, window.end))
+        else:
+            spans.append(window)
+    return spans
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Load:
     :param fetched_at: when they were read.
     :param settle_after: how long a row must stay the same to be settled.
     :param missing: ids of stored rows that the vendor no longer shows.
+    :param rechecked: earlier exported windows that were read completely once more.
     """
 
     scope: Scope
@@ -70,6 +86,7 @@ class Load:
     fetched_at: datetime
     settle_after: timedelta
     missing: Collection[str] = ()
+    rechecked: Sequence[Window] = ()
 
 
 @dataclass
@@ -102,14 +119,38 @@ class Warehouse:
         self._shown = table
 
     def prepare(self) -> None:
-        """Create the table and its log where they are missing."""
+        """Create the table and its log where they are missing, and the columns an older version did not have.
+
+        :raises InvalidRequest: when a column is of a type that can not hold what is ours, with the statement to fix it.
+        :raises WarehouseFailed: when the database refuses.
+        """
 
         def create() -> None:
             with self._transaction(()) as cursor:
                 for statement in self.dialect.create_statements():
                     cursor.execute(statement)
+                stored = self.dialect.stored_columns(cursor, self.dialect.table)
+                self._check_types(stored)
+                for name in COLUMNS:
+                    if name not in stored:
+                        cursor.execute(self.dialect.add_column_statement(name))
+                        log.info("Added the column %s to %s.", name, self._shown)
 
         without_row_values("the creation", self._shown, create)
+
+    def _check_types(self, stored: dict[str, str]) -> None:
+        accepts = self.dialect.accepts
+        if accepts is None:
+            return
+        for name, kind in COLUMNS.items():
+            found = stored.get(name)
+            if found is None and name in KEY:
+                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not one of ours.")
+            if found and not found.startswith(accepts[kind]):
+                raise InvalidRequest(
+                    f"The column {name} of {self._shown} is of type {found}, which can not hold what belongs there. "
+                    f"Change it: {self.dialect.change_column_statement(name)}"
+                )
 
     def window_of_run(self, scope: Scope, run: str) -> Window | None:
         """Return the bounds that a run has committed before, None when it has not."""
@@ -129,6 +170,17 @@ class Warehouse:
             (scope.source, scope.kind("run")),
         )
         return self.dialect.read_time(rows[0][0]) if rows else None
+
+    def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
+        """Return what was exported before of ``[start, end)``."""
+        read, mark = self.dialect.read_time, self.dialect.mark
+        rows = self._query(
+            f"SELECT window_start, window_end FROM {self.dialect.log} WHERE source = {mark} AND kind = {mark} "
+            f"AND window_end > {mark} AND window_start < {mark}",
+            (scope.source, scope.kind("run"), self.dialect.time(start), self.dialect.time(end)),
+        )
+        bounds = [(read(first), read(last)) for first, last in rows]
+        return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
 
     def unsettled(self, source: str) -> list[CallRef]:
         """Return the stored calls that may still change."""
@@ -152,24 +204,18 @@ class Warehouse:
     def _load(self, load: Load) -> Loaded:
         done = Loaded(fetched=load.rows.count)
         dialect = self.dialect
-        with self._transaction(dialect.begin_statements()) as cursor:
+        with self._transaction(dialect.lock_statements()) as cursor:
             for statement in dialect.stage_statements():
                 cursor.execute(statement)
             dialect.fill_stage(cursor, load.rows)
-            cursor.execute(dialect.stale_statement())
-            done.stale_ignored = int(cursor.fetchone()[0])
-            cursor.execute(dialect.settle_statement(), (dialect.time(load.fetched_at - load.settle_after),))
-            cursor.execute(dialect.update_statement())
-            done.updated = cursor.rowcount
-            cursor.execute(dialect.seen_again_statement())
-            cursor.execute(dialect.insert_statement())
-            done.inserted = cursor.rowcount
+            merged = dialect.merge(cursor, load.fetched_at - load.settle_after)
+            done.inserted, done.updated, done.stale_ignored = merged.inserted, merged.updated, merged.stale_ignored
             done.unchanged = load.rows.count - done.inserted - done.updated - done.stale_ignored
             for statement in dialect.unstage_statements():
                 cursor.execute(statement)
             done.missing = self._mark_missing(cursor, load)
-            cursor.execute(dialect.unsettled_statement(), (load.scope.source,))
-            done.unsettled = len(cursor.fetchall())
+            cursor.execute(dialect.count_unsettled_statement(), (load.scope.source,))
+            done.unsettled = int(cursor.fetchone()[0])
             done.hours = self._certify(cursor, load)
             self._log_run(cursor, load)
         return done
@@ -182,19 +228,19 @@ class Warehouse:
 
     def _certify(self, cursor: Any, load: Load) -> list[dict[str, Any]]:
         """Write down, per hour of the window, what the vendor and the table have, and what changed since last time."""
-        dialect, window = self.dialect, load.window
-        at_vendor: dict[datetime, int] = {}
-        for batch in load.rows.batches():
-            for row in batch:
-                if window.start <= row[_CREATED] < window.end:
-                    hour = _hour_of(row[_CREATED])
-                    at_vendor[hour] = at_vendor.get(hour, 0) + 1
-        bounds = (load.scope.source, dialect.time(window.start), dialect.time(window.end))
-        filters = load.scope.filters
-        cursor.execute(dialect.hours_statement(filters), (*bounds, *filters.values()))
-        in_table = {dialect.read_time(hour): int(count) for hour, count in cursor.fetchall()}
+        dialect, filters = self.dialect, load.scope.filters
+        in_table: dict[datetime, int] = {}
+        spans = joined([load.window, *load.rechecked])
+        for span in spans:
+            of_span = (load.scope.source, dialect.time(span.start), dialect.time(span.end), *filters.values())
+            cursor.execute(dialect.hours_statement(filters), of_span)
+            for found, count in cursor.fetchall():
+                hour = dialect.read_time(found)
+                if hour is not None:
+                    in_table[hour] = in_table.get(hour, 0) + int(count)
+        at_vendor = load.rows.hours
         hours = []
-        for hour in sorted({*at_vendor, *(hour for hour in in_table if hour is not None)}):
+        for hour in sorted({*at_vendor, *in_table}):
             name = write_time(hour) or ""
             before = self._logged_count(cursor, load.scope, name)
             entry = {
@@ -205,9 +251,9 @@ class Warehouse:
             }
             hours.append(entry)
             line = (load.scope.source, load.scope.kind("hour"), name)
-            span = (dialect.time(hour), dialect.time(hour + timedelta(hours=1)))
+            bounds = (dialect.time(hour), dialect.time(hour + timedelta(hours=1)))
             counts = (entry["at_vendor"], entry["in_table"], entry["changed"])
-            self._log(cursor, (*line, *span, *counts, dialect.time(load.fetched_at)))
+            self._log(cursor, (*line, *bounds, *counts, dialect.time(load.fetched_at)))
         return hours
 
     def _logged_count(self, cursor: Any, scope: Scope, hour: str) -> int:
@@ -242,7 +288,7 @@ class Warehouse:
         return without_row_values("the reading", self._shown, read)
 
     def _transaction(self, begin: Collection[str]) -> _Transaction:
-        return _Transaction(self._hook, begin)
+        return _Transaction(self._hook, [*self.dialect.transaction_statements(), *begin])
 
 
 class _Transaction:
@@ -257,9 +303,11 @@ class _Transaction:
         if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
             # sqlite3: the statements below begin and end the transaction, not the driver behind our back.
             self._connection.isolation_level = None
-        elif hasattr(self._hook, "set_autocommit"):
+        elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
             self._hook.set_autocommit(self._connection, False)
         self._cursor = self._connection.cursor()
+        # A cursor of DuckDB is a connection of its own, which is the one to be committed.
+        self._ends = self._cursor if hasattr(self._cursor, "commit") else self._connection
         for statement in self._begin:
             self._cursor.execute(statement)
         return self._cursor
@@ -267,10 +315,6 @@ class _Transaction:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         with closing(self._connection):
             if kind is None:
-                self._connection.commit()
+                self._ends.commit()
             else:
-                self._connection.rollback()
-
-
-def _hour_of(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+                self._ends.rollback()

@@ -44,6 +44,8 @@ COLUMNS: dict[str, str] = {
     "settled_at": "time",
     "missing_since": "time",
 }
+#: The places of the times in a row.
+TIMES = frozenset(number for number, kind in enumerate(COLUMNS.values()) if kind == "time")
 KEY = ("source", "call_id")
 #: What makes a row another row; the rest says when and how it was seen.
 CONTENT = tuple(

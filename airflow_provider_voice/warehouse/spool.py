@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from types import TracebackType
 
     from airflow_provider_voice.warehouse.rows import Row
@@ -22,6 +23,8 @@ class Spool:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._batch: list[Row] = []
         self.count = 0
+        #: Rows of the exported windows by the hour of their creation, UTC; see :meth:`add`.
+        self.hours: dict[datetime, int] = {}
 
     def __enter__(self) -> Spool:
         """Begin to take rows."""
@@ -33,10 +36,17 @@ class Spool:
         """Forget the rows."""
         self._file.close()
 
-    def add(self, row: Row) -> None:
-        """Keep one row."""
+    def add(self, row: Row, created_at: datetime | None = None) -> None:
+        """Keep one row.
+
+        :param row: the row.
+        :param created_at: when its call was created, where it is of an exported window and is to be certified.
+        """
         self._batch.append(row)
         self.count += 1
+        if created_at is not None:
+            hour = created_at.replace(minute=0, second=0, microsecond=0)
+            self.hours[hour] = self.hours.get(hour, 0) + 1
         if len(self._batch) >= BATCH:
             self._flush()
 

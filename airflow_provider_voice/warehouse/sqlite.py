@@ -1,0 +1,62 @@
+"""SQLite: times and JSON as text, and one writer at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_voice.warehouse.dialects import Dialect
+from airflow_provider_voice.warehouse.rows import TIMES
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.warehouse.rows import Row
+
+
+class SQLite(Dialect):
+    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
+
+    types: ClassVar[dict[str, str]] = {
+        "key": "TEXT NOT NULL",
+        "text": "TEXT",
+        "whole": "INTEGER",
+        "number": "REAL",
+        "flag": "BOOLEAN",
+        "time": "TIMESTAMP",
+        "json": "TEXT",
+    }
+    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+        "key": ("text", "varchar", "char"),
+        "text": ("text", "varchar", "char", "clob"),
+        "whole": ("int", "bigint", "numeric", ""),
+        "number": ("real", "double", "float", "numeric", "decimal"),
+        "flag": ("bool", "int", "tinyint", "numeric"),
+        "time": ("timestamp", "datetime", "text", "varchar"),
+        "json": ("text", "json", "varchar"),
+    }
+    differs = "{0} IS NOT {1}"
+    has_update_from = True
+
+    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+        """Ask for the declared types."""
+        name = self.table.rpartition(".")[2].strip('"')
+        return "SELECT name, type FROM pragma_table_info(?)", (name,)
+
+    def lock_statements(self) -> list[str]:
+        """Begin as a writer: a reader that turns into one may meet another."""
+        return ["BEGIN IMMEDIATE"]
+
+    def named_stage(self, name: str) -> str:
+        """Return the stage's name, in the connection's temporary database."""
+        return f"temp.{self.quoted(name)}"
+
+    def adapted(self, row: Row) -> Row:
+        """Write times in one text form, which sorts as they do."""
+        return tuple(self.time(value) if number in TIMES else value for number, value in enumerate(row))
+
+    def time(self, moment: datetime | None) -> Any:
+        """Return ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``, which SQLite's own functions read."""
+        return None if moment is None else moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
+
+    def hour(self, column: str) -> str:
+        """Cut the text after the hour."""
+        return f"substr({column}, 1, 13) || ':00:00.000000+00:00'"
