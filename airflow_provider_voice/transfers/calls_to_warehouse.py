@@ -132,9 +132,8 @@ class CallsToWarehouseOperator(BaseOperator):
         from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.load import Load, Scope
         from airflow_provider_voice.warehouse.rows import RowMaker
-        from airflow_provider_voice.warehouse.spool import Spool
 
-        with permanent_errors_end_the_task(), Spool() as spool:
+        with permanent_errors_end_the_task(), self.warehouse.spool() as spool:
             now = datetime.now(timezone.utc)
             source, run = self.source or self.voice_conn_id, _run_name(context)
             scope = Scope(source, self.agent_id or None, self.direction or None)
@@ -144,7 +143,8 @@ class CallsToWarehouseOperator(BaseOperator):
             self.log.info(
                 "Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end)
             )
-            maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after)
+            stamp = self.warehouse.dialect.stamp(now)
+            maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after, stamp)
             rechecked = self.warehouse.exported(scope, _hour(window.start - self._recheck()), window.start)
             pending = {ref.id: ref for ref in self.warehouse.unsettled(source)}
             pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)

@@ -73,6 +73,8 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         overrides = {fold_word(word): status_of(status) for word, status in settings.status_overrides.items()}
         self._words = {**self.statuses, **overrides}
+        # As the vendor writes them: folding a word costs more than all else there is to a status.
+        self._read_words: dict[str, CallStatus] = {}
         #: Pages of one list that are read at once, where the vendor says how many there are.
         self.page_concurrency = 1
         #: List pages read so far.
@@ -249,7 +251,12 @@ class Vendor(ABC):
 
     def read_status(self, word: object) -> CallStatus:
         """Translate one of this vendor's status words, with the connection's overrides."""
-        return read_status(word, self._words, vendor=self.title)
+        status = self._read_words.get(word) if type(word) is str else None
+        if status is None:
+            status = read_status(word, self._words, vendor=self.title)
+            if type(word) is str and len(self._read_words) < _MOST_WORDS:
+                self._read_words[word] = status
+        return status
 
     def knows_status(self, word: object) -> bool:
         """Whether the word is one of this vendor's call statuses (or an override)."""
@@ -349,6 +356,7 @@ class Vendor(ABC):
         )
 
 
+_MOST_WORDS = 1000
 _NOT_FOUND, _SERVER_ERROR = 404, 500
 _BY_STATUS: dict[int, type[VoiceError]] = {
     401: AuthenticationFailed,

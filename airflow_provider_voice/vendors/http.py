@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 import tenacity
 from urllib3.exceptions import HTTPError
@@ -338,8 +339,11 @@ _ESCAPES_NOBODY_CAN_STORE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def _parse(content: bytes) -> Any:
-    # NaN and Infinity are no JSON and no database takes them for it: they become null.
-    parsed = json.loads(content, parse_constant=lambda _: None)
+    try:
+        parsed = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        # NaN and Infinity are no JSON and no database takes them for it: they become null. Nor is a byte order mark.
+        parsed = json.loads(content, parse_constant=lambda _: None)
     # Half a surrogate pair and NUL can not be encoded or stored; looked for only where the bytes hint at one.
     return _storable(parsed) if _ESCAPES_NOBODY_CAN_STORE.search(content) else parsed
 

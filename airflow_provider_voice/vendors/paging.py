@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.vendors.idset import IdSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ class _Pass:
     """One reading of all pages, first to last."""
 
     def __init__(self) -> None:
-        self.ids: set[str] = set()
+        self.ids = IdSet()
         self.totals: set[int] = set()
         self.repeated = False
 
@@ -70,15 +71,15 @@ def walk(
     :return: the rows, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
-    seen: set[str] = set()
+    seen = IdSet()
     passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
     for number in range(passes):
         current, before = _Pass(), len(seen)
         pages = _pages(read_page, at_once)
-        for row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
-            key = row_id(row)
-            if key not in seen:
-                seen.add(key)
+        if number == 0:
+            seen = current.ids  # one set for both while there is only one pass
+        for key, row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
+            if number == 0 or seen.add(key):
                 yield row
         nothing_new = number > 0 and len(seen) == before
         if current.is_stable or (nothing_new and current.is_complete):
@@ -119,7 +120,7 @@ def _one_pass(
     current: _Pass,
     page_size: int,
     smallest_page_size: int,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     largest = smallest_page_size
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
@@ -127,12 +128,11 @@ def _one_pass(
         fresh = 0
         for row in page.rows:
             key = row_id(row)
-            if key in current.ids:
+            if not current.ids.add(key):
                 current.repeated = True
                 continue
-            current.ids.add(key)
             fresh += 1
-            yield row
+            yield key, row
         largest = max(largest, len(page.rows))
         if not page.rows or (number > 1 and not fresh):
             # A vendor that ignores the page number repeats its whole list: that is no movement.

@@ -25,6 +25,8 @@ def rows_of(value: Any) -> list[dict[str, Any]] | None:
 
 def text_of(value: Any) -> str | None:
     """Return an id or text of any JSON type as text; None for what is none."""
+    if type(value) is str:  # what it nearly always is: an export asks a dozen times a row
+        return value.strip() or None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, (str, int)):

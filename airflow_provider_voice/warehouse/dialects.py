@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY
+from airflow_provider_voice.warehouse.spool import RowSpool
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -144,13 +145,21 @@ class Dialect:
         """Return what removes the stage."""
         return [f"DROP TABLE {self.stage}"]
 
-    def fill_stage(self, cursor: Any, spool: Spool) -> None:
-        """Bring the spooled rows into the stage."""
+    def stamp(self, moment: datetime) -> Any:
+        """Return an instant as :meth:`spool` keeps it without further work."""
+        return self.time(moment)
+
+    def spool(self) -> Spool:
+        """Return what keeps the rows until :meth:`fill_stage`."""
+        return RowSpool(self.adapted)
+
+    def fill_stage(self, cursor: Any, spool: Any) -> None:
+        """Bring the rows of :meth:`spool` into the stage."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         marks = ", ".join([self.mark] * len(COLUMNS))
         sql = f"INSERT INTO {self.stage} ({names}) VALUES ({marks})"
         for batch in spool.batches():
-            cursor.executemany(sql, [self.adapted(row) for row in batch])
+            cursor.executemany(sql, batch)
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
         """Bring the stage into the table; an older picture never replaces a newer one.

@@ -1,17 +1,20 @@
-"""DuckDB: the stage is read from a file, for row by row it is slow."""
+"""DuckDB: the stage is read from a file, because row by row is slow."""
 
 from __future__ import annotations
 
-import tempfile
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.rows import COLUMNS
+from airflow_provider_voice.warehouse.spool import CsvSpool
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.warehouse.rows import Row
+    from datetime import datetime
+
     from airflow_provider_voice.warehouse.spool import Spool
+
+# Bytes; a vendor's record with a long transcript is one line of the file.
+_LONGEST_LINE = 16 * 1024 * 1024
 
 
 class DuckDB(Dialect):
@@ -50,20 +53,23 @@ class DuckDB(Dialect):
         """Begin: the driver commits every statement by itself otherwise."""
         return ["BEGIN TRANSACTION"]
 
-    def fill_stage(self, cursor: Any, spool: Spool) -> None:
-        """Write the rows into a file that only this user can read, and read it in one statement."""
+    def stamp(self, moment: datetime) -> Any:
+        """Return the instant as text."""
+        return str(moment)
+
+    def spool(self) -> Spool:
+        """Spool what DuckDB reads by itself."""
+        return CsvSpool()
+
+    def fill_stage(self, cursor: Any, spool: Any) -> None:
+        """Read the file in one statement."""
         names = ", ".join(f"'{name}': '{self.types[kind].split()[0]}'" for name, kind in COLUMNS.items())
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", suffix=".csv") as file:
-            for batch in spool.batches():
-                file.write("".join(map(_csv_line, batch)))
-            file.flush()
-            # Every value is quoted, so a bare \\N is NULL and nothing else is.
-            cursor.execute(
-                f"INSERT INTO {self.stage} SELECT * FROM read_csv(?, header = false, auto_detect = false, delim = ',', "
-                f"quote = '\"', escape = '\"', nullstr = '\\N', allow_quoted_nulls = false, "
-                f"max_line_size = {_LONGEST_LINE}, parallel = false, columns = {{{names}}})",
-                [file.name],
-            )
+        cursor.execute(
+            f"INSERT INTO {self.stage} SELECT * FROM read_csv(?, header = false, auto_detect = false, delim = ?, "
+            f"quote = ?, escape = ?, nullstr = '', new_line = '\\n', max_line_size = {_LONGEST_LINE}, "
+            f"columns = {{{names}}})",
+            [spool.path, CsvSpool.DELIMITER, CsvSpool.QUOTE, CsvSpool.QUOTE],
+        )
 
     def changed_rows(self, cursor: Any) -> int:
         """Read the count, which DuckDB gives as a result."""
@@ -72,20 +78,3 @@ class DuckDB(Dialect):
     def hour(self, column: str) -> str:
         """Cut to the hour in UTC, whatever the session's time zone is."""
         return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"
-
-
-_LONGEST_LINE = 64 * 1024 * 1024
-
-
-def _csv_line(row: Row) -> str:
-    return ",".join(map(_csv_value, row)) + "\n"
-
-
-def _csv_value(value: Any) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return f'"{value.replace(chr(34), chr(34) * 2)}"'
-    if isinstance(value, bool):
-        return '"true"' if value else '"false"'
-    return f'"{value.isoformat() if isinstance(value, datetime) else value}"'

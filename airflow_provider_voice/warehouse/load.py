@@ -118,6 +118,10 @@ class Warehouse:
         self.dialect: Dialect = dialect_for(known.lower(), table, schema, str(getattr(hook, "placeholder", "%s")))
         self._shown = table
 
+    def spool(self) -> Spool:
+        """Return what keeps the rows of a load until it begins."""
+        return self.dialect.spool()
+
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
 

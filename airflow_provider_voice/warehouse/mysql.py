@@ -69,7 +69,11 @@ class MySQL(Dialect):
 
     def adapted(self, row: Row) -> Row:
         """Write times in UTC without a zone."""
-        return tuple(self.time(value) if number in TIMES else value for number, value in enumerate(row))
+        values = list(row)
+        for number in TIMES:
+            if isinstance(values[number], datetime):
+                values[number] = self.time(values[number])
+        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return the instant in UTC, without its zone."""

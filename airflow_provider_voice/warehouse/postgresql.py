@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.rows import COLUMNS
+from airflow_provider_voice.warehouse.spool import CsvSpool
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.warehouse.rows import Row
+    from datetime import datetime
+
     from airflow_provider_voice.warehouse.spool import Spool
+
+_CHUNK = 1024 * 1024
 
 
 class PostgreSQL(Dialect):
@@ -61,37 +64,27 @@ class PostgreSQL(Dialect):
         """Return the stage's name; a temporary table has no schema of ours."""
         return f"pg_temp.{self.quoted(name)}"
 
-    def fill_stage(self, cursor: Any, spool: Spool) -> None:
-        """COPY the rows."""
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
-        sql = f"COPY {self.stage} ({names}) FROM STDIN"
-        if hasattr(cursor, "copy"):  # psycopg 3
-            with cursor.copy(sql) as copy:
-                for batch in spool.batches():
-                    copy.write("".join(map(_copy_line, batch)))
-            return
-        import io  # psycopg2 copies from a file only
+    def stamp(self, moment: datetime) -> Any:
+        """Return the instant as text."""
+        return str(moment)
 
-        for batch in spool.batches():
-            cursor.copy_expert(sql, io.StringIO("".join(map(_copy_line, batch))))
+    def spool(self) -> Spool:
+        """Spool what COPY reads."""
+        return CsvSpool()
+
+    def fill_stage(self, cursor: Any, spool: Any) -> None:
+        """COPY the file."""
+        names = ", ".join(self.quoted(name) for name in COLUMNS)
+        marks = f"DELIMITER '{CsvSpool.DELIMITER}', QUOTE '{CsvSpool.QUOTE}'"
+        sql = f"COPY {self.stage} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
+        file = spool.rewound()
+        if not hasattr(cursor, "copy"):
+            cursor.copy_expert(sql, file, size=_CHUNK)  # psycopg2
+            return
+        with cursor.copy(sql) as copy:  # psycopg 3
+            while chunk := file.read(_CHUNK):
+                copy.write(chunk)
 
     def hour(self, column: str) -> str:
         """Cut to the hour in UTC, whatever the session's time zone is."""
         return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copy_line(row: Row) -> str:
-    return "\t".join(map(_copy_value, row)) + "\n"
-
-
-def _copy_value(value: Any) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return value.isoformat() if isinstance(value, datetime) else str(value)

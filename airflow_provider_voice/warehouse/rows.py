@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_number
@@ -73,7 +74,7 @@ def _plain(number: str) -> str:
 _HIDERS: dict[str, Callable[[str], str]] = {"plain": _plain, "masked": mask_number, "hashed": hash_number}
 
 
-@dataclass(frozen=True)
+@dataclass
 class RowMaker:
     """Makes the row of a call.
 
@@ -82,6 +83,7 @@ class RowMaker:
     :param fetched_at: when this export reads, by our clock; the same for all its rows.
     :param vendor_now: the same moment by the vendor's clock, which dates the calls.
     :param settle_after: how long a call must have ended without a change to count as settled.
+    :param stamp: ``fetched_at`` as the spool wants it, made once and not for every row; None: as it is.
     :raises InvalidRequest: for another word than these three.
     """
 
@@ -90,14 +92,19 @@ class RowMaker:
     fetched_at: datetime
     vendor_now: datetime
     settle_after: timedelta
+    stamp: Any = None
 
     def __post_init__(self) -> None:
         if self.numbers not in NUMBER_MODES:
             raise InvalidRequest(f"numbers must be one of {', '.join(NUMBER_MODES)}, not {self.numbers!r:.40}.")
+        if self.stamp is None:
+            self.stamp = self.fetched_at
+        self._hide = _HIDERS[self.numbers]
+        self._settled_before = self.vendor_now - self.settle_after
 
     def row(self, call: Call) -> Row:
         """Return the row, in the order of :data:`COLUMNS`."""
-        hide = _HIDERS[self.numbers]
+        hide, stamp = self._hide, self.stamp
         return (
             self.source,
             call.id,
@@ -118,9 +125,9 @@ class RowMaker:
             call.updated_at,
             call.ended_at,
             self._raw(call),
-            self.fetched_at,
-            self.fetched_at,
-            self.fetched_at if self.is_settled(call) else None,
+            stamp,
+            stamp,
+            stamp if self.is_settled(call) else None,
             None,
         )
 
@@ -128,17 +135,18 @@ class RowMaker:
         """Whether the call ended so long ago that it is not expected to change any more."""
         if not call.status.is_terminal:
             return False
-        last = max((moment for moment in (call.ended_at, call.updated_at) if moment is not None), default=None)
+        ended, updated = call.ended_at, call.updated_at
+        last = updated if ended is None or (updated is not None and updated > ended) else ended
         if last is None and call.created_at is not None:
             last = call.created_at + timedelta(seconds=call.duration_seconds or 0)
-        return last is not None and last <= self.vendor_now - self.settle_after
+        return last is not None and last <= self._settled_before
 
     def _raw(self, call: Call) -> str:
-        raw: Any = dict(call.raw)
+        raw: Any = call.raw if isinstance(call.raw, dict) else dict(call.raw)
         if self.numbers != "plain":
             raw = _without_numbers(raw, [number for number in (call.to, call.from_) if number], _HIDERS[self.numbers])
-        # Sorted, so that the same record is the same text; no \\u0000, which no database stores.
-        return json.dumps(raw, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        # Sorted, so that the same record is the same text.
+        return str(msgspec.json.encode(raw, order="sorted"), "utf-8")
 
 
 def _without_numbers(value: Any, numbers: list[str], hide: Callable[[str], str]) -> Any:

@@ -51,11 +51,18 @@ class SQLite(Dialect):
 
     def adapted(self, row: Row) -> Row:
         """Write times in one text form, which sorts as they do."""
-        return tuple(self.time(value) if number in TIMES else value for number, value in enumerate(row))
+        values = list(row)
+        for number in TIMES:
+            if isinstance(values[number], datetime):
+                values[number] = self.time(values[number])
+        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``, which SQLite's own functions read."""
-        return None if moment is None else moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
+        if moment is None:
+            return None
+        # isoformat, not strftime, which takes three times as long.
+        return moment.astimezone(timezone.utc).isoformat(" ", "microseconds")
 
     def hour(self, column: str) -> str:
         """Cut the text after the hour."""

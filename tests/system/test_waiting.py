@@ -34,10 +34,9 @@ def waiting(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
 
         def start(**environment: str) -> Standalone:
             airflow = Standalone(sandbox, tmp_path)
-            calls = [
-                sandbox.world.place("talkover", f"+1415555{number}", "agent_sandbox")
-                for number in range(2611, 2611 + COUNT)
-            ]
+            # Endings below 10 are magic; some of those calls never end.
+            numbers = [f"+1415555{number}" for number in range(2000, 9999) if number % 100 >= 10][:COUNT]
+            calls = [sandbox.world.place("talkover", number, "agent_sandbox") for number in numbers]
             refs = [
                 {"id": call.id, "to": call.to, "created_at": call.created_at.isoformat(), "agent_id": call.agent_id}
                 for call in calls
