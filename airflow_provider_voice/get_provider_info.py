@@ -94,10 +94,14 @@ def get_provider_info() -> dict[str, Any]:
         "transfers": [
             {
                 "source-integration-name": name,
-                "target-integration-name": "Common SQL",
-                "python-module": f"{_PACKAGE}.transfers.calls_to_warehouse",
+                "target-integration-name": target,
+                "python-module": f"{_PACKAGE}.transfers.{module}",
             }
             for name in names
+            for target, module in (
+                ("Common SQL", "calls_to_warehouse"),
+                ("Common IO", "calls_to_object_storage"),
+            )
         ],
         "config": {
             "voice": {

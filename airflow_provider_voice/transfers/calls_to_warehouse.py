@@ -17,7 +17,7 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Asset, Context
 
     from airflow_provider_voice.warehouse.load import Scope, Warehouse, Window
 
@@ -92,6 +92,17 @@ class CallsToWarehouseOperator(BaseOperator):
         self.page_concurrency = page_concurrency
         self.recheck_hours = recheck_hours
         self._check()
+        self._asset = self._own_asset()
+        if self._asset is not None and self._asset not in self.outlets:
+            self.outlets = [*self.outlets, self._asset]
+
+    def _own_asset(self) -> Asset | None:
+        from airflow_provider_voice.transfers.assets import table_asset
+
+        try:
+            return table_asset(self.warehouse_conn_id, self.table, self.schema)
+        except InvalidRequest:
+            return None  # a template: what it will be is not known when the DAG is parsed
 
     def _check(self) -> None:
         if self.numbers not in ("plain", "masked", "hashed"):
@@ -129,6 +140,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, then merge in one transaction."""
+        from airflow_provider_voice.transfers.assets import report
         from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.load import Load, Scope
         from airflow_provider_voice.warehouse.rows import RowMaker
@@ -153,6 +165,7 @@ class CallsToWarehouseOperator(BaseOperator):
             done = self.warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing, rechecked))
         result = dataclasses.asdict(done)
         self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
+        report(context, self._asset, {name: value for name, value in result.items() if name != "hours"})
         return result
 
     def _window(self, context: Context, scope: Scope, run: str, now: datetime) -> Window:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_voice.warehouse.load import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     from airflow_provider_voice.calls import Call, CallRef
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.vendors.base import Vendor
     from airflow_provider_voice.warehouse.load import Scope, Window
-    from airflow_provider_voice.warehouse.rows import RowMaker
-    from airflow_provider_voice.warehouse.spool import Spool
+    from airflow_provider_voice.warehouse.rows import Row, RowMaker
 
 log = logging.getLogger(__name__)
 #: Seconds between two lines about how far it is.
 PROGRESS_SECONDS = 10.0
+
+
+class Takes(Protocol):
+    """What takes rows: a spool, or one that shares them out."""
+
+    def add(self, row: Row, created_at: datetime | None = None) -> None:
+        """Keep one row; see :meth:`Spool.add`."""
 
 
 class Pull:
@@ -33,7 +40,7 @@ class Pull:
     :param page_concurrency: pages read at once where the vendor has page numbers.
     """
 
-    def __init__(self, hook: VoiceHook, maker: RowMaker, spool: Spool, *, page_concurrency: int) -> None:
+    def __init__(self, hook: VoiceHook, maker: RowMaker, spool: Takes, *, page_concurrency: int) -> None:
         self._hook = hook
         self._maker = maker
         self._spool = spool

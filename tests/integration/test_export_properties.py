@@ -1,0 +1,145 @@
+"""Any order, repetition and interleaving of reads and changes ends in the same table as one read of the final state."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_voice.calls import Call, CallStatus
+from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.warehouse.load import Load, Scope, Warehouse, Window
+from airflow_provider_voice.warehouse.rows import CONTENT, RowMaker
+from tests.integration.databases import execute
+from tests.integration.exporting import export
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+COURSE = ["queued", "ringing", "in_progress", "completed", "completed", "completed"]
+
+
+def hook_for(path: Path) -> SimpleNamespace:
+    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
+
+
+def table_of(hook, table="voice_calls") -> list:
+    return sorted(map(str, execute(hook, f"SELECT call_id, {', '.join(CONTENT)} FROM {table}")))
+
+
+def picture(number: int, version: int, dated: bool) -> Call:
+    """Return a call as it is seen in its n-th version; cost and duration settle after its end."""
+    updated = NOW - DAY + timedelta(minutes=version) if dated else None
+    return Call(
+        f"call_{number}",
+        "talkover",
+        CallStatus(COURSE[version]),
+        COURSE[version],
+        duration_seconds=version if version > 3 else 0,
+        cost=version / 10 if version > 3 else None,
+        created_at=NOW - DAY + timedelta(seconds=number),
+        updated_at=updated,
+        raw={"version": version},
+    )
+
+
+def load(warehouse: Warehouse, calls: list[Call], read_at: datetime, run: str) -> None:
+    warehouse.prepare()
+    maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=24), warehouse.dialect.stamp(read_at))
+    with warehouse.spool() as spool:
+        for call in calls:
+            spool.add(maker.row(call), call.created_at)
+        window = Window(NOW - 2 * DAY, NOW)
+        warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=24)))
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda count: st.lists(
+            st.dictionaries(st.integers(0, count - 1), st.integers(0, 5)), min_size=1, max_size=6
+        ).map(lambda reads: (count, reads))
+    ),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) -> None:
+    """Reads that see ever newer versions, loaded in any order and some of them twice."""
+    count, reads = plan
+    folder = tmp_path_factory.mktemp("order")
+    newest = dict.fromkeys(range(count), 0)
+    loads = []
+    for number, read in enumerate(reads):
+        for call, version in read.items():
+            newest[call] = max(newest[call], version)
+        # What a read shows is never older than what an earlier one showed.
+        loads.append((NOW + timedelta(minutes=number), [picture(call, newest[call], dated) for call in read]))
+    final = [picture(call, version, dated) for call, version in newest.items()]
+    loads.append((NOW + timedelta(minutes=len(reads)), final))
+    shuffled = [*loads, *rng.sample(loads, rng.randint(0, len(loads)))]
+    rng.shuffle(shuffled)
+
+    mixed = Warehouse(hook_for(folder / "mixed.db"), "voice_calls")
+    for number, (read_at, calls) in enumerate(shuffled):
+        load(mixed, calls, read_at, f"run {number}")
+    once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
+    load(once, final, NOW + timedelta(hours=1), "once")
+    assert table_of(mixed._hook) == table_of(once._hook)
+
+
+@settings(max_examples=20)
+@given(
+    st.sampled_from(["talkover", "unleashx"]),
+    st.sampled_from(["newest", "oldest"]),
+    st.integers(20, 50),
+    st.integers(0, 90),
+    st.integers(1, 4),
+    st.integers(0, 10**6),
+)
+def test_calls_that_come_end_and_change_while_pages_are_read(
+    tmp_path_factory, name, order, page, count, runs, seed
+) -> None:
+    from airflow_provider_voice.vendors.http import HttpClient
+
+    folder = tmp_path_factory.mktemp("interleaved")
+    # Pages are read in threads, where hypothesis can not be asked.
+    rng = random.Random(seed)
+    hook = hook_for(folder / "warehouse.db")
+    plain = HttpClient.request
+    with Sandbox(speed=0, max_page=page, order=order) as sandbox, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json(name))
+        sandbox.advance(60)
+        start = sandbox.now() - timedelta(hours=6)
+        sandbox.seed(name, count, start, sandbox.now())
+        agent = {"talkover": "agent_second", "unleashx": "103"}[name]
+
+        def request(self, *args, **kwargs):
+            kind = rng.choice(["nothing", "nothing", "add", "end", "touch"])
+            calls = sandbox.calls(name)
+            if kind == "add":
+                sandbox.world.place(name, "+14155552611", {"talkover": "agent_sandbox", "unleashx": "101"}[name])
+            elif calls and kind != "nothing":
+                call = rng.choice(calls)
+                call.agent_id, call.touched_at = agent, sandbox.now()
+                sandbox.advance(1)
+            return plain(self, *args, **kwargs)
+
+        for number in range(runs):
+            patch.setattr(HttpClient, "request", request)
+            try:
+                export(hook, start, sandbox.now(), run=f"run {number}")
+            except Exception as failure:
+                # A list that never stood still is said to be incomplete, and nothing of it is kept.
+                assert "kept changing" in str(failure.__cause__ or failure)
+            sandbox.advance(60)
+        patch.setattr(HttpClient, "request", plain)
+        sandbox.advance(2 * 24 * 3600)
+        export(hook, start, sandbox.now(), run="last")
+        export(hook, start, sandbox.now(), table="fresh")
+        assert table_of(hook) == table_of(hook, "fresh")
+        assert len(table_of(hook)) == len(sandbox.calls(name))
