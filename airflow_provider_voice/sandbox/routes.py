@@ -71,7 +71,8 @@ class Vendor(ABC):
     :param world: the calls.
     :param desk: faults and request log.
     :param max_page: rows a list gives at most.
-    :param order: of lists: ``newest``, ``oldest`` or ``shuffled`` (anew in every request).
+    :param order: of lists: ``newest``, ``oldest``, ``changed`` (the last changed first) or ``shuffled`` (anew in
+        every request).
     """
 
     name: ClassVar[str]
@@ -100,6 +101,9 @@ class Vendor(ABC):
         calls = self.world.shown(self.name)
         if self.order == "oldest":
             calls.reverse()
+        elif self.order == "changed":
+            now = self.world.clock.now()
+            calls.sort(key=lambda call: call.updated_at(now), reverse=True)
         elif self.order == "shuffled":
             random.shuffle(calls)
         return calls

@@ -38,7 +38,7 @@ class Sandbox:
     :param seed: decides the outcome of numbers without a magic ending.
     :param list_delay: sandbox seconds until a new call appears in lists and look-ups, default 0.
     :param max_page: rows a list gives at most, default 100 (Talkstack: 1000).
-    :param order: of lists: ``newest`` (default), ``oldest`` or ``shuffled``.
+    :param order: of lists: ``newest`` (default), ``oldest``, ``changed`` (the last changed first) or ``shuffled``.
 
     >>> with Sandbox(speed=60) as sandbox:
     ...     connection = sandbox.connection("talkover")

@@ -245,6 +245,23 @@ class Vendor(ABC):
             self.check()
         return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
 
+    def comes_after_now(self, created: Callable[[dict[str, Any]], datetime | None]) -> Callable[[dict[str, Any]], bool]:
+        """Return what tells of a row that its call was created after this moment, by the vendor's clock.
+
+        :param created: reads a row's creation time.
+        """
+        began, moment = datetime.now(timezone.utc), None
+
+        def is_new(row: dict[str, Any]) -> bool:
+            nonlocal moment
+            if moment is None:
+                # The first answer has told the vendor's time by now; a Date header is up to a second behind.
+                moment = began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
+            row_time = created(row)
+            return row_time is not None and row_time > moment
+
+        return is_new
+
     def close(self) -> None:
         """Close the vendor's connections."""
         self.http.close()

@@ -32,6 +32,7 @@ class _Pass:
     def __init__(self) -> None:
         self.ids = IdSet()
         self.totals: set[int] = set()
+        self.first_total: int | None = None
         self.repeated = False
 
     @property
@@ -53,11 +54,14 @@ def walk(
     what: str,
     at_once: int = 1,
     for_lookup: bool = False,
+    is_new: Callable[[dict[str, Any]], bool] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield every row of a paged list once.
 
     Rows move between pages when the list changes while it is read. A pass in which a row came twice, or whose rows are
-    not as many as the vendor counts, is followed by another one, until one is stable or finds nothing new.
+    not as many as the vendor counts, is followed by another one, until one is stable, or finds none that was there
+    before and all that were counted at the beginning have been seen. So a list to which calls are added all the time
+    can be read: what comes after the beginning is not waited for.
 
     :param read_page: reads the page of that number, from 1.
     :param row_id: the row's id.
@@ -68,28 +72,33 @@ def walk(
     :param at_once: pages read at the same time, default 1; only where the vendor says which page is the last.
     :param for_lookup: rows are only looked for in the list: a pass that held as many rows as the vendor counts will do
         although rows were added meanwhile, and fewer passes are made: who looks will look again.
+    :param is_new: tells of a row that it came after the reading began; None: of none it is known.
     :return: the rows, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen = IdSet()
     passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
+    old, counted = 0, None
     for number in range(passes):
-        current, before = _Pass(), len(seen)
+        current, old_before = _Pass(), old
         pages = _pages(read_page, at_once)
         if number == 0:
             seen = current.ids  # one set for both while there is only one pass
         for key, row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
             if number == 0 or seen.add(key):
+                old += is_new is None or not is_new(row)
                 yield row
-        nothing_new = number > 0 and len(seen) == before
-        if current.is_stable or (nothing_new and current.is_complete):
+        counted = current.first_total if number == 0 else counted
+        whole = current.is_complete or (counted is not None and old >= counted)
+        if current.is_stable or (number > 0 and old == old_before and whole):
             return
         if for_lookup and current.totals and current.is_complete:
             return
     raise IncompleteHistory(
         f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} rows read, "
         f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
-        "older window."
+        "older window.",
+        permanent=False,  # another time it may stand still
     )
 
 
@@ -125,6 +134,7 @@ def _one_pass(
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.add(page.total)
+            current.first_total = page.total if current.first_total is None else current.first_total
         fresh = 0
         for row in page.rows:
             key = row_id(row)

@@ -231,6 +231,7 @@ class Talkover(Vendor):
             at_once=self.page_concurrency,
             what="Talkover's call list",
             for_lookup=for_lookup,
+            is_new=None if for_lookup else self.comes_after_now(lambda row: read_time(row.get("created_at"))),
         )
 
     def page_reader(

@@ -242,6 +242,7 @@ class UnleashX(Vendor):
             at_once=self.page_concurrency,
             what="UnleashX's list of executions",
             for_lookup=for_lookup,
+            is_new=None if for_lookup else self.comes_after_now(_created),
         )
 
     def _call(self, row: Mapping[str, Any]) -> Call:
@@ -262,7 +263,7 @@ class UnleashX(Vendor):
             cost=number_of(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
             recording_url=text_of(row.get("FILE_PATH")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
-            created_at=read_time(first_of(row, "CREATED_AT", "created_at")) or _display_time(row),
+            created_at=_created(row),
             updated_at=read_time(first_of(row, "UPDATED_AT", "updated_at")),
             ended_at=read_time(first_of(row, "ENDED_AT", "ended_at")),
             tag=_tag_of(row),
@@ -310,6 +311,10 @@ def _is_no_history(answer: Answer) -> bool:
         return False
     text = str(answer.body.get("message", "")) if isinstance(answer.body, dict) else ""
     return "no call history" in text.lower() or "no data" in text.lower() or "no record" in text.lower()
+
+
+def _created(row: Mapping[str, Any]) -> datetime | None:
+    return read_time(first_of(row, "CREATED_AT", "created_at")) or _display_time(row)
 
 
 def _window_of(ref: CallRef) -> tuple[datetime, datetime]:

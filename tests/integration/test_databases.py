@@ -252,3 +252,26 @@ def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, ru
     assert "The column created_at of voice_calls is of type" in shown
     assert "ALTER TABLE" in shown
     assert not sandbox.requests, "refused before anything is asked"
+
+
+def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_dag, warehouse) -> None:
+    if warehouse._hook.conn_type != "sqlite":
+        pytest.skip("the same for every database")
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    from airflow_provider_voice.transfers.assets import table_asset
+
+    connect(sandbox)
+    sandbox.seed("talkover", 3, sandbox.now() - timedelta(hours=2), sandbox.now())
+    export(run_dag, sandbox)
+    asset = table_asset("warehouse")
+    with create_session() as session:
+        event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
+        assert (event.asset.name, event.asset.uri) == (asset.name, asset.uri)
+        assert (event.extra["inserted"], event.extra["missing"]) == (3, 0)
+
+
+def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
+    operator = CallsToWarehouseOperator(task_id="export", warehouse_conn_id="warehouse", table="calls_{{ ds_nodash }}")
+    assert operator.outlets == []

@@ -12,6 +12,7 @@ from airflow_provider_voice import exceptions
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
 from airflow_provider_voice.sensors.call_status import CallStatusSensor
+from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,9 @@ def test_code_blocks_come_out_of_the_example_files() -> None:
         assert text.split(f"# [START {name}]\n")[1].split(f"# [END {name}]")[0].strip() == shown.strip()
 
 
-@pytest.mark.parametrize("cls", [MakeCallOperator, CallStatusSensor, CallsToWarehouseOperator])
+@pytest.mark.parametrize(
+    "cls", [MakeCallOperator, CallStatusSensor, CallsToWarehouseOperator, CallsToObjectStorageOperator]
+)
 def test_every_argument_is_named_with_what_is_templated(cls) -> None:
     arguments = [name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "kwargs")]
     missing = [name for name in arguments if f"`{name}`" not in README]

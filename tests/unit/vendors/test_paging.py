@@ -86,3 +86,54 @@ def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
 
     assert len(rows_read(read_page, 100, smallest=10)) == 15
     assert asked == [1, 2]
+
+
+@given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_a_list_to_which_rows_are_added_all_the_time_can_be_read(count, size, added, rng) -> None:
+    """Between any two pages rows come and old ones move to the front; what was there at the beginning is all read."""
+    items = [str(number) for number in range(count)]
+
+    def read_page(number):
+        page = pages_of(list(items), size, totals=True, last_pages=True)(number)
+        items[:0] = [f"new {len(items)} {number}" for number in range(added)]
+        if rng.random() < 0.3:
+            items.insert(0, items.pop(rng.randrange(len(items))))
+        return page
+
+    rows = walk(
+        read_page,
+        lambda row: row["id"],
+        page_size=size,
+        smallest_page_size=1,
+        what="The list",
+        is_new=lambda row: row["id"].startswith("new"),
+    )
+    try:
+        got = [row["id"] for row in rows]
+    except IncompleteHistory as error:
+        assert not error.permanent
+        return
+    assert len(got) == len(set(got))
+    assert {str(number) for number in range(count)} <= set(got)
+
+
+def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
+    items = [str(number) for number in range(50)]
+    passes = []
+
+    def read_page(number):
+        passes.append(number == 1)
+        page = pages_of(list(items), 10, totals=True, last_pages=True)(number)
+        items.insert(0, f"new {len(items)}")
+        return page
+
+    rows = walk(
+        read_page,
+        lambda row: row["id"],
+        page_size=10,
+        smallest_page_size=1,
+        what="The list",
+        is_new=lambda row: row["id"].startswith("new"),
+    )
+    assert {str(number) for number in range(50)} <= {row["id"] for row in rows}
+    assert sum(passes) == 2
