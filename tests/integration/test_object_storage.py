@@ -20,7 +20,8 @@ pytestmark = pytest.mark.airflow
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.fixture(scope="module")
+# One for all tests of a process: Airflow keeps the first file system made for a connection, and with it the port.
+@pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     server_module = pytest.importorskip("moto.server")
     pytest.importorskip("airflow.providers.amazon")
