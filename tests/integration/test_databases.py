@@ -38,7 +38,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["sqlite", "postgres", "duckdb", "mariadb", "merge"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "postgres",
+        *(pytest.param(name, marks=pytest.mark.once) for name in ("duckdb", "mariadb", "merge")),
+    ]
+)
 def warehouse(request, tmp_path, monkeypatch) -> Warehouse:
     from airflow.sdk import BaseHook
 

@@ -32,7 +32,7 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.once)])
 def root(request, tmp_path, monkeypatch) -> str:
     """An empty place for files."""
     if request.param == "file":

@@ -22,7 +22,7 @@ from tests.system.airflow_standalone import Standalone
 
 pytestmark = pytest.mark.standalone
 
-COUNT = int(os.environ.get("WAITING_SENSORS", "15"))
+COUNT = int(os.environ.get("WAITING_SENSORS", "10"))
 ENDINGS = {"completed", "busy", "no_answer", "failed"}
 
 

@@ -11,6 +11,8 @@ from airflow_provider_voice.warehouse.registry import DIALECTS, dialect_for
 
 sqlglot = pytest.importorskip("sqlglot")
 
+pytestmark = pytest.mark.once  # older versions of sqlglot do not know all of it
+
 # Ours -> sqlglot's name.
 NAMES = {
     "postgresql": "postgres",
