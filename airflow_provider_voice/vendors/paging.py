@@ -109,11 +109,12 @@ def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
     number = 2
     if at_once > 1 and page.last_page is not None:
         with ThreadPoolExecutor(at_once, thread_name_prefix="voice-pages") as pool:
-            # As many as are read at once are under way, and no more are kept: memory stays that of a few pages.
+            # Twice as many as are read at once: some wait to be taken while others are under way, so that no thread
+            # stands still while rows are made of a page; and no more, so that memory stays that of a few pages.
             waiting: deque[Future[Page]] = deque()
             for ahead in range(2, page.last_page + 1):
                 waiting.append(pool.submit(read_page, ahead))
-                if len(waiting) >= at_once:
+                if len(waiting) >= 2 * at_once:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
