@@ -75,7 +75,8 @@ class PostgreSQL(Dialect):
     def fill_stage(self, cursor: Any, spool: Any) -> None:
         """COPY the file."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
-        marks = f"DELIMITER '{CsvSpool.DELIMITER}', QUOTE '{CsvSpool.QUOTE}'"
+        # The file is UTF-8, whatever the session's client_encoding is.
+        marks = f"DELIMITER '{CsvSpool.DELIMITER}', QUOTE '{CsvSpool.QUOTE}', ENCODING 'UTF8'"
         sql = f"COPY {self.stage} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
         file = spool.rewound()
         if not hasattr(cursor, "copy"):

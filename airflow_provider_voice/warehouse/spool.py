@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import pickle
 import tempfile
 from abc import ABC, abstractmethod
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,12 +118,16 @@ class CsvSpool(Spool):
         ]
         text = "\n".join(lines)
         if not self._is_plain(text, batch):
-            out = io.StringIO(newline="")
-            quoted = csv.writer(out, delimiter=self.DELIMITER, quotechar=self.QUOTE, lineterminator="\n")
-            quoted.writerows(batch)
-            text = out.getvalue()[:-1]
+            text = "\n".join(self.DELIMITER.join(map(self._quoted, row)) for row in batch)
         self.file.write(text.encode())
         self.file.write(b"\n")
+
+    def _quoted(self, value: Any) -> str:
+        # Not csv.writer: before Python 3.13 it leaves a bare carriage return unquoted, which ends a line elsewhere.
+        text = "" if value is None else str(value)
+        if not any(sign in text for sign in (self.DELIMITER, self.QUOTE, "\r", "\n")):
+            return text
+        return self.QUOTE + text.replace(self.QUOTE, self.QUOTE * 2) + self.QUOTE
 
     def _is_plain(self, text: str, batch: list[Row]) -> bool:
         """Tell whether nothing needs quotes; asked of a batch at once, because that costs next to nothing."""

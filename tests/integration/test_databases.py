@@ -281,3 +281,24 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
 def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
     operator = CallsToWarehouseOperator(task_id="export", warehouse_conn_id="warehouse", table="calls_{{ ds_nodash }}")
     assert operator.outlets == []
+
+
+def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
+    """The control characters between fields, line ends and what each database's own text forms give a meaning."""
+    from airflow_provider_voice.calls import Call, CallStatus
+    from airflow_provider_voice.warehouse.load import Load, Window
+    from airflow_provider_voice.warehouse.rows import RowMaker
+
+    odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
+    read_at = datetime.now(timezone.utc)
+    maker = RowMaker("s", "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
+    warehouse.prepare()
+    with warehouse.spool() as spool:
+        for number, text in enumerate(odd):
+            call = Call(
+                f"c{number:02}", "talkover", CallStatus.BUSY, agent_name=text, created_at=START, raw={"t": text}
+            )
+            spool.add(maker.row(call), START)
+        window = Window(START, START + timedelta(hours=1))
+        warehouse.load(Load(_scope(), "run", window, spool, read_at, timedelta(0)))
+    assert [row[0] for row in execute(warehouse._hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd
