@@ -9,7 +9,7 @@ import logging
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.calls import (
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TAG_KEY = "airflow_call_tag"
-DAY = timedelta(days=1)
 
 
 class Vendor(ABC):
@@ -397,13 +396,3 @@ def _aware(name: str, value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidRequest(f"{name} must be a datetime with a time zone.")
     return value.astimezone(timezone.utc)
-
-
-def widened_days(start: datetime, end: datetime) -> tuple[date, date]:
-    """Return the first and last day to ask a day-grained filter for, to be sure of ``[start, end)``.
-
-    No vendor says in which time zone its days are, or whether the last one is included: one more day on both sides
-    covers it.
-    """
-    last = end - timedelta(microseconds=1)
-    return (start - DAY).date(), (last + DAY).date()

@@ -18,7 +18,8 @@ from airflow_provider_voice.exceptions import (
     RequestRejected,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, widened_days
+from airflow_provider_voice.vendors.base import TAG_KEY, Vendor
+from airflow_provider_voice.vendors.days import widened_days
 from airflow_provider_voice.vendors.paging import Page, walk
 from airflow_provider_voice.vendors.talkover_listing import ACTIVE_WORDS, PER_PAGE, Listing, without
 from airflow_provider_voice.vendors.values import first_of, quoted, rows_of, text_of, whole_of

@@ -24,7 +24,8 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import Vendor, widened_days
+from airflow_provider_voice.vendors.base import Vendor
+from airflow_provider_voice.vendors.days import widened_days
 from airflow_provider_voice.vendors.values import first_of, latest_time, number_of, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:

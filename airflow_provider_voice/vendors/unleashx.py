@@ -21,7 +21,8 @@ from airflow_provider_voice.exceptions import (
     InvalidRequest,
     VoiceError,
 )
-from airflow_provider_voice.vendors.base import DAY, TAG_KEY, Vendor, widened_days
+from airflow_provider_voice.vendors.base import TAG_KEY, Vendor
+from airflow_provider_voice.vendors.days import DAY, widened_days
 from airflow_provider_voice.vendors.paging import Page, walk
 from airflow_provider_voice.vendors.values import first_of, number_of, rows_of, text_of, whole_of
 
