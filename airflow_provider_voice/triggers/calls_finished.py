@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.calls import CallStatus, statuses_of, write_time
-from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
+from airflow_provider_voice.exceptions import InvalidRequest, VendorUnavailable, VoiceError
 from airflow_provider_voice.finished import FinishedCursor
 from airflow_provider_voice.triggers.polling import ConnectionHook, backoff_seconds, budget_seconds
 
@@ -87,6 +87,13 @@ class CallsFinishedTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for ever; what a look can run into is logged and looked at again, for nobody waits who could be told."""
         hooks = ConnectionHook(self.voice_conn_id)
+        try:
+            async for event in self._events(hooks):
+                yield event
+        finally:
+            hooks.close()
+
+    async def _events(self, hooks: ConnectionHook) -> AsyncIterator[TriggerEvent]:
         state, failures = await self._load(), 0
         cursor = FinishedCursor(
             look_back=timedelta(seconds=self.look_back), late=timedelta(seconds=self.late), state=state
@@ -98,15 +105,16 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 news = await sync_to_async(self._look, thread_sensitive=False)(hook, cursor)
                 pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
                 failures = 0
-            except VoiceError as error:
+            except Exception as failure:  # noqa: BLE001 - a trigger that died would tell nothing, and nobody that it does
                 failures += 1
+                error = failure if isinstance(failure, VoiceError) else VendorUnavailable(type(failure).__name__)
                 pause = backoff_seconds(error, failures, self.poll_interval)
                 self.log.warning("Could not look for calls that ended, will look again in %.0f s: %s", pause, error)
                 hooks.forget()
                 await asyncio.sleep(pause)
                 continue
-            if state is None:
-                await self._save(cursor.state)  # the baseline tells nothing, so nothing is to be waited for
+            if state is None and await self._save(cursor.state):
+                state = cursor.state  # the baseline tells nothing, so nothing is to be waited for
             for number in range(0, len(news), CALLS_PER_EVENT):
                 payload = {
                     "voice_conn_id": self.voice_conn_id,
@@ -115,9 +123,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
             await asyncio.sleep(pause)
             # Only now: the events have long left this process.
-            if cursor.state != state:
+            if cursor.state != state and await self._save(cursor.state):
                 state = cursor.state
-                await self._save(state)
 
     def _look(self, hook: VoiceHook, cursor: FinishedCursor) -> list[Call]:
         now = hook.vendor.now()
@@ -132,19 +139,31 @@ class CallsFinishedTrigger(BaseEventTrigger):
         if store is None:
             self.log.info("There is no asset state store: which endings were told is kept in memory.")
             return None
-        try:
-            state = await store.aget(_STATE_KEY)
-        except ValueError:
-            # One trigger for several assets, when their watchers' arguments are the same.
-            self.asset_state_store = None
-            self.log.warning("Several assets share this trigger: which endings were told is kept in memory.")
-            return None
-        return state if isinstance(state, dict) else None
+        while True:
+            try:
+                state = await store.aget(_STATE_KEY)
+            except ValueError:
+                # One trigger for several assets, when their watchers' arguments are the same.
+                self.asset_state_store = None
+                self.log.warning("Several assets share this trigger: which endings were told is kept in memory.")
+                return None
+            except Exception as failure:  # noqa: BLE001 - to begin anew would lose what ended meanwhile
+                self.log.warning("The asset's state can not be read (%s), will try again.", type(failure).__name__)
+                await asyncio.sleep(self.poll_interval)
+                continue
+            return state if isinstance(state, dict) else None
 
-    async def _save(self, state: dict[str, Any]) -> None:
+    async def _save(self, state: dict[str, Any]) -> bool:
+        """Write the state; return whether it is written, for what is not is written after the next look."""
         store = getattr(self, "asset_state_store", None)
-        if store is not None:
+        if store is None:
+            return True
+        try:
             await store.aset(_STATE_KEY, state)
+        except Exception as failure:  # noqa: BLE001 - an unwritten state means to be told twice, not to stop telling
+            self.log.warning("The asset's state can not be written (%s), will try again.", type(failure).__name__)
+            return False
+        return True
 
 
 def _told(call: Call) -> dict[str, Any]:

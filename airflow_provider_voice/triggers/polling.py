@@ -204,8 +204,9 @@ class ConnectionHook:
         made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
         if self._hook is None or made_of != self._made_of:
             # In a thread: the first one imports requests, and the event loop is not to wait for that.
-            self._hook = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
-            self._made_of = made_of
+            fresh = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
+            self.close()
+            self._hook, self._made_of = fresh, made_of
         self._read_at = now
         return self._hook
 

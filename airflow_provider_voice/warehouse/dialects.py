@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY
+from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY, TIMES
 from airflow_provider_voice.warehouse.spool import RowSpool
 
 if TYPE_CHECKING:
@@ -181,8 +181,12 @@ class Dialect:
         return int(cursor.rowcount)
 
     def adapted(self, row: Row) -> Row:
-        """Return a row as the driver takes it."""
-        return row
+        """Return a row as the driver takes it: its times as :meth:`time` has them."""
+        values = list(row)
+        for number in TIMES:
+            if isinstance(values[number], datetime):
+                values[number] = self.time(values[number])
+        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return an instant as the driver takes it."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
-from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, TIMES
+from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.warehouse.rows import Row
+    from datetime import datetime
 
 _LOCK_SECONDS = 600
 
@@ -66,14 +66,6 @@ class MySQL(Dialect):
     def unstage_statements(self) -> list[str]:
         """Remove the stage: TEMPORARY, for DROP TABLE alone would commit. The lock goes with the connection."""
         return [f"DROP TEMPORARY TABLE {self.stage}"]
-
-    def adapted(self, row: Row) -> Row:
-        """Write times in UTC without a zone."""
-        values = list(row)
-        for number in TIMES:
-            if isinstance(values[number], datetime):
-                values[number] = self.time(values[number])
-        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return the instant in UTC, without its zone."""

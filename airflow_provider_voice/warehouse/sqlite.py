@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
-from airflow_provider_voice.warehouse.rows import TIMES
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.warehouse.rows import Row
+    from datetime import datetime
 
 
 class SQLite(Dialect):
@@ -48,14 +47,6 @@ class SQLite(Dialect):
     def named_stage(self, name: str) -> str:
         """Return the stage's name, in the connection's temporary database."""
         return f"temp.{self.quoted(name)}"
-
-    def adapted(self, row: Row) -> Row:
-        """Write times in one text form, which sorts as they do."""
-        values = list(row)
-        for number in TIMES:
-            if isinstance(values[number], datetime):
-                values[number] = self.time(values[number])
-        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``, which SQLite's own functions read."""

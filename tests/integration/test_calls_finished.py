@@ -156,3 +156,28 @@ def test_statuses_are_endings_and_arguments_are_json() -> None:
     path, arguments = CallsFinishedTrigger(statuses=["busy"]).serialize()
     assert path.endswith("CallsFinishedTrigger")
     assert CallsFinishedTrigger(**json.loads(json.dumps(arguments))).serialize()[1] == arguments
+
+
+def test_a_store_that_fails_now_and_then_ends_nothing_and_loses_nothing(connect_fast) -> None:
+    class Shaky(Store):
+        asked = 0
+
+        async def aget(self, key, default=None):
+            Shaky.asked += 1
+            if Shaky.asked == 1:
+                raise RuntimeError("the API server is away")
+            return await super().aget(key, default)
+
+        async def aset(self, key, value):
+            Shaky.asked += 1
+            if Shaky.asked % 2:
+                raise RuntimeError("the API server is away")
+            await super().aset(key, value)
+
+    with Sandbox(speed=0) as sandbox:
+        connect_fast(sandbox)
+        call = VoiceHook.for_connection("voice_default").make_call(CallRequest("+14155552611"))
+        store = Shaky()
+        payloads = told_while(trigger(store), lambda: sandbox.advance(900))
+        assert ids(payloads) == [call.id]
+        assert ids(told_while(trigger(Store(store)), lambda: None, events=0)) == []
