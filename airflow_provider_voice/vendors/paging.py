@@ -80,16 +80,19 @@ def walk(
     passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
     old, counted = 0, None
     for number in range(passes):
-        current, old_before = _Pass(), old
+        current, old_before, old_now = _Pass(), old, 0
         pages = _pages(read_page, at_once)
         if number == 0:
             seen = current.ids  # one set for both while there is only one pass
         for key, row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
+            was_there = is_new is None or not is_new(row)
+            old_now += was_there
             if number == 0 or seen.add(key):
-                old += is_new is None or not is_new(row)
+                old += was_there
                 yield row
         counted = current.first_total if number == 0 else counted
-        whole = current.is_complete or (counted is not None and old >= counted)
+        # Where the vendor counts nothing, a pass must have held everything that any pass did.
+        whole = old_now == old if counted is None else current.is_complete or old >= counted
         if current.is_stable or (number > 0 and old == old_before and whole):
             return
         if for_lookup and current.totals and current.is_complete:
