@@ -349,6 +349,17 @@ class Call:
     tag: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    @classmethod
+    def of_row(cls, **values: Any) -> Call:
+        """Return a call as ``Call(...)`` does, for those who read thousands; ``raw`` must be given.
+
+        The ``__init__`` of a frozen dataclass sets field after field through ``object.__setattr__``, which is a third
+        of the time it takes to read a row of a list. What is left out is found on the class: its default.
+        """
+        call = object.__new__(cls)
+        object.__setattr__(call, "__dict__", values)
+        return call
+
     def to_dict(self) -> dict[str, Any]:
         """Return the call as JSON without ``raw``; ``from_`` is called ``from``, times are ISO 8601 in UTC."""
         result: dict[str, Any] = {}

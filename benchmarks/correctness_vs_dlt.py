@@ -99,7 +99,7 @@ def run_ours(world: World, folder: Path) -> Callable[[], dict[str, tuple[str, st
     """Export as an hourly task would: from the start of the day to now."""
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-    from airflow_provider_voice.warehouse.load import Warehouse
+    from airflow_provider_voice.warehouse.table import Warehouse
 
     os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = world.sandbox.connection_json("talkover")
     path, done = folder / "ours.db", []

@@ -66,7 +66,7 @@ def ours(database: str, target: str, url: str) -> None:
         end=(END + timedelta(hours=1)).isoformat(),
         page_concurrency=4,
     )
-    from airflow_provider_voice.warehouse.load import Warehouse
+    from airflow_provider_voice.warehouse.table import Warehouse
 
     operator.warehouse = Warehouse(hook_of(database, target), "voice_calls")
     operator.hook = VoiceHook.for_connection("voice")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_voice.warehouse.load import Scope, Window
     from airflow_provider_voice.warehouse.rows import Row
     from airflow_provider_voice.warehouse.spool import RowSpool
+    from airflow_provider_voice.warehouse.words import Scope, Window
 
 _CREATED, _ID = (list(FILE_COLUMNS).index(name) for name in ("created_at", "call_id"))
 _CHUNK = 1024 * 1024
@@ -95,7 +95,8 @@ class FileSet:
 
     def _put_day(self, day: str, spool: RowSpool) -> dict[str, Any]:
         # A day at a time is held in memory: in order of time a file is the same when it is written again.
-        rows: list[Row] = [row for batch in spool.batches() for row in batch]
+        spool.finish()
+        rows: list[Row] = [row for chunk in range(spool.chunks) for batch in spool.batches(chunk) for row in batch]
         rows.sort(key=lambda row: (row[_CREATED], row[_ID]))
         name = f"day={day}/{self._name}.{self._ending}"
         with tempfile.NamedTemporaryFile() as local:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.warehouse.load import Window
+from airflow_provider_voice.warehouse.words import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -102,8 +102,8 @@ class CallsToObjectStorageOperator(BaseOperator):
         from airflow_provider_voice.files.storage import FileSet
         from airflow_provider_voice.transfers.bounds import bound_of, window_of
         from airflow_provider_voice.transfers.pull import Pull
-        from airflow_provider_voice.warehouse.load import Scope
         from airflow_provider_voice.warehouse.rows import RowMaker
+        from airflow_provider_voice.warehouse.words import Scope
 
         with permanent_errors_end_the_task(), _Days() as days:
             read_at, vendor_now = datetime.now(timezone.utc), self.hook.vendor.now()
@@ -142,7 +142,7 @@ class _Days:
             raise InvalidRequest("A call without a creation time has no day.")
         day = created_at.date().isoformat()
         if day not in self.spools:
-            spool = RowSpool(lambda row: row)
+            spool = RowSpool(lambda moment: moment)
             self.spools[day] = spool
             self._open.enter_context(spool)
         self.spools[day].add(row)

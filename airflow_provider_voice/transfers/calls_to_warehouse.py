@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_voice.warehouse.load import Scope, Warehouse, Window
+    from airflow_provider_voice.warehouse.table import Warehouse
+    from airflow_provider_voice.warehouse.words import Scope, Window
 
 
 class CallsToWarehouseOperator(BaseOperator):
@@ -131,7 +132,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
         :raises InvalidRequest: when the connection is no database's.
         """
-        from airflow_provider_voice.warehouse.load import Warehouse  # costs a DAG file what it never needs
+        from airflow_provider_voice.warehouse.table import Warehouse  # costs a DAG file what it never needs
 
         hook = BaseHook.get_hook(self.warehouse_conn_id)
         if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
@@ -142,8 +143,8 @@ class CallsToWarehouseOperator(BaseOperator):
         """Pull, then merge in one transaction."""
         from airflow_provider_voice.transfers.assets import report
         from airflow_provider_voice.transfers.pull import Pull
-        from airflow_provider_voice.warehouse.load import Load, Scope
         from airflow_provider_voice.warehouse.rows import RowMaker
+        from airflow_provider_voice.warehouse.words import Load, Scope
 
         with permanent_errors_end_the_task(), self.warehouse.spool() as spool:
             now = datetime.now(timezone.utc)
@@ -160,9 +161,10 @@ class CallsToWarehouseOperator(BaseOperator):
             rechecked = self.warehouse.exported(scope, _hour(window.start - self._recheck()), window.start)
             pending = {ref.id: ref for ref in self.warehouse.unsettled(source)}
             pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
-            pull.windows([*rechecked, window], scope, seen=pending)
-            missing = pull.again(pending)
-            done = self.warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing, rechecked))
+            with self.warehouse.head_start(spool, source, now - self.settle_after, pull.seconds_left) as ahead:
+                missing = pull.windows_and_pending([*rechecked, window], scope, pending)
+                load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked)
+                done = self.warehouse.load(load, ahead)
         result = dataclasses.asdict(done)
         self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
         report(context, self._asset, {name: value for name, value in result.items() if name != "hours"})

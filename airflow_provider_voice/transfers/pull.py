@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_voice.warehouse.load import joined
+from airflow_provider_voice.warehouse.words import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.calls import Call, CallRef
     from airflow_provider_voice.hooks.voice import VoiceHook
-    from airflow_provider_voice.vendors.base import Vendor
-    from airflow_provider_voice.warehouse.load import Scope, Window
     from airflow_provider_voice.warehouse.rows import Row, RowMaker
+    from airflow_provider_voice.warehouse.words import Scope, Window
 
 log = logging.getLogger(__name__)
 #: Seconds between two lines about how far it is.
@@ -44,7 +43,25 @@ class Pull:
         self._hook = hook
         self._maker = maker
         self._spool = spool
-        hook.vendor.page_concurrency = page_concurrency
+        self._vendor = hook.vendor
+        self._vendor.page_concurrency = page_concurrency
+        self._began, self._pages_before = 0.0, 0
+
+    def windows_and_pending(self, windows: Sequence[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
+        """Spool every call created in the windows and every pending one, each once.
+
+        The windows last: of them it is known how long they will take, so that the load can begin ahead.
+
+        :param windows: what is to be read; they may overlap.
+        :param scope: only calls of this agent and direction.
+        :param pending: stored calls, by id, that are read again wherever they are.
+        :return: the ids of the pending calls that the vendor no longer shows.
+        :raises IncompleteHistory: when the vendor can not be read completely.
+        """
+        expected = {key: ref for key, ref in pending.items() if _is_within(ref.placed_at, windows)}
+        missing = self._again({key: ref for key, ref in pending.items() if key not in expected})
+        self.windows(windows, scope, seen=expected)
+        return missing + self._again(expected)
 
     def windows(self, windows: Sequence[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
         """Spool every call created in the windows, each once.
@@ -56,15 +73,14 @@ class Pull:
         """
         spans = joined(windows)
         calls = self._hook.list_calls(spans[0].start, spans[-1].end, agent_id=scope.agent_id, direction=scope.direction)
-        for call in _with_progress(calls, self._hook.vendor):
-            if len(spans) > 1 and not any(span.start <= call.created_at < span.end for span in spans):  # type: ignore[operator]  # list_calls yields none without
+        for call in self._with_progress(calls):
+            if len(spans) > 1 and not _is_within(call.created_at, spans):
                 continue
             if seen:
                 seen.pop(call.id, None)
             self._spool.add(self._maker.row(call), call.created_at)
 
-    def again(self, refs: Mapping[str, CallRef]) -> list[str]:
-        """Spool single calls as they are now, and return the ids of those the vendor no longer shows."""
+    def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
         if not refs:
             return []
         log.info("Reading %d stored calls again that may have changed.", len(refs))
@@ -73,19 +89,29 @@ class Pull:
             self._spool.add(self._maker.row(call))
         return [call_id for call_id in refs if call_id not in found]
 
+    def seconds_left(self) -> float | None:
+        """Return how long the windows will still take, as it looks now; None when nobody knows."""
+        pages, of = self._vendor.pages_read - self._pages_before, self._vendor.pages_in_list
+        if not of or not 0 < pages <= of:
+            return None
+        return (time.monotonic() - self._began) * (of - pages) / pages
 
-def _with_progress(calls: Iterator[Call], vendor: Vendor) -> Iterator[Call]:
-    """Pass calls on, and say now and then how far it is."""
-    began = said = time.monotonic()
-    pages_before = vendor.pages_read
-    for count, call in enumerate(calls, start=1):
-        yield call
-        if count % 100:  # a clock a row is a clock too many
-            continue
-        now = time.monotonic()
-        if now - said < PROGRESS_SECONDS:
-            continue
-        said = now
-        pages, of = vendor.pages_read - pages_before, vendor.pages_in_list
-        left = "" if not of or pages > of else f", about {(now - began) * (of - pages) / pages:.0f} s left"
-        log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - began), left)
+    def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
+        """Pass calls on, and say now and then how far it is."""
+        self._began = said = time.monotonic()
+        self._pages_before = self._vendor.pages_read
+        for count, call in enumerate(calls, start=1):
+            yield call
+            if count % 100:  # a clock a row is a clock too many
+                continue
+            now = time.monotonic()
+            if now - said < PROGRESS_SECONDS:
+                continue
+            said, seconds = now, self.seconds_left()
+            left = "" if seconds is None else f", about {seconds:.0f} s left"
+            pages = self._vendor.pages_read - self._pages_before
+            log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - self._began), left)
+
+
+def _is_within(moment: datetime | None, spans: Sequence[Window]) -> bool:
+    return moment is not None and any(span.start <= moment < span.end for span in spans)

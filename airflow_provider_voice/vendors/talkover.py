@@ -272,7 +272,7 @@ class Talkover(Vendor):
         context = row.get("context")
         is_testing = row.get("is_testing")
         word = text_of(row.get("status"))
-        return Call(
+        return Call.of_row(
             id=self._row_id(row, "id"),
             vendor=self.name,
             status=self.read_status(word),

@@ -230,7 +230,7 @@ class Talkstack(Vendor):
         recording = recordings[0] if has_list else first_of(row, "recordingUrl", "recording_url")
         direction = text_of(row.get("direction"))
         word = text_of(row.get("status"))
-        return Call(
+        return Call.of_row(
             id=call_id or self.row_id(row),
             vendor=self.name,
             status=self.read_status(word),

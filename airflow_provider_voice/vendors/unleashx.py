@@ -250,7 +250,7 @@ class UnleashX(Vendor):
         status, word = self._status(row)
         is_testing = row.get("is_testing")
         duration = whole_of(row.get("TOTAL_DURATION"))
-        return Call(
+        return Call.of_row(
             id=self._row_id(row, "ID", "id"),
             vendor=self.name,
             status=status,

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY, TIMES
+from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY
 from airflow_provider_voice.warehouse.spool import RowSpool
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from airflow_provider_voice.warehouse.rows import Row
     from airflow_provider_voice.warehouse.spool import Spool
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
@@ -47,6 +46,18 @@ class Merged:
     stale_ignored: int
 
 
+@dataclass
+class Survey:
+    """What a stage brings, in rows."""
+
+    staged: int
+    known: int = 0
+    stale: int = 0
+    newer: int = 0
+    unsettled: int = 0
+    missing: int = 0
+
+
 class Dialect:
     """Standard SQL, for a database nothing more is known of.
 
@@ -69,6 +80,10 @@ class Dialect:
     accepts: ClassVar[dict[str, tuple[str, ...]] | None] = None
     #: Whether there is UPDATE ... FROM; without it the stage is read once a column.
     has_update_from = False
+    #: Whether no two rows can have one key: then the first rows of a source need no stage.
+    enforces_keys = True
+    #: Whether chunks are merged one by one, the first while the last are still pulled; else they are all staged before.
+    takes_chunks = False
     #: Compares two values, taking NULL for a value like any other.
     differs = "({0} <> {1} OR ({0} IS NULL AND {1} IS NOT NULL) OR ({0} IS NOT NULL AND {1} IS NULL))"
 
@@ -132,14 +147,17 @@ class Dialect:
         """Return what begins a transaction, where the driver does not."""
         return []
 
-    def lock_statements(self) -> list[str]:
-        """Return what keeps other loads of this table out of the transaction."""
-        return []
+    def lock(self, cursor: Any, source: str) -> None:
+        """Keep other loads of this source, or of the whole table, out of the transaction."""
 
     def stage_statements(self) -> list[str]:
         """Return what creates an empty stage."""
         lines = ", ".join(f"{self.quoted(name)} {self.types[kind]}" for name, kind in COLUMNS.items())
         return [f"CREATE TEMPORARY TABLE {self.stage} ({lines})"]
+
+    def empty_stage_statement(self) -> str:
+        """Return what empties the stage for the next chunk, inside the transaction."""
+        return f"DELETE FROM {self.stage}"
 
     def unstage_statements(self) -> list[str]:
         """Return what removes the stage."""
@@ -150,15 +168,15 @@ class Dialect:
         return self.time(moment)
 
     def spool(self) -> Spool:
-        """Return what keeps the rows until :meth:`fill_stage`."""
-        return RowSpool(self.adapted)
+        """Return what keeps the rows until :meth:`fill`."""
+        return RowSpool(self.time)
 
-    def fill_stage(self, cursor: Any, spool: Any) -> None:
-        """Bring the rows of :meth:`spool` into the stage."""
+    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
+        """Bring a chunk of :meth:`spool` into the stage, or into the table itself."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         marks = ", ".join([self.mark] * len(COLUMNS))
-        sql = f"INSERT INTO {self.stage} ({names}) VALUES ({marks})"
-        for batch in spool.batches():
+        sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+        for batch in spool.batches(chunk):
             cursor.executemany(sql, batch)
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
@@ -167,26 +185,36 @@ class Dialect:
         :param cursor: inside the transaction.
         :param settled_before: an ended call that was seen then and is the same now is settled.
         """
-        cursor.execute(self.stale_statement())
-        stale = int(cursor.fetchone()[0])
-        cursor.execute(self.settle_statement(), (self.time(settled_before),))
-        cursor.execute(self.update_statement())
-        updated = self.changed_rows(cursor)
-        cursor.execute(self.seen_again_statement())
-        cursor.execute(self.insert_statement())
-        return Merged(self.changed_rows(cursor), updated, stale)
+        survey = self.survey(cursor)
+        inserted = updated = 0
+        if survey.unsettled:
+            cursor.execute(self.settle_statement(), (self.time(settled_before),))
+        if survey.newer:
+            cursor.execute(self.update_statement())
+            updated = self.changed_rows(cursor)
+        if survey.missing:
+            cursor.execute(self.seen_again_statement())
+        if survey.known < survey.staged:
+            cursor.execute(self.insert_statement(some_known=survey.known > 0))
+            inserted = self.changed_rows(cursor)
+        return Merged(inserted, updated, survey.stale)
+
+    def survey(self, cursor: Any) -> Survey:
+        """Count what the stage brings, so that nothing is searched for that is not there."""
+        cursor.execute(f"SELECT COUNT(*) FROM {self.stage}")
+        found = Survey(int(cursor.fetchone()[0]))
+        cursor.execute(self.survey_statement())
+        for picture, count, unsettled, missing in cursor.fetchall():
+            found.known += int(count)
+            found.stale += int(count) if picture == "stale" else 0
+            found.newer += int(count) if picture == "newer" else 0
+            found.unsettled += int(unsettled) if picture == "same" else 0
+            found.missing += int(missing)
+        return found
 
     def changed_rows(self, cursor: Any) -> int:
         """Return how many rows the last statement changed."""
         return int(cursor.rowcount)
-
-    def adapted(self, row: Row) -> Row:
-        """Return a row as the driver takes it: its times as :meth:`time` has them."""
-        values = list(row)
-        for number in TIMES:
-            if isinstance(values[number], datetime):
-                values[number] = self.time(values[number])
-        return tuple(values)
 
     def time(self, moment: datetime | None) -> Any:
         """Return an instant as the driver takes it."""
@@ -252,18 +280,28 @@ class Dialect:
     def _exists(self, condition: str) -> str:
         return f"EXISTS (SELECT 1 {self._from_stage(condition)})"
 
-    def insert_statement(self) -> str:
-        """Return what adds the rows that are new."""
+    def insert_statement(self, *, some_known: bool = True) -> str:
+        """Return what adds the rows that are new: all that are staged, unless some are known."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         values = ", ".join(f"s.{self.quoted(name)}" for name in COLUMNS)
-        known = f"SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')}"
-        return f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s WHERE NOT EXISTS ({known})"
+        known = f" WHERE NOT EXISTS (SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')})"
+        insert = f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s"
+        return insert + (known if some_known else "")
 
-    def stale_statement(self) -> str:
-        """Return what counts the staged rows that were older than the stored ones and said something else."""
-        condition = f"{self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
+    def survey_statement(self) -> str:
+        """Return what counts the staged rows that are stored already.
+
+        By whether they say the same, something newer, or something older (stale); and of those how many stored rows are
+        of calls that ended and are not settled yet, and how many were marked as missing.
+        """
+        changed, older = self.is_changed("s", "t"), self.is_older("s", "t")
+        settled, missing = f"t.{self.quoted('settled_at')}", f"t.{self.quoted('missing_since')}"
         return (
-            f"SELECT COUNT(*) FROM {self.stage} s JOIN {self.table} t ON {self._same_key('s', 't')} WHERE {condition}"
+            f"SELECT picture, COUNT(*), SUM(unsettled), SUM(missing) FROM (SELECT "
+            f"CASE WHEN NOT {changed} THEN 'same' WHEN {older} THEN 'stale' ELSE 'newer' END AS picture, "
+            f"CASE WHEN {settled} IS NULL AND {self._rank('t')} = {_ENDED_RANK} THEN 1 ELSE 0 END AS unsettled, "
+            f"CASE WHEN {missing} IS NULL THEN 0 ELSE 1 END AS missing "
+            f"FROM {self.stage} s JOIN {self.table} t ON {self._same_key('s', 't')}) pairs GROUP BY picture"
         )
 
     def settle_statement(self) -> str:
@@ -285,6 +323,10 @@ class Dialect:
         """Return what marks one row as missing. Parameters: since, source, call_id."""
         missing, keys = self.quoted("missing_since"), " AND ".join(f"{self.quoted(name)} = {self.mark}" for name in KEY)
         return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"
+
+    def any_statement(self) -> str:
+        """Return what finds whether there is any row. Parameter: source."""
+        return f"SELECT 1 FROM {self.table} WHERE {self.quoted('source')} = {self.mark} LIMIT 1"
 
     def unsettled_statement(self) -> str:
         """Return what lists the rows that may still change. Parameter: source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
@@ -40,6 +41,7 @@ class DuckDB(Dialect):
     }
     differs = "{0} IS DISTINCT FROM {1}"
     has_update_from = True
+    takes_chunks = True
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one
@@ -61,15 +63,19 @@ class DuckDB(Dialect):
         """Spool what DuckDB reads by itself."""
         return CsvSpool()
 
-    def fill_stage(self, cursor: Any, spool: Any) -> None:
-        """Read the file in one statement."""
-        names = ", ".join(f"'{name}': '{self.types[kind].split()[0]}'" for name, kind in COLUMNS.items())
-        cursor.execute(
-            f"INSERT INTO {self.stage} SELECT * FROM read_csv(?, header = false, auto_detect = false, delim = ?, "
-            f"quote = ?, escape = ?, nullstr = '', new_line = '\\n', max_line_size = {_LONGEST_LINE}, "
-            f"columns = {{{names}}})",
-            [spool.path, CsvSpool.DELIMITER, CsvSpool.QUOTE, CsvSpool.QUOTE],
-        )
+    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
+        """Read the chunk in one statement, out of a file that only this user can read and that is gone right after."""
+        names = ", ".join(self.quoted(name) for name in COLUMNS)
+        types = ", ".join(f"'{name}': '{self.types[kind].split()[0]}'" for name, kind in COLUMNS.items())
+        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+            file.write(spool.read(chunk))
+            file.flush()
+            cursor.execute(
+                f"INSERT INTO {table} ({names}) SELECT * FROM read_csv(?, header = false, auto_detect = false, "
+                "delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "
+                f"max_line_size = {_LONGEST_LINE}, columns = {{{types}}})",
+                [file.name, CsvSpool.DELIMITER, CsvSpool.QUOTE, CsvSpool.QUOTE],
+            )
 
     def changed_rows(self, cursor: Any) -> int:
         """Read the count, which DuckDB gives as a result."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Merging(Dialect):
     """One ``MERGE`` without conditions behind ``WHEN``, which Redshift has not: conditions are in the values."""
 
+    enforces_keys = False
     #: Whether PRIMARY KEY is said; none of them enforces it.
     names_key = True
     stage_word = "CREATE TEMPORARY TABLE"
@@ -34,22 +35,9 @@ class Merging(Dialect):
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
         """Count, then merge in one statement."""
-        cursor.execute(self.stale_statement())
-        stale = int(cursor.fetchone()[0])
-        cursor.execute(self.counts_statement())
-        known, changed = (int(number or 0) for number in cursor.fetchone())
-        cursor.execute(f"SELECT COUNT(*) FROM {self.stage}")
-        staged = int(cursor.fetchone()[0])
+        survey = self.survey(cursor)
         cursor.execute(self.merge_statement(), (self.time(settled_before),))
-        return Merged(staged - known, changed, stale)
-
-    def counts_statement(self) -> str:
-        """Return what counts the staged rows that are known, and those of them that bring news."""
-        news = f"NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
-        return (
-            f"SELECT COUNT(*), SUM(CASE WHEN {news} THEN 1 ELSE 0 END) FROM {self.stage} s "
-            f"JOIN {self.table} t ON {self._same_key('s', 't')}"
-        )
+        return Merged(survey.staged - survey.known, survey.newer, survey.stale)
 
     def merge_statement(self) -> str:
         """Return the merge. Parameter: before when an unchanged ended call must have been seen to be settled."""

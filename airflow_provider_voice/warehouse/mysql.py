@@ -53,15 +53,14 @@ class MySQL(Dialect):
         """Return what a user can do about a column of the wrong type."""
         return f"ALTER TABLE {self.table} MODIFY {self.quoted(name)} {self.types[COLUMNS[name]]}"
 
-    def lock_statements(self) -> list[str]:
+    def lock(self, cursor: Any, source: str) -> None:
         """Wait for other loads of this table: a named lock, for LOCK TABLES would end the transaction."""
+        del source
         name = f"voice {self._schema or ''} {self.table}".replace("`", "")[:64]
         # SQL_MODE: a value that does not fit is an error and not cut; UTC for what has no zone.
-        return [
-            "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'",
-            f"DO GET_LOCK('{name}', {_LOCK_SECONDS})",
-            "START TRANSACTION",
-        ]
+        cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
+        cursor.execute(f"DO GET_LOCK('{name}', {_LOCK_SECONDS})")
+        cursor.execute("START TRANSACTION")
 
     def unstage_statements(self) -> list[str]:
         """Remove the stage: TEMPORARY, for DROP TABLE alone would commit. The lock goes with the connection."""

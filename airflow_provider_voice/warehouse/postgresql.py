@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.warehouse.spool import Spool
 
-_CHUNK = 1024 * 1024
+_PIECE = 1024 * 1024
 
 
 class PostgreSQL(Dialect):
@@ -39,6 +40,7 @@ class PostgreSQL(Dialect):
     }
     differs = "{0} IS DISTINCT FROM {1}"
     has_update_from = True
+    takes_chunks = True
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask the catalogue for the table that the name means, whatever the search path is."""
@@ -48,9 +50,10 @@ class PostgreSQL(Dialect):
         )
         return sql, (self.table,)
 
-    def lock_statements(self) -> list[str]:
-        """Keep other loads out until the commit; readers are not kept waiting."""
-        return [f"LOCK TABLE {self.table} IN SHARE ROW EXCLUSIVE MODE"]
+    def lock(self, cursor: Any, source: str) -> None:
+        """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""
+        sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
+        cursor.execute(sql, (source, self.table))
 
     def stage_statements(self) -> list[str]:
         """Create a stage that is gone with the transaction."""
@@ -72,19 +75,21 @@ class PostgreSQL(Dialect):
         """Spool what COPY reads."""
         return CsvSpool()
 
-    def fill_stage(self, cursor: Any, spool: Any) -> None:
-        """COPY the file."""
+    def empty_stage_statement(self) -> str:
+        """Return what empties the stage at once."""
+        return f"TRUNCATE {self.stage}"
+
+    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
+        """COPY the chunk."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
-        # The file is UTF-8, whatever the session's client_encoding is.
+        # The text is UTF-8, whatever the session's client_encoding is.
         marks = f"DELIMITER '{CsvSpool.DELIMITER}', QUOTE '{CsvSpool.QUOTE}', ENCODING 'UTF8'"
-        sql = f"COPY {self.stage} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
-        file = spool.rewound()
+        sql = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
         if not hasattr(cursor, "copy"):
-            cursor.copy_expert(sql, file, size=_CHUNK)  # psycopg2
+            cursor.copy_expert(sql, BytesIO(spool.read(chunk)), size=_PIECE)  # psycopg2
             return
         with cursor.copy(sql) as copy:  # psycopg 3
-            while chunk := file.read(_CHUNK):
-                copy.write(chunk)
+            copy.write(spool.read(chunk))
 
     def hour(self, column: str) -> str:
         """Cut to the hour in UTC, whatever the session's time zone is."""

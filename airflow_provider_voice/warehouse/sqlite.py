@@ -40,9 +40,10 @@ class SQLite(Dialect):
         name = self.table.rpartition(".")[2].strip('"')
         return "SELECT name, type FROM pragma_table_info(?)", (name,)
 
-    def lock_statements(self) -> list[str]:
+    def lock(self, cursor: Any, source: str) -> None:
         """Begin as a writer: a reader that turns into one may meet another."""
-        return ["BEGIN IMMEDIATE"]
+        del source
+        cursor.execute("BEGIN IMMEDIATE")
 
     def named_stage(self, name: str) -> str:
         """Return the stage's name, in the connection's temporary database."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-from airflow_provider_voice.warehouse.load import Warehouse
+from airflow_provider_voice.warehouse.table import Warehouse
 
 
 def export(

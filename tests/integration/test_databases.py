@@ -14,9 +14,9 @@ from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouse
 from airflow_provider_voice.warehouse import registry
 from airflow_provider_voice.warehouse.duckdb import DuckDB
 from airflow_provider_voice.warehouse.errors import WarehouseFailed
-from airflow_provider_voice.warehouse.load import Warehouse
 from airflow_provider_voice.warehouse.merging import Merging
 from airflow_provider_voice.warehouse.rows import COLUMNS
+from airflow_provider_voice.warehouse.table import Warehouse
 from tests.integration.databases import MARIADBD, DuckDBHook, MariaDBHook, execute, mariadb_server, postgres_server
 
 pytestmark = pytest.mark.airflow
@@ -150,7 +150,7 @@ def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) 
 
 
 def _scope():
-    from airflow_provider_voice.warehouse.load import Scope
+    from airflow_provider_voice.warehouse.words import Scope
 
     return Scope("voice_default")
 
@@ -286,8 +286,8 @@ def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
 def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
     from airflow_provider_voice.calls import Call, CallStatus
-    from airflow_provider_voice.warehouse.load import Load, Window
     from airflow_provider_voice.warehouse.rows import RowMaker
+    from airflow_provider_voice.warehouse.words import Load, Window
 
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
     read_at = datetime.now(timezone.utc)

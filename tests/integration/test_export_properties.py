@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.calls import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.warehouse.load import Load, Scope, Warehouse, Window
 from airflow_provider_voice.warehouse.rows import CONTENT, RowMaker
+from airflow_provider_voice.warehouse.table import Warehouse
+from airflow_provider_voice.warehouse.words import Load, Scope, Window
 from tests.integration.databases import execute
 from tests.integration.exporting import export
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_voice.exceptions import InvalidRequest, StaleRun
 from airflow_provider_voice.run_age import check_run_age
 from airflow_provider_voice.transfers.bounds import bound_of, window_of
-from airflow_provider_voice.warehouse.load import Window
+from airflow_provider_voice.warehouse.words import Window
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

@@ -76,7 +76,7 @@ def test_entry_point() -> None:
         ("airflow_provider_voice.vendors.unleashx", ("airflow.", "phonenumbers")),
         ("airflow_provider_voice.watching", ("airflow.",)),
         ("airflow_provider_voice.dialing", ("airflow.",)),
-        ("airflow_provider_voice.warehouse.load", ("airflow.",)),
+        ("airflow_provider_voice.warehouse.table", ("airflow.",)),
     ],
 )
 def test_lower_layers_import_no_higher_one(module: str, forbidden: tuple[str, ...]) -> None:

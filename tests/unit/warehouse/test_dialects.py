@@ -32,18 +32,21 @@ def statements(dialect: Dialect) -> list[str]:
         *dialect.stage_statements(),
         *dialect.unstage_statements(),
         dialect.add_column_statement("agent_name"),
-        dialect.stale_statement(),
+        dialect.survey_statement(),
+        dialect.empty_stage_statement(),
         dialect.missing_statement(),
+        dialect.any_statement(),
         dialect.unsettled_statement(),
         dialect.count_unsettled_statement(),
         dialect.hours_statement(["agent_id"]),
     ]
     if isinstance(dialect, Merging):
-        return [*found, dialect.counts_statement(), dialect.merge_statement()]
+        return [*found, dialect.merge_statement()]
     return [
         *found,
         dialect.update_statement(),
         dialect.insert_statement(),
+        dialect.insert_statement(some_known=False),
         dialect.settle_statement(),
         dialect.seen_again_statement(),
     ]

@@ -1,0 +1,155 @@
+"""A table of calls in a database: what is asked of it, and the load of an export."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.calls import CallRef
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.warehouse.errors import without_row_values
+from airflow_provider_voice.warehouse.loading import HeadStart, Loading, Transaction
+from airflow_provider_voice.warehouse.registry import dialect_for
+from airflow_provider_voice.warehouse.rows import COLUMNS, KEY
+from airflow_provider_voice.warehouse.words import Window, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_provider_voice.warehouse.dialects import Dialect
+    from airflow_provider_voice.warehouse.spool import Spool
+    from airflow_provider_voice.warehouse.words import Load, Loaded, Scope
+
+log = logging.getLogger(__name__)
+
+
+class Warehouse:
+    """One table in one database, through any ``DbApiHook``.
+
+    :param hook: the database's hook; ``get_conn``, ``placeholder`` and its dialect's name are used, nothing that logs.
+    :param table: the table, created where it is missing; its log is ``<table>_export_log``.
+    :param schema: the schema; None: the connection's default.
+    """
+
+    def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
+        self._hook = hook
+        name = getattr(hook, "dialect_name", None)
+        known = name if isinstance(name, str) and name != "default" else str(getattr(hook, "conn_type", ""))
+        self.dialect: Dialect = dialect_for(known.lower(), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self._shown = table
+
+    def spool(self) -> Spool:
+        """Return what keeps the rows of a load until it begins."""
+        return self.dialect.spool()
+
+    def prepare(self) -> None:
+        """Create the table and its log where they are missing, and the columns an older version did not have.
+
+        :raises InvalidRequest: when a column is of a type that can not hold what is ours, with the statement to fix it.
+        :raises WarehouseFailed: when the database refuses.
+        """
+
+        def create() -> None:
+            with Transaction(self._hook, self.dialect) as cursor:
+                for statement in self.dialect.create_statements():
+                    cursor.execute(statement)
+                stored = self.dialect.stored_columns(cursor, self.dialect.table)
+                self._check_types(stored)
+                for name in COLUMNS:
+                    if name not in stored:
+                        cursor.execute(self.dialect.add_column_statement(name))
+                        log.info("Added the column %s to %s.", name, self._shown)
+
+        without_row_values("the creation", self._shown, create)
+
+    def _check_types(self, stored: dict[str, str]) -> None:
+        accepts = self.dialect.accepts
+        if accepts is None:
+            return
+        for name, kind in COLUMNS.items():
+            found = stored.get(name)
+            if found is None and name in KEY:
+                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not one of ours.")
+            if found and not found.startswith(accepts[kind]):
+                raise InvalidRequest(
+                    f"The column {name} of {self._shown} is of type {found}, which can not hold what belongs there. "
+                    f"Change it: {self.dialect.change_column_statement(name)}"
+                )
+
+    def window_of_run(self, scope: Scope, run: str) -> Window | None:
+        """Return the bounds that a run has committed before, None when it has not."""
+        rows = self._query(
+            f"SELECT window_start, window_end FROM {self.dialect.log} "
+            f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark} AND name = {self.dialect.mark}",
+            (scope.source, scope.kind("run"), run),
+        )
+        start, end = (self.dialect.read_time(value) for value in (rows[0] if rows else (None, None)))
+        return Window(start, end) if start is not None and end is not None else None
+
+    def last_end(self, scope: Scope) -> datetime | None:
+        """Return up to where it has been exported; None when it never was."""
+        rows = self._query(
+            f"SELECT MAX(window_end) FROM {self.dialect.log} "
+            f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark}",
+            (scope.source, scope.kind("run")),
+        )
+        return self.dialect.read_time(rows[0][0]) if rows else None
+
+    def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
+        """Return what was exported before of ``[start, end)``."""
+        read, mark = self.dialect.read_time, self.dialect.mark
+        rows = self._query(
+            f"SELECT window_start, window_end FROM {self.dialect.log} WHERE source = {mark} AND kind = {mark} "
+            f"AND window_end > {mark} AND window_start < {mark}",
+            (scope.source, scope.kind("run"), self.dialect.time(start), self.dialect.time(end)),
+        )
+        bounds = [(read(first), read(last)) for first, last in rows]
+        return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
+
+    def unsettled(self, source: str) -> list[CallRef]:
+        """Return the stored calls that may still change."""
+        read = self.dialect.read_time
+        rows = self._query(self.dialect.unsettled_statement(), (source,))
+        # A masked or hashed number helps no look-up.
+        return [
+            CallRef(call_id, to if (to or "").startswith("+") and "•" not in to else None, read(created), tag, agent)
+            for call_id, to, created, tag, agent in rows
+        ]
+
+    def head_start(
+        self, spool: Spool, source: str, settled_before: datetime, seconds_left: Callable[[], float | None]
+    ) -> HeadStart:
+        """Return what loads the chunks that are full while the last ones are pulled; see :class:`HeadStart`."""
+        known = seconds_left if self.dialect.takes_chunks else lambda: None
+        return HeadStart(spool, lambda: self._loading(spool, source, settled_before), known)
+
+    def load(self, load: Load, ahead: HeadStart | None = None) -> Loaded:
+        """Merge the rows and write the log, in one transaction.
+
+        :param load: the rows and what is known of them.
+        :param ahead: what has begun with it already.
+        :return: the counts.
+        :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
+        """
+
+        def work() -> Loaded:
+            load.rows.finish()
+            loading = ahead.loading() if ahead is not None else None
+            if loading is None:
+                loading = self._loading(load.rows, load.scope.source, load.fetched_at - load.settle_after)
+            with loading:
+                return loading.finish(load)
+
+        return without_row_values("the load", self._shown, work)
+
+    def _loading(self, spool: Spool, source: str, settled_before: datetime) -> Loading:
+        return Loading(Transaction(self._hook, self.dialect), self.dialect, spool, source, settled_before)
+
+    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
+        def read() -> list[Any]:
+            with Transaction(self._hook, self.dialect) as cursor:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall())
+
+        return without_row_values("the reading", self._shown, read)
