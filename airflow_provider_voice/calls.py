@@ -37,23 +37,20 @@ class CallStatus(str, Enum):
     CANCELED = "canceled"
     UNKNOWN = "unknown"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the call has ended; a word nobody knows has not."""
-        return self.rank == _TERMINAL_RANK
+    #: How far the call has come: queued 0, ringing 1, in progress 2, ended 3, unknown -1.
+    rank: int
+    #: Whether the call has ended; a word nobody knows has not.
+    is_terminal: bool
 
-    @property
-    def rank(self) -> int:
-        """How far the call has come: queued 0, ringing 1, in progress 2, ended 3, unknown -1."""
-        return _RANKS.get(self, _TERMINAL_RANK)
+    def __init__(self, word: str) -> None:
+        self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(word, 3)
+        self.is_terminal = self.rank == 3  # noqa: PLR2004 - the rank of all that ended
 
     def __str__(self) -> str:
         # The same on every Python: a plain str-Enum prints its class from 3.11 on.
         return str(self.value)
 
 
-_TERMINAL_RANK = 3
-_RANKS = {CallStatus.UNKNOWN: -1, CallStatus.QUEUED: 0, CallStatus.RINGING: 1, CallStatus.IN_PROGRESS: 2}
 TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
 
 _unknown_words: set[tuple[str, str]] = set()
@@ -131,6 +128,8 @@ def read_time(value: object) -> datetime | None:
         as UTC: no vendor page says otherwise (inferred).
     :return: the instant; None when there is none or it can not be read.
     """
+    if value is None:
+        return None
     if _READS_Z and type(value) is str and value[10:11] == "T" and value[-1] == "Z":
         # What vendors nearly always write, without the detour: an export reads three times a row.
         try:

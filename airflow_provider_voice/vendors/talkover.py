@@ -267,26 +267,27 @@ class Talkover(Vendor):
 
     def call_of(self, row: Mapping[str, Any]) -> Call:
         """Return a row of the call list in our words."""
-        agent = row.get("agent")
+        get = row.get  # an export comes by here for every row
+        agent = get("agent")
         agent = agent if isinstance(agent, dict) else {}
-        context = row.get("context")
-        is_testing = row.get("is_testing")
-        word = text_of(row.get("status"))
+        context = get("context")
+        is_testing = get("is_testing")
+        word = text_of(get("status"))
         return Call.of_row(
             id=self._row_id(row, "id"),
             vendor=self.name,
             status=self.read_status(word),
             vendor_status=word,
-            to=text_of(row.get("to")),
-            from_=text_of(row.get("from")),
-            direction=text_of(row.get("direction")),
-            agent_id=text_of(agent.get("id")) or text_of(row.get("agent_id")),
+            to=text_of(get("to")),
+            from_=text_of(get("from")),
+            direction=text_of(get("direction")),
+            agent_id=text_of(agent.get("id")) or text_of(get("agent_id")),
             agent_name=text_of(agent.get("label")) or text_of(agent.get("name")),
-            duration_seconds=whole_of(row.get("duration")),
+            duration_seconds=whole_of(get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
-            created_at=read_time(row.get("created_at")),
-            updated_at=read_time(row.get("updated_at")),
-            ended_at=read_time(row.get("ended_at")),
+            created_at=read_time(get("created_at")),
+            updated_at=read_time(get("updated_at")),
+            ended_at=read_time(get("ended_at")),
             tag=text_of(context.get(TAG_KEY)) if isinstance(context, dict) else None,
             raw=row,
         )

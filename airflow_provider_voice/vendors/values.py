@@ -49,6 +49,8 @@ def number_of(value: Any) -> float | None:
 
 def whole_of(value: Any) -> int | None:
     """Return a whole, non-negative number of at most 63 bits; None for what is none."""
+    if type(value) is int and 0 <= value < 2**63:  # what it nearly always is
+        return value
     number = number_of(value)
     return int(number) if number is not None and 0 <= number < 2**63 else None
 

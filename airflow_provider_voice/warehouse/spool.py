@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Rows that are written at once.
 BATCH = 1000
 #: Bytes from which on a chunk is full: what is read back at once.
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Spool(ABC):
