@@ -324,9 +324,9 @@ class Dialect:
         missing, keys = self.quoted("missing_since"), " AND ".join(f"{self.quoted(name)} = {self.mark}" for name in KEY)
         return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"
 
-    def any_statement(self) -> str:
-        """Return what finds whether there is any row. Parameter: source."""
-        return f"SELECT 1 FROM {self.table} WHERE {self.quoted('source')} = {self.mark} LIMIT 1"
+    def first_statement(self) -> str:
+        """Return what finds the first id of a source, NULL where there is none; the key's index knows it."""
+        return f"SELECT MIN({self.quoted('call_id')}) FROM {self.table} WHERE {self.quoted('source')} = {self.mark}"
 
     def unsettled_statement(self) -> str:
         """Return what lists the rows that may still change. Parameter: source."""

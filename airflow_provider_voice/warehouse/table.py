@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_voice.calls import CallRef
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.errors import without_row_values
-from airflow_provider_voice.warehouse.loading import HeadStart, Loading, Transaction
+from airflow_provider_voice.warehouse.head_start import HeadStart
+from airflow_provider_voice.warehouse.loading import Loading, Transaction
 from airflow_provider_voice.warehouse.registry import dialect_for
 from airflow_provider_voice.warehouse.rows import COLUMNS, KEY
 from airflow_provider_voice.warehouse.words import Window, joined

@@ -14,12 +14,28 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.warehouse import spool
+from tests.integration.databases import postgres_server
 
 
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """Make the database of the tests' Airflow home."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Run a PostgreSQL and give an Airflow connection to it."""
+    with postgres_server(tmp_path_factory.mktemp("pg")) as fields:
+        yield fields
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a chunk of a few rows, so that loads of a test begin ahead as those of a hundred thousand do."""
+    monkeypatch.setattr(spool, "BATCH", 7)
+    monkeypatch.setattr(spool, "CHUNK_BYTES", 10_000)
 
 
 @pytest.fixture

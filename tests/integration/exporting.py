@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
+from airflow_provider_voice.warehouse import spool
 from airflow_provider_voice.warehouse.table import Warehouse
 
 
@@ -89,6 +90,8 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
     """Export with a kill at the n-th point, which are the requests and what the database is asked; return them."""
     from airflow_provider_voice.vendors.http import HttpClient
 
+    # A few rows a chunk: the load begins while pages are read.
+    spool.BATCH, spool.CHUNK_BYTES = 7, 10_000
     points, request = Points(dies_at), HttpClient.request
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -17,16 +17,10 @@ from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.merging import Merging
 from airflow_provider_voice.warehouse.rows import COLUMNS
 from airflow_provider_voice.warehouse.table import Warehouse
-from tests.integration.databases import MARIADBD, DuckDBHook, MariaDBHook, execute, mariadb_server, postgres_server
+from tests.integration.databases import MARIADBD, DuckDBHook, MariaDBHook, execute, mariadb_server
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
-    with postgres_server(tmp_path_factory.mktemp("pg")) as fields:
-        yield fields
 
 
 @pytest.fixture(scope="session")

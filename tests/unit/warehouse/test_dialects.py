@@ -35,7 +35,7 @@ def statements(dialect: Dialect) -> list[str]:
         dialect.survey_statement(),
         dialect.empty_stage_statement(),
         dialect.missing_statement(),
-        dialect.any_statement(),
+        dialect.first_statement(),
         dialect.unsettled_statement(),
         dialect.count_unsettled_statement(),
         dialect.hours_statement(["agent_id"]),
