@@ -17,12 +17,13 @@ def main() -> None:
     os.environ |= {"RUNTIME__LOG_LEVEL": "ERROR", "RUNTIME__DLTHUB_TELEMETRY": "false"}
     params: dict[str, object] = {"per_page": 100, "date_from": first_day}
     if float(lag) >= 0:
-        # The vendor filters by day; what is older than the cursor is dropped by dlt itself.
+        # The vendor filters by day; what is older than the cursor is dropped by dlt itself. A cursor that begins with a
+        # day alone would count its look-back in days.
         params["date_from"] = {
             "type": "incremental",
             "cursor_path": "created_at",
-            "initial_value": first_day,
-            "lag": float(lag),
+            "initial_value": f"{first_day}T00:00:00Z",
+            "lag": float(lag) or None,
             "convert": lambda moment: moment[:10],
         }
     endpoint: dict[str, object] = {"path": "calls", "params": params, "data_selector": "data"}
