@@ -82,8 +82,10 @@ class Dialect:
     has_update_from = False
     #: Whether no two rows can have one key: then the first rows of a source need no stage.
     enforces_keys = True
-    #: Whether chunks are merged one by one, the first while the last are still pulled; else they are all staged before.
+    #: Whether chunks are merged one by one; else all are staged before, for a statement costs more than its rows.
     takes_chunks = False
+    #: Whether the first chunks are loaded while the last are still pulled.
+    begins_ahead = False
     #: Compares two values, taking NULL for a value like any other.
     differs = "({0} <> {1} OR ({0} IS NULL AND {1} IS NOT NULL) OR ({0} IS NOT NULL AND {1} IS NULL))"
 

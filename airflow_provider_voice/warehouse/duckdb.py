@@ -42,6 +42,7 @@ class DuckDB(Dialect):
     differs = "{0} IS DISTINCT FROM {1}"
     has_update_from = True
     takes_chunks = True
+    begins_ahead = True
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one

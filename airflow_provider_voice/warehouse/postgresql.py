@@ -41,6 +41,7 @@ class PostgreSQL(Dialect):
     differs = "{0} IS DISTINCT FROM {1}"
     has_update_from = True
     takes_chunks = True
+    begins_ahead = True
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask the catalogue for the table that the name means, whatever the search path is."""

@@ -122,7 +122,7 @@ class Warehouse:
         self, spool: Spool, source: str, settled_before: datetime, seconds_left: Callable[[], float | None]
     ) -> HeadStart:
         """Return what loads the chunks that are full while the last ones are pulled; see :class:`HeadStart`."""
-        known = seconds_left if self.dialect.takes_chunks else lambda: None
+        known = seconds_left if self.dialect.begins_ahead else lambda: None
         return HeadStart(spool, lambda: self._loading(spool, source, settled_before), known)
 
     def load(self, load: Load, ahead: HeadStart | None = None) -> Loaded:

@@ -115,8 +115,7 @@ def test_it_ends_as_a_load_that_begins_afterwards(warehouse) -> None:
         for version in (0, 2, 1):
             with exporting(warehouse, left=lambda: left) as export:  # noqa: B023 - used before the loop goes on
                 export.pull(calls(version=version))
-                # What merges chunk by chunk has begun; SQLite would keep its one lock for as long as the pull takes.
-                assert bool(export.ahead._steps) == (left is not None and warehouse.dialect.takes_chunks)
+                assert bool(export.ahead._steps) == (left is not None and warehouse.dialect.begins_ahead)
                 done = export.load()
             found.append((counts(done), done.hours, content(warehouse)))
         results.append(found)
@@ -136,7 +135,7 @@ def test_it_begins_when_the_end_of_the_pull_is_near(warehouse) -> None:
             assert not export.ahead._steps
             export.pull(calls()[part * 50 : part * 50 + 50])
             left.pop(0) if len(left) > 1 else None
-        assert bool(export.ahead._steps) == warehouse.dialect.takes_chunks
+        assert bool(export.ahead._steps) == warehouse.dialect.begins_ahead
         assert export.load().inserted == 150
 
 
