@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
@@ -11,6 +12,10 @@ from airflow_provider_voice.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+_PORTS = {"postgres": 5432, "mysql": 3306}
 
 
 def table_asset(warehouse_conn_id: str, table: str = "voice_calls", schema: str | None = None) -> Asset:
@@ -29,16 +34,53 @@ def table_asset(warehouse_conn_id: str, table: str = "voice_calls", schema: str 
 
 
 def report(context: Mapping[str, Any], asset: Asset | None, counts: Mapping[str, Any]) -> None:
-    """Put the counts of an export on its asset's event, and tell lineage that the table was written.
+    """Put the counts of an export on its asset's event.
 
     :param context: the task's context.
     :param asset: the asset; None where the task has none.
     :param counts: what is said of the export, JSON.
     """
-    if asset is None:
-        return
     events = context.get("outlet_events")
-    if events is not None:
+    if asset is not None and events is not None:
         events[asset].extra = dict(counts)
-    collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]  # the compat module is untyped
-    collector.add_output_asset(context=context.get("task"), uri=asset.uri, name=asset.name, asset_extra=dict(counts))
+
+
+def report_lineage(hook: Any, table: str, schema: str | None, counts: Mapping[str, Any]) -> None:
+    """Tell Airflow's lineage which table was written, by its :func:`database_uri`.
+
+    Whatever fails is logged and no more: this runs other people's plugins, and the load is committed.
+
+    :param hook: the database's hook.
+    :param table: the table.
+    :param schema: its schema; None: the database's default.
+    :param counts: what is said of the export, JSON.
+    """
+    try:
+        uri = database_uri(hook, table, schema)
+        if uri is not None:
+            collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]  # the compat module is untyped
+            collector.add_output_asset(context=hook, uri=uri, asset_extra=dict(counts))
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("The lineage of %s could not be reported (%s).", table, type(error).__name__)
+
+
+def database_uri(hook: Any, table: str, schema: str | None) -> str | None:
+    """Return the table's address as Airflow's asset handlers of the database have it, which OpenLineage understands.
+
+    :param hook: the database's hook.
+    :param table: the table.
+    :param schema: its schema; None: the database's default.
+    :return: ``postgres://host:5432/database/schema/table``, ``mysql://host:3306/database/table``; None for other
+        databases, of which Airflow has no such address, and where the connection names no host (a socket).
+    """
+    kind = getattr(hook, "conn_type", None)
+    if kind not in _PORTS:
+        return None
+    connection = hook.get_connection(getattr(hook, hook.conn_name_attr))
+    host, database = connection.host or "", getattr(hook, "database", None) or connection.schema
+    if not host or "/" in host or not database:
+        return None
+    place = f"{kind}://{host}:{connection.port or _PORTS[kind]}/"
+    return place + (
+        f"{database}/{schema or 'public'}/{table}" if kind == "postgres" else f"{schema or database}/{table}"
+    )

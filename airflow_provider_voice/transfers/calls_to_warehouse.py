@@ -141,7 +141,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, then merge in one transaction."""
-        from airflow_provider_voice.transfers.assets import report
+        from airflow_provider_voice.transfers.assets import report, report_lineage
         from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.rows import RowMaker
         from airflow_provider_voice.warehouse.words import Load, Scope
@@ -167,7 +167,9 @@ class CallsToWarehouseOperator(BaseOperator):
                 done = self.warehouse.load(load, ahead)
         result = dataclasses.asdict(done)
         self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
-        report(context, self._asset, {name: value for name, value in result.items() if name != "hours"})
+        counts = {name: value for name, value in result.items() if name != "hours"}
+        report(context, self._asset, counts)
+        report_lineage(self.warehouse.hook, self.table, self.schema or None, counts)
         return result
 
     def _window(self, context: Context, scope: Scope, run: str, now: datetime) -> Window:

@@ -34,7 +34,7 @@ class Warehouse:
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
-        self._hook = hook
+        self.hook = hook
         name = getattr(hook, "dialect_name", None)
         known = name if isinstance(name, str) and name != "default" else str(getattr(hook, "conn_type", ""))
         self.dialect: Dialect = dialect_for(known.lower(), table, schema, str(getattr(hook, "placeholder", "%s")))
@@ -52,7 +52,7 @@ class Warehouse:
         """
 
         def create() -> None:
-            with Transaction(self._hook, self.dialect) as cursor:
+            with Transaction(self.hook, self.dialect) as cursor:
                 for statement in self.dialect.create_statements():
                     cursor.execute(statement)
                 stored = self.dialect.stored_columns(cursor, self.dialect.table)
@@ -145,11 +145,11 @@ class Warehouse:
         return without_row_values("the load", self._shown, work)
 
     def _loading(self, spool: Spool, source: str, settled_before: datetime) -> Loading:
-        return Loading(Transaction(self._hook, self.dialect), self.dialect, spool, source, settled_before)
+        return Loading(Transaction(self.hook, self.dialect), self.dialect, spool, source, settled_before)
 
     def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
         def read() -> list[Any]:
-            with Transaction(self._hook, self.dialect) as cursor:
+            with Transaction(self.hook, self.dialect) as cursor:
                 cursor.execute(sql, parameters)
                 return list(cursor.fetchall())
 

@@ -86,12 +86,12 @@ def test_loads_and_a_rerun_changes_nothing(sandbox, connect, run_dag, warehouse,
     seeded = sandbox.seed(vendor_name, 150, now - timedelta(days=2), now - timedelta(hours=1))
 
     first = export(run_dag, sandbox).result("export")
-    table = execute(warehouse._hook, "SELECT * FROM voice_calls ORDER BY call_id")
+    table = execute(warehouse.hook, "SELECT * FROM voice_calls ORDER BY call_id")
     second = export(run_dag, sandbox).result("export")
 
     assert (first["fetched"], first["inserted"], first["updated"]) == (150, 150, 0)
     assert (second["inserted"], second["updated"], second["unchanged"], second["stale_ignored"]) == (0, 0, 150, 0)
-    assert execute(warehouse._hook, "SELECT * FROM voice_calls ORDER BY call_id") == table
+    assert execute(warehouse.hook, "SELECT * FROM voice_calls ORDER BY call_id") == table
     assert len(table[0]) == len(COLUMNS)
     ids = {str(call.key) if vendor_name == "unleashx" else call.id for call in seeded}
     assert {row[1] for row in table} == ids
@@ -109,11 +109,11 @@ def test_calls_in_progress_are_read_again_until_they_are_settled(
     )
     sandbox.advance(10)
     assert export(run_dag, sandbox).result("export")["unsettled"] == 1
-    assert execute(warehouse._hook, "SELECT status FROM voice_calls") == [("in_progress",)]
+    assert execute(warehouse.hook, "SELECT status FROM voice_calls") == [("in_progress",)]
     sandbox.advance(5 * 24 * 3600)
     later = export(run_dag, sandbox, start=(sandbox.now() - timedelta(hours=1)).isoformat()).result("export")
     assert (later["updated"], later["missing"]) == (1, 0)
-    assert execute(warehouse._hook, "SELECT status FROM voice_calls") == [("completed",)]
+    assert execute(warehouse.hook, "SELECT status FROM voice_calls") == [("completed",)]
     again = export(run_dag, sandbox, start=(sandbox.now() - timedelta(hours=1)).isoformat()).result("export")
     assert (again["unchanged"], again["unsettled"]) == (1, 0)
 
@@ -126,7 +126,7 @@ def test_a_call_the_vendor_no_longer_shows_is_marked_and_kept(sandbox, connect, 
     sandbox.world.calls["talkover"].clear()
     gone = export(run_dag, sandbox).result("export")
     assert gone["missing"] == 1
-    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls WHERE missing_since IS NOT NULL") == [(1,)]
+    assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls WHERE missing_since IS NOT NULL") == [(1,)]
 
 
 def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) -> None:
@@ -140,7 +140,7 @@ def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) 
     export(run_dag, sandbox, start=None)
     assert warehouse.last_end(_scope()) >= first_end
     export(run_dag, sandbox, start=first_end.isoformat())
-    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(30 + len(later),)]
+    assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(30 + len(later),)]
 
 
 def _scope():
@@ -155,7 +155,7 @@ def test_hidden_numbers_reach_no_column(sandbox, connect, run_dag, warehouse, ve
     now = sandbox.now()
     (call,) = sandbox.seed(vendor_name, 1, now - timedelta(hours=2), now)
     export(run_dag, sandbox, numbers=numbers)
-    (row,) = execute(warehouse._hook, "SELECT * FROM voice_calls")
+    (row,) = execute(warehouse.hook, "SELECT * FROM voice_calls")
     assert call.to.lstrip("+") not in str(row)
 
 
@@ -164,12 +164,12 @@ def test_columns_of_other_people_are_left_alone(sandbox, connect, run_dag, wareh
     now = sandbox.now()
     (call,) = sandbox.seed("talkover", 1, now - timedelta(hours=2), now)
     export(run_dag, sandbox)
-    execute(warehouse._hook, "ALTER TABLE voice_calls ADD COLUMN note TEXT")
-    execute(warehouse._hook, "UPDATE voice_calls SET note = 'mine'")
+    execute(warehouse.hook, "ALTER TABLE voice_calls ADD COLUMN note TEXT")
+    execute(warehouse.hook, "UPDATE voice_calls SET note = 'mine'")
     call.touched_at = sandbox.now()
     call.agent_id = "agent_second"
     assert export(run_dag, sandbox).result("export")["updated"] == 1
-    assert execute(warehouse._hook, "SELECT note, agent_id FROM voice_calls") == [("mine", "agent_second")]
+    assert execute(warehouse.hook, "SELECT note, agent_id FROM voice_calls") == [("mine", "agent_second")]
 
 
 def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
@@ -179,11 +179,11 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     now = sandbox.now()
     sandbox.seed("talkover", 5, now - timedelta(hours=2), now)
     warehouse.prepare()
-    execute(warehouse._hook, "DROP TABLE voice_calls")
+    execute(warehouse.hook, "DROP TABLE voice_calls")
     dialect = warehouse.dialect
     create = dialect.create_statements()[0].replace(" IF NOT EXISTS", "")
     check = f"CHECK ({dialect.quoted('to_number')} NOT LIKE '+1%')"
-    execute(warehouse._hook, create[: create.rindex(")")] + f", {check})")
+    execute(warehouse.hook, create[: create.rindex(")")] + f", {check})")
     with caplog.at_level(logging.DEBUG):
         assert export(run_dag, sandbox).state == "failed"
     shown = caplog.text + "".join(capfd.readouterr())
@@ -191,7 +191,7 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     for call in sandbox.calls("talkover"):
         assert call.to.lstrip("+") not in shown
         assert call.id not in shown
-    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
+    assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
     assert WarehouseFailed.__name__ in shown
 
 
@@ -202,7 +202,7 @@ def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse
     for vendor in sandbox._vendors:
         vendor.max_page = 20
     assert export(run_dag, sandbox).state == "failed"
-    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
+    assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
     assert warehouse.last_end(_scope()) is None
 
 
@@ -217,7 +217,7 @@ def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, ru
 
     second = export(run_dag, sandbox, start=bounds[1], end=bounds[2]).result("export")
 
-    ids = {row[0] for row in execute(warehouse._hook, "SELECT call_id FROM voice_calls")}
+    ids = {row[0] for row in execute(warehouse.hook, "SELECT call_id FROM voice_calls")}
     assert {call.id for call in late} <= ids
     assert not {call.id for call in never} & ids, "what was never exported is not recheck's business"
     assert sum(hour["changed"] for hour in second["hours"]) == 4
@@ -233,9 +233,9 @@ def test_a_table_of_an_older_version_gets_the_columns_it_lacks(sandbox, connect,
     sandbox.seed("talkover", 3, sandbox.now() - timedelta(hours=2), sandbox.now())
     warehouse.prepare()
     for name in ("agent_name", "missing_since"):
-        execute(warehouse._hook, f"ALTER TABLE voice_calls DROP COLUMN {name}")
+        execute(warehouse.hook, f"ALTER TABLE voice_calls DROP COLUMN {name}")
     assert export(run_dag, sandbox).result("export")["inserted"] == 3
-    assert execute(warehouse._hook, "SELECT COUNT(*) FROM voice_calls WHERE agent_name IS NOT NULL") == [(3,)]
+    assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls WHERE agent_name IS NOT NULL") == [(3,)]
 
 
 def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, run_dag, warehouse, capfd) -> None:
@@ -243,10 +243,10 @@ def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, ru
     kinds = {"sqlite": "BLOB", "duckdb": "BOOLEAN", "mysql": "TIMESTAMP"}
     dialect = warehouse.dialect
     create = dialect.create_statements()[0]
-    wrong = kinds.get(getattr(warehouse._hook, "dialect_name", ""), "timestamp")
+    wrong = kinds.get(getattr(warehouse.hook, "dialect_name", ""), "timestamp")
     right = f"{dialect.quoted('created_at')} {dialect.types['time']}"
     assert right in create
-    execute(warehouse._hook, create.replace(right, f"{dialect.quoted('created_at')} {wrong}"))
+    execute(warehouse.hook, create.replace(right, f"{dialect.quoted('created_at')} {wrong}"))
     assert export(run_dag, sandbox).state == "failed"
     shown = "".join(capfd.readouterr())
     assert "The column created_at of voice_calls is of type" in shown
@@ -255,7 +255,7 @@ def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, ru
 
 
 def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_dag, warehouse) -> None:
-    if warehouse._hook.conn_type != "sqlite":
+    if warehouse.hook.conn_type != "sqlite":
         pytest.skip("the same for every database")
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
@@ -295,4 +295,4 @@ def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
             spool.add(maker.row(call), START)
         window = Window(START, START + timedelta(hours=1))
         warehouse.load(Load(_scope(), "run", window, spool, read_at, timedelta(0)))
-    assert [row[0] for row in execute(warehouse._hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd
+    assert [row[0] for row in execute(warehouse.hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd

@@ -90,7 +90,7 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
         load(mixed, calls, read_at, f"run {number}")
     once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
     load(once, final, NOW + timedelta(hours=1), "once")
-    assert table_of(mixed._hook) == table_of(once._hook)
+    assert table_of(mixed.hook) == table_of(once.hook)
 
 
 @settings(max_examples=20)

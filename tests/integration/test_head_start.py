@@ -99,7 +99,7 @@ def exporting(
 
 
 def content(warehouse: Warehouse) -> list[str]:
-    return sorted(map(str, execute(warehouse._hook, f"SELECT source, call_id, {', '.join(CONTENT)} FROM voice_calls")))
+    return sorted(map(str, execute(warehouse.hook, f"SELECT source, call_id, {', '.join(CONTENT)} FROM voice_calls")))
 
 
 def counts(done: Loaded) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ def test_it_ends_as_a_load_that_begins_afterwards(warehouse) -> None:
     results = []
     for left in (1.0, None):
         for table in ("voice_calls", "voice_calls_export_log"):
-            execute(warehouse._hook, f"DELETE FROM {table}")
+            execute(warehouse.hook, f"DELETE FROM {table}")
         found = []
         for version in (0, 2, 1):
             with exporting(warehouse, left=lambda: left) as export:  # noqa: B023 - used before the loop goes on
@@ -166,9 +166,9 @@ def test_a_connection_that_breaks_meanwhile_costs_only_the_start(warehouse, capl
         export.pull(calls()[:100])
         export.wait()
         (pid,) = execute(
-            warehouse._hook, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> 0"
+            warehouse.hook, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> 0"
         )[0]
-        execute(warehouse._hook, f"SELECT pg_terminate_backend({pid})")
+        execute(warehouse.hook, f"SELECT pg_terminate_backend({pid})")
         export.pull(calls()[100:])
         assert counts(export.load()) == (COUNT, COUNT, 0, 0, 0)
     assert "begins anew" in caplog.text
@@ -178,7 +178,7 @@ def test_a_connection_that_breaks_meanwhile_costs_only_the_start(warehouse, capl
 
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_a_database_that_can_not_be_reached_ahead_is_asked_again_at_the_end(warehouse, monkeypatch) -> None:
-    connect, tries = warehouse._hook.get_conn, []
+    connect, tries = warehouse.hook.get_conn, []
 
     def broken_once() -> Any:
         tries.append(1)
@@ -187,7 +187,7 @@ def test_a_database_that_can_not_be_reached_ahead_is_asked_again_at_the_end(ware
         return connect()
 
     with exporting(warehouse) as export:
-        monkeypatch.setattr(warehouse._hook, "get_conn", broken_once)
+        monkeypatch.setattr(warehouse.hook, "get_conn", broken_once)
         export.pull(calls())
         assert export.load().inserted == COUNT
     assert len(tries) == 2
