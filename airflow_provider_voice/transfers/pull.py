@@ -45,7 +45,8 @@ class Pull:
         self._spool = spool
         self._vendor = hook.vendor
         self._vendor.page_concurrency = page_concurrency
-        self._began, self._pages_before = 0.0, 0
+        self._began: float | None = None
+        self._pages_before = 0
 
     def windows_and_pending(self, windows: Sequence[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
         """Spool every call created in the windows and every pending one, each once.
@@ -92,13 +93,13 @@ class Pull:
     def seconds_left(self) -> float | None:
         """Return how long the windows will still take, as it looks now; None when nobody knows."""
         pages, of = self._vendor.pages_read - self._pages_before, self._vendor.pages_in_list
-        if not of or not 0 < pages <= of:
+        if self._began is None or not of or not 0 < pages <= of:
             return None
         return (time.monotonic() - self._began) * (of - pages) / pages
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
         """Pass calls on, and say now and then how far it is."""
-        self._began = said = time.monotonic()
+        self._began = began = said = time.monotonic()
         self._pages_before = self._vendor.pages_read
         for count, call in enumerate(calls, start=1):
             yield call
@@ -110,7 +111,7 @@ class Pull:
             said, seconds = now, self.seconds_left()
             left = "" if seconds is None else f", about {seconds:.0f} s left"
             pages = self._vendor.pages_read - self._pages_before
-            log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - self._began), left)
+            log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - began), left)
 
 
 def _is_within(moment: datetime | None, spans: Sequence[Window]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import CallRef
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.warehouse.errors import without_row_values
+from airflow_provider_voice.warehouse.errors import WarehouseFailed, without_row_values
 from airflow_provider_voice.warehouse.head_start import HeadStart
 from airflow_provider_voice.warehouse.loading import Loading, Transaction
 from airflow_provider_voice.warehouse.registry import dialect_for
@@ -62,7 +62,11 @@ class Warehouse:
                         cursor.execute(self.dialect.add_column_statement(name))
                         log.info("Added the column %s to %s.", name, self._shown)
 
-        without_row_values("the creation", self._shown, create)
+        try:
+            without_row_values("the creation", self._shown, create)
+        except WarehouseFailed:
+            # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
+            without_row_values("the creation", self._shown, create)
 
     def _check_types(self, stored: dict[str, str]) -> None:
         accepts = self.dialect.accepts

@@ -226,3 +226,20 @@ def test_a_kill_while_the_load_waits_for_another_ends_at_once(warehouse) -> None
         with pytest.raises(TimeoutError):
             time_out()
         assert holder.load().inserted == COUNT
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_two_first_exports_at_once_find_one_table(warehouse) -> None:
+    for _ in range(5):
+        for table in ("voice_calls", "voice_calls_export_log"):
+            execute(warehouse.hook, f"DROP TABLE {table}")
+        both = threading.Barrier(2)
+
+        def prepare() -> None:
+            both.wait(10)  # noqa: B023 - used before the loop goes on
+            warehouse.prepare()
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(prepare) for _ in range(2)]:
+                done.result(30)
+        assert content(warehouse) == []
