@@ -69,7 +69,8 @@ def walk(
     :param smallest_page_size: rows the vendor gives per page at the very least. It may give fewer than asked for, so a
         first page shorter than asked for is only known to be the last when it is shorter than this.
     :param what: the list, for messages.
-    :param at_once: pages read at the same time, default 1; only where the vendor says which page is the last.
+    :param at_once: pages read at the same time, default 1. Where the vendor does not say which page is the last, up to
+        ``at_once - 1`` are read in vain, but never more than were needed.
     :param for_lookup: rows are only looked for in the list: a pass that held as many rows as the vendor counts will do
         although rows were added meanwhile, and fewer passes are made: who looks will look again.
     :param is_new: tells of a row that it came after the reading began; None: of none it is known.
@@ -109,19 +110,24 @@ def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
     """Yield page after page, in order; the reader stops when it has enough."""
     page = read_page(1)
     yield page
-    number = 2
-    if at_once > 1 and page.last_page is not None:
-        with ThreadPoolExecutor(at_once, thread_name_prefix="voice-pages") as pool:
-            # Twice as many as are read at once: some wait to be taken while others are under way, so that no thread
-            # stands still while rows are made of a page; and no more, so that memory stays that of a few pages.
+    last, number = page.last_page, 2
+    if at_once > 1 and number <= (last or number):
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="voice-pages")
+        try:
             waiting: deque[Future[Page]] = deque()
-            for ahead in range(2, page.last_page + 1):
-                waiting.append(pool.submit(read_page, ahead))
-                if len(waiting) >= 2 * at_once:
-                    yield waiting.popleft().result()
-            while waiting:
+            while True:
+                # Twice as many as are read at once: some wait to be taken while others are under way, so that no thread
+                # stands still while rows are made of a page; and no more, so that memory stays that of a few pages.
+                # Where nobody knows the last page, no more are read ahead than have come: few are read in vain.
+                ahead = min(at_once, number - 1 - len(waiting)) if last is None else 2 * at_once
+                while len(waiting) < ahead and (last is None or number <= last):
+                    waiting.append(pool.submit(read_page, number))
+                    number += 1
+                if not waiting:
+                    break
                 yield waiting.popleft().result()
-            number = max(number, page.last_page + 1)
+        finally:
+            pool.shutdown(cancel_futures=True)
     while True:  # and whatever was added since
         yield read_page(number)
         number += 1

@@ -72,6 +72,38 @@ def test_pages_are_read_at_once_and_come_in_order() -> None:
     assert [row["id"] for row in rows] == items
 
 
+def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
+    """No more ahead than have come: pages 3 and 4, 5 and 6, ... are under way together, and few are read in vain."""
+    items = [str(number) for number in range(95)]
+    pairs = {number: threading.Barrier(2, timeout=10) for number in range(1, 6)}
+    plain, asked = pages_of(items, 10, totals=False, last_pages=False), []
+
+    def read_page(number):
+        asked.append(number)
+        if 3 <= number <= 8:
+            pairs[number // 2 if number % 2 == 0 else number // 2 + 1].wait()
+        return plain(number)
+
+    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [row["id"] for row in rows] == items
+    assert set(range(1, 11)) <= set(asked)
+    assert max(asked) <= 10 + 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
+def test_a_short_list_costs_hardly_more_where_nobody_knows_the_last(count) -> None:
+    plain, asked = pages_of([str(number) for number in range(count)], 10, totals=False, last_pages=False), []
+
+    def read_page(number):
+        asked.append(number)
+        return plain(number)
+
+    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    needed = count // 10 + 1
+    assert len(list(rows)) == count
+    assert len(asked) < max(2 * needed, 2)
+
+
 def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="7 counted"):
         rows_read(lambda number: Page([{"id": "1"}] if number == 1 else [], total=7, last_page=1), 10)
