@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.rows import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_voice.warehouse.rows import Row
 
@@ -22,12 +23,15 @@ FILE_COLUMNS = {
     for name, kind in COLUMNS.items()
     if name not in ("fetched_at", "first_seen_at", "settled_at", "missing_since")
 }
+ROW_GROUP = 20_000
 _TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind == "time"]
 _RAW = list(FILE_COLUMNS).index("raw")
 
 
-def write_parquet(file: IO[bytes], rows: Sequence[Row]) -> None:
+def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
     """Write rows as Parquet: text, whole numbers, times in UTC with microseconds, ``raw`` as JSON text.
+
+    In row groups of :data:`ROW_GROUP` rows; no more are in memory at a time.
 
     :raises InvalidRequest: when pyarrow is not installed.
     """
@@ -47,12 +51,15 @@ def write_parquet(file: IO[bytes], rows: Sequence[Row]) -> None:
         "json": pa.string(),
     }
     schema = pa.schema([(name, types[kind]) for name, kind in FILE_COLUMNS.items()])
-    columns = [[row[number] for row in rows] for number in range(len(FILE_COLUMNS))]
-    table = pa.table([pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema)
-    pq.write_table(table, file, compression="zstd")
+    left = iter(rows)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(left, ROW_GROUP)):
+            columns = [[row[number] for row in group] for number in range(len(FILE_COLUMNS))]
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            writer.write_table(pa.table(arrays, schema))
 
 
-def write_jsonl(file: IO[bytes], rows: Sequence[Row]) -> None:
+def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
     """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object."""
     # No name and no time in the head of the gzip file: the same rows are the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
@@ -65,7 +72,7 @@ def write_jsonl(file: IO[bytes], rows: Sequence[Row]) -> None:
 
 
 #: Format -> ending of the file name, and what writes it.
-FORMATS: dict[str, tuple[str, Callable[[IO[bytes], Sequence[Row]], None]]] = {
+FORMATS: dict[str, tuple[str, Callable[[IO[bytes], Iterable[Row]], None]]] = {
     "parquet": ("parquet", write_parquet),
     "jsonl": ("jsonl.gz", write_jsonl),
 }

@@ -16,16 +16,15 @@ from airflow_provider_voice.exceptions import VoiceError
 from airflow_provider_voice.files.formats import FILE_COLUMNS, FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_voice.files.days import DayRows
     from airflow_provider_voice.warehouse.rows import Row
-    from airflow_provider_voice.warehouse.spool import RowSpool
     from airflow_provider_voice.warehouse.words import Scope, Window
 
-_CREATED, _ID = (list(FILE_COLUMNS).index(name) for name in ("created_at", "call_id"))
 _CHUNK = 1024 * 1024
 
 
@@ -54,19 +53,19 @@ class FileSet:
         self._name = "_".join(parts)
         self.manifest = self._base / "_manifests" / f"{self._name}_{file_format}.json"
 
-    def replace(self, days: Mapping[str, RowSpool], read_at: datetime) -> dict[str, Any]:
+    def replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
         """Write a file for each day, then the manifest, and remove what an earlier run wrote for days without calls.
 
-        :param days: the rows by the day of their creation, ``YYYY-MM-DD`` in UTC.
+        :param days: the rows.
         :param read_at: when they were read.
         :return: the manifest.
         :raises StorageFailed: when the storage can not be written.
         """
         return _named(str(self.manifest), lambda: self._replace(days, read_at))
 
-    def _replace(self, days: Mapping[str, RowSpool], read_at: datetime) -> dict[str, Any]:
+    def _replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
         before = self._files_before()
-        files = [self._put_day(day, days[day]) for day in sorted(days)]
+        files = [self._put_day(day, days.of(day), count) for day, count in days.counts().items()]
         manifest = {
             "source": self._scope.source,
             **self._scope.filters,
@@ -93,11 +92,7 @@ class FileSet:
         said = msgspec.json.decode(self.manifest.read_bytes())
         return {str(item["path"]) for item in said.get("files", [])}
 
-    def _put_day(self, day: str, spool: RowSpool) -> dict[str, Any]:
-        # A day at a time is held in memory: in order of time a file is the same when it is written again.
-        spool.finish()
-        rows: list[Row] = [row for chunk in range(spool.chunks) for batch in spool.batches(chunk) for row in batch]
-        rows.sort(key=lambda row: (row[_CREATED], row[_ID]))
+    def _put_day(self, day: str, rows: Iterable[Row], count: int) -> dict[str, Any]:
         name = f"day={day}/{self._name}.{self._ending}"
         with tempfile.NamedTemporaryFile() as local:
             self._write(local, rows)
@@ -108,7 +103,7 @@ class FileSet:
             while chunk := local.read(_CHUNK):
                 digest.update(chunk)
             _put(local.name, self._base / name)
-        return {"path": name, "day": day, "rows": len(rows), "bytes": size, "sha256": digest.hexdigest()}
+        return {"path": name, "day": day, "rows": count, "bytes": size, "sha256": digest.hexdigest()}
 
 
 def _put(local: str | Path, target: ObjectStoragePath) -> None:

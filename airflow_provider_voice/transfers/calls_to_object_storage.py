@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
-
-    from airflow_provider_voice.warehouse.rows import Row
-    from airflow_provider_voice.warehouse.spool import RowSpool
 
 
 class CallsToObjectStorageOperator(BaseOperator):
@@ -99,13 +95,14 @@ class CallsToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull everything, then write the files and last the manifest."""
+        from airflow_provider_voice.files.days import DayRows
         from airflow_provider_voice.files.storage import FileSet
         from airflow_provider_voice.transfers.bounds import bound_of, window_of
         from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.rows import RowMaker
         from airflow_provider_voice.warehouse.words import Scope
 
-        with permanent_errors_end_the_task(), _Days() as days:
+        with permanent_errors_end_the_task(), DayRows() as days:
             read_at, vendor_now = datetime.now(timezone.utc), self.hook.vendor.now()
             bounds = (bound_of("start", self.start), bound_of("end", self.end))
             window = window_of(context, *bounds, own=None, last_end=None, now=vendor_now)
@@ -116,33 +113,6 @@ class CallsToObjectStorageOperator(BaseOperator):
             files = FileSet(root, scope, window, self.file_format)
             maker = RowMaker(scope.source, self.numbers, read_at, vendor_now, timedelta(0))
             Pull(self.hook, maker, days, page_concurrency=self.page_concurrency).windows([window], scope)
-            manifest = files.replace(days.spools, read_at)
+            manifest = files.replace(days, read_at)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}
-
-
-class _Days:
-    """A spool for each day, which takes rows as one spool does."""
-
-    def __init__(self) -> None:
-        self.spools: dict[str, RowSpool] = {}
-        self._open = ExitStack()
-
-    def __enter__(self) -> _Days:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
-
-    def add(self, row: Row, created_at: datetime | None = None) -> None:
-        """Keep one row with those of its day."""
-        from airflow_provider_voice.warehouse.spool import RowSpool
-
-        if created_at is None:
-            raise InvalidRequest("A call without a creation time has no day.")
-        day = created_at.date().isoformat()
-        if day not in self.spools:
-            spool = RowSpool(lambda moment: moment)
-            self.spools[day] = spool
-            self._open.enter_context(spool)
-        self.spools[day].add(row)
