@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,14 @@ from airflow.sdk import DAG
 
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.warehouse import spool
-from tests.integration.databases import postgres_server
+from tests.integration.databases import (
+    MARIADBD,
+    DuckDBHook,
+    MariaDBHook,
+    execute,
+    mariadb_server,
+    postgres_server,
+)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +37,45 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     """Run a PostgreSQL and give an Airflow connection to it."""
     with postgres_server(tmp_path_factory.mktemp("pg")) as fields:
         yield fields
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not MARIADBD:
+        pytest.skip("no MariaDB server is installed")
+    pytest.importorskip("pymysql")
+    with mariadb_server(tmp_path_factory.mktemp("my")) as address:
+        yield address
+
+
+@pytest.fixture
+def database_hook(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Any]:
+    """Return a hook for a database by its name, without our tables in it."""
+
+    def hook_of(name: str) -> Any:
+        from airflow.sdk import BaseHook
+
+        if name == "duckdb":
+            pytest.importorskip("duckdb")
+        mine = {"duckdb": DuckDBHook, "mariadb": MariaDBHook}.get(name)
+        fields = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
+        if name == "postgres":
+            fields = request.getfixturevalue("postgres")
+        elif mine is not None:
+            fields = {"conn_type": mine.conn_type}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+        hook = BaseHook.get_hook("warehouse") if mine is None else mine("warehouse")
+        if name == "duckdb":
+            hook.path = str(tmp_path / "warehouse.duckdb")
+        elif name == "mariadb":
+            hook.socket = request.getfixturevalue("mariadb")
+        for table in ("voice_calls", "voice_calls_export_log"):
+            execute(hook, f"DROP TABLE IF EXISTS {table}")
+        return hook
+
+    return hook_of
 
 
 @pytest.fixture

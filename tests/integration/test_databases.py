@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -17,19 +15,10 @@ from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.merging import Merging
 from airflow_provider_voice.warehouse.rows import COLUMNS
 from airflow_provider_voice.warehouse.table import Warehouse
-from tests.integration.databases import MARIADBD, DuckDBHook, MariaDBHook, execute, mariadb_server
+from tests.integration.databases import execute
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not MARIADBD:
-        pytest.skip("no MariaDB server is installed")
-    pytest.importorskip("pymysql")
-    with mariadb_server(tmp_path_factory.mktemp("my")) as address:
-        yield address
 
 
 @pytest.fixture(
@@ -39,32 +28,16 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *(pytest.param(name, marks=pytest.mark.once) for name in ("duckdb", "mariadb", "merge")),
     ]
 )
-def warehouse(request, tmp_path, monkeypatch) -> Warehouse:
+def warehouse(request, database_hook, monkeypatch) -> Warehouse:
     from airflow.sdk import BaseHook
 
-    if request.param in ("duckdb", "mariadb", "merge"):
-        pytest.importorskip("duckdb")
-        kind = MariaDBHook if request.param == "mariadb" else DuckDBHook
-        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": kind.conn_type}))
-        hook = kind("warehouse")
-        if kind is DuckDBHook:
-            hook.path = str(tmp_path / "warehouse.duckdb")
-        else:
-            hook.socket = request.getfixturevalue("mariadb")
-        monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
-    else:
-        postgres = request.param == "postgres" and request.getfixturevalue("postgres")
-        fields = postgres or {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
-        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
-        hook = BaseHook.get_hook("warehouse")
-    for table in ("voice_calls", "voice_calls_export_log"):
-        execute(hook, f"DROP TABLE IF EXISTS {table}")
-    made = Warehouse(hook, "voice_calls")
+    hook = database_hook("duckdb" if request.param == "merge" else request.param)
+    # Of DuckDB and for PyMySQL Airflow has no hooks of its own.
+    monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
     if request.param == "merge":
         # The standard MERGE of Snowflake and its kin, on an engine that has it: DuckDB.
         monkeypatch.setitem(registry.DIALECTS, "duckdb", MergingDuckDB)
-        return Warehouse(hook, "voice_calls")
-    return made
+    return Warehouse(hook, "voice_calls")
 
 
 class MergingDuckDB(Merging, DuckDB):

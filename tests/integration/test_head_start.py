@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from airflow_provider_voice.warehouse.head_start import HEAD_START_SECONDS
 from airflow_provider_voice.warehouse.rows import CONTENT, RowMaker
 from airflow_provider_voice.warehouse.table import Warehouse
 from airflow_provider_voice.warehouse.words import Load, Loaded, Scope, Window
-from tests.integration.databases import DuckDBHook, execute
+from tests.integration.databases import execute
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -26,22 +25,8 @@ COUNT = 200
 
 
 @pytest.fixture(params=["postgres", "duckdb", "sqlite"])
-def warehouse(request, tmp_path, monkeypatch) -> Warehouse:
-    from airflow.sdk import BaseHook
-
-    if request.param == "duckdb":
-        pytest.importorskip("duckdb")
-        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "duckdb"}))
-        hook: Any = DuckDBHook("warehouse")
-        hook.path = str(tmp_path / "warehouse.duckdb")
-    else:
-        postgres = request.param == "postgres" and request.getfixturevalue("postgres")
-        fields = postgres or {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
-        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
-        hook = BaseHook.get_hook("warehouse")
-    for table in ("voice_calls", "voice_calls_export_log"):
-        execute(hook, f"DROP TABLE IF EXISTS {table}")
-    made = Warehouse(hook, "voice_calls")
+def warehouse(request, database_hook) -> Warehouse:
+    made = Warehouse(database_hook(request.param), "voice_calls")
     made.prepare()
     return made
 
