@@ -34,6 +34,7 @@ from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors.connections import (
     CredentialHeaders,
     OnceAdapter,
+    Prepared,
     keep_numbers_out_of_urllib3_logs,
 )
 from airflow_provider_voice.vendors.limits import limiter_for, wait_asked
@@ -130,9 +131,15 @@ class HttpClient:
         self._explain = explain
         self._limiter = limiter_for(limit_key, requests_per_minute)
         self._timeout = (connect_timeout, read_timeout)
-        self._sleep = sleep
         self._session = self._new_session()
-        self._environments: dict[tuple[str, str], Any] = {}
+        self._prepared = Prepared()
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Failed) and error.again),
+            stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_SECONDS),
+            wait=_backoff,
+            sleep=sleep,
+            reraise=True,
+        )
         #: Requests sent so far, repeated ones included.
         self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last answer; None before the first.
@@ -231,9 +238,9 @@ class HttpClient:
         if self._limiter is not None:
             self._limiter.acquire()
         self.sent += 1
-        request = session.prepare_request(requests.Request(method, url, params=params, json=body))
-        options = self._environment(session, url)
-        with session.send(request, timeout=self._timeout, allow_redirects=False, **options) as response:
+        request = self._prepared.request(session, method, url, params, body)
+        environment = self._prepared.environment(session, url)
+        with session.send(request, timeout=self._timeout, allow_redirects=False, **environment) as response:
             content = _read_body(response)
         status, headers = response.status_code, response.headers
         said = read_time(headers.get("Date"))
@@ -245,16 +252,6 @@ class HttpClient:
             kind = headers.get("Content-Type", "no content type").split(";")[0]
             what = f"{len(content)} bytes of {self.scrub(kind, 40)}, which are not JSON"
             return Answer(status, headers, unreadable=what)
-
-    def _environment(self, session: requests.Session, url: str) -> Any:
-        """Return the proxies and the CA bundle that the environment names for a host.
-
-        ``Session.request`` reads the whole environment for every request, which takes as long as a fifth of a page.
-        """
-        host = urlsplit(url)[:2]
-        if host not in self._environments:
-            self._environments[host] = session.merge_environment_settings(url, {}, True, None, None)
-        return self._environments[host]
 
     def _judge(self, answer: Answer, doing: str) -> Answer:
         """Return a good answer, raise what another one means."""
@@ -290,15 +287,8 @@ class HttpClient:
         return wait
 
     def _repeat(self, attempt: Callable[[], Answer]) -> Answer:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Failed) and error.again),
-            stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_SECONDS),
-            wait=_backoff,
-            sleep=self._sleep,
-            reraise=True,
-        )
         try:
-            return retrying(attempt)
+            return self._retrying(attempt)
         except _Failed as failed:
             error = failed.error
         raise error
