@@ -62,7 +62,8 @@ class DuckDB(Dialect):
 
     def spool(self) -> Spool:
         """Spool what DuckDB reads by itself."""
-        return CsvSpool()
+        # It appends a few large chunks in less time than many small ones.
+        return CsvSpool(chunk_factor=3)
 
     def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
         """Read the chunk in one statement, out of a file that only this user can read and that is gone right after."""

@@ -31,9 +31,12 @@ class Spool(ABC):
     """Rows in a temporary file that goes with the process; a subclass says in which form.
 
     The file is read back in chunks, each of whole rows, also while more rows are added.
+
+    :param chunk_factor: how many times :data:`CHUNK_BYTES` a chunk has, default 1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chunk_factor: int = 1) -> None:
+        self._chunk_bytes = CHUNK_BYTES * chunk_factor
         # Without a name: only this process can read it.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._batch: list[Row] = []
@@ -94,7 +97,7 @@ class Spool(ABC):
         self._hours.update([text[:13] for text in msgspec.to_builtins(self._created)])
         self._file.write(self._encoded(self._batch))
         self._batch, self._created = [], []
-        if self._file.tell() - self._begins[-1] >= CHUNK_BYTES:
+        if self._file.tell() - self._begins[-1] >= self._chunk_bytes:
             self._end_chunk()
 
     def _end_chunk(self) -> None:

@@ -118,10 +118,10 @@ def test_it_begins_when_the_end_of_the_pull_is_near(warehouse) -> None:
     with exporting(warehouse, left=lambda: left[0]) as export:
         for part in range(3):
             assert not export.ahead._steps
-            export.pull(calls()[part * 50 : part * 50 + 50])
+            export.pull(calls(450)[part * 150 : part * 150 + 150])
             left.pop(0) if len(left) > 1 else None
         assert bool(export.ahead._steps) == warehouse.dialect.begins_ahead
-        assert export.load().inserted == 150
+        assert export.load().inserted == 450
 
 
 def test_a_pull_that_fails_leaves_nothing_and_keeps_nobody_waiting(warehouse) -> None:
