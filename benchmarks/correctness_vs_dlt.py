@@ -159,7 +159,7 @@ def measure(
                 world.while_paging()
             return plain()
 
-        routes.ordered = ordered  # type: ignore[method-assign]
+        routes.ordered = ordered  # type: ignore[method-assign]  # what happens while paging
         run = contender(world, Path(folder))
         for number in range(3):
             changing = number < 2

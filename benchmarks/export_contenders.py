@@ -47,8 +47,8 @@ def hook_of(database: str, target: str) -> Any:
     class Hook(DbApiHook):
         conn_name_attr = "target_conn_id"
         target_conn_id = "target"
-        dialect_name = {"postgres": "postgresql"}.get(database, database)  # type: ignore[assignment]
-        placeholder = "%s" if database == "postgres" else "?"  # type: ignore[assignment]
+        dialect_name = {"postgres": "postgresql"}.get(database, database)  # type: ignore[assignment]  # a property there
+        placeholder = "%s" if database == "postgres" else "?"  # type: ignore[assignment]  # a property there
 
         def get_conn(self) -> Any:
             return connect(database, target)
@@ -78,7 +78,7 @@ def ours(database: str, target: str, url: str) -> Run:
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     import airflow_provider_voice.transfers.pull
-    import airflow_provider_voice.vendors.talkover  # noqa: F401
+    import airflow_provider_voice.vendors.talkover  # noqa: F401 - imported before the clock runs
 
     ti = type("TI", (), {"dag_id": "d", "task_id": "t", "map_index": -1, "run_id": "r"})()
     get_hook_lineage_collector()  # imports every plugin, and what other providers have for assets

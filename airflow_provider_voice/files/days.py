@@ -57,8 +57,7 @@ class DayRows:
         """Yield the rows of a day by the time of their creation, then by id: the same calls in the same order."""
         self._flush()
         rows = self._database.execute("SELECT row FROM calls WHERE day = ? ORDER BY created, id", (day,))
-        # Our own file, which nobody else could have written to.
-        return (pickle.loads(row) for (row,) in rows)  # noqa: S301
+        return (pickle.loads(row) for (row,) in rows)  # noqa: S301 - our own file, which nobody else could have written
 
     def _flush(self) -> None:
         self._database.executemany("INSERT INTO calls VALUES (?, ?, ?, ?)", self._batch)

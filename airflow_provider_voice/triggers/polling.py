@@ -236,7 +236,7 @@ def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:
     """Return how long to wait after failed looks: exponential with jitter, and never less than the vendor asked for."""
     longest = min(LONGEST_BACKOFF, interval * 2.0 ** min(failures - 1, 10))
     # random is right here: jitter spreads load, it guards nothing
-    return float(max(getattr(error, "retry_after", None) or 0.0, longest * random.uniform(0.5, 1.0)))  # noqa: S311
+    return float(max(getattr(error, "retry_after", None) or 0.0, longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
 
 
 # By event loop: what is waited on in one can not be woken from another (tests run several in one process).

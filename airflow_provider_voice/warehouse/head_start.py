@@ -54,7 +54,8 @@ class HeadStart:
         self._pool.shutdown()
 
     def loading(self) -> Loading | None:
-        """Return the load with what it has taken so far, when it began and all went well."""
+        """Return the load with what it has taken so far, when it began and all went well; from now on none begins."""
+        self._is_off = True
         failed = next((error for error in (step.exception() for step in self._steps) if error is not None), None)
         if failed is not None and self._loading is not None:
             self._say_broken(failed)

@@ -124,8 +124,7 @@ class RowSpool(Spool):
         """Yield the rows of a chunk, :data:`BATCH` at a time."""
         data = BytesIO(self.read(chunk))
         while data.tell() < len(data.getbuffer()):
-            # Our own file, which nobody else could have written to.
-            yield pickle.load(data)  # noqa: S301
+            yield pickle.load(data)  # noqa: S301 - our own file, which nobody else could have written
 
     def _encoded(self, batch: list[Row]) -> bytes:
         columns: list[Sequence[Any]] = list(zip(*batch, strict=True))

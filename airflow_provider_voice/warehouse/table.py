@@ -139,8 +139,8 @@ class Warehouse:
         """
 
         def work() -> Loaded:
-            load.rows.finish()
             loading = ahead.loading() if ahead is not None else None
+            load.rows.finish()
             if loading is None:
                 loading = self._loading(load.rows, load.scope.source, load.fetched_at - load.settle_after)
             with loading:
