@@ -228,3 +228,10 @@ def test_two_first_exports_at_once_find_one_table(warehouse) -> None:
             for done in [pool.submit(prepare) for _ in range(2)]:
                 done.result(30)
         assert content(warehouse) == []
+
+
+def test_a_load_of_less_than_a_chunk_begins_when_all_is_pulled(warehouse) -> None:
+    with exporting(warehouse) as export:
+        export.pull(calls(5))
+        assert export.load().inserted == 5
+        assert not export.ahead._steps
