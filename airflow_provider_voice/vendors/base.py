@@ -244,20 +244,16 @@ class Vendor(ABC):
             self.check()
         return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
 
-    def comes_after_now(self, created: Callable[[dict[str, Any]], datetime | None]) -> Callable[[dict[str, Any]], bool]:
-        """Return what tells of a row that its call was created after this moment, by the vendor's clock.
-
-        :param created: reads a row's creation time.
-        """
+    def comes_after_now(self) -> Callable[[Call], bool]:
+        """Return what tells of a call that it was created after this moment, by the vendor's clock."""
         began, moment = datetime.now(timezone.utc), None
 
-        def is_new(row: dict[str, Any]) -> bool:
+        def is_new(call: Call) -> bool:
             nonlocal moment
             if moment is None:
                 # The first answer has told the vendor's time by now; a Date header is up to a second behind.
                 moment = began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
-            row_time = created(row)
-            return row_time is not None and row_time > moment
+            return call.created_at is not None and call.created_at > moment
 
         return is_new
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.vendors.idset import IdSet
@@ -13,15 +13,17 @@ from airflow_provider_voice.vendors.idset import IdSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_provider_voice.calls import Call
+
 MAX_PASSES = 4
 LOOKUP_PASSES = 2
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows, and what the vendor says of the whole list (None where it says nothing)."""
+    """One page: its calls, and what the vendor says of the whole list (None where it says nothing)."""
 
-    rows: list[dict[str, Any]]
+    calls: list[Call]
     total: int | None = None
     last_page: int | None = None
 
@@ -37,7 +39,7 @@ class _Pass:
 
     @property
     def is_stable(self) -> bool:
-        """Whether nothing moved: no row twice, one total throughout, and as many rows as it says."""
+        """Whether nothing moved: no call twice, one total throughout, and as many calls as it says."""
         return not self.repeated and (not self.totals or self.totals == {len(self.ids)})
 
     @property
@@ -47,34 +49,32 @@ class _Pass:
 
 def walk(
     read_page: Callable[[int], Page],
-    row_id: Callable[[dict[str, Any]], str],
     *,
     page_size: int,
     smallest_page_size: int,
     what: str,
     at_once: int = 1,
     for_lookup: bool = False,
-    is_new: Callable[[dict[str, Any]], bool] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield every row of a paged list once.
+    is_new: Callable[[Call], bool] | None = None,
+) -> Iterator[Call]:
+    """Yield every call of a paged list once.
 
-    Rows move between pages when the list changes while it is read. A pass in which a row came twice, or whose rows are
+    Calls move between pages when the list changes while it is read. A pass in which one came twice, or whose calls are
     not as many as the vendor counts, is followed by another one, until one is stable, or finds none that was there
     before and all that were counted at the beginning have been seen. So a list to which calls are added all the time
     can be read: what comes after the beginning is not waited for.
 
     :param read_page: reads the page of that number, from 1.
-    :param row_id: the row's id.
-    :param page_size: rows asked for per page.
-    :param smallest_page_size: rows the vendor gives per page at the very least. It may give fewer than asked for, so a
+    :param page_size: calls asked for per page.
+    :param smallest_page_size: calls the vendor gives per page at the very least. It may give fewer than asked for, so a
         first page shorter than asked for is only known to be the last when it is shorter than this.
     :param what: the list, for messages.
     :param at_once: pages read at the same time, default 1. Where the vendor does not say which page is the last, up to
         ``at_once - 1`` are read in vain, but never more than were needed.
-    :param for_lookup: rows are only looked for in the list: a pass that held as many rows as the vendor counts will do
-        although rows were added meanwhile, and fewer passes are made: who looks will look again.
-    :param is_new: tells of a row that it came after the reading began; None: of none it is known.
-    :return: the rows, in the order they were first seen.
+    :param for_lookup: calls are only looked for in the list: a pass that held as many as the vendor counts will do
+        although some were added meanwhile, and fewer passes are made: who looks will look again.
+    :param is_new: tells of a call that it came after the reading began; None: of none it is known.
+    :return: the calls, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen = IdSet()
@@ -85,12 +85,12 @@ def walk(
         pages = _pages(read_page, at_once)
         if number == 0:
             seen = current.ids  # one set for both while there is only one pass
-        for key, row in _one_pass(pages, row_id, current, page_size, smallest_page_size):
-            was_there = is_new is None or not is_new(row)
+        for call in _one_pass(pages, current, page_size, smallest_page_size):
+            was_there = is_new is None or not is_new(call)
             old_now += was_there
-            if number == 0 or seen.add(key):
+            if number == 0 or seen.add(call.id):
                 old += was_there
-                yield row
+                yield call
         counted = current.first_total if number == 0 else counted
         # Where the vendor counts nothing, a pass must have held everything that any pass did.
         whole = old_now == old if counted is None else current.is_complete or old >= counted
@@ -99,7 +99,7 @@ def walk(
         if for_lookup and current.totals and current.is_complete:
             return
     raise IncompleteHistory(
-        f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} rows read, "
+        f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
         f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
         "older window.",
         permanent=False,  # another time it may stand still
@@ -117,7 +117,7 @@ def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
             waiting: deque[Future[Page]] = deque()
             while True:
                 # Twice as many as are read at once: some wait to be taken while others are under way, so that no thread
-                # stands still while rows are made of a page; and no more, so that memory stays that of a few pages.
+                # stands still while others are taken; and no more, so that memory stays that of a few pages.
                 # Where nobody knows the last page, no more are read ahead than have come: few are read in vain.
                 ahead = min(at_once, number - 1 - len(waiting)) if last is None else 2 * at_once
                 while len(waiting) < ahead and (last is None or number <= last):
@@ -135,37 +135,35 @@ def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
 
 def _one_pass(
     pages: Iterator[Page],
-    row_id: Callable[[dict[str, Any]], str],
     current: _Pass,
     page_size: int,
     smallest_page_size: int,
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[Call]:
     largest = smallest_page_size
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.add(page.total)
             current.first_total = page.total if current.first_total is None else current.first_total
         fresh = 0
-        for row in page.rows:
-            key = row_id(row)
-            if not current.ids.add(key):
+        for call in page.calls:
+            if not current.ids.add(call.id):
                 current.repeated = True
                 continue
             fresh += 1
-            yield key, row
-        largest = max(largest, len(page.rows))
-        if not page.rows or (number > 1 and not fresh):
+            yield call
+        largest = max(largest, len(page.calls))
+        if not page.calls or (number > 1 and not fresh):
             # A vendor that ignores the page number repeats its whole list: that is no movement.
-            if number == 2 and len(page.rows) == len(current.ids) < page_size:  # noqa: PLR2004 - the second page
+            if number == 2 and len(page.calls) == len(current.ids) < page_size:  # noqa: PLR2004 - the second page
                 current.repeated = False
             return
         if _says_it_is_last(page, number, len(current.ids), largest):
             return
 
 
-def _says_it_is_last(page: Page, number: int, rows_read: int, largest: int) -> bool:
+def _says_it_is_last(page: Page, number: int, calls_read: int, largest: int) -> bool:
     if page.last_page is not None:
         return number >= page.last_page
     if page.total is not None:
-        return rows_read >= page.total
-    return len(page.rows) < largest
+        return calls_read >= page.total
+    return len(page.calls) < largest

@@ -168,11 +168,9 @@ class Talkover(Vendor):
     def _search_each(self, wanted: dict[str, CallRef], first: date, last: date) -> dict[str, Call]:
         found = {}
         for ref in wanted.values():
-            rows = self.rows(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}")
+            calls = self.listed(first, last, agent_id=ref.agent_id, search=ref.to, doing=f"call {ref.id}")
             with suppress(IncompleteHistory):  # then it was not seen this time
-                row = next((row for row in rows if text_of(row.get("id")) == ref.id), None)
-                if row is not None:
-                    found[ref.id] = self.call_of(row)
+                found.update(next(({ref.id: call} for call in calls if call.id == ref.id), {}))
         return found
 
     def end_call(self, ref: CallRef) -> None:
@@ -198,12 +196,11 @@ class Talkover(Vendor):
         self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
     ) -> Iterator[Call]:
         first, last = widened_days(start, end)
-        rows = self.rows(
+        return self.listed(
             first, last, agent_id=agent_id, direction=direction, search=to, doing="the call history", for_lookup=False
         )
-        return map(self.call_of, rows)
 
-    def rows(
+    def listed(
         self,
         first: date,
         last: date,
@@ -215,8 +212,8 @@ class Talkover(Vendor):
         status: str | None = None,
         for_lookup: bool = True,
         first_page: Page | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the call list, each once; see :func:`walk` for ``for_lookup``.
+    ) -> Iterator[Call]:
+        """Yield the calls of the call list, each once; see :func:`walk` for ``for_lookup``.
 
         :param first_page: the first page, where it was read already.
         """
@@ -226,13 +223,12 @@ class Talkover(Vendor):
         pages = [] if first_page is None else [first_page]
         return walk(
             lambda number: pages.pop() if number == 1 and pages else read_page(number),
-            lambda row: self._row_id(row, "id"),
             page_size=PER_PAGE,
             smallest_page_size=SMALLEST_PAGE,
             at_once=self.page_concurrency,
             what="Talkover's call list",
             for_lookup=for_lookup,
-            is_new=None if for_lookup else self.comes_after_now(lambda row: read_time(row.get("created_at"))),
+            is_new=None if for_lookup else self.comes_after_now(),
         )
 
     def page_reader(
@@ -250,7 +246,8 @@ class Talkover(Vendor):
             answer = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number})
             self.pages_read += 1
             rows, pages = self._page_parts(answer, doing)
-            page = Page(rows, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+            calls = list(map(self.call_of, rows))
+            page = Page(calls, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
             self.pages_in_list = page.last_page
             return page
 

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory
-from airflow_provider_voice.vendors.values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +75,7 @@ class Listing:
         missing = self.missing
         if not missing:
             return
-        rows = self._vendor.rows(
+        calls = self._vendor.listed(
             *self._days,
             agent_id=self._agent_id,
             direction=self._direction,
@@ -85,11 +84,10 @@ class Listing:
             first_page=self._first_pages.get(status),
         )
         try:
-            for row in rows:
-                key = text_of(row.get("id"))
-                if key in missing:
-                    self.found[key] = self._vendor.call_of(row)
-                    del missing[key]
+            for call in calls:
+                if call.id in missing:
+                    self.found[call.id] = call
+                    del missing[call.id]
                     if not missing:
                         return
         except IncompleteHistory:

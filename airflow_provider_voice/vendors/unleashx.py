@@ -144,11 +144,11 @@ class UnleashX(Vendor):
         attempts: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
         attempts.append({"calling_number": _digits(ref.to)} if ref.to else {})
         for filters in attempts:
-            rows = self._rows(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters)
+            calls = self._listed(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters)
             with suppress(IncompleteHistory):  # then it was not seen this time
-                row = next((row for row in rows if _is_row_of(row, ref)), None)
-                if row is not None:
-                    return self._with_ref(self._call(row), ref)
+                call = next((call for call in calls if _is_row_of(call.raw, ref)), None)
+                if call is not None:
+                    return self._with_ref(call, ref)
         return None
 
     def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
@@ -177,10 +177,10 @@ class UnleashX(Vendor):
         agent_id = agent_id if (agent_id or "").isdigit() else None
         by_mark = {mark: ref for ref in wanted.values() for mark in (ref.id, ref.tag) if mark}
         start, end = min(start for start, _ in windows), max(end for _, end in windows)
-        for row in self._rows(start, end, f"{len(wanted)} calls", agent_id=agent_id, for_lookup=True):
-            ref = next((by_mark[text] for text in _marks_in(row) if text in by_mark), None)
+        for call in self._listed(start, end, f"{len(wanted)} calls", agent_id=agent_id, for_lookup=True):
+            ref = next((by_mark[text] for text in _marks_in(call.raw) if text in by_mark), None)
             if ref is not None and ref.id not in found:
-                found[ref.id] = self._with_ref(self._call(row), ref)
+                found[ref.id] = self._with_ref(call, ref)
                 if len(found.keys() & wanted.keys()) == len(wanted):
                     return
 
@@ -194,13 +194,12 @@ class UnleashX(Vendor):
         # Each piece is cut exactly, so that a call near a cut does not come twice.
         while start < end:
             piece_end = min(end, start + MAX_WINDOW)
-            for row in self._rows(start, piece_end, "the call history", agent_id=agent_id, **number):
-                call = self._call(row)
+            for call in self._listed(start, piece_end, "the call history", agent_id=agent_id, **number):
                 if call.created_at is None or start <= call.created_at < piece_end:
                     yield call
             start = piece_end
 
-    def _rows(
+    def _listed(
         self,
         start: datetime,
         end: datetime,
@@ -209,7 +208,7 @@ class UnleashX(Vendor):
         agent_id: str | None = None,
         for_lookup: bool = False,
         **filters: Any,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Call]:
         first, last = widened_days(start, end)
         # Both bounds are always sent: without them the list is of the last month only.
         bounds = {"fromdate": first.isoformat(), "todate": last.isoformat()}
@@ -233,17 +232,16 @@ class UnleashX(Vendor):
             rows = rows_of(holder.get("datalist"))
             if rows is None:
                 raise self._unreadable(answer, doing, "a list of rows under 'datalist'")
-            return Page(rows)
+            return Page(list(map(self._call, rows)))
 
         return walk(
             read_page,
-            lambda row: self._row_id(row, "ID", "id"),
             page_size=LIMIT,
             smallest_page_size=SMALLEST_PAGE,
             at_once=self.page_concurrency,
             what="UnleashX's list of executions",
             for_lookup=for_lookup,
-            is_new=None if for_lookup else self.comes_after_now(_created),
+            is_new=None if for_lookup else self.comes_after_now(),
         )
 
     def _call(self, row: Mapping[str, Any]) -> Call:

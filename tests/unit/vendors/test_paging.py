@@ -6,20 +6,25 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from airflow_provider_voice.calls import Call, CallStatus
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.vendors.paging import Page, walk
 
 
-def rows_read(read_page, page_size, smallest=1):
-    rows = walk(read_page, lambda row: row["id"], page_size=page_size, smallest_page_size=smallest, what="The list")
-    return [row["id"] for row in rows]
+def call(call_id):
+    return Call(call_id, "vendor", CallStatus.COMPLETED)
+
+
+def ids_read(read_page, page_size, smallest=1):
+    calls = walk(read_page, page_size=page_size, smallest_page_size=smallest, what="The list")
+    return [call.id for call in calls]
 
 
 def pages_of(items, size, *, totals, last_pages):
     def read_page(number):
-        rows = [{"id": item} for item in items[(number - 1) * size : number * size]]
+        calls = [call(item) for item in items[(number - 1) * size : number * size]]
         last = max(1, -(-len(items) // size))
-        return Page(rows, total=len(items) if totals else None, last_page=last if last_pages else None)
+        return Page(calls, total=len(items) if totals else None, last_page=last if last_pages else None)
 
     return read_page
 
@@ -31,14 +36,16 @@ def pages_of(items, size, *, totals, last_pages):
     st.booleans(),
     st.booleans(),
 )
-def test_every_row_once_whatever_page_size_the_server_really_uses(items, asked, given_size, totals, last_pages) -> None:
+def test_every_call_once_whatever_page_size_the_server_really_uses(
+    items, asked, given_size, totals, last_pages
+) -> None:
     size = min(asked, given_size)
     read_page = pages_of(items, size, totals=totals, last_pages=last_pages)
-    assert rows_read(read_page, asked, smallest=1) == items
+    assert ids_read(read_page, asked, smallest=1) == items
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.data())
-def test_rows_inserted_while_reading_lose_none_that_was_there(count, size, data) -> None:
+def test_calls_inserted_while_reading_lose_none_that_was_there(count, size, data) -> None:
     items = [str(number) for number in range(count)]
     inserted = iter(range(1000, 1000 + 6))
 
@@ -50,7 +57,7 @@ def test_rows_inserted_while_reading_lose_none_that_was_there(count, size, data)
 
     assume(count > 0)
     try:
-        got = rows_read(read_page, size)
+        got = ids_read(read_page, size)
     except IncompleteHistory:
         return  # said so instead of losing one
     assert len(got) == len(set(got))
@@ -68,8 +75,8 @@ def test_pages_are_read_at_once_and_come_in_order() -> None:
             pairs[number // 2].wait()
         return plain(number)
 
-    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
-    assert [row["id"] for row in rows] == items
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [call.id for call in calls] == items
 
 
 def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
@@ -84,8 +91,8 @@ def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
             pairs[number // 2 if number % 2 == 0 else number // 2 + 1].wait()
         return plain(number)
 
-    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
-    assert [row["id"] for row in rows] == items
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [call.id for call in calls] == items
     assert set(range(1, 11)) <= set(asked)
     assert max(asked) <= 10 + 3
 
@@ -98,15 +105,15 @@ def test_a_short_list_costs_hardly_more_where_nobody_knows_the_last(count) -> No
         asked.append(number)
         return plain(number)
 
-    rows = walk(read_page, lambda row: row["id"], page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
     needed = count // 10 + 1
-    assert len(list(rows)) == count
+    assert len(list(calls)) == count
     assert len(asked) < max(2 * needed, 2)
 
 
 def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="7 counted"):
-        rows_read(lambda number: Page([{"id": "1"}] if number == 1 else [], total=7, last_page=1), 10)
+        ids_read(lambda number: Page([call("1")] if number == 1 else [], total=7, last_page=1), 10)
 
 
 def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
@@ -114,14 +121,14 @@ def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
 
     def read_page(number):
         asked.append(number)
-        return Page([{"id": str(item)} for item in range(15)])
+        return Page([call(str(item)) for item in range(15)])
 
-    assert len(rows_read(read_page, 100, smallest=10)) == 15
+    assert len(ids_read(read_page, 100, smallest=10)) == 15
     assert asked == [1, 2]
 
 
 @given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_a_list_to_which_rows_are_added_all_the_time_can_be_read(count, size, added, rng) -> None:
+def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, added, rng) -> None:
     """Between any two pages rows come and old ones move to the front; what was there at the beginning is all read."""
     items = [str(number) for number in range(count)]
 
@@ -132,16 +139,15 @@ def test_a_list_to_which_rows_are_added_all_the_time_can_be_read(count, size, ad
             items.insert(0, items.pop(rng.randrange(len(items))))
         return page
 
-    rows = walk(
+    calls = walk(
         read_page,
-        lambda row: row["id"],
         page_size=size,
         smallest_page_size=1,
         what="The list",
-        is_new=lambda row: row["id"].startswith("new"),
+        is_new=lambda call: call.id.startswith("new"),
     )
     try:
-        got = [row["id"] for row in rows]
+        got = [call.id for call in calls]
     except IncompleteHistory as error:
         assert not error.permanent
         return
@@ -159,13 +165,12 @@ def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
         items.insert(0, f"new {len(items)}")
         return page
 
-    rows = walk(
+    calls = walk(
         read_page,
-        lambda row: row["id"],
         page_size=10,
         smallest_page_size=1,
         what="The list",
-        is_new=lambda row: row["id"].startswith("new"),
+        is_new=lambda call: call.id.startswith("new"),
     )
-    assert {str(number) for number in range(50)} <= {row["id"] for row in rows}
+    assert {str(number) for number in range(50)} <= {call.id for call in calls}
     assert sum(passes) == 2
