@@ -348,6 +348,40 @@ class Dialect:
         where += "".join(f" AND {self.quoted(name)} = {self.mark}" for name in filters)
         return f"SELECT {self.hour(created)}, COUNT(*) FROM {self.table} WHERE {where} GROUP BY {self.hour(created)}"
 
+    def run_statement(self) -> str:
+        """Return what finds the bounds of one run. Parameters: source, kind, name."""
+        return self._of_log(("window_start", "window_end"), f"{self.quoted('name')} = {self.mark}")
+
+    def last_end_statement(self) -> str:
+        """Return what finds up to where was exported. Parameters: source, kind."""
+        return f"SELECT MAX({self.quoted('window_end')}) FROM {self.log} WHERE {self._of_scope()}"
+
+    def exported_statement(self) -> str:
+        """Return what lists the windows that were exported. Parameters: source, kind, end after, start before."""
+        start, end = self.quoted("window_start"), self.quoted("window_end")
+        return self._of_log(("window_start", "window_end"), f"{end} > {self.mark}", f"{start} < {self.mark}")
+
+    def logged_statement(self) -> str:
+        """Return what lists the counts of logged hours. Parameters: source, kind, first name, last name."""
+        name = self.quoted("name")
+        return self._of_log(("name", "at_vendor"), f"{name} >= {self.mark}", f"{name} <= {self.mark}")
+
+    def _of_log(self, columns: Collection[str], *conditions: str) -> str:
+        return f"SELECT {', '.join(map(self.quoted, columns))} FROM {self.log} WHERE {self._of_scope(*conditions)}"
+
+    def _of_scope(self, *conditions: str) -> str:
+        return " AND ".join([*(f"{self.quoted(name)} = {self.mark}" for name in ("source", "kind")), *conditions])
+
+    def forget_statement(self, lines: int) -> str:
+        """Return what deletes some lines of the log. Parameters: source, kind, names."""
+        names = f"{self.quoted('name')} IN ({', '.join([self.mark] * lines)})"
+        return f"DELETE FROM {self.log} WHERE {self._of_scope(names)}"
+
+    def log_statement(self, lines: int) -> str:
+        """Return what writes some lines of the log. Parameters: line after line, in the order of the columns."""
+        names, marks = ", ".join(map(self.quoted, LOG_COLUMNS)), f"({', '.join([self.mark] * len(LOG_COLUMNS))})"
+        return f"INSERT INTO {self.log} ({names}) VALUES {', '.join([marks] * lines)}"
+
     def hour(self, column: str) -> str:
         """Return the expression that cuts an instant to its hour."""
         return f"DATE_TRUNC('hour', {column})"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing, suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.calls import write_time
-from airflow_provider_voice.warehouse.dialects import LOG_COLUMNS, LOG_KEY, Merged
-from airflow_provider_voice.warehouse.words import Loaded, joined
+from airflow_provider_voice.warehouse.dialects import Merged
+from airflow_provider_voice.warehouse.export_log import ExportLog
+from airflow_provider_voice.warehouse.words import Loaded
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_voice.warehouse.dialects import Dialect
     from airflow_provider_voice.warehouse.spool import Spool
-    from airflow_provider_voice.warehouse.words import Load, Scope
+    from airflow_provider_voice.warehouse.words import Load
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +133,9 @@ class Loading:
         done.missing = self._mark_missing(load)
         self._cursor.execute(self._dialect.count_unsettled_statement(), (load.scope.source,))
         done.unsettled = int(self._cursor.fetchone()[0])
-        done.hours = self._certify(load)
-        self._log_run(load)
+        export_log = ExportLog(self._cursor, self._dialect)
+        done.hours = export_log.certify(load)
+        export_log.write_run(load)
         return done
 
     def _has_none(self) -> bool:
@@ -159,56 +159,3 @@ class Loading:
             since = self._dialect.time(load.fetched_at)
             self._cursor.execute(self._dialect.missing_statement(), (since, load.scope.source, call_id))
         return len(load.missing)
-
-    def _certify(self, load: Load) -> list[dict[str, Any]]:
-        """Write down, per hour of the window, what the vendor and the table have, and what changed since last time."""
-        dialect, filters = self._dialect, load.scope.filters
-        in_table: dict[datetime, int] = {}
-        spans = joined([load.window, *load.rechecked])
-        for span in spans:
-            of_span = (load.scope.source, dialect.time(span.start), dialect.time(span.end), *filters.values())
-            self._cursor.execute(dialect.hours_statement(filters), of_span)
-            for found, count in self._cursor.fetchall():
-                hour = dialect.read_time(found)
-                if hour is not None:
-                    in_table[hour] = in_table.get(hour, 0) + int(count)
-        at_vendor = load.rows.hours()
-        hours = []
-        for hour in sorted({*at_vendor, *in_table}):
-            name = write_time(hour) or ""
-            before = self._logged_count(load.scope, name)
-            entry = {
-                "hour": name,
-                "at_vendor": at_vendor.get(hour, 0),
-                "in_table": in_table.get(hour, 0),
-                "changed": at_vendor.get(hour, 0) - before,
-            }
-            hours.append(entry)
-            line = (load.scope.source, load.scope.kind("hour"), name)
-            bounds = (dialect.time(hour), dialect.time(hour + timedelta(hours=1)))
-            counts = (entry["at_vendor"], entry["in_table"], entry["changed"])
-            self._log((*line, *bounds, *counts, dialect.time(load.fetched_at)))
-        return hours
-
-    def _logged_count(self, scope: Scope, hour: str) -> int:
-        self._cursor.execute(
-            f"SELECT at_vendor FROM {self._dialect.log} WHERE source = {self._dialect.mark} "
-            f"AND kind = {self._dialect.mark} AND name = {self._dialect.mark}",
-            (scope.source, scope.kind("hour"), hour),
-        )
-        found = self._cursor.fetchone()
-        return int(found[0]) if found else 0
-
-    def _log_run(self, load: Load) -> None:
-        time = self._dialect.time
-        bounds = (time(load.window.start), time(load.window.end))
-        name = (load.scope.source, load.scope.kind("run"), load.run)
-        self._log((*name, *bounds, load.rows.count, None, None, time(load.fetched_at)))
-
-    def _log(self, values: tuple[Any, ...]) -> None:
-        """Write one line of the log over the one of the same name."""
-        mark, log = self._dialect.mark, self._dialect.log
-        keys = " AND ".join(f"{name} = {mark}" for name in LOG_KEY)
-        self._cursor.execute(f"DELETE FROM {log} WHERE {keys}", values[: len(LOG_KEY)])
-        marks = ", ".join([mark] * len(LOG_COLUMNS))
-        self._cursor.execute(f"INSERT INTO {log} ({', '.join(LOG_COLUMNS)}) VALUES ({marks})", values)

@@ -84,31 +84,20 @@ class Warehouse:
 
     def window_of_run(self, scope: Scope, run: str) -> Window | None:
         """Return the bounds that a run has committed before, None when it has not."""
-        rows = self._query(
-            f"SELECT window_start, window_end FROM {self.dialect.log} "
-            f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark} AND name = {self.dialect.mark}",
-            (scope.source, scope.kind("run"), run),
-        )
+        rows = self._query(self.dialect.run_statement(), (scope.source, scope.kind("run"), run))
         start, end = (self.dialect.read_time(value) for value in (rows[0] if rows else (None, None)))
         return Window(start, end) if start is not None and end is not None else None
 
     def last_end(self, scope: Scope) -> datetime | None:
         """Return up to where it has been exported; None when it never was."""
-        rows = self._query(
-            f"SELECT MAX(window_end) FROM {self.dialect.log} "
-            f"WHERE source = {self.dialect.mark} AND kind = {self.dialect.mark}",
-            (scope.source, scope.kind("run")),
-        )
+        rows = self._query(self.dialect.last_end_statement(), (scope.source, scope.kind("run")))
         return self.dialect.read_time(rows[0][0]) if rows else None
 
     def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
         """Return what was exported before of ``[start, end)``."""
-        read, mark = self.dialect.read_time, self.dialect.mark
-        rows = self._query(
-            f"SELECT window_start, window_end FROM {self.dialect.log} WHERE source = {mark} AND kind = {mark} "
-            f"AND window_end > {mark} AND window_start < {mark}",
-            (scope.source, scope.kind("run"), self.dialect.time(start), self.dialect.time(end)),
-        )
+        read, time = self.dialect.read_time, self.dialect.time
+        of_span = (scope.source, scope.kind("run"), time(start), time(end))
+        rows = self._query(self.dialect.exported_statement(), of_span)
         bounds = [(read(first), read(last)) for first, last in rows]
         return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
 

@@ -39,6 +39,12 @@ def statements(dialect: Dialect) -> list[str]:
         dialect.unsettled_statement(),
         dialect.count_unsettled_statement(),
         dialect.hours_statement(["agent_id"]),
+        dialect.run_statement(),
+        dialect.last_end_statement(),
+        dialect.exported_statement(),
+        dialect.logged_statement(),
+        dialect.forget_statement(2),
+        dialect.log_statement(2),
     ]
     if isinstance(dialect, Merging):
         return [*found, dialect.merge_statement()]
