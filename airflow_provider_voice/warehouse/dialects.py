@@ -95,6 +95,7 @@ class Dialect:
                 raise InvalidRequest(
                     f"{name!r:.80} can not be a table or schema name: letters, digits and _ only, at most 50."
                 )
+        self.name = table
         self._schema = schema
         self.mark = placeholder
         self.table = self.named(table)
@@ -116,6 +117,18 @@ class Dialect:
     def create_statements(self) -> list[str]:
         """Return what creates the table and its log where they are missing."""
         return [self._create(self.table, COLUMNS, KEY), self._create(self.log, LOG_COLUMNS, LOG_KEY)]
+
+    def index_statements(self) -> list[str]:
+        """Return the indexes of a new table, for what a run would read all of it for; later they are the user's."""
+        return []
+
+    def indexes(self) -> dict[str, str]:
+        """Return the name of each index and what is in it: by time what is certified, and what may still change."""
+        source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
+        return {
+            f"{self.name}_created": f"({source}, {created})",
+            f"{self.name}_unsettled": f"({source}) WHERE {settled} IS NULL",
+        }
 
     def _create(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
         lines = [f"{self.quoted(name)} {self.types[kind]}" for name, kind in columns.items()]

@@ -6,6 +6,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
+from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT
 
 if TYPE_CHECKING:
@@ -42,12 +43,17 @@ class MySQL(Dialect):
         """Return an identifier in backticks, which need no ANSI mode."""
         return f"`{name}`"
 
+    def create_statements(self) -> list[str]:
+        """Create the indexes with the table, for MySQL's CREATE INDEX knows no IF NOT EXISTS."""
+        table, log = super().create_statements()
+        source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
+        return [f"{table[:-1]}, INDEX ({source}, {created}), INDEX ({source}, {settled}))", log]
+
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask the catalogue."""
         schema = self.mark if self._schema else "DATABASE()"
         sql = f"SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = {schema}"
-        name = self.table.rpartition(".")[2].strip("`")
-        return f"{sql} AND table_name = {self.mark}", (*filter(None, [self._schema]), name)
+        return f"{sql} AND table_name = {self.mark}", (*filter(None, [self._schema]), self.name)
 
     def change_column_statement(self, name: str) -> str:
         """Return what a user can do about a column of the wrong type."""
@@ -59,7 +65,13 @@ class MySQL(Dialect):
         name = f"voice {self._schema or ''} {self.table}".replace("`", "")[:64]
         # SQL_MODE: a value that does not fit is an error and not cut; UTC for what has no zone.
         cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
-        cursor.execute(f"DO GET_LOCK('{name}', {_LOCK_SECONDS})")
+        cursor.execute(f"SELECT GET_LOCK('{name}', {_LOCK_SECONDS})")
+        if cursor.fetchone()[0] != 1:
+            raise WarehouseFailed(
+                f"Another load of {self.name} went on for more than {_LOCK_SECONDS} seconds. Nothing of this one was "
+                "kept; try again when that one has ended.",
+                code="GET_LOCK",
+            )
         cursor.execute("START TRANSACTION")
 
     def unstage_statements(self) -> list[str]:

@@ -47,9 +47,16 @@ class PostgreSQL(Dialect):
         """Ask the catalogue for the table that the name means, whatever the search path is."""
         sql = (
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         )
         return sql, (self.table,)
+
+    def index_statements(self) -> list[str]:
+        """Create both; the second one is next to empty."""
+        return [
+            f"CREATE INDEX IF NOT EXISTS {self.quoted(name)} ON {self.table} {what}"
+            for name, what in self.indexes().items()
+        ]
 
     def lock(self, cursor: Any, source: str) -> None:
         """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""

@@ -39,8 +39,14 @@ class SQLite(Dialect):
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask for the declared types."""
-        name = self.table.rpartition(".")[2].strip('"')
-        return "SELECT name, type FROM pragma_table_info(?)", (name,)
+        return "SELECT name, type FROM pragma_table_info(?)", (self.name,)
+
+    def index_statements(self) -> list[str]:
+        """Create both; here the index has the schema, and its table none."""
+        return [
+            f"CREATE INDEX IF NOT EXISTS {self.named(name)} ON {self.quoted(self.name)} {what}"
+            for name, what in self.indexes().items()
+        ]
 
     def lock(self, cursor: Any, source: str) -> None:
         """Begin as a writer: a reader that turns into one may meet another."""

@@ -53,7 +53,11 @@ class Warehouse:
 
         def create() -> None:
             with Transaction(self.hook, self.dialect) as cursor:
-                for statement in self.dialect.create_statements():
+                statements = self.dialect.create_statements()
+                indexes = self.dialect.index_statements()
+                if indexes and not self.dialect.stored_columns(cursor, self.dialect.table):
+                    statements += indexes
+                for statement in statements:
                     cursor.execute(statement)
                 stored = self.dialect.stored_columns(cursor, self.dialect.table)
                 self._check_types(stored)
