@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from requests import Request
 from requests.adapters import HTTPAdapter
@@ -84,7 +84,9 @@ class Prepared:
         if url not in self._reads:
             self._reads[url] = session.prepare_request(Request(method, url))
         request = self._reads[url].copy()
-        request.prepare_url(url, params)
+        query = urlencode([(name, value) for name, value in (params or {}).items() if value is not None])
+        if query:
+            request.url = f"{request.url}?{query}"
         return request
 
     def environment(self, session: Session, url: str) -> Any:

@@ -271,22 +271,24 @@ class Talkover(Vendor):
         is_testing = get("is_testing")
         word = text_of(get("status"))
         return Call.of_row(
-            id=self._row_id(row, "id"),
-            vendor=self.name,
-            status=self.read_status(word),
-            vendor_status=word,
-            to=text_of(get("to")),
-            from_=text_of(get("from")),
-            direction=text_of(get("direction")),
-            agent_id=text_of(agent.get("id")) or text_of(get("agent_id")),
-            agent_name=text_of(agent.get("label")) or text_of(agent.get("name")),
-            duration_seconds=whole_of(get("duration")),
-            is_testing=is_testing if isinstance(is_testing, bool) else None,
-            created_at=read_time(get("created_at")),
-            updated_at=read_time(get("updated_at")),
-            ended_at=read_time(get("ended_at")),
-            tag=text_of(context.get(TAG_KEY)) if isinstance(context, dict) else None,
-            raw=row,
+            {
+                "id": self._row_id(row, "id"),
+                "vendor": self.name,
+                "status": self.read_status(word),
+                "vendor_status": word,
+                "to": text_of(get("to")),
+                "from_": text_of(get("from")),
+                "direction": text_of(get("direction")),
+                "agent_id": text_of(agent.get("id")) or text_of(get("agent_id")),
+                "agent_name": text_of(agent.get("label")) or text_of(agent.get("name")),
+                "duration_seconds": whole_of(get("duration")),
+                "is_testing": is_testing if isinstance(is_testing, bool) else None,
+                "created_at": read_time(get("created_at")),
+                "updated_at": read_time(get("updated_at")),
+                "ended_at": read_time(get("ended_at")),
+                "tag": text_of(context.get(TAG_KEY)) if isinstance(context, dict) else None,
+                "raw": row,
+            }
         )
 
     def _explain_code(self, code: str, text: str, answer: Answer) -> type[VoiceError] | None:

@@ -231,25 +231,27 @@ class Talkstack(Vendor):
         direction = text_of(row.get("direction"))
         word = text_of(row.get("status"))
         return Call.of_row(
-            id=call_id or self.row_id(row),
-            vendor=self.name,
-            status=self.read_status(word),
-            vendor_status=word,
-            to=text_of(first_of(row, "to", "phoneNumber", "number")),
-            from_=text_of(row.get("from")),
-            # "outbound-api", "outbound-dial": Twilio's words, should the rows be Twilio's (inferred)
-            direction=direction.split("-")[0].lower() if direction else None,
-            agent_id=text_of(first_of(row, "agentId", "agent_id")),
-            agent_name=text_of(first_of(row, "agentName", "agent_name")),
-            duration_seconds=whole_of(first_of(row, "seconds", "duration")),
-            cost=number_of(first_of(row, "cost", "price")),
-            recording_url=text_of(recording),
-            created_at=read_time(
-                first_of(row, "date", "dateCreated", "date_created", "createdAt", "created_at", *_STARTED)
-            ),
-            updated_at=latest_time(first_of(row, "dateUpdated", "date_updated", "updatedAt", "updated_at")),
-            ended_at=read_time(first_of(row, "endTime", "end_time", "endedAt", "ended_at")),
-            raw=row,
+            {
+                "id": call_id or self.row_id(row),
+                "vendor": self.name,
+                "status": self.read_status(word),
+                "vendor_status": word,
+                "to": text_of(first_of(row, "to", "phoneNumber", "number")),
+                "from_": text_of(row.get("from")),
+                # "outbound-api", "outbound-dial": Twilio's words, should the rows be Twilio's (inferred)
+                "direction": direction.split("-")[0].lower() if direction else None,
+                "agent_id": text_of(first_of(row, "agentId", "agent_id")),
+                "agent_name": text_of(first_of(row, "agentName", "agent_name")),
+                "duration_seconds": whole_of(first_of(row, "seconds", "duration")),
+                "cost": number_of(first_of(row, "cost", "price")),
+                "recording_url": text_of(recording),
+                "created_at": read_time(
+                    first_of(row, "date", "dateCreated", "date_created", "createdAt", "created_at", *_STARTED)
+                ),
+                "updated_at": latest_time(first_of(row, "dateUpdated", "date_updated", "updatedAt", "updated_at")),
+                "ended_at": read_time(first_of(row, "endTime", "end_time", "endedAt", "ended_at")),
+                "raw": row,
+            }
         )
 
     def _is_about_call(self, answer: Answer) -> bool:

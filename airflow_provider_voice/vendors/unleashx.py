@@ -249,24 +249,26 @@ class UnleashX(Vendor):
         is_testing = row.get("is_testing")
         duration = whole_of(row.get("TOTAL_DURATION"))
         return Call.of_row(
-            id=self._row_id(row, "ID", "id"),
-            vendor=self.name,
-            status=status,
-            vendor_status=word,
-            to=text_of(first_of(row, "CALLING_NUMBER", "calling_number")),
-            from_=text_of(first_of(row, "PROVIDER_NUMBER", "provider_number")),
-            direction=_direction(row),
-            agent_id=text_of(first_of(row, "AGENT_ID", "agent_id")),
-            agent_name=text_of(first_of(row, "agent_name", "AGENT_NAME")),
-            duration_seconds=duration if duration is not None else _seconds_of(row.get("total_duration")),
-            cost=number_of(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
-            recording_url=text_of(row.get("FILE_PATH")),
-            is_testing=is_testing if isinstance(is_testing, bool) else None,
-            created_at=_created(row),
-            updated_at=read_time(first_of(row, "UPDATED_AT", "updated_at")),
-            ended_at=read_time(first_of(row, "ENDED_AT", "ended_at")),
-            tag=_tag_of(row),
-            raw=row,
+            {
+                "id": self._row_id(row, "ID", "id"),
+                "vendor": self.name,
+                "status": status,
+                "vendor_status": word,
+                "to": text_of(first_of(row, "CALLING_NUMBER", "calling_number")),
+                "from_": text_of(first_of(row, "PROVIDER_NUMBER", "provider_number")),
+                "direction": _direction(row),
+                "agent_id": text_of(first_of(row, "AGENT_ID", "agent_id")),
+                "agent_name": text_of(first_of(row, "agent_name", "AGENT_NAME")),
+                "duration_seconds": duration if duration is not None else _seconds_of(row.get("total_duration")),
+                "cost": number_of(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
+                "recording_url": text_of(row.get("FILE_PATH")),
+                "is_testing": is_testing if isinstance(is_testing, bool) else None,
+                "created_at": _created(row),
+                "updated_at": read_time(first_of(row, "UPDATED_AT", "updated_at")),
+                "ended_at": read_time(first_of(row, "ENDED_AT", "ended_at")),
+                "tag": _tag_of(row),
+                "raw": row,
+            }
         )
 
     def _status(self, row: Mapping[str, Any]) -> tuple[CallStatus, str | None]:

@@ -53,6 +53,7 @@ CONTENT = tuple(
     name for name in COLUMNS if name not in (*KEY, "fetched_at", "first_seen_at", "settled_at", "missing_since")
 )
 
+_encode = msgspec.json.Encoder(order="sorted").encode
 NUMBER_MODES = ("plain", "masked", "hashed")
 _MIN_LOCAL_DIGITS = 7
 Row = tuple[Any, ...]
@@ -146,7 +147,7 @@ class RowMaker:
         if self.numbers != "plain":
             raw = _without_numbers(raw, [number for number in (call.to, call.from_) if number], _HIDERS[self.numbers])
         # Sorted, so that the same record is the same text.
-        return str(msgspec.json.encode(raw, order="sorted"), "utf-8")
+        return _encode(raw).decode()
 
 
 def _without_numbers(value: Any, numbers: list[str], hide: Callable[[str], str]) -> Any:
