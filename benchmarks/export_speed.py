@@ -9,7 +9,8 @@ same database, in a process of its own, twice: the first load, and the same agai
 - ``floor``: four threads for the pages, COPY or executemany, no raw record, no guard, no certificate; the second load
   replaces the table.
 
-Imports are not counted for anyone: a worker has most of them anyway, and they do not grow with the rows.
+Imports, and the collection of what they leave behind, are not counted for anyone: a worker has most of them anyway,
+and they do not grow with the rows.
 
 Printed: rows per second (wall), CPU seconds and peak memory of the process, and the ratios. ``--memory`` prints ours
 at 10,000 and at 1,000,000 rows.
