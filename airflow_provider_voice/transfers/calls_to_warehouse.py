@@ -15,10 +15,12 @@ from airflow_provider_voice.failures import permanent_errors_end_the_task
 from airflow_provider_voice.hooks.voice import VoiceHook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Asset, Context
 
+    from airflow_provider_voice.calls import CallRef
+    from airflow_provider_voice.warehouse.stored import Stored
     from airflow_provider_voice.warehouse.table import Warehouse
     from airflow_provider_voice.warehouse.words import Scope, Window
 
@@ -152,14 +154,12 @@ class CallsToWarehouseOperator(BaseOperator):
             scope = Scope(source, self.agent_id or None, self.direction or None)
             self.warehouse.prepare()
             vendor_now = self.hook.vendor.now()
-            window = self._window(context, scope, run, vendor_now)
+            window, rechecked, pending = self.warehouse.read(self._plan(context, scope, run, vendor_now))
             self.log.info(
                 "Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end)
             )
             stamp = self.warehouse.dialect.stamp(now)
             maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after, stamp)
-            rechecked = self.warehouse.exported(scope, _hour(window.start - self._recheck()), window.start)
-            pending = {ref.id: ref for ref in self.warehouse.unsettled(source)}
             pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
             with self.warehouse.head_start(spool, source, now - self.settle_after, pull.seconds_left) as ahead:
                 missing = pull.windows_and_pending([*rechecked, window], scope, pending)
@@ -172,20 +172,21 @@ class CallsToWarehouseOperator(BaseOperator):
         report_lineage(self.warehouse.hook, self.table, self.schema or None, counts)
         return result
 
-    def _window(self, context: Context, scope: Scope, run: str, now: datetime) -> Window:
+    def _plan(
+        self, context: Context, scope: Scope, run: str, now: datetime
+    ) -> Callable[[Stored], tuple[Window, list[Window], dict[str, CallRef]]]:
+        """Return what asks the table for the run's window, what is read once more, and the calls that may change."""
         from airflow_provider_voice.transfers.bounds import bound_of, window_of
 
-        return window_of(
-            context,
-            bound_of("start", self.start),
-            bound_of("end", self.end),
-            own=self.warehouse.window_of_run(scope, run),
-            last_end=self.warehouse.last_end(scope),
-            now=now,
-        )
+        start, end, recheck = bound_of("start", self.start), bound_of("end", self.end), float(self.recheck_hours)
 
-    def _recheck(self) -> timedelta:
-        return timedelta(hours=float(self.recheck_hours))
+        def plan(stored: Stored) -> tuple[Window, list[Window], dict[str, CallRef]]:
+            own, last_end = stored.window_of_run(scope, run), stored.last_end(scope)
+            window = window_of(context, start, end, own=own, last_end=last_end, now=now)
+            rechecked = stored.exported(scope, _hour(window.start - timedelta(hours=recheck)), window.start)
+            return window, rechecked, stored.unsettled(scope.source)
+
+        return plan
 
 
 def _hour(moment: datetime) -> datetime:

@@ -44,7 +44,8 @@ class _Pass:
 
     @property
     def is_complete(self) -> bool:
-        return not self.totals or len(self.ids) >= min(self.totals)
+        """Whether it held as many calls as the vendor counts, whichever these were."""
+        return bool(self.totals) and len(self.ids) >= min(self.totals)
 
 
 def walk(
@@ -92,11 +93,12 @@ def walk(
                 old += was_there
                 yield call
         counted = current.first_total if number == 0 else counted
-        # Where the vendor counts nothing, a pass must have held everything that any pass did.
-        whole = old_now == old if counted is None else current.is_complete or old >= counted
+        # Where the vendor counts nothing, a pass must have held everything that any pass did. Where it counts, what
+        # came since does not make up for what is missing.
+        whole = old_now == old if counted is None else old >= counted
         if current.is_stable or (number > 0 and old == old_before and whole):
             return
-        if for_lookup and current.totals and current.is_complete:
+        if for_lookup and current.is_complete:
             return
     raise IncompleteHistory(
         f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "

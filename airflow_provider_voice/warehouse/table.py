@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_voice.calls import CallRef
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.errors import WarehouseFailed, without_row_values
 from airflow_provider_voice.warehouse.head_start import HeadStart
 from airflow_provider_voice.warehouse.loading import Loading, Transaction
 from airflow_provider_voice.warehouse.registry import dialect_for
 from airflow_provider_voice.warehouse.rows import COLUMNS, KEY
-from airflow_provider_voice.warehouse.words import Window, joined
+from airflow_provider_voice.warehouse.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.warehouse.dialects import Dialect
     from airflow_provider_voice.warehouse.spool import Spool
-    from airflow_provider_voice.warehouse.words import Load, Loaded, Scope
+    from airflow_provider_voice.warehouse.words import Load, Loaded
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Warehouse:
@@ -86,34 +86,19 @@ class Warehouse:
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 
-    def window_of_run(self, scope: Scope, run: str) -> Window | None:
-        """Return the bounds that a run has committed before, None when it has not."""
-        rows = self._query(self.dialect.run_statement(), (scope.source, scope.kind("run"), run))
-        start, end = (self.dialect.read_time(value) for value in (rows[0] if rows else (None, None)))
-        return Window(start, end) if start is not None and end is not None else None
+    def read(self, ask: Callable[[Stored], T]) -> T:
+        """Ask what is stored, in one transaction.
 
-    def last_end(self, scope: Scope) -> datetime | None:
-        """Return up to where it has been exported; None when it never was."""
-        rows = self._query(self.dialect.last_end_statement(), (scope.source, scope.kind("run")))
-        return self.dialect.read_time(rows[0][0]) if rows else None
+        :param ask: asks.
+        :return: what ``ask`` returns.
+        :raises WarehouseFailed: when the database refuses.
+        """
 
-    def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
-        """Return what was exported before of ``[start, end)``."""
-        read, time = self.dialect.read_time, self.dialect.time
-        of_span = (scope.source, scope.kind("run"), time(start), time(end))
-        rows = self._query(self.dialect.exported_statement(), of_span)
-        bounds = [(read(first), read(last)) for first, last in rows]
-        return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
+        def work() -> T:
+            with Transaction(self.hook, self.dialect) as cursor:
+                return ask(Stored(cursor, self.dialect))
 
-    def unsettled(self, source: str) -> list[CallRef]:
-        """Return the stored calls that may still change."""
-        read = self.dialect.read_time
-        rows = self._query(self.dialect.unsettled_statement(), (source,))
-        # A masked or hashed number helps no look-up.
-        return [
-            CallRef(call_id, to if (to or "").startswith("+") and "•" not in to else None, read(created), tag, agent)
-            for call_id, to, created, tag, agent in rows
-        ]
+        return without_row_values("the reading", self._shown, work)
 
     def head_start(
         self, spool: Spool, source: str, settled_before: datetime, seconds_left: Callable[[], float | None]
@@ -143,11 +128,3 @@ class Warehouse:
 
     def _loading(self, spool: Spool, source: str, settled_before: datetime) -> Loading:
         return Loading(Transaction(self.hook, self.dialect), self.dialect, spool, source, settled_before)
-
-    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-        def read() -> list[Any]:
-            with Transaction(self.hook, self.dialect) as cursor:
-                cursor.execute(sql, parameters)
-                return list(cursor.fetchall())
-
-        return without_row_values("the reading", self._shown, read)

@@ -46,6 +46,10 @@ class MergingDuckDB(Merging, DuckDB):
     merge = Merging.merge
 
 
+def last_end(warehouse):
+    return warehouse.read(lambda stored: stored.last_end(_scope()))
+
+
 def export(run_dag, sandbox, **arguments):
     bounds = {"start": (sandbox.now() - timedelta(days=3)).isoformat()}
     with DAG("export", schedule=None, start_date=START) as dag:
@@ -107,11 +111,11 @@ def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) 
     now = sandbox.now()
     sandbox.seed("talkover", 30, now - timedelta(hours=20), now)
     export(run_dag, sandbox, start=None)
-    first_end = warehouse.last_end(_scope())
+    first_end = last_end(warehouse)
     later = sandbox.seed("talkover", 10, now, now + timedelta(minutes=1))
     sandbox.advance(120)
     export(run_dag, sandbox, start=None)
-    assert warehouse.last_end(_scope()) >= first_end
+    assert last_end(warehouse) >= first_end
     export(run_dag, sandbox, start=first_end.isoformat())
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(30 + len(later),)]
 
@@ -176,7 +180,7 @@ def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse
         vendor.max_page = 20
     assert export(run_dag, sandbox).state == "failed"
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
-    assert warehouse.last_end(_scope()) is None
+    assert last_end(warehouse) is None
 
 
 def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, run_dag, warehouse) -> None:

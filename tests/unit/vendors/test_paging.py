@@ -174,3 +174,30 @@ def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
     )
     assert {str(number) for number in range(50)} <= {call.id for call in calls}
     assert sum(passes) == 2
+
+
+def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None:
+    """In every pass the same one jumps from the last page to the first, and a new one comes where it was not read."""
+    items = [str(number) for number in range(10)]
+    plain = pages_of(items, 5, totals=True, last_pages=True)
+
+    def read_page(number):
+        page = plain(number)
+        if number == 1:
+            items.remove("9")
+            items[:0] = ["9"]
+            items.insert(6, f"new {len(items)}")
+        elif page.last_page == number:
+            items[:0] = [f"new {len(items)} {place}" for place in range(5)]
+        return page
+
+    with pytest.raises(IncompleteHistory):
+        list(
+            walk(
+                read_page,
+                page_size=5,
+                smallest_page_size=5,
+                what="The list",
+                is_new=lambda call: call.id.startswith("new"),
+            )
+        )
