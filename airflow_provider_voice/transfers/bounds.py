@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.calls import read_time
+from airflow_provider_voice.calls import read_time, write_time
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.words import Window
 
@@ -26,6 +26,22 @@ def bound_of(name: str, value: object) -> datetime | None:
     if moment is None or isinstance(value, (int, float)):
         raise InvalidRequest(f"{name} must be a datetime or an ISO 8601 text, not {value!r:.60}.")
     return moment
+
+
+def check_bounds(start: datetime | None, end: datetime | None) -> None:
+    """Refuse bounds with nothing between them: an export of nothing would look like one of everything.
+
+    :raises InvalidRequest: when there is an end without a start, or one that is not after it.
+    """
+    if end is None:
+        return
+    if start is None:
+        raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
+    if start >= end:
+        raise InvalidRequest(
+            f"end ({write_time(end)}) must be after start ({write_time(start)}). A cron schedule gives a data interval "
+            "without a length in Airflow 3: leave both bounds out, and a run exports from where the last one ended."
+        )
 
 
 def window_of(
@@ -52,13 +68,12 @@ def window_of(
     :param own: what this run committed before.
     :param last_end: the end of the source's last committed export.
     :param now: the time by the vendor's clock.
-    :raises InvalidRequest: when there is an end without a start.
+    :raises InvalidRequest: see :func:`check_bounds`.
     """
-    if start is None and end is not None:
-        raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
+    check_bounds(start, end)
     due = min(_due(context) or now, now)
     if start is not None:
-        return Window(start, min(end or now, now))
+        return Window(start, max(start, min(end or now, now)))
     first, last = _moment(context, "data_interval_start"), _moment(context, "data_interval_end")
     if first is not None and last is not None and first < last:
         return Window(first, min(last, now))

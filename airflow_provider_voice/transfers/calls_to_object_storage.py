@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_voice.calls import write_time
-from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.failures import permanent_errors_end_the_task
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.operators.arguments import one_of
+from airflow_provider_voice.transfers.arguments import bounds_of, check_export_arguments, scope_of
+from airflow_provider_voice.transfers.bounds import window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,12 +83,8 @@ class CallsToObjectStorageOperator(BaseOperator):
         self.source = source
         self.numbers = numbers
         self.page_concurrency = page_concurrency
-        if file_format not in ("parquet", "jsonl"):
-            raise InvalidRequest(f"file_format must be parquet or jsonl, not {file_format!r:.40}.")
-        if numbers not in ("plain", "masked", "hashed"):
-            raise InvalidRequest(f"numbers must be plain, masked or hashed, not {numbers!r:.40}.")
-        if end is not None and start is None:
-            raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
+        one_of("file_format", file_format, ("parquet", "jsonl"))
+        check_export_arguments(self)
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -97,18 +95,15 @@ class CallsToObjectStorageOperator(BaseOperator):
         """Pull everything, then write the files and last the manifest."""
         from airflow_provider_voice.files.days import DayRows
         from airflow_provider_voice.files.storage import FileSet
-        from airflow_provider_voice.transfers.bounds import bound_of, window_of
         from airflow_provider_voice.transfers.pull import Pull
         from airflow_provider_voice.warehouse.rows import RowMaker
-        from airflow_provider_voice.warehouse.words import Scope
 
         with permanent_errors_end_the_task(), DayRows() as days:
+            scope, bounds = scope_of(self), bounds_of(self)
             read_at, vendor_now = datetime.now(timezone.utc), self.hook.vendor.now()
-            bounds = (bound_of("start", self.start), bound_of("end", self.end))
             window = window_of(context, *bounds, own=None, last_end=None, now=vendor_now)
             shown = (write_time(window.start), write_time(window.end))
             self.log.info("Exporting the calls created from %s to %s.", *shown)
-            scope = Scope(self.source or self.voice_conn_id, self.agent_id or None, self.direction or None)
             root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
             files = FileSet(root, scope, window, self.file_format)
             maker = RowMaker(scope.source, self.numbers, read_at, vendor_now, timedelta(0))

@@ -13,6 +13,8 @@ from airflow_provider_voice.calls import write_time
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.failures import permanent_errors_end_the_task
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.transfers.arguments import bounds_of, check_export_arguments, check_settling, scope_of
+from airflow_provider_voice.transfers.bounds import window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
     from airflow_provider_voice.calls import CallRef
+    from airflow_provider_voice.warehouse.spool import Spool
     from airflow_provider_voice.warehouse.stored import Stored
     from airflow_provider_voice.warehouse.table import Warehouse
-    from airflow_provider_voice.warehouse.words import Scope, Window
+    from airflow_provider_voice.warehouse.words import Loaded, Scope, Window
+
+    Bounds = tuple[datetime | None, datetime | None]
 
 
 class CallsToWarehouseOperator(BaseOperator):
@@ -94,7 +99,8 @@ class CallsToWarehouseOperator(BaseOperator):
         self.settle_after = settle_after
         self.page_concurrency = page_concurrency
         self.recheck_hours = recheck_hours
-        self._check()
+        check_export_arguments(self)
+        check_settling(settle_after, recheck_hours)
         self._asset = self._own_asset()
         if self._asset is not None and self._asset not in self.outlets:
             self.outlets = [*self.outlets, self._asset]
@@ -106,22 +112,6 @@ class CallsToWarehouseOperator(BaseOperator):
             return table_asset(self.warehouse_conn_id, self.table, self.schema)
         except InvalidRequest:
             return None  # a template: what it will be is not known when the DAG is parsed
-
-    def _check(self) -> None:
-        if self.numbers not in ("plain", "masked", "hashed"):
-            raise InvalidRequest(f"numbers must be plain, masked or hashed, not {self.numbers!r:.40}.")
-        if not isinstance(self.settle_after, timedelta) or self.settle_after < timedelta(0):
-            raise InvalidRequest("settle_after must be a timedelta, not negative.")
-        if not isinstance(self.page_concurrency, int) or self.page_concurrency < 1:
-            raise InvalidRequest("page_concurrency must be a whole number from 1 on.")
-        if (
-            isinstance(self.recheck_hours, bool)
-            or not isinstance(self.recheck_hours, (int, float))
-            or self.recheck_hours < 0
-        ):
-            raise InvalidRequest("recheck_hours must be a number from 0 on.")
-        if self.end is not None and self.start is None:
-            raise InvalidRequest("end needs a start: give both bounds, or none for the run's own interval.")
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -144,27 +134,11 @@ class CallsToWarehouseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, then merge in one transaction."""
         from airflow_provider_voice.transfers.assets import report, report_lineage
-        from airflow_provider_voice.transfers.pull import Pull
-        from airflow_provider_voice.warehouse.rows import RowMaker
-        from airflow_provider_voice.warehouse.words import Load, Scope
 
-        with permanent_errors_end_the_task(), self.warehouse.spool() as spool:
-            now = datetime.now(timezone.utc)
-            source, run = self.source or self.voice_conn_id, _run_name(context)
-            scope = Scope(source, self.agent_id or None, self.direction or None)
-            self.warehouse.prepare()
-            vendor_now = self.hook.vendor.now()
-            window, rechecked, pending = self.warehouse.read(self._plan(context, scope, run, vendor_now))
-            self.log.info(
-                "Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end)
-            )
-            stamp = self.warehouse.dialect.stamp(now)
-            maker = RowMaker(source, self.numbers, now, vendor_now, self.settle_after, stamp)
-            pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
-            with self.warehouse.head_start(spool, source, now - self.settle_after, pull.seconds_left) as ahead:
-                missing = pull.windows_and_pending([*rechecked, window], scope, pending)
-                load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked)
-                done = self.warehouse.load(load, ahead)
+        with permanent_errors_end_the_task():
+            scope, bounds = scope_of(self), bounds_of(self)
+            with self.warehouse.spool() as spool:
+                done = self._export(spool, context, scope, bounds)
         result = dataclasses.asdict(done)
         self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
         counts = {name: value for name, value in result.items() if name != "hours"}
@@ -172,18 +146,34 @@ class CallsToWarehouseOperator(BaseOperator):
         report_lineage(self.warehouse.hook, self.table, self.schema or None, counts)
         return result
 
+    def _export(self, spool: Spool, context: Context, scope: Scope, bounds: Bounds) -> Loaded:
+        from airflow_provider_voice.transfers.pull import Pull
+        from airflow_provider_voice.warehouse.rows import RowMaker
+        from airflow_provider_voice.warehouse.words import Load
+
+        now, run, warehouse = datetime.now(timezone.utc), _run_name(context), self.warehouse
+        warehouse.prepare()
+        vendor_now = self.hook.vendor.now()
+        window, rechecked, pending = warehouse.read(self._plan(context, scope, run, bounds, vendor_now))
+        self.log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
+        stamp = warehouse.dialect.stamp(now)
+        maker = RowMaker(scope.source, self.numbers, now, vendor_now, self.settle_after, stamp)
+        pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
+        with warehouse.head_start(spool, scope.source, now - self.settle_after, pull.seconds_left) as ahead:
+            missing = pull.windows_and_pending([*rechecked, window], scope, pending)
+            load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked)
+            return warehouse.load(load, ahead)
+
     def _plan(
-        self, context: Context, scope: Scope, run: str, now: datetime
+        self, context: Context, scope: Scope, run: str, bounds: Bounds, now: datetime
     ) -> Callable[[Stored], tuple[Window, list[Window], dict[str, CallRef]]]:
         """Return what asks the table for the run's window, what is read once more, and the calls that may change."""
-        from airflow_provider_voice.transfers.bounds import bound_of, window_of
-
-        start, end, recheck = bound_of("start", self.start), bound_of("end", self.end), float(self.recheck_hours)
+        recheck = timedelta(hours=float(self.recheck_hours))
 
         def plan(stored: Stored) -> tuple[Window, list[Window], dict[str, CallRef]]:
             own, last_end = stored.window_of_run(scope, run), stored.last_end(scope)
-            window = window_of(context, start, end, own=own, last_end=last_end, now=now)
-            rechecked = stored.exported(scope, _hour(window.start - timedelta(hours=recheck)), window.start)
+            window = window_of(context, *bounds, own=own, last_end=last_end, now=now)
+            rechecked = stored.exported(scope, _hour(window.start - recheck), window.start)
             return window, rechecked, stored.unsettled(scope.source)
 
         return plan

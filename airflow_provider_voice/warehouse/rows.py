@@ -12,6 +12,7 @@ import msgspec
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.warehouse.words import NUMBER_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,6 @@ CONTENT = tuple(
 )
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-NUMBER_MODES = ("plain", "masked", "hashed")
 _MIN_LOCAL_DIGITS = 7
 Row = tuple[Any, ...]
 

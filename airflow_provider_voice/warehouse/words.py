@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider_voice.warehouse.spool import Spool
 
 
+#: How phone numbers are stored: as they are, masked, or as a hash that still joins.
+NUMBER_MODES = ("plain", "masked", "hashed")
+
+
 @dataclass(frozen=True)
 class Window:
     """The bounds of an export: created at or after ``start`` and before ``end``."""

@@ -47,6 +47,16 @@ def test_an_empty_interval_goes_on_where_the_last_export_ended() -> None:
     assert window(empty, own=Window(NOW - 2 * HOUR, NOW), last_end=NOW + 9 * HOUR) == Window(NOW - 2 * HOUR, NOW)
 
 
+@pytest.mark.parametrize("hours", [0, -1])
+def test_bounds_with_nothing_between_them_are_refused(hours) -> None:
+    with pytest.raises(InvalidRequest, match="without a length"):
+        window(context(), NOW, NOW + hours * HOUR)
+
+
+def test_a_start_that_the_vendor_has_not_reached_is_an_empty_window() -> None:
+    assert window(context(), NOW + 9 * HOUR) == Window(NOW + 9 * HOUR, NOW + 9 * HOUR)
+
+
 def test_no_window_reaches_into_the_future() -> None:
     assert window(context(due=NOW + 5 * HOUR), last_end=NOW, now=NOW + HOUR).end == NOW + HOUR
 
