@@ -244,18 +244,11 @@ class Vendor(ABC):
             self.check()
         return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
 
-    def comes_after_now(self) -> Callable[[Call], bool]:
-        """Return what tells of a call that it was created after this moment, by the vendor's clock."""
-        began, moment = datetime.now(timezone.utc), None
-
-        def is_new(call: Call) -> bool:
-            nonlocal moment
-            if moment is None:
-                # The first answer has told the vendor's time by now; a Date header is up to a second behind.
-                moment = began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
-            return call.created_at is not None and call.created_at > moment
-
-        return is_new
+    def from_now(self) -> Callable[[], datetime]:
+        """Return what tells, once an answer has told the vendor's time, when this moment was by its clock."""
+        began = datetime.now(timezone.utc)
+        # A Date header is up to a second behind.
+        return lambda: began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
 
     def close(self) -> None:
         """Close the vendor's connections."""

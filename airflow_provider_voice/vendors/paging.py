@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory
@@ -12,6 +13,7 @@ from airflow_provider_voice.vendors.idset import IdSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from airflow_provider_voice.calls import Call
 
@@ -56,7 +58,7 @@ def walk(
     what: str,
     at_once: int = 1,
     for_lookup: bool = False,
-    is_new: Callable[[Call], bool] | None = None,
+    began: Callable[[], datetime] | None = None,
 ) -> Iterator[Call]:
     """Yield every call of a paged list once.
 
@@ -74,20 +76,26 @@ def walk(
         ``at_once - 1`` are read in vain, but never more than were needed.
     :param for_lookup: calls are only looked for in the list: a pass that held as many as the vendor counts will do
         although some were added meanwhile, and fewer passes are made: who looks will look again.
-    :param is_new: tells of a call that it came after the reading began; None: of none it is known.
+    :param began: tells when the reading began, by the vendor's clock; asked once the first page is there. What was
+        created later has come since; None: of no call it is known.
     :return: the calls, in the order they were first seen.
     :raises IncompleteHistory: when no pass gave a whole picture.
     """
     seen = IdSet()
     passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
-    old, counted = 0, None
+    old, counted, moment = 0, None, None
     for number in range(passes):
         current, old_before, old_now = _Pass(), old, 0
         pages = _pages(read_page, at_once)
         if number == 0:
             seen = current.ids  # one set for both while there is only one pass
+            if began is not None:
+                first = next(pages)
+                pages = chain([first], pages)
+                moment = _latest(began(), first)
         for call in _one_pass(pages, current, page_size, smallest_page_size):
-            was_there = is_new is None or not is_new(call)
+            created = call.created_at
+            was_there = moment is None or created is None or created <= moment
             old_now += was_there
             if number == 0 or seen.add(call.id):
                 old += was_there
@@ -106,6 +114,12 @@ def walk(
         "older window.",
         permanent=False,  # another time it may stand still
     )
+
+
+def _latest(began: datetime, first: Page) -> datetime:
+    """Return when the last call was created that was there when the reading began."""
+    # What the first page shows was there, whatever the vendor's clock says of it.
+    return max([began, *(call.created_at for call in first.calls if call.created_at is not None)])
 
 
 def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:

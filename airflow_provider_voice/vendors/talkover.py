@@ -228,7 +228,7 @@ class Talkover(Vendor):
             at_once=self.page_concurrency,
             what="Talkover's call list",
             for_lookup=for_lookup,
-            is_new=None if for_lookup else self.comes_after_now(),
+            began=None if for_lookup else self.from_now(),
         )
 
     def page_reader(

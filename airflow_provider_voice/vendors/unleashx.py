@@ -241,7 +241,7 @@ class UnleashX(Vendor):
             at_once=self.page_concurrency,
             what="UnleashX's list of executions",
             for_lookup=for_lookup,
-            is_new=None if for_lookup else self.comes_after_now(),
+            began=None if for_lookup else self.from_now(),
         )
 
     def _call(self, row: Mapping[str, Any]) -> Call:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import assume, given
@@ -10,9 +11,12 @@ from airflow_provider_voice.calls import Call, CallStatus
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.vendors.paging import Page, walk
 
+BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
 
 def call(call_id):
-    return Call(call_id, "vendor", CallStatus.COMPLETED)
+    created_at = BEGAN + timedelta(hours=1 if call_id.startswith("new") else -1)
+    return Call(call_id, "vendor", CallStatus.COMPLETED, created_at=created_at)
 
 
 def ids_read(read_page, page_size, smallest=1):
@@ -144,7 +148,7 @@ def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, a
         page_size=size,
         smallest_page_size=1,
         what="The list",
-        is_new=lambda call: call.id.startswith("new"),
+        began=lambda: BEGAN,
     )
     try:
         got = [call.id for call in calls]
@@ -170,7 +174,7 @@ def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
         page_size=10,
         smallest_page_size=1,
         what="The list",
-        is_new=lambda call: call.id.startswith("new"),
+        began=lambda: BEGAN,
     )
     assert {str(number) for number in range(50)} <= {call.id for call in calls}
     assert sum(passes) == 2
@@ -198,6 +202,23 @@ def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None
                 page_size=5,
                 smallest_page_size=5,
                 what="The list",
-                is_new=lambda call: call.id.startswith("new"),
+                began=lambda: BEGAN,
             )
         )
+
+
+def test_what_the_first_page_shows_was_there_whatever_the_clock_says() -> None:
+    """A vendor whose records are not dated by the clock of its Date header: all its calls seem to come later."""
+    minutes = list(range(30, 0, -1))  # the newest call first
+
+    def read_page(number):
+        calls = [
+            Call(str(minute), "vendor", CallStatus.COMPLETED, created_at=BEGAN + timedelta(minutes=minute))
+            for minute in minutes[(number - 1) * 10 : number * 10]
+        ]
+        page = Page(calls, total=len(minutes), last_page=-(-len(minutes) // 10))
+        minutes.insert(0, len(minutes) + 1)
+        return page
+
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", began=lambda: BEGAN)
+    assert {str(minute) for minute in range(1, 31)} <= {call.id for call in calls}
