@@ -13,6 +13,7 @@ from airflow_provider_voice.warehouse import registry
 from airflow_provider_voice.warehouse.duckdb import DuckDB
 from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.merging import Merging
+from airflow_provider_voice.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.warehouse.rows import COLUMNS
 from airflow_provider_voice.warehouse.table import Warehouse
 from tests.integration.databases import execute
@@ -25,18 +26,22 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
     params=[
         "sqlite",
         "postgres",
-        *(pytest.param(name, marks=pytest.mark.once) for name in ("duckdb", "mariadb", "merge")),
+        *(
+            pytest.param(name, marks=pytest.mark.once)
+            for name in ("duckdb", "mariadb", "duckdb MERGE", "postgres MERGE")
+        ),
     ]
 )
 def warehouse(request, database_hook, monkeypatch) -> Warehouse:
     from airflow.sdk import BaseHook
 
-    hook = database_hook("duckdb" if request.param == "merge" else request.param)
+    name, _, merges = request.param.partition(" ")
+    hook = database_hook(name)
     # Of DuckDB and for PyMySQL Airflow has no hooks of its own.
     monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
-    if request.param == "merge":
-        # The standard MERGE of Snowflake and its kin, on an engine that has it: DuckDB.
-        monkeypatch.setitem(registry.DIALECTS, "duckdb", MergingDuckDB)
+    if merges:
+        # The standard MERGE of Snowflake and its kin, on engines that have it.
+        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, MERGING[name])
     return Warehouse(hook, "voice_calls")
 
 
@@ -44,6 +49,15 @@ class MergingDuckDB(Merging, DuckDB):
     """DuckDB's types and connection with the standard MERGE."""
 
     merge = Merging.merge
+
+
+class MergingPostgreSQL(Merging, PostgreSQL):
+    """PostgreSQL's types and connection with the standard MERGE."""
+
+    merge = Merging.merge
+
+
+MERGING = {"duckdb": MergingDuckDB, "postgres": MergingPostgreSQL}
 
 
 def last_end(warehouse):
