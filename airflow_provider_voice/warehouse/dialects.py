@@ -6,7 +6,6 @@ A database that can do better, or must do otherwise, has a file of its own besid
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +13,7 @@ from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT, KEY
 from airflow_provider_voice.warehouse.spool import RowSpool
+from airflow_provider_voice.warehouse.words import Merged, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,27 +37,6 @@ LOG_COLUMNS = {
 LOG_KEY = ("source", "kind", "name")
 
 
-@dataclass
-class Merged:
-    """What a merge did, in rows."""
-
-    inserted: int
-    updated: int
-    stale_ignored: int
-
-
-@dataclass
-class Survey:
-    """What a stage brings, in rows."""
-
-    staged: int
-    known: int = 0
-    stale: int = 0
-    newer: int = 0
-    unsettled: int = 0
-    missing: int = 0
-
-
 class Dialect:
     """Standard SQL, for a database nothing more is known of.
 
@@ -78,16 +57,21 @@ class Dialect:
     }
     #: What a stored column's type may begin with, by kind (lower case); None: not checked.
     accepts: ClassVar[dict[str, tuple[str, ...]] | None] = None
+    #: Whether the type of times is of instants.
+    keeps_zones = False
     #: Whether there is UPDATE ... FROM; without it the stage is read once a column.
     has_update_from = False
     #: Whether no two rows can have one key: then the first rows of a source need no stage.
     enforces_keys = True
+    #: Whether several statements are one transaction; else each is committed by itself.
+    has_transactions = True
     #: Whether chunks are merged one by one; else all are staged before, for a statement costs more than its rows.
     takes_chunks = False
     #: Whether the first chunks are loaded while the last are still pulled.
     begins_ahead = False
     #: Compares two values, taking NULL for a value like any other.
-    differs = "({0} <> {1} OR ({0} IS NULL AND {1} IS NOT NULL) OR ({0} IS NOT NULL AND {1} IS NULL))"
+    # CASE, because a comparison with NULL is neither true nor false, and neither is its negation.
+    differs = "CASE WHEN {0} = {1} OR ({0} IS NULL AND {1} IS NULL) THEN 0 ELSE 1 END = 1"
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         for name in (table,) if schema is None else (table, schema):
@@ -157,6 +141,10 @@ class Dialect:
     def change_column_statement(self, name: str) -> str:
         """Return what a user can do about a column of the wrong type."""
         return f"ALTER TABLE {self.table} ALTER COLUMN {self.quoted(name)} TYPE {self.types[COLUMNS[name]]}"
+
+    def cursor(self, connection: Any) -> Any:
+        """Return a cursor that takes statements with :attr:`mark` and their values in order."""
+        return connection.cursor()
 
     def transaction_statements(self) -> list[str]:
         """Return what begins a transaction, where the driver does not."""
@@ -232,8 +220,10 @@ class Dialect:
         return int(cursor.rowcount)
 
     def time(self, moment: datetime | None) -> Any:
-        """Return an instant as the driver takes it."""
-        return moment
+        """Return an instant as the driver takes it: as it is where columns keep zones, else in UTC without one."""
+        if moment is None or self.keeps_zones:
+            return moment
+        return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def read_time(self, value: Any) -> datetime | None:
         """Return an instant as the driver gave it."""

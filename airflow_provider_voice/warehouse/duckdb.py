@@ -40,6 +40,7 @@ class DuckDB(Dialect):
         "json": ("varchar", "json"),
     }
     differs = "{0} IS DISTINCT FROM {1}"
+    keeps_zones = True
     has_update_from = True
     takes_chunks = True
     begins_ahead = True

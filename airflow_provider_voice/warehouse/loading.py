@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.warehouse.dialects import Merged
 from airflow_provider_voice.warehouse.export_log import ExportLog
-from airflow_provider_voice.warehouse.words import Loaded
+from airflow_provider_voice.warehouse.words import Loaded, Merged
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,9 +36,11 @@ class Transaction:
         if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
             # sqlite3: our statements begin and end the transaction, not the driver behind our back.
             self._connection.isolation_level = None
+        elif not self._dialect.has_transactions:
+            pass
         elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
             self._hook.set_autocommit(self._connection, False)
-        cursor = self._connection.cursor()
+        cursor = self._dialect.cursor(self._connection)
         # A cursor of DuckDB is a connection of its own, which is the one to be committed.
         self._ends = cursor if hasattr(cursor, "commit") else self._connection
         for statement in self._dialect.transaction_statements():
@@ -48,7 +49,11 @@ class Transaction:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit, or roll back what an error broke off."""
-        with closing(self._connection):
+        # Databricks' hook hands out one connection again and again, also when it was closed.
+        is_shared = getattr(self._hook, "_sql_conn", None) is self._connection
+        with nullcontext() if is_shared else closing(self._connection):
+            if not self._dialect.has_transactions:
+                return
             if kind is None:
                 self._ends.commit()
             else:
@@ -94,6 +99,9 @@ class Loading:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit or roll back."""
+        if kind is not None and not self._dialect.has_transactions:
+            with suppress(Exception):  # what broke the load off may break this off too
+                self._run(self._dialect.unstage_statements())
         self._transaction.__exit__(kind, error, trace)
 
     def connect(self) -> None:

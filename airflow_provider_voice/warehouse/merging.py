@@ -1,27 +1,39 @@
-"""Warehouses with a standard ``MERGE``: Snowflake, BigQuery, Redshift, Databricks. One statement each, so it is atomic.
+"""Warehouses with a standard ``MERGE``: Snowflake, Redshift, Databricks (and BigQuery, in a file of its own).
 
-Their keys are not enforced, and not all of them have transactions over several statements: where there is none, a load
-that breaks off between its MERGE and its log has merged right and is merged again by the retry, which changes nothing.
+The MERGE is one statement, so it is atomic everywhere. Their keys are not enforced, and not all of them have
+transactions over several statements: where there is none, a load that breaks off between its MERGE and its log has
+merged right and is merged again by the retry, which changes nothing.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.warehouse.dialects import Dialect, Merged
+from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT
+from airflow_provider_voice.warehouse.words import Merged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from airflow_provider_voice.warehouse.rows import Row
+
+# Characters of values in one statement: Snowflake and BigQuery take a statement of 1 MB, in which quotes are escaped.
+_STATEMENT_SIZE = 500_000
 
 
 class Merging(Dialect):
     """One ``MERGE`` without conditions behind ``WHEN``, which Redshift has not: conditions are in the values."""
 
     enforces_keys = False
+    keeps_zones = True
     #: Whether PRIMARY KEY is said; none of them enforces it.
     names_key = True
     stage_word = "CREATE TEMPORARY TABLE"
+    #: Rows in one INSERT: a statement takes its time, however few rows it has. Redshift takes 32,767 parameters.
+    rows_at_once = 500
 
     def _create(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
         statement = super()._create(table, columns, key)
@@ -32,6 +44,29 @@ class Merging(Dialect):
         return [
             statement.replace("CREATE TEMPORARY TABLE", self.stage_word) for statement in super().stage_statements()
         ]
+
+    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
+        """Insert many rows with one statement; their drivers' ``executemany`` sends one for each."""
+        names = ", ".join(self.quoted(name) for name in COLUMNS)
+        marks = f"({', '.join([self.mark] * len(COLUMNS))})"
+        for batch in spool.batches(chunk):
+            for rows in self._together(batch):
+                sql = f"INSERT INTO {table} ({names}) VALUES {', '.join([marks] * len(rows))}"
+                cursor.execute(sql, [value for row in rows for value in row])
+
+    def _together(self, batch: list[Row]) -> Iterator[list[Row]]:
+        """Share rows out to statements that are not too large."""
+        rows: list[Row] = []
+        size = 0
+        for row in batch:
+            length = sum(len(value) for value in row if isinstance(value, str))
+            if rows and (len(rows) == self.rows_at_once or size + length > _STATEMENT_SIZE):
+                yield rows
+                rows, size = [], 0
+            rows.append(row)
+            size += length
+        if rows:
+            yield rows
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
         """Count, then merge in one statement."""
@@ -79,29 +114,9 @@ class Snowflake(Merging):
         """Return an identifier in quotes and upper case, which is what an unquoted one means."""
         return f'"{name.upper()}"'
 
-
-class BigQuery(Merging):
-    """BigQuery: its own type names; a temporary table needs the session that the hook's connection is."""
-
-    types: ClassVar[dict[str, str]] = {
-        "key": "STRING NOT NULL",
-        "text": "STRING",
-        "whole": "INT64",
-        "number": "FLOAT64",
-        "flag": "BOOL",
-        "time": "TIMESTAMP",
-        "json": "STRING",
-    }
-    names_key = False
-    stage_word = "CREATE TEMP TABLE"
-
-    def quoted(self, name: str) -> str:
-        """Return an identifier in backticks."""
-        return f"`{name}`"
-
-    def hour(self, column: str) -> str:
-        """Cut to the hour in UTC."""
-        return f"TIMESTAMP_TRUNC({column}, HOUR)"
+    def unstage_statements(self) -> list[str]:
+        """Leave the stage to the end of the session: a DROP would commit the merge without its log."""
+        return []
 
 
 class Redshift(Merging):
@@ -124,8 +139,27 @@ class Redshift(Merging):
         return statement.replace(" t.", f" {bare}.").replace("(t.", f"({bare}.")
 
 
-class Databricks(Merging):
-    """Databricks SQL: Delta tables, no temporary tables; the stage is a table that is dropped."""
+class TableStage(Merging):
+    """No temporary tables and no transactions: the stage is a table with a name of its own, dropped at the end."""
+
+    has_transactions = False
+    names_key = False
+
+    def quoted(self, name: str) -> str:
+        """Return an identifier in backticks."""
+        return f"`{name}`"
+
+    def named_stage(self, name: str) -> str:
+        """Return the stage's name, beside the table; no two loads have the same."""
+        return self.named(f"{name}_{uuid.uuid4().hex[:12]}")
+
+    def unstage_statements(self) -> list[str]:
+        """Drop the stage."""
+        return [f"DROP TABLE IF EXISTS {self.stage}"]
+
+
+class Databricks(TableStage):
+    """Databricks SQL: Delta tables; its driver takes ``?``, and 255 parameters with one statement."""
 
     types: ClassVar[dict[str, str]] = {
         "key": "STRING NOT NULL",
@@ -136,13 +170,9 @@ class Databricks(Merging):
         "time": "TIMESTAMP",
         "json": "STRING",
     }
-    names_key = False
-    stage_word = "CREATE OR REPLACE TABLE"
+    stage_word = "CREATE TABLE"
+    rows_at_once = 255 // len(COLUMNS)
 
-    def quoted(self, name: str) -> str:
-        """Return an identifier in backticks."""
-        return f"`{name}`"
-
-    def named_stage(self, name: str) -> str:
-        """Return the stage's name, beside the table."""
-        return self.named(name)
+    def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
+        del placeholder  # a DbApiHook's default is another one
+        super().__init__(table, schema, "?")

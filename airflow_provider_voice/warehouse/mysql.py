@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.rows import COLUMNS, CONTENT
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _LOCK_SECONDS = 600
 
@@ -77,10 +73,6 @@ class MySQL(Dialect):
     def unstage_statements(self) -> list[str]:
         """Remove the stage: TEMPORARY, for DROP TABLE alone would commit. The lock goes with the connection."""
         return [f"DROP TEMPORARY TABLE {self.stage}"]
-
-    def time(self, moment: datetime | None) -> Any:
-        """Return the instant in UTC, without its zone."""
-        return None if moment is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def update_statement(self) -> str:
         """Join the stage once: a temporary table can be named only once in a statement."""

@@ -39,6 +39,7 @@ class PostgreSQL(Dialect):
         "json": ("json", "text"),
     }
     differs = "{0} IS DISTINCT FROM {1}"
+    keeps_zones = True
     has_update_from = True
     takes_chunks = True
     begins_ahead = True

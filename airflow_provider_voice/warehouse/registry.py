@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from airflow_provider_voice.warehouse.bigquery import BigQuery
 from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.duckdb import DuckDB
-from airflow_provider_voice.warehouse.merging import BigQuery, Databricks, Redshift, Snowflake
+from airflow_provider_voice.warehouse.merging import Databricks, Redshift, Snowflake
 from airflow_provider_voice.warehouse.mysql import MySQL
 from airflow_provider_voice.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.warehouse.sqlite import SQLite

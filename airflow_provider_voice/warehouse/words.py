@@ -82,6 +82,27 @@ class Load:
 
 
 @dataclass
+class Merged:
+    """What a merge did, in rows."""
+
+    inserted: int
+    updated: int
+    stale_ignored: int
+
+
+@dataclass
+class Survey:
+    """What a stage brings, in rows."""
+
+    staged: int
+    known: int = 0
+    stale: int = 0
+    newer: int = 0
+    unsettled: int = 0
+    missing: int = 0
+
+
+@dataclass
 class Loaded:
     """What the transaction did, in rows."""
 

@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from airflow_provider_voice.warehouse import registry
+from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.duckdb import DuckDB
 from airflow_provider_voice.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.warehouse.merging import Merging
@@ -22,42 +23,38 @@ pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        "postgres",
-        *(
-            pytest.param(name, marks=pytest.mark.once)
-            for name in ("duckdb", "mariadb", "duckdb MERGE", "postgres MERGE")
-        ),
-    ]
-)
-def warehouse(request, database_hook, monkeypatch) -> Warehouse:
-    from airflow.sdk import BaseHook
-
-    name, _, merges = request.param.partition(" ")
-    hook = database_hook(name)
-    # Of DuckDB and for PyMySQL Airflow has no hooks of its own.
-    monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
-    if merges:
-        # The standard MERGE of Snowflake and its kin, on engines that have it.
-        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, MERGING[name])
-    return Warehouse(hook, "voice_calls")
-
-
 class MergingDuckDB(Merging, DuckDB):
     """DuckDB's types and connection with the standard MERGE."""
 
-    merge = Merging.merge
+    fill, merge = DuckDB.fill, Merging.merge
 
 
 class MergingPostgreSQL(Merging, PostgreSQL):
     """PostgreSQL's types and connection with the standard MERGE."""
 
-    merge = Merging.merge
+    fill, merge = PostgreSQL.fill, Merging.merge
 
 
-MERGING = {"duckdb": MergingDuckDB, "postgres": MergingPostgreSQL}
+# The standard MERGE of Snowflake and its kin, and the SQL for databases nothing is known of, on engines that have both.
+OTHER_SQL = {"duckdb MERGE": MergingDuckDB, "postgres MERGE": MergingPostgreSQL, "postgres plain": Dialect}
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "postgres",
+        *(pytest.param(name, marks=pytest.mark.once) for name in ("duckdb", "mariadb", *OTHER_SQL)),
+    ]
+)
+def warehouse(request, database_hook, monkeypatch) -> Warehouse:
+    from airflow.sdk import BaseHook
+
+    hook = database_hook(request.param.partition(" ")[0])
+    # Of DuckDB and for PyMySQL Airflow has no hooks of its own.
+    monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
+    if request.param in OTHER_SQL:
+        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, OTHER_SQL[request.param])
+    return Warehouse(hook, "voice_calls")
 
 
 def last_end(warehouse):
@@ -230,6 +227,8 @@ def test_a_table_of_an_older_version_gets_the_columns_it_lacks(sandbox, connect,
 
 
 def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, run_dag, warehouse, capfd) -> None:
+    if warehouse.dialect.accepts is None:
+        pytest.skip("nobody knows what such a database calls its types")
     connect(sandbox)
     kinds = {"sqlite": "BLOB", "duckdb": "BOOLEAN", "mysql": "TIMESTAMP"}
     dialect = warehouse.dialect

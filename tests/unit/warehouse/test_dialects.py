@@ -64,7 +64,7 @@ def statements(dialect: Dialect) -> list[str]:
 def test_every_statement_is_sql_of_its_dialect(name: str, schema: str | None) -> None:
     for statement in statements(dialect_for(name, "voice_calls", schema, "?")):
         # What comes after the columns of a temporary table is for the real engines to judge.
-        text = statement.replace("%%", "%").removesuffix(" ON COMMIT DROP").replace("pg_temp.", "")
+        text = statement.replace("%%", "%").replace("%s", "?").removesuffix(" ON COMMIT DROP").replace("pg_temp.", "")
         if text.startswith("CREATE INDEX"):
             text = text.replace('EXISTS "marts".', "EXISTS ")  # sqlglot knows of no schema there; SQLite wants it
         parsed = sqlglot.parse(text, dialect=NAMES[name])
@@ -74,7 +74,7 @@ def test_every_statement_is_sql_of_its_dialect(name: str, schema: str | None) ->
 
 @pytest.mark.parametrize("name", ["snowflake", "bigquery", "redshift", "databricks"])
 def test_the_merge_is_one_standard_merge(name: str) -> None:
-    statement = dialect_for(name, "voice_calls", "marts", "?").merge_statement()
+    statement = dialect_for(name, "voice_calls", "marts", "?").merge_statement().replace("%s", "?")
     (merge,) = sqlglot.parse(statement, dialect=NAMES[name])
     assert isinstance(merge, sqlglot.exp.Merge)
     whens = merge.find_all(sqlglot.exp.When)

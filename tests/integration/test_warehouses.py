@@ -1,0 +1,122 @@
+"""The export into warehouses with MERGE: their statements in the way of their hooks, and Redshift's on a PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.calls import Call, CallStatus
+from airflow_provider_voice.warehouse import registry
+from airflow_provider_voice.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.warehouse.merging import Redshift
+from airflow_provider_voice.warehouse.rows import RowMaker
+from airflow_provider_voice.warehouse.table import Warehouse
+from airflow_provider_voice.warehouse.words import Load, Loaded, Scope, Window
+from tests.integration.databases import execute
+from tests.integration.fake_warehouses import HOOKS, FakeHook
+
+pytestmark = [pytest.mark.airflow, pytest.mark.once]
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+WINDOW = Window(START, START + timedelta(hours=2))
+COUNT = 1_300  # more than one statement takes anywhere
+
+
+@pytest.fixture(params=[*HOOKS, "redshift"])
+def warehouse(request: pytest.FixtureRequest, database_hook: Any, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    if request.param == "redshift":
+        # PostgreSQL has had this MERGE since 15, and psycopg2 takes Redshift's marks.
+        hook = database_hook("postgres")
+        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, Redshift)
+        return Warehouse(hook, "voice_calls")
+    duckdb = pytest.importorskip("duckdb")
+    database = duckdb.connect()
+    database.execute("SET TimeZone = 'UTC'")
+    database.execute("CREATE SCHEMA marts")
+    return Warehouse(HOOKS[request.param](database), "voice_calls", "marts")
+
+
+def rows_of(warehouse: Warehouse, sql: str) -> list[Any]:
+    if isinstance(warehouse.hook, FakeHook):
+        return warehouse.hook.database.execute(sql.replace("voice_calls", "marts.voice_calls")).fetchall()
+    return execute(warehouse.hook, sql)
+
+
+def load(warehouse: Warehouse, statuses: list[CallStatus], read_at: datetime, text: str = "a") -> Loaded:
+    maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=1), warehouse.dialect.stamp(read_at))
+    warehouse.prepare()
+    with warehouse.spool() as spool:
+        for number, status in enumerate(statuses):
+            created = START + timedelta(seconds=number)
+            raw = {"text": text}
+            call = Call(f"c{number:04}", "talkover", status, agent_name=text, cost=0.5, created_at=created, raw=raw)
+            spool.add(maker.row(call), created)
+        return warehouse.load(Load(Scope("s"), "run", WINDOW, spool, read_at, timedelta(hours=1)))
+
+
+def test_rows_are_inserted_updated_and_certified(warehouse: Warehouse) -> None:
+    first = load(warehouse, [CallStatus.RINGING] * COUNT, START + timedelta(hours=3))
+    assert (first.inserted, first.updated, first.unsettled) == (COUNT, 0, COUNT)
+    ended = [CallStatus.BUSY] * 10 + [CallStatus.RINGING] * (COUNT - 10)
+    second = load(warehouse, ended, START + timedelta(hours=4))
+    assert (second.inserted, second.updated, second.unchanged) == (0, 10, COUNT - 10)
+    assert [(hour["at_vendor"], hour["in_table"], hour["changed"]) for hour in second.hours] == [(COUNT, COUNT, 0)]
+    third = load(warehouse, ended, START + timedelta(hours=9))
+    assert (third.updated, third.unsettled) == (0, COUNT - 10)
+    older = load(warehouse, [CallStatus.QUEUED] * 10, START + timedelta(hours=1))
+    assert (older.updated, older.stale_ignored) == (0, 10)
+    assert rows_of(warehouse, "SELECT status, COUNT(*) FROM voice_calls GROUP BY status ORDER BY 1") == [
+        ("busy", 10),
+        ("ringing", COUNT - 10),
+    ]
+
+
+def test_what_is_stored_is_asked_for(warehouse: Warehouse) -> None:
+    load(warehouse, [CallStatus.RINGING] * 3, START + timedelta(hours=3))
+    own, end, windows, pending = warehouse.read(
+        lambda stored: (
+            stored.window_of_run(Scope("s"), "run"),
+            stored.last_end(Scope("s")),
+            stored.exported(Scope("s"), START, WINDOW.end + timedelta(days=1)),
+            stored.unsettled("s"),
+        )
+    )
+    assert (own, end, windows) == (WINDOW, WINDOW.end, [WINDOW])
+    assert {key: ref.placed_at for key, ref in pending.items()} == {
+        f"c{number:04}": START + timedelta(seconds=number) for number in range(3)
+    }
+
+
+@pytest.mark.parametrize("text", ["a\nb\r\\.", "'; DROP TABLE x; --", '"q" ü 漢 🙂', "%s %(p0)s ? {x} %", "\\'"])
+def test_whatever_a_text_holds_reaches_the_table(warehouse: Warehouse, text: str) -> None:
+    load(warehouse, [CallStatus.BUSY], START + timedelta(hours=3), text)
+    assert rows_of(warehouse, "SELECT agent_name FROM voice_calls") == [(text,)]
+
+
+def test_long_rows_are_shared_out_to_more_statements(warehouse: Warehouse) -> None:
+    load(warehouse, [CallStatus.BUSY] * 8, START + timedelta(hours=3), "x" * 200_000 if _takes_long(warehouse) else "x")
+    assert rows_of(warehouse, "SELECT COUNT(*) FROM voice_calls") == [(8,)]
+
+
+def _takes_long(warehouse: Warehouse) -> bool:
+    return not isinstance(warehouse.dialect, Redshift)  # 4,000 characters a text there
+
+
+def test_a_load_that_breaks_off_leaves_no_stage_and_merges_right_the_next_time(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(warehouse, [CallStatus.RINGING] * 5, START + timedelta(hours=3))
+    with monkeypatch.context() as broken:
+        broken.setattr(warehouse.dialect, "log_statement", lambda lines: "INSERT INTO nowhere VALUES (1)")
+        with pytest.raises(WarehouseFailed):
+            load(warehouse, [CallStatus.BUSY] * 5, START + timedelta(hours=4))
+    statuses = rows_of(warehouse, "SELECT DISTINCT status FROM voice_calls")
+    assert statuses == [("ringing",) if warehouse.dialect.has_transactions else ("busy",)]
+    if isinstance(warehouse.hook, FakeHook):
+        tables = warehouse.hook.database.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE NOT temporary"
+        ).fetchall()
+        assert {name.lower() for (name,) in tables} == {"voice_calls", "voice_calls_export_log"}
+    load(warehouse, [CallStatus.BUSY] * 5, START + timedelta(hours=4))
+    assert rows_of(warehouse, "SELECT DISTINCT status FROM voice_calls") == [("busy",)]
