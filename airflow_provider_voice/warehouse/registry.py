@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airflow_provider_voice.warehouse.bigquery import BigQuery
 from airflow_provider_voice.warehouse.dialects import Dialect
 from airflow_provider_voice.warehouse.duckdb import DuckDB
@@ -9,6 +11,9 @@ from airflow_provider_voice.warehouse.merging import Databricks, Redshift, Snowf
 from airflow_provider_voice.warehouse.mysql import MySQL
 from airflow_provider_voice.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.warehouse.sqlite import SQLite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: By SQLAlchemy's dialect name and by Airflow's connection type.
 DIALECTS: dict[str, type[Dialect]] = {
@@ -26,6 +31,28 @@ DIALECTS: dict[str, type[Dialect]] = {
     "redshift_connector": Redshift,
     "databricks": Databricks,
 }
+
+
+def name_of(hook: Any) -> str:
+    """Return the name by which a hook's database is known here.
+
+    :param hook: a ``DbApiHook``.
+    :return: a key of :data:`DIALECTS`, or what SQLAlchemy calls the database; empty where nobody can tell.
+    """
+    kind = str(getattr(hook, "conn_type", "")).lower()
+    if kind == "postgres" and _extra(hook).get("redshift"):
+        return "redshift"  # PostgresHook reaches Redshift too, which has no COPY from a client
+    if kind in DIALECTS:
+        return kind
+    try:
+        # Of ODBC, JDBC and the like; some hooks ask for credentials or a driver to tell.
+        return str(getattr(hook, "dialect_name", "")).lower()
+    except Exception:  # noqa: BLE001 - then it is standard SQL
+        return ""
+
+
+def _extra(hook: Any) -> Mapping[str, Any]:
+    return getattr(getattr(hook, "connection", None), "extra_dejson", None) or {}
 
 
 def dialect_for(name: str, table: str, schema: str | None, placeholder: str) -> Dialect:

@@ -9,7 +9,7 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.warehouse.errors import WarehouseFailed, without_row_values
 from airflow_provider_voice.warehouse.head_start import HeadStart
 from airflow_provider_voice.warehouse.loading import Loading, Transaction
-from airflow_provider_voice.warehouse.registry import dialect_for
+from airflow_provider_voice.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.warehouse.rows import COLUMNS, KEY
 from airflow_provider_voice.warehouse.stored import Stored
 
@@ -35,9 +35,7 @@ class Warehouse:
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
-        name = getattr(hook, "dialect_name", None)
-        known = name if isinstance(name, str) and name != "default" else str(getattr(hook, "conn_type", ""))
-        self.dialect: Dialect = dialect_for(known.lower(), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self.dialect: Dialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
         self._shown = table
 
     def spool(self) -> Spool:

@@ -120,7 +120,7 @@ class FakeHook:
 class BigQueryHook(FakeHook):
     """A new connection each time."""
 
-    dialect_name = "bigquery"
+    conn_type = "gcpbigquery"
 
     def get_conn(self) -> FakeConnection:
         return FakeConnection(lambda: self._keep(BigQueryCursor(self.database)))
@@ -129,7 +129,7 @@ class BigQueryHook(FakeHook):
 class DatabricksHook(FakeHook):
     """One connection for ever, ``?`` and at most 255 values."""
 
-    dialect_name = "databricks"
+    conn_type = "databricks"
     _sql_conn: Any = None
 
     def get_conn(self) -> FakeConnection:
@@ -152,7 +152,7 @@ class DatabricksHook(FakeHook):
 class SnowflakeHook(FakeHook):
     """``%s``, transactions, and DDL that commits what is open."""
 
-    dialect_name = "snowflake"
+    conn_type = "snowflake"
 
     def get_conn(self) -> Any:
         return SnowflakeConnection(self)

@@ -53,7 +53,7 @@ def warehouse(request, database_hook, monkeypatch) -> Warehouse:
     # Of DuckDB and for PyMySQL Airflow has no hooks of its own.
     monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda cls, conn_id, hook_params=None: hook))
     if request.param in OTHER_SQL:
-        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, OTHER_SQL[request.param])
+        monkeypatch.setitem(registry.DIALECTS, hook.conn_type, OTHER_SQL[request.param])
     return Warehouse(hook, "voice_calls")
 
 

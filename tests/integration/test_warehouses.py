@@ -28,7 +28,7 @@ def warehouse(request: pytest.FixtureRequest, database_hook: Any, monkeypatch: p
     if request.param == "redshift":
         # PostgreSQL has had this MERGE since 15, and psycopg2 takes Redshift's marks.
         hook = database_hook("postgres")
-        monkeypatch.setitem(registry.DIALECTS, hook.dialect_name, Redshift)
+        monkeypatch.setitem(registry.DIALECTS, hook.conn_type, Redshift)
         return Warehouse(hook, "voice_calls")
     duckdb = pytest.importorskip("duckdb")
     database = duckdb.connect()
