@@ -65,6 +65,8 @@ class Dialect:
     enforces_keys = True
     #: Whether several statements are one transaction; else each is committed by itself.
     has_transactions = True
+    #: How many values one statement takes; SQLite took 999 for long.
+    most_values = 900
     #: Whether chunks are merged one by one; else all are staged before, for a statement costs more than its rows.
     takes_chunks = False
     #: Whether the first chunks are loaded while the last are still pulled.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import write_time
+from airflow_provider_voice.warehouse.dialects import LOG_COLUMNS
 from airflow_provider_voice.warehouse.words import joined
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.warehouse.dialects import Dialect
     from airflow_provider_voice.warehouse.words import Load, Scope
-
-#: Lines in one statement: a month has 744 hours, and SQLite took no more than 999 parameters for long.
-_LINES_AT_ONCE = 100
 
 
 class ExportLog:
@@ -81,8 +79,9 @@ class ExportLog:
         """Write lines (name, start, end, counts) over those of the same name."""
         time, source, kind = self._dialect.time, load.scope.source, load.scope.kind(kind)
         committed = time(load.fetched_at)
-        for first in range(0, len(lines), _LINES_AT_ONCE):
-            some = lines[first : first + _LINES_AT_ONCE]
+        at_once = self._dialect.most_values // len(LOG_COLUMNS)  # a month has 744 lines
+        for first in range(0, len(lines), at_once):
+            some = lines[first : first + at_once]
             names = [name for name, *_ in some]
             self._cursor.execute(self._dialect.forget_statement(len(some)), (source, kind, *names))
             rows = [

@@ -32,8 +32,8 @@ class Merging(Dialect):
     #: Whether PRIMARY KEY is said; none of them enforces it.
     names_key = True
     stage_word = "CREATE TEMPORARY TABLE"
-    #: Rows in one INSERT: a statement takes its time, however few rows it has. Redshift takes 32,767 parameters.
-    rows_at_once = 500
+    #: Redshift takes 32,767. Many rows: a statement takes its time, however few it has.
+    most_values = 12_000
 
     def _create(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
         statement = super()._create(table, columns, key)
@@ -56,11 +56,12 @@ class Merging(Dialect):
 
     def _together(self, batch: list[Row]) -> Iterator[list[Row]]:
         """Share rows out to statements that are not too large."""
+        most = self.most_values // len(COLUMNS)
         rows: list[Row] = []
         size = 0
         for row in batch:
             length = sum(len(value) for value in row if isinstance(value, str))
-            if rows and (len(rows) == self.rows_at_once or size + length > _STATEMENT_SIZE):
+            if rows and (len(rows) == most or size + length > _STATEMENT_SIZE):
                 yield rows
                 rows, size = [], 0
             rows.append(row)
@@ -171,7 +172,7 @@ class Databricks(TableStage):
         "json": "STRING",
     }
     stage_word = "CREATE TABLE"
-    rows_at_once = 255 // len(COLUMNS)
+    most_values = 255
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one

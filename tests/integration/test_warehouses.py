@@ -43,16 +43,25 @@ def rows_of(warehouse: Warehouse, sql: str) -> list[Any]:
     return execute(warehouse.hook, sql)
 
 
-def load(warehouse: Warehouse, statuses: list[CallStatus], read_at: datetime, text: str = "a") -> Loaded:
+def load(
+    warehouse: Warehouse,
+    statuses: list[CallStatus],
+    read_at: datetime,
+    text: str = "a",
+    *,
+    run: str = "run",
+    window: Window = WINDOW,
+    apart: timedelta = timedelta(seconds=1),
+) -> Loaded:
     maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=1), warehouse.dialect.stamp(read_at))
     warehouse.prepare()
     with warehouse.spool() as spool:
         for number, status in enumerate(statuses):
-            created = START + timedelta(seconds=number)
+            created = START + number * apart
             raw = {"text": text}
             call = Call(f"c{number:04}", "talkover", status, agent_name=text, cost=0.5, created_at=created, raw=raw)
             spool.add(maker.row(call), created)
-        return warehouse.load(Load(Scope("s"), "run", WINDOW, spool, read_at, timedelta(hours=1)))
+        return warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=1)))
 
 
 def test_rows_are_inserted_updated_and_certified(warehouse: Warehouse) -> None:
@@ -70,6 +79,16 @@ def test_rows_are_inserted_updated_and_certified(warehouse: Warehouse) -> None:
         ("busy", 10),
         ("ringing", COUNT - 10),
     ]
+
+
+def test_every_hour_of_a_month_is_certified(warehouse: Warehouse) -> None:
+    hours = 31 * 24
+    window = Window(START, START + timedelta(hours=hours))
+    for run, changed in (("first", 1), ("again", 0)):
+        done = load(warehouse, [CallStatus.BUSY] * hours, window.end, run=run, window=window, apart=timedelta(hours=1))
+        assert len(done.hours) == hours
+        assert {(hour["at_vendor"], hour["in_table"], hour["changed"]) for hour in done.hours} == {(1, 1, changed)}
+    assert rows_of(warehouse, "SELECT COUNT(*) FROM voice_calls_export_log") == [(hours + 2,)]
 
 
 def test_what_is_stored_is_asked_for(warehouse: Warehouse) -> None:
