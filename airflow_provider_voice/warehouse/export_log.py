@@ -52,7 +52,12 @@ class ExportLog:
         return certified
 
     def write_run(self, load: Load) -> None:
-        """Write down the bounds that the load's run has read, over what an earlier try of it wrote."""
+        """Write down the bounds that the load's run has read, over what an earlier try of it wrote.
+
+        Nothing of an empty window: nothing was read, and the next run must not go on from its end.
+        """
+        if load.window.start >= load.window.end:
+            return
         self._write(load, "run", [(load.run, load.window.start, load.window.end, load.rows.count, None, None)])
 
     def _in_table(self, load: Load) -> dict[datetime, int]:

@@ -216,6 +216,15 @@ def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, ru
     assert fourth["inserted"] == 1
 
 
+def test_a_window_with_nothing_in_it_is_no_export_to_go_on_from(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox)
+    sandbox.seed("talkover", 5, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
+    future = (sandbox.now() + timedelta(days=2)).isoformat()
+    assert export(run_dag, sandbox, start=future).result("export")["fetched"] == 0
+    assert last_end(warehouse) is None
+    assert export(run_dag, sandbox, start=None).result("export")["inserted"] == 5
+
+
 def test_a_table_of_an_older_version_gets_the_columns_it_lacks(sandbox, connect, run_dag, warehouse) -> None:
     connect(sandbox)
     sandbox.seed("talkover", 3, sandbox.now() - timedelta(hours=2), sandbox.now())
