@@ -13,14 +13,14 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
 
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402 - after AIRFLOW_HOME is set
 
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import pytest  # noqa: E402 - after AIRFLOW_HOME is set
+from hypothesis import HealthCheck, settings  # noqa: E402 - after AIRFLOW_HOME is set
 
-from airflow_provider_voice.sandbox import Sandbox  # noqa: E402
-from airflow_provider_voice.vendors.base import Vendor  # noqa: E402
-from tests.support import ScriptedServer, vendor_for  # noqa: E402
+from airflow_provider_voice.sandbox import Sandbox  # noqa: E402 - after AIRFLOW_HOME is set
+from airflow_provider_voice.vendors.base import Vendor  # noqa: E402 - after AIRFLOW_HOME is set
+from tests.support import ScriptedServer, vendor_for  # noqa: E402 - after AIRFLOW_HOME is set
 
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("ours")

@@ -45,7 +45,7 @@ def vendor_for(sandbox: Sandbox, name: str, **more: Any) -> Vendor:
         ),
         sleep=sleeps,
     )
-    vendor.sleeps = sleeps  # type: ignore[attr-defined]
+    vendor.sleeps = sleeps  # type: ignore[attr-defined]  # for tests that ask how long it waited
     return vendor
 
 
@@ -54,7 +54,7 @@ def vendor_at(url: str, name: str, **more: Any) -> Vendor:
     sleeps = Sleeps()
     settings = Settings(token=TOKEN, base_url=url, default_agent_id="101", project_id="project-1", **more)
     vendor = CLASSES[name](settings, sleep=sleeps)
-    vendor.sleeps = sleeps  # type: ignore[attr-defined]
+    vendor.sleeps = sleeps  # type: ignore[attr-defined]  # for tests that ask how long it waited
     return vendor
 
 

@@ -55,7 +55,7 @@ def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -
 def _airflow(*arguments: str, environment: dict[str, str]) -> None:
     # The airflow beside this python, whatever the PATH says.
     command = [sys.executable, "-m", "airflow", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
     if done.returncode != 0:
         sys.stderr.write(done.stdout[-6000:] + done.stderr[-6000:])
         raise SystemExit(f"airflow {' '.join(arguments)} failed with exit code {done.returncode}")

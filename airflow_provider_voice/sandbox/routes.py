@@ -138,7 +138,7 @@ class Vendor(ABC):
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
         if fault.kind == "status":
-            body = self.too_many(fault.retry_after) if fault.status == 429 else {"message": "scripted fault"}  # noqa: PLR2004 - HTTP
+            body = self.too_many(fault.retry_after) if fault.status == 429 else {"message": "scripted fault"}  # noqa: PLR2004 - HTTP's own number
             return self._answer(fault.status, body, retry_after=fault.retry_after)
         if handled is None:
             raise RuntimeError(f"fault {fault.kind} has no answer")

@@ -53,7 +53,7 @@ def add_connections(sandbox: Sandbox, environment: dict[str, str]) -> None:
         for arguments in (["delete", name], ["add", name, "--conn-json", value]):
             # Deleting what is not there fails, and may.
             command = [sys.executable, "-m", "airflow", "connections", *arguments]
-            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - ours
+            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - our own words, no shell
 
 
 def main(argv: Sequence[str] | None = None) -> int:

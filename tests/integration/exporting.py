@@ -100,7 +100,7 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
         points.pass_("after request")
         return answer
 
-    HttpClient.request = watched  # type: ignore[method-assign]
+    HttpClient.request = watched  # type: ignore[method-assign]  # the real one, with points around it
     export(WatchedHook(hook, points), *bounds)
     return points.names
 

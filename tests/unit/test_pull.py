@@ -49,7 +49,7 @@ def pulled(pending: dict[str, CallRef], monkeypatch: Any) -> tuple[Spool, list[s
     monkeypatch.setattr(pull, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     spool = Spool()
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    one = Pull(Vendor(), maker, spool, page_concurrency=1)  # type: ignore[arg-type]
+    one = Pull(Vendor(), maker, spool, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
     spool.left = one.seconds_left
     return spool, one.windows_and_pending([WINDOW], Scope("s"), pending)
 
