@@ -161,7 +161,8 @@ class CallsToWarehouseOperator(BaseOperator):
         pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
         with warehouse.head_start(spool, scope.source, now - self.settle_after, pull.seconds_left) as ahead:
             missing = pull.windows_and_pending([*rechecked, window], scope, pending)
-            load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked)
+            asked = bounds[0] is not None
+            load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked, asked)
             return warehouse.load(load, ahead)
 
     def _plan(

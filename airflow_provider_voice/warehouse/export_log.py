@@ -58,7 +58,7 @@ class ExportLog:
         """
         if load.window.start >= load.window.end:
             return
-        self._write(load, "run", [(load.run, load.window.start, load.window.end, load.rows.count, None, None)])
+        self._write(load, load.run_kind, [(load.run, load.window.start, load.window.end, load.rows.count, None, None)])
 
     def _in_table(self, load: Load) -> dict[datetime, int]:
         dialect, filters = self._dialect, load.scope.filters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.calls import CallRef
-from airflow_provider_voice.warehouse.words import Window, joined
+from airflow_provider_voice.warehouse.words import RUN_KINDS, Window, joined
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,15 +32,29 @@ class Stored:
         return Window(start, end) if start is not None and end is not None else None
 
     def last_end(self, scope: Scope) -> datetime | None:
-        """Return up to where it has been exported; None when it never was."""
-        rows = self._query(self._dialect.last_end_statement(), (scope.source, scope.kind("run")))
-        return self._dialect.read_time(rows[0][0]) if rows else None
+        """Return up to where it has been exported; None when it never was.
+
+        By the runs that go on from each other: one with given bounds may lie ahead, with a gap before it.
+        Where there are only such, by these.
+        """
+        for kind in RUN_KINDS:
+            rows = self._query(self._dialect.last_end_statement(), (scope.source, scope.kind(kind)))
+            end = self._dialect.read_time(rows[0][0]) if rows else None
+            if end is not None:
+                return end
+        return None
 
     def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
         """Return what was exported before of ``[start, end)``."""
         read, time = self._dialect.read_time, self._dialect.time
-        of_span = (scope.source, scope.kind("run"), time(start), time(end))
-        bounds = [(read(first), read(last)) for first, last in self._query(self._dialect.exported_statement(), of_span)]
+        rows = [
+            row
+            for kind in RUN_KINDS
+            for row in self._query(
+                self._dialect.exported_statement(), (scope.source, scope.kind(kind), time(start), time(end))
+            )
+        ]
+        bounds = [(read(first), read(last)) for first, last in rows]
         return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
 
     def unsettled(self, source: str) -> dict[str, CallRef]:

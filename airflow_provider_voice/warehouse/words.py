@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 NUMBER_MODES = ("plain", "masked", "hashed")
 
 
+#: The log's words for a run that goes on from the last one, and for one whose bounds were given.
+RUN_KINDS = ("run", "asked")
+
+
 @dataclass(frozen=True)
 class Window:
     """The bounds of an export: created at or after ``start`` and before ``end``."""
@@ -69,6 +73,7 @@ class Load:
     :param settle_after: how long a row must stay the same to be settled.
     :param missing: ids of stored rows that the vendor no longer shows.
     :param rechecked: earlier exported windows that were read completely once more.
+    :param asked: whether the bounds were given: such a run may lie ahead of those that go on from each other.
     """
 
     scope: Scope
@@ -79,6 +84,12 @@ class Load:
     settle_after: timedelta
     missing: Collection[str] = ()
     rechecked: Sequence[Window] = ()
+    asked: bool = False
+
+    @property
+    def run_kind(self) -> str:
+        """The log's word for the run: one of :data:`RUN_KINDS`."""
+        return RUN_KINDS[self.asked]
 
 
 @dataclass

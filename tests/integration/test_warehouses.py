@@ -52,6 +52,7 @@ def load(
     run: str = "run",
     window: Window = WINDOW,
     apart: timedelta = timedelta(seconds=1),
+    asked: bool = False,
 ) -> Loaded:
     maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=1), warehouse.dialect.stamp(read_at))
     warehouse.prepare()
@@ -61,7 +62,7 @@ def load(
             raw = {"text": text}
             call = Call(f"c{number:04}", "talkover", status, agent_name=text, cost=0.5, created_at=created, raw=raw)
             spool.add(maker.row(call), created)
-        return warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=1)))
+        return warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=1), asked=asked))
 
 
 def test_rows_are_inserted_updated_and_certified(warehouse: Warehouse) -> None:
@@ -105,6 +106,16 @@ def test_what_is_stored_is_asked_for(warehouse: Warehouse) -> None:
     assert {key: ref.placed_at for key, ref in pending.items()} == {
         f"c{number:04}": START + timedelta(seconds=number) for number in range(3)
     }
+
+
+def test_what_was_asked_for_ahead_leaves_no_gap(warehouse: Warehouse) -> None:
+    ahead = Window(WINDOW.end + timedelta(hours=5), WINDOW.end + timedelta(hours=6))
+    load(warehouse, [CallStatus.BUSY], ahead.end, run="by hand", window=ahead, asked=True)
+    assert warehouse.read(lambda stored: stored.last_end(Scope("s"))) == ahead.end, "there is nothing else to go by"
+    load(warehouse, [CallStatus.BUSY], WINDOW.end)
+    assert warehouse.read(lambda stored: stored.last_end(Scope("s"))) == WINDOW.end
+    windows = warehouse.read(lambda stored: stored.exported(Scope("s"), START, ahead.end))
+    assert windows == [WINDOW, ahead], "both are read once more when they are young"
 
 
 @pytest.mark.parametrize("text", ["a\nb\r\\.", "'; DROP TABLE x; --", '"q" ü 漢 🙂', "%s %(p0)s ? {x} %", "\\'"])
