@@ -30,7 +30,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 setup: $(VENV)/.ready  ## install everything into .venv
 
 demo: setup  ## place calls on the sandbox through a DAG, wait, load them into SQLite
-	$(VENV)/bin/python -m airflow_provider_voice.sandbox.demo
+	$(VENV)/bin/python -m dev.demo
 
 # The tests with a whole Airflow of their own run by themselves: two at once would be slow on two cores.
 test: setup  ## run the tests
@@ -50,7 +50,7 @@ format: setup  ## let ruff rewrite what it can
 	$(VENV)/bin/ruff check --fix .
 
 ui: setup  ## Airflow, the sandbox and the example DAGs with their connections; prints the address
-	$(VENV)/bin/python -m airflow_provider_voice.sandbox.ui
+	$(VENV)/bin/python -m dev.ui
 
 build: setup  ## wheel and sdist, checked
 	rm -rf dist

@@ -121,7 +121,7 @@ class CallNotFound(VoiceError):
 class CallNotCompleted(VoiceError):
     """The call ended in a way the task does not count as a success.
 
-    :param status: the :class:`~airflow_provider_voice.calls.CallStatus` value it ended with, e.g. ``busy``; ``None``
+    :param status: the :class:`~airflow_provider_voice.models.CallStatus` value it ended with, e.g. ``busy``; ``None``
         when it did not end in time.
     """
 

@@ -34,7 +34,7 @@ from airflow_provider_voice.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_voice.calls import CallStatus
+    from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.sandbox.routes import Vendor as Routes
     from airflow_provider_voice.sandbox.world import SandboxCall
 
@@ -98,9 +98,9 @@ def _word(status: CallStatus) -> str:
 
 def run_ours(world: World, folder: Path) -> Callable[[], dict[str, tuple[str, str]]]:
     """Export as an hourly task would: from the start of the day to now."""
+    from airflow_provider_voice.export.warehouse.table import Warehouse
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-    from airflow_provider_voice.warehouse.table import Warehouse
 
     os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = world.sandbox.connection_json("talkover")
     path, done = folder / "ours.db", []

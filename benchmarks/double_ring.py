@@ -94,10 +94,10 @@ with DAG("bench", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone
         elif CONTENDER == "ResumableJobMixin":
             Resumable(task_id=f"t{index}", number=number)
         else:
-            from airflow_provider_voice import dialing
-            from airflow_provider_voice.dialing import Dialer
+            from airflow_provider_voice.dialing import dialer as dialer_module
+            from airflow_provider_voice.dialing.dialer import Dialer
             from airflow_provider_voice.operators.make_call import MakeCallOperator
-            dialing.LOOKS = (0.0, 0.5)
+            dialer_module.LOOKS = (0.0, 0.5)
 
             class Ours(MakeCallOperator):
                 def _dialer(self, context):

@@ -72,13 +72,13 @@ def ours(database: str, target: str, url: str) -> Run:
         end=(END + timedelta(hours=1)).isoformat(),
         page_concurrency=4,
     )
-    from airflow_provider_voice.warehouse.table import Warehouse
+    from airflow_provider_voice.export.warehouse.table import Warehouse
 
     operator.warehouse = Warehouse(hook_of(database, target), "voice_calls")
     operator.hook = VoiceHook.for_connection("voice")
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-    import airflow_provider_voice.transfers.pull
+    import airflow_provider_voice.export.reader
     import airflow_provider_voice.vendors.talkover  # noqa: F401 - imported before the clock runs
 
     ti = type("TI", (), {"dag_id": "d", "task_id": "t", "map_index": -1, "run_id": "r"})()

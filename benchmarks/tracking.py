@@ -12,11 +12,11 @@ import logging
 import time
 from datetime import datetime, timezone
 
-from airflow_provider_voice.calls import CallRef
+from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.vendors.settings import Settings
+from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.talkover import Talkover
-from airflow_provider_voice.watching import CallWatch
+from airflow_provider_voice.vendors.vendor_settings import Settings
 
 COUNTS = (10, 100, 1_000, 10_000)
 REALLY_SENT = 1_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from airflow_provider_voice.dial_record import Record
-from airflow_provider_voice.dialing import Dialer
+from airflow_provider_voice.dialing.dialer import Dialer
+from airflow_provider_voice.dialing.record import Record
 
 
 def none(monkeypatch: Any) -> None:

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors.base import Vendor
-from airflow_provider_voice.vendors.settings import Settings
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.talkstack import Talkstack
 from airflow_provider_voice.vendors.unleashx import UnleashX
+from airflow_provider_voice.vendors.vendor_settings import Settings
 
 CLASSES: dict[str, type[Vendor]] = {"talkover": Talkover, "talkstack": Talkstack, "unleashx": UnleashX}
 PATHS = {"talkover": "/api/v1", "talkstack": "", "unleashx": "/api/v1/global"}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_voice.calls import Call, CallRef, CallRequest
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.get_provider_info import connection_fields, field_behaviour
+from airflow_provider_voice.models import Call, CallRef, CallRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -88,7 +88,7 @@ class VoiceHook(BaseHook):
         from airflow.sdk.log import mask_secret
 
         # Imported with the first call, not with a DAG file: requests, tenacity and all that.
-        from airflow_provider_voice.hooks.settings import settings_of
+        from airflow_provider_voice.hooks.connection_settings import settings_of
 
         connection = self._connection or self.get_connection(self.voice_conn_id)
         vendor_class = self._vendor_class()

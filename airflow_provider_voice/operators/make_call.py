@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
 
-from airflow_provider_voice.calls import Call, CallRef, CallRequest, statuses_of
-from airflow_provider_voice.dialing import Dialed, Dialer, TaskFacts
+from airflow_provider_voice.dialing.dialer import Dialed, Dialer, TaskFacts
+from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
     StaleRun,
     VoiceError,
     error_from_dict,
 )
-from airflow_provider_voice.failures import permanent_errors_end_the_task
-from airflow_provider_voice.hidden import hide_number, plain
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.operators.arguments import check_call_arguments, seconds_of, whole_or_text
+from airflow_provider_voice.models import Call, CallRef, CallRequest, statuses_of
 from airflow_provider_voice.phone import mask_number, parse_number
-from airflow_provider_voice.retry_policy import vendor_delay_policy
-from airflow_provider_voice.run_age import check_run_age
-from airflow_provider_voice.watching import CallWatch, check_ending
+from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
+from airflow_provider_voice.utils.masking import masked_number, plain
+from airflow_provider_voice.utils.retry_policy import vendor_delay_policy
+from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import check_call_arguments, seconds_of, whole_or_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -140,7 +140,7 @@ class MakeCallOperator(BaseOperator):
 
     @to.setter
     def to(self, value: Any) -> None:
-        self._to = hide_number(value)
+        self._to = masked_number(value)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Place the call, publish its id, and wait if asked to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from airflow_provider_voice.calls import CallStatus
+from airflow_provider_voice.models import CallStatus
 
 #: Last two digits of the number -> how the call goes. Listed in the README.
 MAGIC_ENDINGS = {

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airflow_provider_voice.calls import read_time, write_time
+from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
 from airflow_provider_voice.sandbox.faults import Fault
 from airflow_provider_voice.sandbox.routes import Desk, LoggedRequest

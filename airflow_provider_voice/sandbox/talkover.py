@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from airflow_provider_voice.calls import CallStatus, write_time
+from airflow_provider_voice.models import CallStatus, write_time
 from airflow_provider_voice.sandbox.routes import Handled, Vendor, whole
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from airflow_provider_voice.calls import CallStatus
+from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox.routes import Handled, Vendor
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_voice.calls import CallStatus
+from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
 
 CALLER_ID = "+14155550100"

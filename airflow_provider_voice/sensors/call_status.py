@@ -16,12 +16,12 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_voice.calls import Call, CallRef, CallStatus, statuses_of
 from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VoiceError, error_from_dict
-from airflow_provider_voice.failures import permanent_errors_end_the_task
-from airflow_provider_voice.hidden import hide_calls, plain
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.watching import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
+from airflow_provider_voice.models import Call, CallRef, CallStatus, statuses_of
+from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
+from airflow_provider_voice.utils.masking import masked_calls, plain
+from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -86,7 +86,7 @@ class CallStatusSensor(BaseSensorOperator):
 
     @call.setter
     def call(self, value: Any) -> None:
-        self._call = hide_calls(value)
+        self._call = masked_calls(value)
 
     @cached_property
     def hook(self) -> VoiceHook:

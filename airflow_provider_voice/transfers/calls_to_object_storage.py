@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
-from airflow_provider_voice.calls import write_time
-from airflow_provider_voice.failures import permanent_errors_end_the_task
+from airflow_provider_voice.export.options import bounds_of, check_export_arguments, scope_of
+from airflow_provider_voice.export.windows import window_of
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.operators.arguments import one_of
-from airflow_provider_voice.transfers.arguments import bounds_of, check_export_arguments, scope_of
-from airflow_provider_voice.transfers.bounds import window_of
+from airflow_provider_voice.models import write_time
+from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,10 +93,10 @@ class CallsToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull everything, then write the files and last the manifest."""
-        from airflow_provider_voice.files.days import DayRows
-        from airflow_provider_voice.files.storage import FileSet
-        from airflow_provider_voice.transfers.pull import Pull
-        from airflow_provider_voice.warehouse.rows import RowMaker
+        from airflow_provider_voice.export.files.day_partitions import DayRows
+        from airflow_provider_voice.export.files.storage import FileSet
+        from airflow_provider_voice.export.reader import HistoryReader
+        from airflow_provider_voice.export.rows import RowMaker
 
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
@@ -107,7 +107,7 @@ class CallsToObjectStorageOperator(BaseOperator):
             root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
             files = FileSet(root, scope, window, self.file_format)
             maker = RowMaker(scope.source, self.numbers, read_at, vendor_now, timedelta(0))
-            Pull(self.hook, maker, days, page_concurrency=self.page_concurrency).windows([window], scope)
+            HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency).windows([window], scope)
             manifest = files.replace(days, read_at)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}

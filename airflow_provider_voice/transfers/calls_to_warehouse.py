@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
 
-from airflow_provider_voice.calls import write_time
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.failures import permanent_errors_end_the_task
+from airflow_provider_voice.export.options import bounds_of, check_export_arguments, check_settling, scope_of
+from airflow_provider_voice.export.windows import window_of
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.transfers.arguments import bounds_of, check_export_arguments, check_settling, scope_of
-from airflow_provider_voice.transfers.bounds import window_of
+from airflow_provider_voice.models import write_time
+from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_voice.calls import CallRef
-    from airflow_provider_voice.warehouse.spool import Spool
-    from airflow_provider_voice.warehouse.stored import Stored
-    from airflow_provider_voice.warehouse.table import Warehouse
-    from airflow_provider_voice.warehouse.words import Loaded, Scope, Window
+    from airflow_provider_voice.export.models import Loaded, Scope, Window
+    from airflow_provider_voice.export.row_buffer import RowBuffer
+    from airflow_provider_voice.export.warehouse.table import Warehouse
+    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.models import CallRef
 
     Bounds = tuple[datetime | None, datetime | None]
 
@@ -106,7 +106,7 @@ class CallsToWarehouseOperator(BaseOperator):
             self.outlets = [*self.outlets, self._asset]
 
     def _own_asset(self) -> Asset | None:
-        from airflow_provider_voice.transfers.assets import table_asset
+        from airflow_provider_voice.export.assets import table_asset
 
         try:
             return table_asset(self.warehouse_conn_id, self.table, self.schema)
@@ -124,7 +124,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
         :raises InvalidRequest: when the connection is no database's.
         """
-        from airflow_provider_voice.warehouse.table import Warehouse  # costs a DAG file what it never needs
+        from airflow_provider_voice.export.warehouse.table import Warehouse  # costs a DAG file what it never needs
 
         hook = BaseHook.get_hook(self.warehouse_conn_id)
         if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
@@ -133,7 +133,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pull, then merge in one transaction."""
-        from airflow_provider_voice.transfers.assets import report, report_lineage
+        from airflow_provider_voice.export.assets import report, report_lineage
 
         with permanent_errors_end_the_task():
             scope, bounds = scope_of(self), bounds_of(self)
@@ -146,10 +146,10 @@ class CallsToWarehouseOperator(BaseOperator):
         report_lineage(self.warehouse.hook, self.table, self.schema or None, counts)
         return result
 
-    def _export(self, spool: Spool, context: Context, scope: Scope, bounds: Bounds) -> Loaded:
-        from airflow_provider_voice.transfers.pull import Pull
-        from airflow_provider_voice.warehouse.rows import RowMaker
-        from airflow_provider_voice.warehouse.words import Load
+    def _export(self, spool: RowBuffer, context: Context, scope: Scope, bounds: Bounds) -> Loaded:
+        from airflow_provider_voice.export.models import Load
+        from airflow_provider_voice.export.reader import HistoryReader
+        from airflow_provider_voice.export.rows import RowMaker
 
         now, run, warehouse = datetime.now(timezone.utc), _run_name(context), self.warehouse
         warehouse.prepare()
@@ -158,7 +158,7 @@ class CallsToWarehouseOperator(BaseOperator):
         self.log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
         stamp = warehouse.dialect.stamp(now)
         maker = RowMaker(scope.source, self.numbers, now, vendor_now, self.settle_after, stamp)
-        pull = Pull(self.hook, maker, spool, page_concurrency=self.page_concurrency)
+        pull = HistoryReader(self.hook, maker, spool, page_concurrency=self.page_concurrency)
         with warehouse.head_start(spool, scope.source, now - self.settle_after, pull.seconds_left) as ahead:
             missing = pull.windows_and_pending([*rechecked, window], scope, pending)
             asked = bounds[0] is not None
@@ -167,11 +167,11 @@ class CallsToWarehouseOperator(BaseOperator):
 
     def _plan(
         self, context: Context, scope: Scope, run: str, bounds: Bounds, now: datetime
-    ) -> Callable[[Stored], tuple[Window, list[Window], dict[str, CallRef]]]:
+    ) -> Callable[[TableState], tuple[Window, list[Window], dict[str, CallRef]]]:
         """Return what asks the table for the run's window, what is read once more, and the calls that may change."""
         recheck = timedelta(hours=float(self.recheck_hours))
 
-        def plan(stored: Stored) -> tuple[Window, list[Window], dict[str, CallRef]]:
+        def plan(stored: TableState) -> tuple[Window, list[Window], dict[str, CallRef]]:
             own, last_end = stored.window_of_run(scope, run), stored.last_end(scope)
             window = window_of(context, *bounds, own=own, last_end=last_end, now=now)
             rechecked = stored.exported(scope, _hour(window.start - recheck), window.start)

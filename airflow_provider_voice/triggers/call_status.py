@@ -11,12 +11,12 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.calls import Call, CallRef
 from airflow_provider_voice.exceptions import CapabilityNotSupported, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import Call, CallRef
 from airflow_provider_voice.phone import mask_number
-from airflow_provider_voice.triggers.polling import CallPoll, Look, shared_poll
-from airflow_provider_voice.watching import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
+from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
+from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
@@ -91,16 +91,16 @@ class CallStatusTrigger(BaseEventTrigger):
         """Return what all triggers of one connection have in common; None where polling is not to be shared."""
         if not conf.getboolean("voice", "shared_polling", fallback=True):
             return None
-        return ("airflow_provider_voice.calls", self.voice_conn_id)
+        return ("airflow_provider_voice.models", self.voice_conn_id)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Look]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[PollResult]:
         """Look for everybody who waits on the connection of ``kwargs``, until the last one leaves."""
         async with aclosing(shared_poll(kwargs["voice_conn_id"]).looks()) as looks:
             async for look in looks:
                 yield look
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Look]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[PollResult]) -> AsyncIterator[TriggerEvent]:
         """Take from every look what is about our calls."""
         yield await self._wait(shared_poll(self.voice_conn_id), shared_stream)
 
@@ -111,7 +111,7 @@ class CallStatusTrigger(BaseEventTrigger):
             event = await self._wait(poll, looks)
         yield event
 
-    async def _wait(self, poll: CallPoll, looks: AsyncIterator[Look]) -> TriggerEvent:
+    async def _wait(self, poll: CallPoll, looks: AsyncIterator[PollResult]) -> TriggerEvent:
         """Take looks until it is over; never raise what a look can run into."""
         error: VoiceError | None = None
         timed_out, looked = False, False
@@ -138,7 +138,7 @@ class CallStatusTrigger(BaseEventTrigger):
         event = {**event_of(self._watch, error=error, timed_out=timed_out), "memo": self.memo}
         return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
-    def _take(self, look: Look) -> None:
+    def _take(self, look: PollResult) -> None:
         if look.error is not None:
             self._watch.fail(look.error)
         else:

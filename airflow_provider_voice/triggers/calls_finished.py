@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.calls import CallStatus, statuses_of, write_time
 from airflow_provider_voice.exceptions import InvalidRequest, VendorUnavailable, VoiceError
-from airflow_provider_voice.finished import FinishedCursor
-from airflow_provider_voice.triggers.polling import ConnectionHook, backoff_seconds, budget_seconds
+from airflow_provider_voice.models import CallStatus, statuses_of, write_time
+from airflow_provider_voice.tracking.reported_endings import ReportedEndings
+from airflow_provider_voice.triggers.poll_loop import ConnectionHook, backoff_seconds, budget_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from airflow_provider_voice.calls import Call
     from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.models import Call
 
 _STATE_KEY = "voice_calls_finished"
 #: So many calls are told in one event at most: an event's payload is a row of Airflow's database.
@@ -95,7 +95,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     async def _events(self, hooks: ConnectionHook) -> AsyncIterator[TriggerEvent]:
         state, failures = await self._load(), 0
-        cursor = FinishedCursor(
+        cursor = ReportedEndings(
             look_back=timedelta(seconds=self.look_back), late=timedelta(seconds=self.late), state=state
         )
         while True:
@@ -126,7 +126,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
             if cursor.state != state and await self._save(cursor.state):
                 state = cursor.state
 
-    def _look(self, hook: VoiceHook, cursor: FinishedCursor) -> list[Call]:
+    def _look(self, hook: VoiceHook, cursor: ReportedEndings) -> list[Call]:
         now = hook.vendor.now()
         found = hook.list_calls(
             cursor.start(now), now + timedelta(minutes=1), agent_id=self.agent_id, direction=self.direction

@@ -12,16 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.calls import (
-    Call,
-    CallRef,
-    CallRequest,
-    CallStatus,
-    fold_word,
-    read_status,
-    status_of,
-    statuses_of,
-)
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -36,14 +26,24 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
+from airflow_provider_voice.models import (
+    Call,
+    CallRef,
+    CallRequest,
+    CallStatus,
+    fold_word,
+    read_status,
+    status_of,
+    statuses_of,
+)
 from airflow_provider_voice.phone import mask_number, parse_number, same_number
 from airflow_provider_voice.vendors.http import Answer, HttpClient
-from airflow_provider_voice.vendors.values import text_of
+from airflow_provider_voice.vendors.parsing import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_voice.vendors.settings import Settings
+    from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -297,8 +297,8 @@ class Vendor(ABC):
             return None, None
         error = body.get("error")
         inner = error if isinstance(error, dict) else {}
-        message = text_of(inner.get("message")) or text_of(body.get("message")) or text_of(body.get("detail"))
-        code = text_of(inner.get("code")) or text_of(body.get("code")) or (error if isinstance(error, str) else None)
+        message = as_text(inner.get("message")) or as_text(body.get("message")) or as_text(body.get("detail"))
+        code = as_text(inner.get("code")) or as_text(body.get("code")) or (error if isinstance(error, str) else None)
         problems = body.get("errors")
         if isinstance(problems, dict) and problems:
             message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, problems))[:5])})"
@@ -333,7 +333,7 @@ class Vendor(ABC):
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
         for name in names:
-            value = text_of(row.get(name))
+            value = as_text(row.get(name))
             if value:
                 return value
         raise IncompleteHistory(

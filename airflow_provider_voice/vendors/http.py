@@ -21,7 +21,6 @@ import tenacity
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_voice import __version__
-from airflow_provider_voice.calls import read_time
 from airflow_provider_voice.exceptions import (
     CallOutcomeUnknown,
     InvalidRequest,
@@ -30,6 +29,7 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
+from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors.connections import (
     CredentialHeaders,
@@ -37,7 +37,7 @@ from airflow_provider_voice.vendors.connections import (
     Prepared,
     keep_numbers_out_of_urllib3_logs,
 )
-from airflow_provider_voice.vendors.limits import limiter_for, wait_asked
+from airflow_provider_voice.vendors.rate_limit import limiter_for, wait_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

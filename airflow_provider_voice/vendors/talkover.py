@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -18,11 +17,12 @@ from airflow_provider_voice.exceptions import (
     RequestRejected,
     VoiceError,
 )
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, Vendor
-from airflow_provider_voice.vendors.days import widened_days
-from airflow_provider_voice.vendors.paging import Page, walk
+from airflow_provider_voice.vendors.date_filters import widened_days
+from airflow_provider_voice.vendors.pagination import Page, walk
+from airflow_provider_voice.vendors.parsing import as_int, as_text, first_of, quoted, rows_of
 from airflow_provider_voice.vendors.talkover_listing import ACTIVE_WORDS, PER_PAGE, Listing, without
-from airflow_provider_voice.vendors.values import first_of, quoted, rows_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,7 +84,7 @@ class Talkover(Vendor):
         doing = "the list of agents"
         answer = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
         rows, pages = self._page_parts(answer, doing)
-        total = whole_of(pages.get("total"))
+        total = as_int(pages.get("total"))
         return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
 
     def check_request(self, request: CallRequest) -> None:
@@ -105,10 +105,10 @@ class Talkover(Vendor):
         record = answer.body if isinstance(answer.body, dict) else {}
         if isinstance(record.get("data"), dict):
             record = record["data"]
-        call_id = text_of(record.get("id")) or text_of(record.get("call_id"))
+        call_id = as_text(record.get("id")) or as_text(record.get("call_id"))
         if not call_id:
             raise self._without_id(answer, doing)
-        word = text_of(record.get("status"))
+        word = as_text(record.get("status"))
         return Call(
             id=call_id,
             vendor=self.name,
@@ -247,7 +247,7 @@ class Talkover(Vendor):
             self.pages_read += 1
             rows, pages = self._page_parts(answer, doing)
             calls = list(map(self.call_of, rows))
-            page = Page(calls, total=whole_of(pages.get("total")), last_page=whole_of(pages.get("last_page")))
+            page = Page(calls, total=as_int(pages.get("total")), last_page=as_int(pages.get("last_page")))
             self.pages_in_list = page.last_page
             return page
 
@@ -269,24 +269,24 @@ class Talkover(Vendor):
         agent = agent if isinstance(agent, dict) else {}
         context = get("context")
         is_testing = get("is_testing")
-        word = text_of(get("status"))
+        word = as_text(get("status"))
         return Call.of_row(
             {
                 "id": self._row_id(row, "id"),
                 "vendor": self.name,
                 "status": self.read_status(word),
                 "vendor_status": word,
-                "to": text_of(get("to")),
-                "from_": text_of(get("from")),
-                "direction": text_of(get("direction")),
-                "agent_id": text_of(agent.get("id")) or text_of(get("agent_id")),
-                "agent_name": text_of(agent.get("label")) or text_of(agent.get("name")),
-                "duration_seconds": whole_of(get("duration")),
+                "to": as_text(get("to")),
+                "from_": as_text(get("from")),
+                "direction": as_text(get("direction")),
+                "agent_id": as_text(agent.get("id")) or as_text(get("agent_id")),
+                "agent_name": as_text(agent.get("label")) or as_text(agent.get("name")),
+                "duration_seconds": as_int(get("duration")),
                 "is_testing": is_testing if isinstance(is_testing, bool) else None,
                 "created_at": read_time(get("created_at")),
                 "updated_at": read_time(get("updated_at")),
                 "ended_at": read_time(get("ended_at")),
-                "tag": text_of(context.get(TAG_KEY)) if isinstance(context, dict) else None,
+                "tag": as_text(context.get(TAG_KEY)) if isinstance(context, dict) else None,
                 "raw": row,
             }
         )

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from airflow_provider_voice.calls import Call, CallRef
-    from airflow_provider_voice.vendors.paging import Page
+    from airflow_provider_voice.models import Call, CallRef
+    from airflow_provider_voice.vendors.pagination import Page
     from airflow_provider_voice.vendors.talkover import Talkover
 
 PER_PAGE = 100  # the documented maximum (List calls)

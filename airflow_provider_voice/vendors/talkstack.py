@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -24,15 +23,16 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
 from airflow_provider_voice.vendors.base import Vendor
-from airflow_provider_voice.vendors.days import widened_days
-from airflow_provider_voice.vendors.values import first_of, latest_time, number_of, rows_of, text_of, whole_of
+from airflow_provider_voice.vendors.date_filters import widened_days
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_text, first_of, latest_time, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import Answer
-    from airflow_provider_voice.vendors.settings import Settings
+    from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Talkstack(Vendor):
         for name in ("call", "data"):
             if isinstance(record.get(name), dict):
                 record = record[name]
-        call_id = text_of(first_of(record, "call_id", "callId", "sid", "callSid"))
+        call_id = as_text(first_of(record, "call_id", "callId", "sid", "callSid"))
         if not call_id:
             raise self._without_id(answer, doing)
         return Call(
@@ -134,7 +134,7 @@ class Talkstack(Vendor):
             vendor=self.name,
             status=CallStatus.QUEUED,  # the answer has no call status; its `status` is "success"
             to=request.to,
-            from_=text_of(record.get("from")),
+            from_=as_text(record.get("from")),
             direction="outbound",
             agent_id=request.agent_id,
             created_at=answer.server_time,
@@ -228,23 +228,23 @@ class Talkstack(Vendor):
         recordings = first_of(row, "recordingUrls", "recording_urls")
         has_list = isinstance(recordings, list) and recordings
         recording = recordings[0] if has_list else first_of(row, "recordingUrl", "recording_url")
-        direction = text_of(row.get("direction"))
-        word = text_of(row.get("status"))
+        direction = as_text(row.get("direction"))
+        word = as_text(row.get("status"))
         return Call.of_row(
             {
                 "id": call_id or self.row_id(row),
                 "vendor": self.name,
                 "status": self.read_status(word),
                 "vendor_status": word,
-                "to": text_of(first_of(row, "to", "phoneNumber", "number")),
-                "from_": text_of(row.get("from")),
+                "to": as_text(first_of(row, "to", "phoneNumber", "number")),
+                "from_": as_text(row.get("from")),
                 # "outbound-api", "outbound-dial": Twilio's words, should the rows be Twilio's (inferred)
                 "direction": direction.split("-")[0].lower() if direction else None,
-                "agent_id": text_of(first_of(row, "agentId", "agent_id")),
-                "agent_name": text_of(first_of(row, "agentName", "agent_name")),
-                "duration_seconds": whole_of(first_of(row, "seconds", "duration")),
-                "cost": number_of(first_of(row, "cost", "price")),
-                "recording_url": text_of(recording),
+                "agent_id": as_text(first_of(row, "agentId", "agent_id")),
+                "agent_name": as_text(first_of(row, "agentName", "agent_name")),
+                "duration_seconds": as_int(first_of(row, "seconds", "duration")),
+                "cost": as_float(first_of(row, "cost", "price")),
+                "recording_url": as_text(recording),
                 "created_at": read_time(
                     first_of(row, "date", "dateCreated", "date_created", "createdAt", "created_at", *_STARTED)
                 ),
@@ -263,8 +263,8 @@ class Talkstack(Vendor):
         """Return the call status anywhere a body may hold it; "success" and "error" of the envelope are none."""
         if not isinstance(body, dict):
             return body if self.knows_status(body) else None
-        if _call_marks(body) and text_of(body.get("status")) and fold_word(body["status"]) not in _ENVELOPE_WORDS:
-            return text_of(body["status"])  # a whole record: its word counts even when nobody knows it
+        if _call_marks(body) and as_text(body.get("status")) and fold_word(body["status"]) not in _ENVELOPE_WORDS:
+            return as_text(body["status"])  # a whole record: its word counts even when nobody knows it
         for holder in (body, body.get("call"), body.get("data"), body.get("error")):
             for name in ("status", "callStatus", "call_status", "message", "error"):
                 word = holder.get(name) if isinstance(holder, dict) else None

@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.calls import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -21,10 +20,11 @@ from airflow_provider_voice.exceptions import (
     InvalidRequest,
     VoiceError,
 )
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, Vendor
-from airflow_provider_voice.vendors.days import DAY, widened_days
-from airflow_provider_voice.vendors.paging import Page, walk
-from airflow_provider_voice.vendors.values import first_of, number_of, rows_of, text_of, whole_of
+from airflow_provider_voice.vendors.date_filters import DAY, widened_days
+from airflow_provider_voice.vendors.pagination import Page, walk
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_text, first_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,10 +116,10 @@ class UnleashX(Vendor):
         record = answer.body if isinstance(answer.body, dict) else {}
         if isinstance(record.get("data"), dict):
             record = record["data"]
-        call_id = text_of(first_of(record, "execution_id", "call_id", "id"))
+        call_id = as_text(first_of(record, "execution_id", "call_id", "id"))
         if not call_id:
             raise self._without_id(answer, doing)
-        word = text_of(first_of(record, "call_status", "status"))
+        word = as_text(first_of(record, "call_status", "status"))
         return Call(
             id=call_id,
             vendor=self.name,
@@ -247,21 +247,21 @@ class UnleashX(Vendor):
     def _call(self, row: Mapping[str, Any]) -> Call:
         status, word = self._status(row)
         is_testing = row.get("is_testing")
-        duration = whole_of(row.get("TOTAL_DURATION"))
+        duration = as_int(row.get("TOTAL_DURATION"))
         return Call.of_row(
             {
                 "id": self._row_id(row, "ID", "id"),
                 "vendor": self.name,
                 "status": status,
                 "vendor_status": word,
-                "to": text_of(first_of(row, "CALLING_NUMBER", "calling_number")),
-                "from_": text_of(first_of(row, "PROVIDER_NUMBER", "provider_number")),
+                "to": as_text(first_of(row, "CALLING_NUMBER", "calling_number")),
+                "from_": as_text(first_of(row, "PROVIDER_NUMBER", "provider_number")),
                 "direction": _direction(row),
-                "agent_id": text_of(first_of(row, "AGENT_ID", "agent_id")),
-                "agent_name": text_of(first_of(row, "agent_name", "AGENT_NAME")),
+                "agent_id": as_text(first_of(row, "AGENT_ID", "agent_id")),
+                "agent_name": as_text(first_of(row, "agent_name", "AGENT_NAME")),
                 "duration_seconds": duration if duration is not None else _seconds_of(row.get("total_duration")),
-                "cost": number_of(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
-                "recording_url": text_of(row.get("FILE_PATH")),
+                "cost": as_float(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
+                "recording_url": as_text(row.get("FILE_PATH")),
                 "is_testing": is_testing if isinstance(is_testing, bool) else None,
                 "created_at": _created(row),
                 "updated_at": read_time(first_of(row, "UPDATED_AT", "updated_at")),
@@ -277,7 +277,7 @@ class UnleashX(Vendor):
         Ended beats not ended; of two endings CALL_STATUS is nearer to the phone, but a failure is never hidden behind
         a success, and a word nobody knows never becomes one.
         """
-        words = [text_of(first_of(row, upper, upper.lower())) for upper in ("CALL_STATUS", "STATUS")]
+        words = [as_text(first_of(row, upper, upper.lower())) for upper in ("CALL_STATUS", "STATUS")]
         read = [(self.read_status(word), word) for word in words if word]
         if not read:
             return CallStatus.UNKNOWN, None
@@ -334,7 +334,7 @@ def _texts(value: Any) -> Iterator[str]:
             left.extend(item.values())
         elif isinstance(item, list):
             left.extend(item)
-        elif (text := text_of(item)) is not None:
+        elif (text := as_text(item)) is not None:
             yield text
 
 
@@ -357,8 +357,8 @@ def _tag_of(row: Mapping[str, Any]) -> str | None:
         holder = row.get(name)
         if isinstance(holder, str) and TAG_KEY in holder:
             holder = _parsed(holder)
-        if isinstance(holder, dict) and text_of(holder.get(TAG_KEY)):
-            return text_of(holder[TAG_KEY])
+        if isinstance(holder, dict) and as_text(holder.get(TAG_KEY)):
+            return as_text(holder[TAG_KEY])
     return None
 
 
@@ -385,7 +385,7 @@ def _seconds_of(text: Any) -> int | None:
     parts = [part.strip() for part in text.split(":")]
     if not all(part[:-1].isascii() and part[:-1].isdigit() and part[-1:] in units for part in parts):
         return None
-    return whole_of(sum(int(part[:-1][:6]) * units[part[-1]] for part in parts))
+    return as_int(sum(int(part[:-1][:6]) * units[part[-1]] for part in parts))
 
 
 def _display_time(row: Mapping[str, Any]) -> datetime | None:

@@ -15,7 +15,6 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.warehouse import spool
 from tests.integration.databases import (
     MARIADBD,
     DuckDBHook,
@@ -81,8 +80,8 @@ def database_hook(
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a chunk of a few rows, so that loads of a test begin ahead as those of a hundred thousand do."""
-    monkeypatch.setattr(spool, "BATCH", 7)
-    monkeypatch.setattr(spool, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(row_buffer, "BATCH", 7)
+    monkeypatch.setattr(row_buffer, "CHUNK_BYTES", 10_000)
 
 
 @pytest.fixture

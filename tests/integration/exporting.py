@@ -9,10 +9,10 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from airflow_provider_voice.export import row_buffer
+from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-from airflow_provider_voice.warehouse import spool
-from airflow_provider_voice.warehouse.table import Warehouse
 
 
 def export(
@@ -91,7 +91,7 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
     from airflow_provider_voice.vendors.http import HttpClient
 
     # A few rows a chunk: the load begins while pages are read.
-    spool.BATCH, spool.CHUNK_BYTES = 7, 10_000
+    row_buffer.BATCH, row_buffer.CHUNK_BYTES = 7, 10_000
     points, request = Points(dies_at), HttpClient.request
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice import dialing, reconciling
+from airflow_provider_voice.dialing import dialer as dialer_module
+from airflow_provider_voice.dialing import reconcile
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     CallNotCompleted,
@@ -47,10 +48,10 @@ FAULTS = {
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No real waiting; a mutation of the guard where the mutation test asks for one."""
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(dialing, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(dialer_module, "LOOKS", (0.0, 0.0))
     # The sandbox's clock runs 120 times as fast as ours, which no vendor's does: a second's pause is two minutes there.
-    monkeypatch.setattr(reconciling, "BEFORE", timedelta(hours=2))
-    monkeypatch.setattr(reconciling, "AFTER", timedelta(hours=2))
+    monkeypatch.setattr(reconcile, "BEFORE", timedelta(hours=2))
+    monkeypatch.setattr(reconcile, "AFTER", timedelta(hours=2))
     MUTATIONS[os.environ.get("VOICE_MUTATION", "none")](monkeypatch)
 
 
@@ -170,7 +171,7 @@ def test_the_intent_can_not_be_stored_and_nobody_is_rung(connected) -> None:
 
 def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
     task = Task(connected)
-    task.store.values[dialing.RECORD_KEY] = {"state": "intent", "nonsense": True}
+    task.store.values[dialer_module.RECORD_KEY] = {"state": "intent", "nonsense": True}
     outcome = task.finish()
     assert isinstance(outcome.error, CallOutcomeUnknown)
     assert not connected.rings
@@ -178,7 +179,7 @@ def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
 
 def test_how_the_call_came_to_be(connected) -> None:
     task = Task(connected)
-    assert (task.attempt().result["how"], task.store.values[dialing.RECORD_KEY]["generation"]) == ("placed", 1)
+    assert (task.attempt().result["how"], task.store.values[dialer_module.RECORD_KEY]["generation"]) == ("placed", 1)
     task.clear()
     again = task.attempt().result
     assert (again["how"], again["generation"]) == ("reattached", 1)
@@ -191,7 +192,7 @@ def test_a_retry_rings_again_only_after_an_ending_it_may(connected, mode) -> Non
     outcome = task.finish()
     assert isinstance(outcome.error, CallNotCompleted)
     assert (outcome.tries, len(connected.rings)) == (4, 4)
-    assert task.store.values[dialing.RECORD_KEY]["generation"] == 4
+    assert task.store.values[dialer_module.RECORD_KEY]["generation"] == 4
     strict = Task(connected, to=BUSY, map_index=1, **BUSY_FAILS[mode])
     connected.world.reset()
     assert strict.finish().tries == 1

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from airflow_provider_voice.calls import CallRequest
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import CallRequest
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.triggers.calls_finished import CALLS_PER_EVENT, CallsFinishedTrigger
 

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.warehouse import registry
+from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.duckdb import DuckDB
+from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.export.warehouse.merge_sql import Merging
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
+from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-from airflow_provider_voice.warehouse import registry
-from airflow_provider_voice.warehouse.dialects import Dialect
-from airflow_provider_voice.warehouse.duckdb import DuckDB
-from airflow_provider_voice.warehouse.errors import WarehouseFailed
-from airflow_provider_voice.warehouse.merging import Merging
-from airflow_provider_voice.warehouse.postgresql import PostgreSQL
-from airflow_provider_voice.warehouse.rows import COLUMNS
-from airflow_provider_voice.warehouse.table import Warehouse
 from tests.integration.databases import execute
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
@@ -36,7 +36,7 @@ class MergingPostgreSQL(Merging, PostgreSQL):
 
 
 # The standard MERGE of Snowflake and its kin, and the SQL for databases nothing is known of, on engines that have both.
-OTHER_SQL = {"duckdb MERGE": MergingDuckDB, "postgres MERGE": MergingPostgreSQL, "postgres plain": Dialect}
+OTHER_SQL = {"duckdb MERGE": MergingDuckDB, "postgres MERGE": MergingPostgreSQL, "postgres plain": SqlDialect}
 
 
 @pytest.fixture(
@@ -132,7 +132,7 @@ def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) 
 
 
 def _scope():
-    from airflow_provider_voice.warehouse.words import Scope
+    from airflow_provider_voice.export.models import Scope
 
     return Scope("voice_default")
 
@@ -259,7 +259,7 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
 
-    from airflow_provider_voice.transfers.assets import table_asset
+    from airflow_provider_voice.export.assets import table_asset
 
     connect(sandbox)
     sandbox.seed("talkover", 3, sandbox.now() - timedelta(hours=2), sandbox.now())
@@ -278,9 +278,9 @@ def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
 
 def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
-    from airflow_provider_voice.calls import Call, CallStatus
-    from airflow_provider_voice.warehouse.rows import RowMaker
-    from airflow_provider_voice.warehouse.words import Load, Window
+    from airflow_provider_voice.export.models import Load, Window
+    from airflow_provider_voice.export.rows import RowMaker
+    from airflow_provider_voice.models import Call, CallStatus
 
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
     read_at = datetime.now(timezone.utc)

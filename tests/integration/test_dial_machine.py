@@ -9,7 +9,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from airflow_provider_voice import dialing, reconciling
+from airflow_provider_voice.dialing import dialer as dialer_module
+from airflow_provider_voice.dialing import reconcile
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
 from tests.tries import Effects, Task
@@ -34,9 +35,9 @@ class Dialing(RuleBasedStateMachine):
 
     @initialize(vendor=st.sampled_from(["talkover", "talkstack", "unleashx"]), wait=st.booleans())
     def start(self, vendor: str, wait: bool) -> None:
-        self.saved = (http_module._backoff, dialing.LOOKS, reconciling.BEFORE, reconciling.AFTER)
-        http_module._backoff, dialing.LOOKS = (lambda state: 0.0), (0.0,)
-        reconciling.BEFORE = reconciling.AFTER = timedelta(hours=2)  # see test_at_most_once.py
+        self.saved = (http_module._backoff, dialer_module.LOOKS, reconcile.BEFORE, reconcile.AFTER)
+        http_module._backoff, dialer_module.LOOKS = (lambda state: 0.0), (0.0,)
+        reconcile.BEFORE = reconcile.AFTER = timedelta(hours=2)  # see test_at_most_once.py
         self.sandbox = Sandbox(speed=120)
         self.sandbox.__enter__()
         os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = self.sandbox.connection_json(vendor)
@@ -85,7 +86,7 @@ class Dialing(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "sandbox"):
             self.sandbox.__exit__(None, None, None)
-            http_module._backoff, dialing.LOOKS, reconciling.BEFORE, reconciling.AFTER = self.saved
+            http_module._backoff, dialer_module.LOOKS, reconcile.BEFORE, reconcile.AFTER = self.saved
             os.environ.pop("AIRFLOW_CONN_VOICE_DEFAULT", None)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.sandbox.demo import airflow_environment, main
+from dev.demo import airflow_environment, main
 
 pytestmark = pytest.mark.airflow
 DAGS = Path(__file__).parents[2] / "dags_examples"

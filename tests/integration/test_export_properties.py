@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.calls import Call, CallStatus
+from airflow_provider_voice.export.models import Load, Scope, Window
+from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.warehouse.rows import CONTENT, RowMaker
-from airflow_provider_voice.warehouse.table import Warehouse
-from airflow_provider_voice.warehouse.words import Load, Scope, Window
 from tests.integration.databases import execute
 from tests.integration.exporting import export
 

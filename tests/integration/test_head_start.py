@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.calls import Call, CallStatus
-from airflow_provider_voice.warehouse.head_start import HEAD_START_SECONDS
-from airflow_provider_voice.warehouse.rows import CONTENT, RowMaker
-from airflow_provider_voice.warehouse.table import Warehouse
-from airflow_provider_voice.warehouse.words import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.models import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse.head_start import HEAD_START_SECONDS
+from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.warehouse import mysql
-from airflow_provider_voice.warehouse.errors import WarehouseFailed
-from airflow_provider_voice.warehouse.loading import Loading, Transaction
-from airflow_provider_voice.warehouse.table import Warehouse
+from airflow_provider_voice.export.warehouse import mysql
+from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.export.warehouse.load import Loading, Transaction
+from airflow_provider_voice.export.warehouse.table import Warehouse
 from tests.integration.databases import execute
 
 pytestmark = pytest.mark.airflow

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_voice.transfers import assets
-from airflow_provider_voice.transfers.assets import database_uri, report_lineage
+from airflow_provider_voice.export import assets
+from airflow_provider_voice.export.assets import database_uri, report_lineage
 
 pytestmark = pytest.mark.airflow
 POSTGRES = {"conn_type": "postgres", "host": "db.example.com", "schema": "marts", "login": "u", "password": "secret"}

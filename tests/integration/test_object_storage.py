@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.files.formats import FILE_COLUMNS
+from airflow_provider_voice.export.files.formats import FILE_COLUMNS
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 
 pytestmark = pytest.mark.airflow

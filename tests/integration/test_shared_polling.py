@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from airflow_provider_voice.calls import CallRef, CallRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.triggers import polling
+from airflow_provider_voice.triggers import poll_loop
 from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 from tests.support import ScriptedServer
 
@@ -25,7 +25,7 @@ numbers = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "GATHER_SECONDS", 0.05)
+    monkeypatch.setattr(poll_loop, "GATHER_SECONDS", 0.05)
 
 
 def place(sandbox: Sandbox, count: int, vendor: str = "talkover") -> list[CallRef]:
@@ -96,7 +96,7 @@ def test_who_comes_late_is_looked_at_and_who_leaves_is_not(connect) -> None:
             await asyncio.sleep(0.5)
             coming = asyncio.create_task(fire(manager, trigger_for(late)))
             await asyncio.sleep(0.2)
-            poll = polling.shared_poll("voice_default")
+            poll = poll_loop.shared_poll("voice_default")
             waited_for = {ref.id for member in poll._members for ref in member.watch.pending}
             sandbox.advance(600)
             events = await asyncio.gather(waiting, coming)

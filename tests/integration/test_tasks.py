@@ -11,9 +11,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from airflow.sdk import DAG, task
 
-from airflow_provider_voice.calls import CallRef, CallRequest
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sensors.call_status import CallStatusSensor
 from airflow_provider_voice.triggers.call_status import CallStatusTrigger

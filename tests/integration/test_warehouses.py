@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.calls import Call, CallStatus
-from airflow_provider_voice.warehouse import registry
-from airflow_provider_voice.warehouse.errors import WarehouseFailed
-from airflow_provider_voice.warehouse.merging import Redshift
-from airflow_provider_voice.warehouse.rows import RowMaker
-from airflow_provider_voice.warehouse.table import Warehouse
-from airflow_provider_voice.warehouse.words import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.models import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.rows import RowMaker
+from airflow_provider_voice.export.warehouse import registry
+from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.export.warehouse.merge_sql import Redshift
+from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
 from tests.integration.fake_warehouses import HOOKS, FakeHook
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.sandbox.ui import add_connections, free_port, standalone_environment
+from dev.ui import add_connections, free_port, standalone_environment
 
 DAGS = Path(__file__).parents[2] / "dags_examples"
 

@@ -68,15 +68,15 @@ def test_entry_point() -> None:
     [
         ("airflow_provider_voice", ("airflow.", "requests", "phonenumbers")),
         ("airflow_provider_voice.get_provider_info", ("airflow.", "requests", "phonenumbers")),
-        ("airflow_provider_voice.calls", ("airflow.", "requests", "phonenumbers", "pendulum")),
+        ("airflow_provider_voice.models", ("airflow.", "requests", "phonenumbers", "pendulum")),
         ("airflow_provider_voice.phone", ("airflow.", "requests", "phonenumbers")),
         ("airflow_provider_voice.exceptions", ("airflow.",)),
         ("airflow_provider_voice.vendors.talkover", ("airflow.", "phonenumbers")),
         ("airflow_provider_voice.vendors.talkstack", ("airflow.", "phonenumbers")),
         ("airflow_provider_voice.vendors.unleashx", ("airflow.", "phonenumbers")),
-        ("airflow_provider_voice.watching", ("airflow.",)),
-        ("airflow_provider_voice.dialing", ("airflow.",)),
-        ("airflow_provider_voice.warehouse.table", ("airflow.",)),
+        ("airflow_provider_voice.tracking.call_watch", ("airflow.",)),
+        ("airflow_provider_voice.dialing.dialer", ("airflow.",)),
+        ("airflow_provider_voice.export.warehouse.table", ("airflow.",)),
     ],
 )
 def test_lower_layers_import_no_higher_one(module: str, forbidden: tuple[str, ...]) -> None:

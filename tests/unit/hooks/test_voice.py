@@ -8,10 +8,10 @@ import logging
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_voice.calls import CallRequest
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.hooks.settings import settings_of
+from airflow_provider_voice.hooks.connection_settings import settings_of
 from airflow_provider_voice.hooks.voice import TalkoverHook, TalkstackHook, UnleashXHook, VoiceHook
+from airflow_provider_voice.models import CallRequest
 from airflow_provider_voice.vendors.talkover import Talkover
 from tests.support import NUMBER
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice import __version__
-from airflow_provider_voice.calls import CallRef, CallRequest
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallOutcomeUnknown,
@@ -23,10 +22,11 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
+from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.vendors import http as http_module
-from airflow_provider_voice.vendors.limits import wait_asked
-from airflow_provider_voice.vendors.settings import Settings
+from airflow_provider_voice.vendors.rate_limit import wait_asked
 from airflow_provider_voice.vendors.talkover import Talkover
+from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, TOKEN, Reply, vendor_at
 
 GOOD = {"success": True, "data": {"id": "call_1", "status": "initiated"}}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.calls import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.exceptions import CallNotFound
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.watching import CallWatch
+from airflow_provider_voice.tracking.call_watch import CallWatch
 from tests.support import Reply, vendor_at, vendor_for
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.calls import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -23,6 +22,7 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from tests.support import NUMBER, TOKEN, Reply, ScriptedServer, vendor_at
 
 NOW = datetime.now(timezone.utc)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.calls import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -17,6 +16,7 @@ from airflow_provider_voice.exceptions import (
     InvalidPhoneNumber,
     InvalidRequest,
 )
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
 from tests.support import NUMBER, vendor_for
 

@@ -1,0 +1,64 @@
+"""Rows between the pull and the files: by day, and in order of time."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from typing import TYPE_CHECKING
+
+from airflow_provider_voice.exceptions import IncompleteHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from airflow_provider_voice.export.rows import Row
+
+_BATCH = 1000
+
+
+class DayRows:
+    """Rows on disk by the day of their creation; SQLite sorts them, with a few MiB of memory however many they are."""
+
+    def __init__(self) -> None:
+        # "" is a database of this connection alone, in a file without a name that is gone when it is closed.
+        self._database = sqlite3.connect("")
+        self._database.execute("CREATE TABLE calls (day TEXT, created TEXT, id TEXT, row BLOB)")
+        self._batch: list[tuple[str, str, str, bytes]] = []
+
+    def __enter__(self) -> DayRows:
+        """Begin to take rows."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Forget the rows."""
+        self._database.close()
+
+    def add(self, row: Row, created_at: datetime | None = None) -> None:
+        """Keep one row.
+
+        :param row: the row.
+        :param created_at: when its call was created, in UTC.
+        :raises IncompleteHistory: when it has no time of creation, and so no day.
+        """
+        if created_at is None:
+            raise IncompleteHistory("A call without a creation time has no day. No file was written.")
+        created = created_at.isoformat(timespec="microseconds")
+        self._batch.append((created[:10], created, row[1], pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL)))
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each day has, by ``YYYY-MM-DD``, in order."""
+        self._flush()
+        return dict(self._database.execute("SELECT day, COUNT(*) FROM calls GROUP BY day ORDER BY day"))
+
+    def of(self, day: str) -> Iterator[Row]:
+        """Yield the rows of a day by the time of their creation, then by id: the same calls in the same order."""
+        self._flush()
+        rows = self._database.execute("SELECT row FROM calls WHERE day = ? ORDER BY created, id", (day,))
+        return (pickle.loads(row) for (row,) in rows)  # noqa: S301 - our own file, which nobody else could have written
+
+    def _flush(self) -> None:
+        self._database.executemany("INSERT INTO calls VALUES (?, ?, ?, ?)", self._batch)
+        self._batch = []

@@ -1,0 +1,78 @@
+"""Parquet and JSON Lines: the same rows in the same order are the same bytes."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.models import write_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_voice.export.rows import Row
+
+#: The table's columns without those that say how it was filled: what is read again unchanged is the same file again.
+FILE_COLUMNS = {
+    name: kind
+    for name, kind in COLUMNS.items()
+    if name not in ("fetched_at", "first_seen_at", "settled_at", "missing_since")
+}
+ROW_GROUP = 20_000
+_TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind == "time"]
+_RAW = list(FILE_COLUMNS).index("raw")
+
+
+def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
+    """Write rows as Parquet: text, whole numbers, times in UTC with microseconds, ``raw`` as JSON text.
+
+    In row groups of :data:`ROW_GROUP` rows; no more are in memory at a time.
+
+    :raises InvalidRequest: when pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise InvalidRequest("Parquet needs pyarrow: install airflow-provider-voice[parquet].") from None
+
+    types = {
+        "key": pa.string(),
+        "text": pa.string(),
+        "whole": pa.int64(),
+        "number": pa.float64(),
+        "flag": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "json": pa.string(),
+    }
+    schema = pa.schema([(name, types[kind]) for name, kind in FILE_COLUMNS.items()])
+    left = iter(rows)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while group := list(islice(left, ROW_GROUP)):
+            columns = [[row[number] for row in group] for number in range(len(FILE_COLUMNS))]
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            writer.write_table(pa.table(arrays, schema))
+
+
+def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
+    """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object."""
+    # No name and no time in the head of the gzip file: the same rows are the same bytes.
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        for row in rows:
+            values: list[Any] = list(row[: len(FILE_COLUMNS)])
+            for number in _TIMES:
+                values[number] = write_time(values[number])
+            values[_RAW] = msgspec.Raw(values[_RAW].encode())
+            packed.write(msgspec.json.encode(dict(zip(FILE_COLUMNS, values, strict=True))) + b"\n")
+
+
+#: Format -> ending of the file name, and what writes it.
+FORMATS: dict[str, tuple[str, Callable[[IO[bytes], Iterable[Row]], None]]] = {
+    "parquet": ("parquet", write_parquet),
+    "jsonl": ("jsonl.gz", write_jsonl),
+}

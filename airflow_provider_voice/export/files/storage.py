@@ -1,0 +1,136 @@
+"""Putting one interval's files into a storage: each whole or not at all, and a manifest that says which they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from airflow_provider_voice.exceptions import VoiceError
+from airflow_provider_voice.export.files.formats import FILE_COLUMNS, FORMATS
+from airflow_provider_voice.models import write_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_voice.export.files.day_partitions import DayRows
+    from airflow_provider_voice.export.models import Scope, Window
+    from airflow_provider_voice.export.rows import Row
+
+_CHUNK = 1024 * 1024
+
+
+class StorageFailed(VoiceError):
+    """The storage refused or broke off; the manifest is the one before, and a retry completes the set."""
+
+    permanent_by_default = False
+
+
+class FileSet:
+    """The files of one interval below one path.
+
+    :param root: where the files go.
+    :param scope: whose calls they are.
+    :param window: the interval, which names the files: a rerun replaces them.
+    :param file_format: ``parquet`` or ``jsonl``.
+    """
+
+    def __init__(self, root: ObjectStoragePath, scope: Scope, window: Window, file_format: str) -> None:
+        self._base = root / f"source={quote(scope.source, safe='')}"
+        self._window = window
+        self._scope = scope
+        self._ending, self._write = FORMATS[file_format]
+        parts = [f"{_short(window.start)}-{_short(window.end)}"]
+        parts += [f"{name}={quote(value, safe='')}" for name, value in scope.filters.items()]
+        self._name = "_".join(parts)
+        self.manifest = self._base / "_manifests" / f"{self._name}_{file_format}.json"
+
+    def replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
+        """Write a file for each day, then the manifest, and remove what an earlier run wrote for days without calls.
+
+        :param days: the rows.
+        :param read_at: when they were read.
+        :return: the manifest.
+        :raises StorageFailed: when the storage can not be written.
+        """
+        return _named(str(self.manifest), lambda: self._replace(days, read_at))
+
+    def _replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
+        before = self._files_before()
+        files = [self._put_day(day, days.of(day), count) for day, count in days.counts().items()]
+        manifest = {
+            "source": self._scope.source,
+            **self._scope.filters,
+            "start": write_time(self._window.start),
+            "end": write_time(self._window.end),
+            "read_at": write_time(read_at),
+            "rows": sum(file["rows"] for file in files),
+            "columns": list(FILE_COLUMNS),
+            "files": files,
+        }
+        with tempfile.NamedTemporaryFile() as local:
+            local.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+            local.flush()
+            _put(local.name, self.manifest)
+        for name in before - {file["path"] for file in files}:
+            stale = self._base / name
+            if stale.exists():
+                stale.unlink()
+        return manifest
+
+    def _files_before(self) -> set[str]:
+        if not self.manifest.exists():
+            return set()
+        said = msgspec.json.decode(self.manifest.read_bytes())
+        return {str(item["path"]) for item in said.get("files", [])}
+
+    def _put_day(self, day: str, rows: Iterable[Row], count: int) -> dict[str, Any]:
+        name = f"day={day}/{self._name}.{self._ending}"
+        with tempfile.NamedTemporaryFile() as local:
+            self._write(local, rows)
+            local.flush()
+            size = local.tell()
+            local.seek(0)
+            digest = hashlib.sha256()
+            while chunk := local.read(_CHUNK):
+                digest.update(chunk)
+            _put(local.name, self._base / name)
+        return {"path": name, "day": day, "rows": count, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def _put(local: str | Path, target: ObjectStoragePath) -> None:
+    """Bring a file to its place in one step: an object is there when it is whole, a local file is renamed."""
+    if target.protocol in ("file", "local", ""):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.parent / f".{target.name}.{os.getpid()}"
+        beside.fs.put_file(str(local), beside.path)
+        os.replace(beside.path, target.path)  # noqa: PTH105 - Path.replace of an ObjectStoragePath copies
+        return
+    target.fs.put_file(str(local), target.path)
+
+
+def _named(shown: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return work()
+    except VoiceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - storages share no base class
+        name, code = type(error).__name__, getattr(error, "errno", None)
+    raise StorageFailed(
+        f"The storage broke off writing the files of {shown} ({name}{f', errno {code}' if code else ''}). The manifest "
+        "is as it was; a retry writes the set again. Check the path, the connection and its rights.",
+        code=name,
+    )
+
+
+def _short(moment: datetime) -> str:
+    utc = moment.astimezone(timezone.utc)
+    return utc.strftime("%Y%m%dT%H%M%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "") + "Z"

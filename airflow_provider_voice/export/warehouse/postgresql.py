@@ -1,0 +1,105 @@
+"""PostgreSQL: COPY into a temporary stage, then one guarded merge."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_voice.export.row_buffer import CsvRowBuffer
+from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_voice.export.row_buffer import RowBuffer
+
+_PIECE = 1024 * 1024
+
+
+class PostgreSQL(SqlDialect):
+    """PostgreSQL, by psycopg 3 or psycopg2: COPY into a temporary stage, UPDATE ... FROM."""
+
+    types: ClassVar[dict[str, str]] = {
+        "key": "text NOT NULL",
+        "text": "text",
+        "whole": "bigint",
+        "number": "double precision",
+        "flag": "boolean",
+        "time": "timestamptz",
+        "json": "jsonb",
+    }
+    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+        "key": ("text", "character varying"),
+        "text": ("text", "character varying"),
+        "whole": ("bigint", "numeric"),
+        "number": ("double precision", "numeric"),
+        "flag": ("boolean",),
+        "time": ("timestamp with time zone",),
+        "json": ("json", "text"),
+    }
+    differs = "{0} IS DISTINCT FROM {1}"
+    keeps_zones = True
+    has_update_from = True
+    takes_chunks = True
+    begins_ahead = True
+
+    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+        """Ask the catalogue for the table that the name means, whatever the search path is."""
+        sql = (
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        )
+        return sql, (self.table,)
+
+    def index_statements(self) -> list[str]:
+        """Create both; the second one is next to empty."""
+        return [
+            f"CREATE INDEX IF NOT EXISTS {self.quoted(name)} ON {self.table} {what}"
+            for name, what in self.indexes().items()
+        ]
+
+    def lock(self, cursor: Any, source: str) -> None:
+        """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""
+        sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
+        cursor.execute(sql, (source, self.table))
+
+    def stage_statements(self) -> list[str]:
+        """Create a stage that is gone with the transaction."""
+        return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
+
+    def unstage_statements(self) -> list[str]:
+        """Leave the stage to the commit."""
+        return []
+
+    def named_stage(self, name: str) -> str:
+        """Return the stage's name; a temporary table has no schema of ours."""
+        return f"pg_temp.{self.quoted(name)}"
+
+    def stamp(self, moment: datetime) -> Any:
+        """Return the instant as text."""
+        return str(moment)
+
+    def spool(self) -> RowBuffer:
+        """Spool what COPY reads."""
+        return CsvRowBuffer()
+
+    def empty_stage_statement(self) -> str:
+        """Return what empties the stage at once."""
+        return f"TRUNCATE {self.stage}"
+
+    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
+        """COPY the chunk."""
+        names = ", ".join(self.quoted(name) for name in COLUMNS)
+        # The text is UTF-8, whatever the session's client_encoding is.
+        marks = f"DELIMITER '{CsvRowBuffer.DELIMITER}', QUOTE '{CsvRowBuffer.QUOTE}', ENCODING 'UTF8'"
+        sql = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
+        if not hasattr(cursor, "copy"):
+            cursor.copy_expert(sql, BytesIO(spool.read(chunk)), size=_PIECE)  # psycopg2
+            return
+        with cursor.copy(sql) as copy:  # psycopg 3
+            copy.write(spool.read(chunk))
+
+    def hour(self, column: str) -> str:
+        """Cut to the hour in UTC, whatever the session's time zone is."""
+        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"

@@ -1,0 +1,66 @@
+"""Which dialect a database speaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.export.warehouse.bigquery import BigQuery
+from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.duckdb import DuckDB
+from airflow_provider_voice.export.warehouse.merge_sql import Databricks, Redshift, Snowflake
+from airflow_provider_voice.export.warehouse.mysql import MySQL
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: By SQLAlchemy's dialect name and by Airflow's connection type.
+DIALECTS: dict[str, type[SqlDialect]] = {
+    "postgresql": PostgreSQL,
+    "postgres": PostgreSQL,
+    "sqlite": SQLite,
+    "duckdb": DuckDB,
+    "mysql": MySQL,
+    "mariadb": MySQL,
+    "snowflake": Snowflake,
+    "bigquery": BigQuery,
+    "gcpbigquery": BigQuery,
+    "google_cloud_platform": BigQuery,
+    "redshift": Redshift,
+    "redshift_connector": Redshift,
+    "databricks": Databricks,
+}
+
+
+def name_of(hook: Any) -> str:
+    """Return the name by which a hook's database is known here.
+
+    :param hook: a ``DbApiHook``.
+    :return: a key of :data:`DIALECTS`, or what SQLAlchemy calls the database; empty where nobody can tell.
+    """
+    kind = str(getattr(hook, "conn_type", "")).lower()
+    if kind == "postgres" and _extra(hook).get("redshift"):
+        return "redshift"  # PostgresHook reaches Redshift too, which has no COPY from a client
+    if kind in DIALECTS:
+        return kind
+    try:
+        # Of ODBC, JDBC and the like; some hooks ask for credentials or a driver to tell.
+        return str(getattr(hook, "dialect_name", "")).lower()
+    except Exception:  # noqa: BLE001 - then it is standard SQL
+        return ""
+
+
+def _extra(hook: Any) -> Mapping[str, Any]:
+    return getattr(getattr(hook, "connection", None), "extra_dejson", None) or {}
+
+
+def dialect_for(name: str, table: str, schema: str | None, placeholder: str) -> SqlDialect:
+    """Return the dialect of a database.
+
+    :param name: SQLAlchemy's dialect name or Airflow's connection type.
+    :param table: the table.
+    :param schema: its schema, or None.
+    :param placeholder: the driver's mark for a parameter.
+    """
+    return DIALECTS.get(name, SqlDialect)(table, schema, placeholder)

@@ -1,0 +1,1 @@
+"""Small Airflow glue that several operators share."""

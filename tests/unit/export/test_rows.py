@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.export.rows import COLUMNS, RowMaker, hash_number
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
+from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.models import Call, CallStatus
+
+NOW = datetime(2026, 1, 10, tzinfo=timezone.utc)
+TO, FROM = "+14155552671", "+14155550100"
+
+
+def maker(numbers: str = "plain") -> RowMaker:
+    return RowMaker("src", numbers, NOW, NOW, timedelta(hours=24))
+
+
+def row_of(call: Call, numbers: str = "plain") -> dict:
+    return dict(zip(COLUMNS, maker(numbers).row(call), strict=True))
+
+
+@pytest.mark.parametrize("mode", ["masked", "hashed"])
+@pytest.mark.parametrize(
+    "written",
+    [TO, TO[1:], "(415) 555-2671", "+1 415-555-2671", "4155552671", "call me on +1.415.555.2671 please", 14155552671],
+)
+def test_numbers_are_hidden_in_columns_and_in_raw_however_they_are_written(mode, written) -> None:
+    raw = {"to": TO, "note": written, "deep": [{"x": written}], "other": "keep me", "count": 3}
+    row = row_of(Call("1", "talkover", CallStatus.BUSY, to=TO, from_=FROM, raw=raw), mode)
+    text = json.dumps(row, default=str)
+    assert "5552671" not in "".join(char for char in text if char.isdigit() or char == '"')
+    assert "415" + "5552671" not in text
+    assert row["to_number"] == (hash_number(TO) if mode == "hashed" else "+1415•••••71")
+    kept = json.loads(row["raw"])
+    assert kept["other"] == "keep me"
+    assert kept["count"] == 3
+
+
+def test_plain_numbers_and_raw_stay_as_they_are() -> None:
+    raw = {"b": TO, "a": {"TOTAL": 1, "total": 2}}
+    row = row_of(Call("1", "talkover", CallStatus.BUSY, to=TO, from_=FROM, raw=raw))
+    assert (row["to_number"], row["from_number"]) == (TO, FROM)
+    assert json.loads(row["raw"]) == raw
+
+
+def test_settled_by_age_only_when_ended() -> None:
+    def settled(status: str, hours: float) -> bool:
+        moment = NOW - timedelta(hours=hours)
+        return maker().is_settled(Call("1", "talkover", CallStatus(status), created_at=moment, updated_at=moment))
+
+    assert settled("completed", 25)
+    assert not settled("completed", 23)
+    assert not settled("in_progress", 2500)
+    assert not settled("unknown", 2500)
+
+
+def test_words_and_names_are_checked() -> None:
+    with pytest.raises(InvalidRequest):
+        maker("secret")
+    for table in ('calls"; DROP TABLE x; --', "", "a.b", "1st", "x" * 51):
+        with pytest.raises(InvalidRequest):
+            dialect_for("sqlite", table, None, "?")
+    assert isinstance(dialect_for("postgresql", "calls", "dwh", "%s"), PostgreSQL)
+    assert isinstance(dialect_for("sqlite", "calls", None, "?"), SQLite)
+    assert dialect_for("postgres", "calls", "dwh", "%s").table == '"dwh"."calls"'
+
+
+@given(st.text(), st.text())
+def test_hashes_join_by_number(one, other) -> None:
+    same = [char for char in one if char.isdigit()] == [char for char in other if char.isdigit()]
+    assert not same or hash_number(one) == hash_number(other)

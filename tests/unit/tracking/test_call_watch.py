@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompleted, CallNotFound, VendorUnavailable
+from airflow_provider_voice.models import Call, CallRef, CallStatus
+from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def call(call_id: str, status: str, to: str | None = None) -> Call:
+    return Call(call_id, "talkover", CallStatus(status), to=to, agent_id="a")
+
+
+def test_results_in_the_order_asked_for() -> None:
+    watch = CallWatch([CallRef("b"), CallRef("a"), CallRef("b")])
+    watch.take({"a": call("a", "completed"), "b": call("b", "ringing")})
+    assert [ref.id for ref in watch.pending] == ["b"]
+    watch.take({"b": call("b", "unknown")})
+    assert not watch.is_over
+    watch.take({"b": call("b", "busy")})
+    assert watch.is_over
+    assert [(item.id, item.status) for item in watch.results] == [("b", "busy"), ("a", "completed"), ("b", "busy")]
+
+
+def test_what_the_vendor_shows_makes_the_next_look_cheaper() -> None:
+    watch = CallWatch([CallRef("a")])
+    watch.take({"a": call("a", "ringing", to="+14155552601")})
+    assert watch.pending == [CallRef("a", "+14155552601", None, None, "a")]
+
+
+def test_a_call_not_shown_yet_gets_its_grace() -> None:
+    clock = Clock()
+    watch = CallWatch([CallRef("a")], grace=300, clock=clock)
+    watch.take({})
+    clock.now = 299
+    watch.take({})
+    clock.now = 301
+    with pytest.raises(CallNotFound):
+        watch.take({})
+
+
+def test_a_call_that_shows_and_hides_again_starts_a_new_grace() -> None:
+    clock = Clock()
+    watch = CallWatch([CallRef("a")], grace=300, clock=clock)
+    watch.take({})
+    clock.now = 200
+    watch.take({"a": call("a", "queued")})
+    clock.now = 400
+    watch.take({})
+    assert not watch.is_over
+
+
+def test_outages_are_waited_out_to_a_limit() -> None:
+    clock = Clock()
+    watch = CallWatch([CallRef("a")], outage=3600, clock=clock)
+    for clock.now in (0, 1800, 3599):
+        watch.fail(VendorUnavailable("503"))
+    watch.take({"a": call("a", "ringing")})
+    for clock.now in (5000, 8599):
+        watch.fail(VendorUnavailable("503"))
+    clock.now = 8601
+    with pytest.raises(VendorUnavailable):
+        watch.fail(VendorUnavailable("503"))
+    with pytest.raises(AuthenticationFailed):
+        CallWatch([CallRef("a")]).fail(AuthenticationFailed("401"))
+
+
+def test_what_is_known_outlives_the_process() -> None:
+    clock = Clock()
+    first = CallWatch([CallRef("a")], grace=300, clock=clock)
+    first.take({})
+    clock.now = 301
+    second = CallWatch([CallRef("a")], grace=300, clock=clock, state=json.loads(json.dumps(first.state)))
+    with pytest.raises(CallNotFound):
+        second.take({})
+
+
+def test_endings() -> None:
+    check_ending(call("a", "completed"), frozenset({CallStatus.COMPLETED}))
+    with pytest.raises(CallNotCompleted) as failed:
+        check_ending(call("a", "busy"), frozenset({CallStatus.COMPLETED}))
+    assert failed.value.permanent
+    assert failed.value.status == "busy"
+    with pytest.raises(CallNotCompleted) as again:
+        check_ending(call("a", "busy"), frozenset({CallStatus.COMPLETED}), retryable=frozenset({CallStatus.BUSY}))
+    assert not again.value.permanent

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.vendors.pagination import Page, walk
+
+BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def call(call_id):
+    created_at = BEGAN + timedelta(hours=1 if call_id.startswith("new") else -1)
+    return Call(call_id, "vendor", CallStatus.COMPLETED, created_at=created_at)
+
+
+def ids_read(read_page, page_size, smallest=1):
+    calls = walk(read_page, page_size=page_size, smallest_page_size=smallest, what="The list")
+    return [call.id for call in calls]
+
+
+def pages_of(items, size, *, totals, last_pages):
+    def read_page(number):
+        calls = [call(item) for item in items[(number - 1) * size : number * size]]
+        last = max(1, -(-len(items) // size))
+        return Page(calls, total=len(items) if totals else None, last_page=last if last_pages else None)
+
+    return read_page
+
+
+@given(
+    st.lists(st.integers(), unique=True, max_size=60).map(lambda numbers: [str(number) for number in numbers]),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_call_once_whatever_page_size_the_server_really_uses(
+    items, asked, given_size, totals, last_pages
+) -> None:
+    size = min(asked, given_size)
+    read_page = pages_of(items, size, totals=totals, last_pages=last_pages)
+    assert ids_read(read_page, asked, smallest=1) == items
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.data())
+def test_calls_inserted_while_reading_lose_none_that_was_there(count, size, data) -> None:
+    items = [str(number) for number in range(count)]
+    inserted = iter(range(1000, 1000 + 6))
+
+    def read_page(number):
+        page = pages_of(list(items), size, totals=True, last_pages=True)(number)
+        if data.draw(st.booleans()) and (new := next(inserted, None)) is not None:
+            items.insert(0, str(new))
+        return page
+
+    assume(count > 0)
+    try:
+        got = ids_read(read_page, size)
+    except IncompleteHistory:
+        return  # said so instead of losing one
+    assert len(got) == len(set(got))
+    assert {str(number) for number in range(count)} <= set(got)
+
+
+def test_pages_are_read_at_once_and_come_in_order() -> None:
+    items = [str(number) for number in range(95)]
+    # Pages 2 and 3, 4 and 5, ... wait for each other: read one after the other they would never come.
+    pairs = {number: threading.Barrier(2, timeout=10) for number in range(1, 6)}
+    plain = pages_of(items, 10, totals=True, last_pages=True)
+
+    def read_page(number):
+        if 2 <= number <= 9:
+            pairs[number // 2].wait()
+        return plain(number)
+
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [call.id for call in calls] == items
+
+
+def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
+    """No more ahead than have come: pages 3 and 4, 5 and 6, ... are under way together, and few are read in vain."""
+    items = [str(number) for number in range(95)]
+    pairs = {number: threading.Barrier(2, timeout=10) for number in range(1, 6)}
+    plain, asked = pages_of(items, 10, totals=False, last_pages=False), []
+
+    def read_page(number):
+        asked.append(number)
+        if 3 <= number <= 8:
+            pairs[number // 2 if number % 2 == 0 else number // 2 + 1].wait()
+        return plain(number)
+
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    assert [call.id for call in calls] == items
+    assert set(range(1, 11)) <= set(asked)
+    assert max(asked) <= 10 + 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
+def test_a_short_list_costs_hardly_more_where_nobody_knows_the_last(count) -> None:
+    plain, asked = pages_of([str(number) for number in range(count)], 10, totals=False, last_pages=False), []
+
+    def read_page(number):
+        asked.append(number)
+        return plain(number)
+
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    needed = count // 10 + 1
+    assert len(list(calls)) == count
+    assert len(asked) < max(2 * needed, 2)
+
+
+def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
+    with pytest.raises(IncompleteHistory, match="7 counted"):
+        ids_read(lambda number: Page([call("1")] if number == 1 else [], total=7, last_page=1), 10)
+
+
+def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
+    asked = []
+
+    def read_page(number):
+        asked.append(number)
+        return Page([call(str(item)) for item in range(15)])
+
+    assert len(ids_read(read_page, 100, smallest=10)) == 15
+    assert asked == [1, 2]
+
+
+@given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, added, rng) -> None:
+    """Between any two pages rows come and old ones move to the front; what was there at the beginning is all read."""
+    items = [str(number) for number in range(count)]
+
+    def read_page(number):
+        page = pages_of(list(items), size, totals=True, last_pages=True)(number)
+        items[:0] = [f"new {len(items)} {number}" for number in range(added)]
+        if rng.random() < 0.3:
+            items.insert(0, items.pop(rng.randrange(len(items))))
+        return page
+
+    calls = walk(
+        read_page,
+        page_size=size,
+        smallest_page_size=1,
+        what="The list",
+        began=lambda: BEGAN,
+    )
+    try:
+        got = [call.id for call in calls]
+    except IncompleteHistory as error:
+        assert not error.permanent
+        return
+    assert len(got) == len(set(got))
+    assert {str(number) for number in range(count)} <= set(got)
+
+
+def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
+    items = [str(number) for number in range(50)]
+    passes = []
+
+    def read_page(number):
+        passes.append(number == 1)
+        page = pages_of(list(items), 10, totals=True, last_pages=True)(number)
+        items.insert(0, f"new {len(items)}")
+        return page
+
+    calls = walk(
+        read_page,
+        page_size=10,
+        smallest_page_size=1,
+        what="The list",
+        began=lambda: BEGAN,
+    )
+    assert {str(number) for number in range(50)} <= {call.id for call in calls}
+    assert sum(passes) == 2
+
+
+def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None:
+    """In every pass the same one jumps from the last page to the first, and a new one comes where it was not read."""
+    items = [str(number) for number in range(10)]
+    plain = pages_of(items, 5, totals=True, last_pages=True)
+
+    def read_page(number):
+        page = plain(number)
+        if number == 1:
+            items.remove("9")
+            items[:0] = ["9"]
+            items.insert(6, f"new {len(items)}")
+        elif page.last_page == number:
+            items[:0] = [f"new {len(items)} {place}" for place in range(5)]
+        return page
+
+    with pytest.raises(IncompleteHistory):
+        list(
+            walk(
+                read_page,
+                page_size=5,
+                smallest_page_size=5,
+                what="The list",
+                began=lambda: BEGAN,
+            )
+        )
+
+
+def test_what_the_first_page_shows_was_there_whatever_the_clock_says() -> None:
+    """A vendor whose records are not dated by the clock of its Date header: all its calls seem to come later."""
+    minutes = list(range(30, 0, -1))  # the newest call first
+
+    def read_page(number):
+        calls = [
+            Call(str(minute), "vendor", CallStatus.COMPLETED, created_at=BEGAN + timedelta(minutes=minute))
+            for minute in minutes[(number - 1) * 10 : number * 10]
+        ]
+        page = Page(calls, total=len(minutes), last_page=-(-len(minutes) // 10))
+        minutes.insert(0, len(minutes) + 1)
+        return page
+
+    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", began=lambda: BEGAN)
+    assert {str(minute) for minute in range(1, 31)} <= {call.id for call in calls}
