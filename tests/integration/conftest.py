@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_voice.export import row_buffer
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.databases import (
     MARIADBD,
