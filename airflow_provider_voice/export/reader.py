@@ -45,13 +45,9 @@ class HistoryReader:
         self._spool = spool
         self._vendor = hook.vendor
         self._vendor.page_concurrency = page_concurrency
-        self._began: float | None = None
-        self._pages_before = 0
 
     def windows_and_pending(self, windows: Sequence[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
         """Spool every call created in the windows and every pending one, each once.
-
-        The windows last: of them it is known how long they will take, so that the load can begin ahead.
 
         :param windows: what is to be read; they may overlap.
         :param scope: only calls of this agent and direction.
@@ -59,10 +55,9 @@ class HistoryReader:
         :return: the ids of the pending calls that the vendor no longer shows.
         :raises IncompleteHistory: when the vendor can not be read completely.
         """
-        expected = {key: ref for key, ref in pending.items() if _is_within(ref.placed_at, windows)}
-        missing = self._again({key: ref for key, ref in pending.items() if key not in expected})
-        self.windows(windows, scope, seen=expected)
-        return missing + self._again(expected)
+        unseen = dict(pending)
+        self.windows(windows, scope, seen=unseen)
+        return self._again(unseen)
 
     def windows(self, windows: Sequence[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
         """Spool every call created in the windows, each once.
@@ -90,17 +85,10 @@ class HistoryReader:
             self._spool.add(self._maker.row(call))
         return [call_id for call_id in refs if call_id not in found]
 
-    def seconds_left(self) -> float | None:
-        """Return how long the windows will still take, as it looks now; None when nobody knows."""
-        pages, of = self._vendor.pages_read - self._pages_before, self._vendor.pages_in_list
-        if self._began is None or not of or not 0 < pages <= of:
-            return None
-        return (time.monotonic() - self._began) * (of - pages) / pages
-
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
         """Pass calls on, and say now and then how far it is."""
-        self._began = began = said = time.monotonic()
-        self._pages_before = self._vendor.pages_read
+        began = said = time.monotonic()
+        pages_before = self._vendor.pages_read
         for count, call in enumerate(calls, start=1):
             yield call
             if count % 100:  # a clock a row is a clock too many
@@ -108,10 +96,8 @@ class HistoryReader:
             now = time.monotonic()
             if now - said < PROGRESS_SECONDS:
                 continue
-            said, seconds = now, self.seconds_left()
-            left = "" if seconds is None else f", about {seconds:.0f} s left"
-            pages = self._vendor.pages_read - self._pages_before
-            log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - began), left)
+            said, pages = now, self._vendor.pages_read - pages_before
+            log.info("Read %d pages, %d calls, %.0f calls a second.", pages, count, count / (now - began))
 
 
 def _is_within(moment: datetime | None, spans: Sequence[Window]) -> bool:

@@ -159,11 +159,9 @@ class CallsToWarehouseOperator(BaseOperator):
         stamp = warehouse.dialect.stamp(now)
         maker = RowMaker(scope.source, self.numbers, now, vendor_now, self.settle_after, stamp)
         pull = HistoryReader(self.hook, maker, spool, page_concurrency=self.page_concurrency)
-        with warehouse.head_start(spool, scope.source, now - self.settle_after, pull.seconds_left) as ahead:
-            missing = pull.windows_and_pending([*rechecked, window], scope, pending)
-            asked = bounds[0] is not None
-            load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked, asked)
-            return warehouse.load(load, ahead)
+        missing = pull.windows_and_pending([*rechecked, window], scope, pending)
+        asked = bounds[0] is not None
+        return warehouse.load(Load(scope, run, window, spool, now, self.settle_after, missing, rechecked, asked))
 
     def _plan(
         self, context: Context, scope: Scope, run: str, bounds: Bounds, now: datetime

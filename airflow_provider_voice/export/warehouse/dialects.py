@@ -67,10 +67,6 @@ class SqlDialect:
     has_transactions = True
     #: How many values one statement takes; SQLite took 999 for long.
     most_values = 900
-    #: Whether chunks are merged one by one; else all are staged before, for a statement costs more than its rows.
-    takes_chunks = False
-    #: Whether the first chunks are loaded while the last are still pulled.
-    begins_ahead = False
     #: Compares two values, taking NULL for a value like any other.
     # CASE, because a comparison with NULL is neither true nor false, and neither is its negation.
     differs = "CASE WHEN {0} = {1} OR ({0} IS NULL AND {1} IS NULL) THEN 0 ELSE 1 END = 1"
@@ -159,10 +155,6 @@ class SqlDialect:
         """Return what creates an empty stage."""
         lines = ", ".join(f"{self.quoted(name)} {self.types[kind]}" for name, kind in COLUMNS.items())
         return [f"CREATE TEMPORARY TABLE {self.stage} ({lines})"]
-
-    def empty_stage_statement(self) -> str:
-        """Return what empties the stage for the next chunk, inside the transaction."""
-        return f"DELETE FROM {self.stage}"
 
     def unstage_statements(self) -> list[str]:
         """Return what removes the stage."""

@@ -42,8 +42,6 @@ class DuckDB(SqlDialect):
     differs = "{0} IS DISTINCT FROM {1}"
     keeps_zones = True
     has_update_from = True
-    takes_chunks = True
-    begins_ahead = True
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one

@@ -1,4 +1,4 @@
-"""The one transaction of a load: chunk after chunk is merged, then what was done is written down."""
+"""The one transaction of a load: the rows are merged, then the log says what was read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from airflow_provider_voice.export.models import Loaded, Merged
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_voice.export.models import Load
-    from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 log = logging.getLogger(__name__)
@@ -59,111 +56,75 @@ class Transaction:
             else:
                 self._ends.rollback()
 
-    def interrupt(self) -> None:
-        """Break off the statement that another thread waits for, where the driver can."""
-        stop = getattr(self._ends, "cancel", None) or getattr(self._ends, "interrupt", None)
-        if stop is not None:
-            with suppress(Exception):  # it ends anyway, only later
-                stop()
-
 
 class Loading:
-    """One load, chunk by chunk, and what closes it; as a context it commits or rolls back.
+    """Load the rows of one export, as a context that commits or rolls back.
 
-    :param transaction: a new one.
-    :param dialect: the database's.
-    :param spool: the rows.
-    :param source: whose rows they are.
-    :param settled_before: an ended call that was seen then and is the same now is settled.
+    :param transaction: a transaction that has not begun.
+    :param dialect: the database's dialect.
+    :param load: the rows and what is known about them.
     """
 
-    def __init__(
-        self, transaction: Transaction, dialect: SqlDialect, spool: RowBuffer, source: str, settled_before: datetime
-    ) -> None:
+    def __init__(self, transaction: Transaction, dialect: SqlDialect, load: Load) -> None:
         self._transaction = transaction
         self._dialect = dialect
-        self._spool = spool
-        self._source = source
-        self._settled_before = settled_before
-        self._began = False
-        self._is_first = False
-        self._taken = 0
-        self._merged = Merged(0, 0, 0)
+        self._load = load
         self._cursor: Any = None
 
     def __enter__(self) -> Loading:
-        """Connect, where :meth:`connect` has not."""
-        if self._cursor is None:
-            self.connect()
+        """Connect."""
+        self._cursor = self._transaction.__enter__()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit or roll back."""
         if kind is not None and not self._dialect.has_transactions:
-            with suppress(Exception):  # what broke the load off may break this off too
-                self._run(self._dialect.unstage_statements())
+            with suppress(Exception):  # the error that ended the load may end this statement too
+                self._execute(self._dialect.unstage_statements())
         self._transaction.__exit__(kind, error, trace)
 
-    def connect(self) -> None:
-        """Open the connection; what can wait for others begins with the first chunk."""
-        self._cursor = self._transaction.__enter__()
-
-    def interrupt(self) -> None:
-        """Break off the statement that another thread waits for."""
-        self._transaction.interrupt()
-
-    def take(self) -> None:
-        """Stage the full chunks that were not taken yet; merge them where the dialect does so one by one."""
-        if not self._began:
-            self._began = True
-            self._dialect.lock(self._cursor, self._source)
-            self._run(self._dialect.stage_statements())
-            self._is_first = self._dialect.enforces_keys and self._has_none()
-        while self._taken < self._spool.chunks:
-            table = self._dialect.table if self._is_first else self._dialect.stage
-            self._dialect.fill(table, self._cursor, self._spool, self._taken)
-            self._taken += 1
-            if self._dialect.takes_chunks and not self._is_first:
-                self._merge()
-                self._run([self._dialect.empty_stage_statement()])
-
-    def finish(self, load: Load) -> Loaded:
-        """Take what is left, and write down what was done; see :class:`Loaded`."""
-        self.take()
-        if self._is_first:
-            self._merged = Merged(load.rows.count, 0, 0)  # none was there, and the spool has each call once
-        elif not self._dialect.takes_chunks:
-            self._merge()
-        self._run(self._dialect.unstage_statements())
-        count, merged = load.rows.count, self._merged
-        done = Loaded(count, merged.inserted, merged.updated, stale_ignored=merged.stale_ignored)
-        done.unchanged = count - done.inserted - done.updated - done.stale_ignored
-        done.missing = self._mark_missing(load)
-        self._cursor.execute(self._dialect.count_unsettled_statement(), (load.scope.source,))
+    def run(self) -> Loaded:
+        """Merge the rows and write the log; see :class:`Loaded`."""
+        load, source = self._load, self._load.scope.source
+        self._dialect.lock(self._cursor, source)
+        merged = self._merge()
+        done = Loaded(load.rows.count, merged.inserted, merged.updated, stale_ignored=merged.stale_ignored)
+        done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
+        done.missing = self._mark_missing()
+        self._cursor.execute(self._dialect.count_unsettled_statement(), (source,))
         done.unsettled = int(self._cursor.fetchone()[0])
-        export_log = CoverageLog(self._cursor, self._dialect)
-        done.hours = export_log.certify(load)
-        export_log.write_run(load)
+        coverage = CoverageLog(self._cursor, self._dialect)
+        done.hours = coverage.certify(load)
+        coverage.write_run(load)
         return done
 
-    def _has_none(self) -> bool:
-        self._cursor.execute(self._dialect.first_statement(), (self._source,))
+    def _merge(self) -> Merged:
+        load, dialect = self._load, self._dialect
+        if dialect.enforces_keys and self._is_first():
+            self._fill(dialect.table)
+            return Merged(
+                load.rows.count, 0, 0
+            )  # the table has no row of this source, and the buffer has each call once
+        self._execute(dialect.stage_statements())
+        self._fill(dialect.stage)
+        merged = dialect.merge(self._cursor, load.fetched_at - load.settle_after)
+        self._execute(dialect.unstage_statements())
+        return merged
+
+    def _fill(self, table: str) -> None:
+        for chunk in range(self._load.rows.chunks):
+            self._dialect.fill(table, self._cursor, self._load.rows, chunk)
+
+    def _is_first(self) -> bool:
+        self._cursor.execute(self._dialect.first_statement(), (self._load.scope.source,))
         return self._cursor.fetchone()[0] is None
 
-    def _run(self, statements: list[str]) -> None:
+    def _execute(self, statements: list[str]) -> None:
         for statement in statements:
             self._cursor.execute(statement)
 
-    def _merge(self) -> None:
-        merged, so_far = self._dialect.merge(self._cursor, self._settled_before), self._merged
-        self._merged = Merged(
-            so_far.inserted + merged.inserted,
-            so_far.updated + merged.updated,
-            so_far.stale_ignored + merged.stale_ignored,
-        )
-
-    def _mark_missing(self, load: Load) -> int:
+    def _mark_missing(self) -> int:
+        load, since = self._load, self._dialect.time(self._load.fetched_at)
         for call_id in load.missing:
-            since = self._dialect.time(load.fetched_at)
             self._cursor.execute(self._dialect.missing_statement(), (since, load.scope.source, call_id))
         return len(load.missing)

@@ -41,8 +41,6 @@ class PostgreSQL(SqlDialect):
     differs = "{0} IS DISTINCT FROM {1}"
     keeps_zones = True
     has_update_from = True
-    takes_chunks = True
-    begins_ahead = True
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask the catalogue for the table that the name means, whatever the search path is."""
@@ -83,10 +81,6 @@ class PostgreSQL(SqlDialect):
     def spool(self) -> RowBuffer:
         """Spool what COPY reads."""
         return CsvRowBuffer()
-
-    def empty_stage_statement(self) -> str:
-        """Return what empties the stage at once."""
-        return f"TRUNCATE {self.stage}"
 
     def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
         """COPY the chunk."""

@@ -34,8 +34,6 @@ class SQLite(SqlDialect):
     }
     differs = "{0} IS NOT {1}"
     has_update_from = True
-    # No begins_ahead: the one lock there is would be held for as long as the pull takes.
-    takes_chunks = True
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
         """Ask for the declared types."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.export.warehouse.errors import WarehouseFailed, without_row_values
-from airflow_provider_voice.export.warehouse.head_start import HeadStart
 from airflow_provider_voice.export.warehouse.load import Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from airflow_provider_voice.export.models import Load, Loaded
     from airflow_provider_voice.export.row_buffer import RowBuffer
@@ -98,31 +96,17 @@ class Warehouse:
 
         return without_row_values("the reading", self._shown, work)
 
-    def head_start(
-        self, spool: RowBuffer, source: str, settled_before: datetime, seconds_left: Callable[[], float | None]
-    ) -> HeadStart:
-        """Return what loads the chunks that are full while the last ones are pulled; see :class:`HeadStart`."""
-        known = seconds_left if self.dialect.begins_ahead else lambda: None
-        return HeadStart(spool, lambda: self._loading(spool, source, settled_before), known)
-
-    def load(self, load: Load, ahead: HeadStart | None = None) -> Loaded:
+    def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
 
         :param load: the rows and what is known of them.
-        :param ahead: what has begun with it already.
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
 
         def work() -> Loaded:
-            loading = ahead.loading() if ahead is not None else None
             load.rows.finish()
-            if loading is None:
-                loading = self._loading(load.rows, load.scope.source, load.fetched_at - load.settle_after)
-            with loading:
-                return loading.finish(load)
+            with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
+                return loading.run()
 
         return without_row_values("the load", self._shown, work)
-
-    def _loading(self, spool: RowBuffer, source: str, settled_before: datetime) -> Loading:
-        return Loading(Transaction(self.hook, self.dialect), self.dialect, spool, source, settled_before)

@@ -34,7 +34,6 @@ def statements(dialect: SqlDialect) -> list[str]:
         *dialect.unstage_statements(),
         dialect.add_column_statement("agent_name"),
         dialect.survey_statement(),
-        dialect.empty_stage_statement(),
         dialect.missing_statement(),
         dialect.first_statement(),
         dialect.unsettled_statement(),

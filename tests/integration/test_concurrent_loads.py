@@ -1,0 +1,113 @@
+"""Loads of one table that run at the same time, and the counts of loads that follow each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.export.models import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse.load import Transaction
+from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import Call, CallStatus
+from tests.integration.databases import execute
+
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+WINDOW = Window(START, START + timedelta(days=1))
+COUNT = 200
+CHANGED = len(range(0, COUNT, 3))
+
+
+@pytest.fixture(params=["postgres", "duckdb", "sqlite"])
+def warehouse(request, database_hook) -> Warehouse:
+    made = Warehouse(database_hook(request.param), "voice_calls")
+    made.prepare()
+    return made
+
+
+def calls(*, version: int = 0) -> list[Call]:
+    """Return calls of a day; in a later version every third has changed."""
+    found = []
+    for number in range(COUNT):
+        changed = version if number % 3 == 0 else 0
+        updated = START + timedelta(hours=1 + changed)
+        found.append(
+            Call(
+                f"call_{number:04}", "talkover", CallStatus.COMPLETED, "completed", to="+14155550123",
+                duration_seconds=changed, created_at=START + timedelta(minutes=number), updated_at=updated,
+                raw={"version": changed, "text": "x" * 100},
+            )
+        )  # fmt: skip
+    return found
+
+
+def load(warehouse: Warehouse, *, source: str = "s", version: int = 0) -> Loaded:
+    read_at = datetime.now(timezone.utc)
+    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
+    with warehouse.spool() as spool:
+        for call in calls(version=version):
+            spool.add(maker.row(call), call.created_at)
+        return warehouse.load(Load(Scope(source), "run", WINDOW, spool, read_at, timedelta(0)))
+
+
+@contextmanager
+def unfinished_load(warehouse: Warehouse, source: str) -> Iterator[Any]:
+    """Hold the lock of a load until the context ends, as a load does whose transaction is open."""
+    with Transaction(warehouse.hook, warehouse.dialect) as cursor:
+        warehouse.dialect.lock(cursor, source)
+        yield cursor
+
+
+def content(warehouse: Warehouse) -> list[str]:
+    return sorted(map(str, execute(warehouse.hook, f"SELECT source, call_id, {', '.join(CONTENT)} FROM voice_calls")))
+
+
+def test_newer_versions_are_stored_and_older_ones_are_counted_as_stale(warehouse) -> None:
+    counts = []
+    for version in (0, 2, 1):
+        done = load(warehouse, version=version)
+        counts.append((done.fetched, done.inserted, done.updated, done.unchanged, done.stale_ignored))
+        assert sum(hour["in_table"] for hour in done.hours) == COUNT
+    assert counts == [
+        (COUNT, COUNT, 0, 0, 0),
+        (COUNT, 0, CHANGED, COUNT - CHANGED, 0),
+        (COUNT, 0, 0, COUNT - CHANGED, CHANGED),
+    ]
+    assert len(content(warehouse)) == COUNT
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_loads_of_one_source_wait_for_each_other_and_other_sources_do_not(warehouse) -> None:
+    load(warehouse)
+    with ThreadPoolExecutor(2) as pool:
+        with unfinished_load(warehouse, "s"):
+            same = pool.submit(load, warehouse, version=1)
+            other = pool.submit(load, warehouse, source="t")
+            assert other.result(60).inserted == COUNT
+            assert not same.done()
+        assert same.result(60).updated == CHANGED
+    assert len(content(warehouse)) == 2 * COUNT
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_two_first_exports_at_once_find_one_table(warehouse) -> None:
+    for _ in range(5):
+        for table in ("voice_calls", "voice_calls_export_log"):
+            execute(warehouse.hook, f"DROP TABLE {table}")
+        both = threading.Barrier(2)
+
+        def prepare() -> None:
+            both.wait(10)  # noqa: B023 - used before the loop goes on
+            warehouse.prepare()
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(prepare) for _ in range(2)]:
+                done.result(30)
+        assert content(warehouse) == []
