@@ -230,19 +230,14 @@ class SqlDialect:
         return f"CASE {alias}.{self.quoted('status')} {cases} ELSE {_ENDED_RANK} END"
 
     def is_older(self, new: str, old: str) -> str:
-        """Return the condition that the staged picture is older than the stored one.
+        """Return the condition that the staged row was read before the stored one.
 
-        By ``updated_at`` where both have one, then by how far the call had come, then by when it was read.
+        The time of the reading, by the database's clock, is the only order that cannot stay wrong: an ``updated_at`` may
+        be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected by the
+        next reading, because a row that changed is not settled.
         """
-        updated, fetched = self.quoted("updated_at"), self.quoted("fetched_at")
-        # NULL is never smaller: a comparison with it would make the whole condition, and its negation, unknown.
-        both = f"({new}.{updated} IS NOT NULL AND {old}.{updated} IS NOT NULL)"
-        same_update = f"(NOT {both} OR {new}.{updated} = {old}.{updated})"
-        less_far = f"{self._rank(new)} < {self._rank(old)}"
-        read_before = f"{self._rank(new)} = {self._rank(old)} AND {new}.{fetched} < {old}.{fetched}"
-        return (
-            f"(({both} AND {new}.{updated} < {old}.{updated}) OR ({same_update} AND ({less_far} OR ({read_before}))))"
-        )
+        fetched = self.quoted("fetched_at")
+        return f"({new}.{fetched} < {old}.{fetched})"
 
     def is_changed(self, new: str, old: str) -> str:
         """Return the condition that the staged row says something else than the stored one."""
