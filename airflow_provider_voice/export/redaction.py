@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MIN_DIGITS = 7
 
 _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
-# What may stand between two digits and has digits or letters itself: escapes of URLs (also twice), JSON and HTML.
-_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|[nrtbf])|&#?\w{1,8};")
+# What may stand between two digits and has digits or letters itself: escapes of URLs (also twice), JSON, Python, HTML.
+_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
 _MAY_ESCAPE = re.compile(r"[%\\&]")
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
 # Full texts that have many digits and are no phone numbers: times in ISO 8601, and UUIDs.
@@ -125,11 +125,11 @@ class PhoneRedactor:
             for own in self._own:
                 if own.is_in_full(bare):
                     return own.replacement
-        if may_escape or not text.isascii() or any(own.is_in(bare) for own in self._own):
-            text = self._without_own(text, text)
         if may_escape:
             # Blanks of the same length, so that what is found there has the same place in the text.
             text = self._without_own(text, _ESCAPE.sub(lambda match: " " * len(match.group()), text))
+        if may_escape or not text.isascii() or any(own.is_in(bare) for own in self._own):
+            text = self._without_own(text, text)
         return _OTHER_NUMBER.sub(self._replace_other, text)
 
     def _replace_other(self, match: re.Match[str]) -> str:

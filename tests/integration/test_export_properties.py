@@ -101,7 +101,9 @@ SEEN = picture(0, 3, dated=True)
 @pytest.mark.parametrize(
     "newer",
     [
-        pytest.param(replace(SEEN, status=CallStatus.UNKNOWN, vendor_status="paused", updated_at=None), id="unknown word"),
+        pytest.param(
+            replace(SEEN, status=CallStatus.UNKNOWN, vendor_status="paused", updated_at=None), id="unknown word"
+        ),
         pytest.param(replace(SEEN, updated_at=NOW - 2 * DAY, cost=0.5), id="updated_at goes backwards"),
         pytest.param(picture(0, 2, dated=False), id="lower rank"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import unicodedata
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -23,7 +24,7 @@ TEXT_COLUMNS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url
 SIGNS = " /_,.-()|:;*#~'\"\t\n\u00a0\u2011\u2013+"
 
 # Numbers whose last digits are no common run such as 0000000, which every time has.
-numbers = st.from_regex(r"\+[1-9]\d{8,14}", fullmatch=True).filter(lambda number: len(set(number[-7:])) > 4)
+numbers = st.from_regex(r"\+[1-9][0-9]{8,14}", fullmatch=True).filter(lambda number: len(set(number[-7:])) > 4)
 modes = st.sampled_from(["masked", "hashed"])
 beside = st.sampled_from(
     ["", "2026-01-10 ", "call 7 ", "https://x.test/rec_", "id=12, ", "12:30:00Z ", '{"to": "', "%20", "(", "7/"]
@@ -79,7 +80,7 @@ def leaves(value: Any) -> list[str]:
 def shown_digits(text: str) -> set[str]:
     """Return the digits of a text as somebody reads them who undoes escapes; what no number has in it is an ``x``."""
     readings = {text, unquote(text), unquote(unquote(text)), html.unescape(text)}
-    readings |= {text.replace("\\n", " ").replace("\\t", " ").replace("\\u00a0", " ")}
+    readings.add(re.sub(r"\\+(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nt])", " ", text))
     return {
         "".join(
             str(unicodedata.decimal(sign)) if sign.isdecimal() else "x" if sign.isalpha() or sign == "•" else ""
@@ -99,7 +100,7 @@ def row_of(mode: str, call: Call) -> dict[str, Any]:
     return dict(zip(COLUMNS, RowMaker("src", mode, NOW, NOW, timedelta(hours=24)).row(call), strict=True))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data(), modes, numbers, numbers)
 def test_no_digits_of_the_calls_numbers_survive_in_any_column(data, mode, to, from_) -> None:
     one = st.sampled_from([to, from_]).flatmap(written)
