@@ -68,13 +68,13 @@ class CoverageLog:
         :param windows: stretches that were read completely.
         :param unread: stretches that the run was asked for and could not read yet.
         :param committed_at: the database's time.
-        :return: the holes: what lies between covered stretches, and what is unread.
+        :return: the holes: unread stretches, and the gaps between these and the covered ones.
         """
         covered = joined([*self._windows("covered").values(), *windows])
         left = without([*self._windows("unread").values(), *unread], covered)
         self._replace("covered", covered, committed_at)
         self._replace("unread", left, committed_at)
-        return joined([*gaps(covered), *left])
+        return joined([*gaps([*covered, *left]), *left])
 
     def write_hours(
         self, windows: Sequence[Window], at_vendor: Mapping[datetime, int], committed_at: datetime

@@ -73,7 +73,7 @@ ODD = st.one_of(
     st.sampled_from([10**5000, -(10**5000), float("nan"), float("inf"), b"calls", "", " ", "\x00", "a\nb", "x" * 300]),
     st.floats(),
     st.text(max_size=30),
-    st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31)),
+    st.datetimes(),
     st.datetimes(
         timezones=st.sampled_from([timezone.utc, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
     ),
