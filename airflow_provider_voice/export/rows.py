@@ -42,14 +42,15 @@ COLUMNS: dict[str, str] = {
     "first_seen_at": "time",
     "settled_at": "time",
     "missing_since": "time",
+    "abandoned_at": "time",
 }
 #: The places of the times in a row.
 TIMES = frozenset(number for number, kind in enumerate(COLUMNS.values()) if kind == "time")
 KEY = ("source", "call_id")
-#: What makes a row another row; the rest says when and how it was seen.
-CONTENT = tuple(
-    name for name in COLUMNS if name not in (*KEY, "fetched_at", "first_seen_at", "settled_at", "missing_since")
-)
+#: Columns that say when and how a row was seen.
+BOOKKEEPING = ("fetched_at", "first_seen_at", "settled_at", "missing_since", "abandoned_at")
+#: Columns whose change counts as an update.
+CONTENT = tuple(name for name in COLUMNS if name not in (*KEY, *BOOKKEEPING))
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 Row = tuple[Any, ...]
@@ -119,6 +120,7 @@ class RowMaker:
             stamp,
             stamp,
             stamp if self.is_settled(call) else None,
+            None,
             None,
         )
 

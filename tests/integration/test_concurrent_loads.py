@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.export.models import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
-from airflow_provider_voice.export.warehouse.load import Transaction
+from airflow_provider_voice.export.warehouse.load import Load, Transaction
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
 
@@ -49,12 +50,14 @@ def calls(*, version: int = 0) -> list[Call]:
 
 
 def load(warehouse: Warehouse, *, source: str = "s", version: int = 0) -> Loaded:
-    read_at = datetime.now(timezone.utc)
+    read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
     maker = RowMaker(source, "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
     with warehouse.spool() as spool:
         for call in calls(version=version):
             spool.add(maker.row(call), call.created_at)
-        return warehouse.load(Load(Scope(source), "run", WINDOW, spool, read_at, timedelta(0)))
+        return warehouse.load(
+            Load(Scope(source), "run", ReadPlan(WINDOW, [WINDOW]), spool, read_at, timedelta(0), timedelta(days=7))
+        )
 
 
 @contextmanager

@@ -57,8 +57,8 @@ def warehouse(request, database_hook, monkeypatch) -> Warehouse:
     return Warehouse(hook, "voice_calls")
 
 
-def last_end(warehouse):
-    return warehouse.read(lambda stored: stored.last_end(_scope()))
+def covered(warehouse):
+    return warehouse.read(lambda state: state.coverage(_scope()).covered())
 
 
 def export(run_dag, sandbox, **arguments):
@@ -122,12 +122,12 @@ def test_runs_without_bounds_leave_no_gap(sandbox, connect, run_dag, warehouse) 
     now = sandbox.now()
     sandbox.seed("talkover", 30, now - timedelta(hours=20), now)
     export(run_dag, sandbox, start=None)
-    first_end = last_end(warehouse)
+    first_end = covered(warehouse)[-1].end
     later = sandbox.seed("talkover", 10, now, now + timedelta(minutes=1))
     sandbox.advance(120)
     export(run_dag, sandbox, start=None)
-    assert last_end(warehouse) >= first_end
-    export(run_dag, sandbox, start=first_end.isoformat())
+    assert covered(warehouse)[-1].end >= first_end
+    export(run_dag, sandbox, start=first_end.isoformat(), end=sandbox.now().isoformat())
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(30 + len(later),)]
 
 
@@ -142,7 +142,7 @@ def test_hidden_numbers_reach_no_column(sandbox, connect, run_dag, warehouse, ve
     connect(sandbox, vendor_name)
     now = sandbox.now()
     (call,) = sandbox.seed(vendor_name, 1, now - timedelta(hours=2), now)
-    export(run_dag, sandbox, numbers=numbers)
+    export(run_dag, sandbox, phone_numbers=numbers)
     (row,) = execute(warehouse.hook, "SELECT * FROM voice_calls")
     assert call.to.lstrip("+") not in str(row)
 
@@ -191,7 +191,7 @@ def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse
         vendor.max_page = 20
     assert export(run_dag, sandbox).state == "failed"
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
-    assert last_end(warehouse) is None
+    assert covered(warehouse) == []
 
 
 def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, run_dag, warehouse) -> None:
@@ -210,7 +210,7 @@ def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, ru
     assert not {call.id for call in never} & ids, "what was never exported is not recheck's business"
     assert sum(hour["changed"] for hour in second["hours"]) == 4
     sandbox.seed("talkover", 1, noon - timedelta(hours=3), noon - timedelta(hours=2))
-    third = export(run_dag, sandbox, start=bounds[2], end=bounds[3], recheck_hours=0).result("export")
+    third = export(run_dag, sandbox, start=bounds[2], end=bounds[3], recheck=0).result("export")
     assert (third["inserted"], third["hours"]) == (0, [])
     fourth = export(run_dag, sandbox, start=bounds[2], end=bounds[3]).result("export")
     assert fourth["inserted"] == 1
@@ -221,7 +221,7 @@ def test_a_window_with_nothing_in_it_is_no_export_to_go_on_from(sandbox, connect
     sandbox.seed("talkover", 5, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
     future = (sandbox.now() + timedelta(days=2)).isoformat()
     assert export(run_dag, sandbox, start=future).result("export")["fetched"] == 0
-    assert last_end(warehouse) is None
+    assert covered(warehouse) == []
     assert export(run_dag, sandbox, start=None).result("export")["inserted"] == 5
 
 
@@ -278,8 +278,10 @@ def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
 
 def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
-    from airflow_provider_voice.export.models import Load, Window
+    from airflow_provider_voice.export.models import Window
     from airflow_provider_voice.export.rows import RowMaker
+    from airflow_provider_voice.export.warehouse.load import Load
+    from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import Call, CallStatus
 
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
@@ -293,5 +295,6 @@ def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
             )
             spool.add(maker.row(call), START)
         window = Window(START, START + timedelta(hours=1))
-        warehouse.load(Load(_scope(), "run", window, spool, read_at, timedelta(0)))
+        plan = ReadPlan(window, [window])
+        warehouse.load(Load(_scope(), "run", plan, spool, read_at, timedelta(0), timedelta(days=7)))
     assert [row[0] for row in execute(warehouse.hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.export.models import Load, Scope, Window
+from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.databases import execute
@@ -57,7 +59,7 @@ def load(warehouse: Warehouse, calls: list[Call], read_at: datetime, run: str) -
         for call in calls:
             spool.add(maker.row(call), call.created_at)
         window = Window(NOW - 2 * DAY, NOW)
-        warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=24)))
+        warehouse.load(Load(Scope("s"), run, ReadPlan(window, [window]), spool, read_at, DAY, 7 * DAY))
 
 
 @settings(max_examples=60)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.export.models import Load, Loaded, Scope, Window
+from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import RowMaker
 from airflow_provider_voice.export.warehouse import registry
 from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.merge_sql import Redshift
 from airflow_provider_voice.export.warehouse.table import Warehouse
-from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.export.windows import ReadPlan
+from airflow_provider_voice.models import Call, CallStatus, write_time
 from tests.integration.databases import execute
 from tests.integration.fake_warehouses import HOOKS, FakeHook
 
@@ -52,7 +54,6 @@ def load(
     run: str = "run",
     window: Window = WINDOW,
     apart: timedelta = timedelta(seconds=1),
-    asked: bool = False,
 ) -> Loaded:
     maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=1), warehouse.dialect.stamp(read_at))
     warehouse.prepare()
@@ -62,7 +63,9 @@ def load(
             raw = {"text": text}
             call = Call(f"c{number:04}", "talkover", status, agent_name=text, cost=0.5, created_at=created, raw=raw)
             spool.add(maker.row(call), created)
-        return warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=1), asked=asked))
+        return warehouse.load(
+            Load(Scope("s"), run, ReadPlan(window, [window]), spool, read_at, timedelta(hours=1), timedelta(days=7))
+        )
 
 
 def test_rows_are_inserted_updated_and_certified(warehouse: Warehouse) -> None:
@@ -89,33 +92,36 @@ def test_every_hour_of_a_month_is_certified(warehouse: Warehouse) -> None:
         done = load(warehouse, [CallStatus.BUSY] * hours, window.end, run=run, window=window, apart=timedelta(hours=1))
         assert len(done.hours) == hours
         assert {(hour["at_vendor"], hour["in_table"], hour["changed"]) for hour in done.hours} == {(1, 1, changed)}
-    assert rows_of(warehouse, "SELECT COUNT(*) FROM voice_calls_export_log") == [(hours + 2,)]
+    assert rows_of(warehouse, "SELECT COUNT(*) FROM voice_calls_export_log") == [(hours + 3,)]
 
 
-def test_what_is_stored_is_asked_for(warehouse: Warehouse) -> None:
+def test_the_state_of_the_table_is_read(warehouse: Warehouse) -> None:
     load(warehouse, [CallStatus.RINGING] * 3, START + timedelta(hours=3))
-    own, end, windows, pending = warehouse.read(
-        lambda stored: (
-            stored.window_of_run(Scope("s"), "run"),
-            stored.last_end(Scope("s")),
-            stored.exported(Scope("s"), START, WINDOW.end + timedelta(days=1)),
-            stored.unsettled("s"),
+    own, covered, clock, pending = warehouse.read(
+        lambda state: (
+            state.coverage(Scope("s")).window_of_run("run"),
+            state.coverage(Scope("s")).covered(),
+            state.clock(),
+            state.unsettled("s"),
         )
     )
-    assert (own, end, windows) == (WINDOW, WINDOW.end, [WINDOW])
+    assert (own, covered) == (WINDOW, [WINDOW])
+    assert abs(clock.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
     assert {key: ref.placed_at for key, ref in pending.items()} == {
         f"c{number:04}": START + timedelta(seconds=number) for number in range(3)
     }
 
 
-def test_what_was_asked_for_ahead_leaves_no_gap(warehouse: Warehouse) -> None:
+def test_a_window_ahead_leaves_a_hole_until_it_is_filled(warehouse: Warehouse) -> None:
     ahead = Window(WINDOW.end + timedelta(hours=5), WINDOW.end + timedelta(hours=6))
-    load(warehouse, [CallStatus.BUSY], ahead.end, run="by hand", window=ahead, asked=True)
-    assert warehouse.read(lambda stored: stored.last_end(Scope("s"))) == ahead.end, "there is nothing else to go by"
-    load(warehouse, [CallStatus.BUSY], WINDOW.end)
-    assert warehouse.read(lambda stored: stored.last_end(Scope("s"))) == WINDOW.end
-    windows = warehouse.read(lambda stored: stored.exported(Scope("s"), START, ahead.end))
-    assert windows == [WINDOW, ahead], "both are read once more when they are young"
+    load(warehouse, [CallStatus.BUSY], ahead.end, run="by hand", window=ahead)
+    done = load(warehouse, [CallStatus.BUSY], WINDOW.end)
+    shown = [write_time(WINDOW.end), write_time(ahead.start)]
+    assert [[hole["start"], hole["end"]] for hole in done.holes] == [shown]
+    between = load(warehouse, [], ahead.end, run="between", window=Window(WINDOW.end, ahead.start))
+    assert between.holes == []
+    covered = warehouse.read(lambda state: state.coverage(Scope("s")).covered())
+    assert covered == [Window(WINDOW.start, ahead.end)]
 
 
 @pytest.mark.parametrize("text", ["a\nb\r\\.", "'; DROP TABLE x; --", '"q" ü 漢 🙂', "%s %(p0)s ? {x} %", "\\'"])

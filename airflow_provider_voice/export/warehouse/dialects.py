@@ -5,12 +5,11 @@ A database that can do better, or must do otherwise, has a file of its own besid
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import Merged, Survey
+from airflow_provider_voice.export.models import IDENTIFIER, Merged, Survey
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS, CONTENT, KEY
 from airflow_provider_voice.models import read_time
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 _RANKS = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}
 _ENDED_RANK = 3
 LOG_COLUMNS = {
@@ -35,6 +33,8 @@ LOG_COLUMNS = {
     "committed_at": "time",
 }
 LOG_KEY = ("source", "kind", "name")
+#: Set to NULL when a row changes: it is then read again by every export until it settles.
+REOPENED = ("settled_at", "abandoned_at")
 
 
 class SqlDialect:
@@ -65,6 +65,8 @@ class SqlDialect:
     enforces_keys = True
     #: Whether several statements are one transaction; else each is committed by itself.
     has_transactions = True
+    #: Reads the database's clock.
+    clock_statement = "SELECT CURRENT_TIMESTAMP"
     #: How many values one statement takes; SQLite took 999 for long.
     most_values = 900
     #: Compares two values, taking NULL for a value like any other.
@@ -73,7 +75,7 @@ class SqlDialect:
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         for name in (table,) if schema is None else (table, schema):
-            if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+            if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
                 raise InvalidRequest(
                     f"{name!r:.80} can not be a table or schema name: letters, digits and _ only, at most 50."
                 )
@@ -232,9 +234,9 @@ class SqlDialect:
     def is_older(self, new: str, old: str) -> str:
         """Return the condition that the staged row was read before the stored one.
 
-        The time of the reading, by the database's clock, is the only order that cannot stay wrong: an ``updated_at`` may
-        be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected by the
-        next reading, because a row that changed is not settled.
+        The time of the reading, by the database's clock, is the only order that cannot stay wrong: an ``updated_at``
+        may be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected
+        by the next reading, because a row that changed is not settled.
         """
         fetched = self.quoted("fetched_at")
         return f"({new}.{fetched} < {old}.{fetched})"
@@ -259,13 +261,12 @@ class SqlDialect:
         names = [*CONTENT, "fetched_at", "missing_since"]
         if self.has_update_from:
             sets = [f"{self.quoted(name)} = s.{self.quoted(name)}" for name in names]
-            sets.append(f"{self.quoted('settled_at')} = NULL")
+            sets += [f"{self.quoted(name)} = NULL" for name in REOPENED]
             where = f"{self._same_key('s', 't')} AND NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
             return f"UPDATE {self.table} AS t SET {', '.join(sets)} FROM {self.stage} AS s WHERE {where}"
         condition = f"NOT {self.is_older('s', self.table)} AND {self.is_changed('s', self.table)}"
         sets = [f"{self.quoted(name)} = {self._picked(name, condition)}" for name in names]
-        # What has just changed is not settled, however long ago it ended.
-        sets.append(f"{self.quoted('settled_at')} = NULL")
+        sets += [f"{self.quoted(name)} = NULL" for name in REOPENED]
         return f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._exists(condition)}"
 
     def _picked(self, name: str, condition: str) -> str:
@@ -310,8 +311,9 @@ class SqlDialect:
 
     def seen_again_statement(self) -> str:
         """Return what takes the mark off rows that the vendor shows again."""
-        missing = self.quoted("missing_since")
-        return f"UPDATE {self.table} SET {missing} = NULL WHERE {missing} IS NOT NULL AND {self._exists('1 = 1')}"
+        missing, abandoned = self.quoted("missing_since"), self.quoted("abandoned_at")
+        sets = f"{missing} = NULL, {abandoned} = NULL"
+        return f"UPDATE {self.table} SET {sets} WHERE {missing} IS NOT NULL AND {self._exists('1 = 1')}"
 
     def missing_statement(self) -> str:
         """Return what marks one row as missing. Parameters: since, source, call_id."""
@@ -323,15 +325,42 @@ class SqlDialect:
         return f"SELECT MIN({self.quoted('call_id')}) FROM {self.table} WHERE {self.quoted('source')} = {self.mark}"
 
     def unsettled_statement(self) -> str:
-        """Return what lists the rows that may still change. Parameter: source."""
+        """Return the query for the rows that every export reads again. Parameter: source."""
         names = ", ".join(self.quoted(name) for name in ("call_id", "to_number", "created_at", "tag", "agent_id"))
-        where = f"{self.quoted('source')} = {self.mark} AND {self.quoted('settled_at')} IS NULL"
-        return f"SELECT {names} FROM {self.table} WHERE {where}"
+        return f"SELECT {names} FROM {self.table} WHERE {self._is_followed()}"
 
     def count_unsettled_statement(self) -> str:
-        """Return what counts the rows that may still change. Parameter: source."""
-        where = f"{self.quoted('source')} = {self.mark} AND {self.quoted('settled_at')} IS NULL"
-        return f"SELECT COUNT(*) FROM {self.table} WHERE {where}"
+        """Return the query that counts the rows that every export reads again. Parameter: source."""
+        return f"SELECT COUNT(*) FROM {self.table} WHERE {self._is_followed()}"
+
+    def count_expired_statement(self) -> str:
+        """Return the query that counts the rows to abandon. Parameters: source, and twice the limit."""
+        return f"SELECT COUNT(*) FROM {self.table} WHERE {self._is_expired()}"
+
+    def abandon_statement(self) -> str:
+        """Return the statement that abandons rows. Parameters: the time of it, source, and twice the limit."""
+        return f"UPDATE {self.table} SET {self.quoted('abandoned_at')} = {self.mark} WHERE {self._is_expired()}"
+
+    def _is_followed(self) -> str:
+        open_ = " AND ".join(f"{self.quoted(name)} IS NULL" for name in REOPENED)
+        return f"{self.quoted('source')} = {self.mark} AND {open_}"
+
+    def _is_expired(self) -> str:
+        missing, fetched = self.quoted("missing_since"), self.quoted("fetched_at")
+        active = f"{missing} IS NULL AND {self._rank(self.table)} < {_ENDED_RANK} AND {fetched} <= {self.mark}"
+        return f"{self._is_followed()} AND ({missing} <= {self.mark} OR ({active}))"
+
+    def changed_hours_statement(self) -> str:
+        """Return the query for the hours of the calls that the load inserted or updated. Parameter: source.
+
+        The load's rows carry the time of its own readings, so an equal ``fetched_at`` marks a row that it wrote.
+        """
+        fetched, hour = self.quoted("fetched_at"), self.hour(f"t.{self.quoted('created_at')}")
+        written = f"{self._same_key('s', 't')} AND s.{fetched} = t.{fetched}"
+        return (
+            f"SELECT DISTINCT {hour} FROM {self.table} t JOIN {self.stage} s ON {written} "
+            f"WHERE t.{self.quoted('source')} = {self.mark}"
+        )
 
     def hours_statement(self, filters: Collection[str]) -> str:
         """Return what counts the rows of a window by hour. Parameters: source, start, end, the filters' values."""
@@ -344,14 +373,9 @@ class SqlDialect:
         """Return what finds the bounds of one run. Parameters: source, kind, name."""
         return self._of_log(("window_start", "window_end"), f"{self.quoted('name')} = {self.mark}")
 
-    def last_end_statement(self) -> str:
-        """Return what finds up to where was exported. Parameters: source, kind."""
-        return f"SELECT MAX({self.quoted('window_end')}) FROM {self.log} WHERE {self._of_scope()}"
-
-    def exported_statement(self) -> str:
-        """Return what lists the windows that were exported. Parameters: source, kind, end after, start before."""
-        start, end = self.quoted("window_start"), self.quoted("window_end")
-        return self._of_log(("window_start", "window_end"), f"{end} > {self.mark}", f"{start} < {self.mark}")
+    def windows_statement(self) -> str:
+        """Return the query for the windows of one kind. Parameters: source, kind."""
+        return self._of_log(("window_start", "window_end"))
 
     def logged_statement(self) -> str:
         """Return what lists the counts of logged hours. Parameters: source, kind, first name, last name."""

@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.export.models import Loaded, Merged
+from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
+from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.export.models import Load
+    from collections.abc import Collection, Iterable
+    from datetime import datetime, timedelta
+
+    from airflow_provider_voice.export.models import Scope, Window
+    from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.windows import ReadPlan
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Load:
+    """The rows of one export and what is known about them.
+
+    :param scope: the calls that are exported.
+    :param run: the run's name, by which a rerun finds its window again.
+    :param plan: the windows that were read completely.
+    :param rows: the rows.
+    :param read_at: when the reading ended, by the database's clock.
+    :param settle_after: how long a call that has ended must stay the same to be settled.
+    :param abandon_after: how long a call may be missing, or stay in one status that is no ending, before it is given
+        up.
+    :param missing: ids of stored rows that the vendor no longer shows.
+    """
+
+    scope: Scope
+    run: str
+    plan: ReadPlan
+    rows: RowBuffer
+    read_at: datetime
+    settle_after: timedelta
+    abandon_after: timedelta
+    missing: Collection[str] = ()
 
 
 class Transaction:
@@ -84,32 +116,57 @@ class Loading:
         self._transaction.__exit__(kind, error, trace)
 
     def run(self) -> Loaded:
-        """Merge the rows and write the log; see :class:`Loaded`."""
-        load, source = self._load, self._load.scope.source
-        self._dialect.lock(self._cursor, source)
-        merged = self._merge()
-        done = Loaded(load.rows.count, merged.inserted, merged.updated, stale_ignored=merged.stale_ignored)
+        """Merge the rows and write the log.
+
+        :return: the counts.
+        """
+        load, dialect = self._load, self._dialect
+        dialect.lock(self._cursor, load.scope.source)
+        done = self._merge()
+        done.fetched = load.rows.count
         done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
         done.missing = self._mark_missing()
-        self._cursor.execute(self._dialect.count_unsettled_statement(), (source,))
-        done.unsettled = int(self._cursor.fetchone()[0])
-        coverage = CoverageLog(self._cursor, self._dialect)
-        done.hours = coverage.certify(load)
-        coverage.write_run(load)
+        done.abandoned = self._abandon()
+        done.unsettled = self._count(dialect.count_unsettled_statement(), load.scope.source)
+        self._write_log(done)
         return done
 
-    def _merge(self) -> Merged:
+    def _merge(self) -> Loaded:
         load, dialect = self._load, self._dialect
         if dialect.enforces_keys and self._is_first():
+            # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             self._fill(dialect.table)
-            return Merged(
-                load.rows.count, 0, 0
-            )  # the table has no row of this source, and the buffer has each call once
+            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))
         self._execute(dialect.stage_statements())
         self._fill(dialect.stage)
-        merged = dialect.merge(self._cursor, load.fetched_at - load.settle_after)
+        merged = dialect.merge(self._cursor, load.read_at - load.settle_after)
+        done = Loaded(inserted=merged.inserted, updated=merged.updated, stale_ignored=merged.stale_ignored)
+        if merged.inserted or merged.updated:
+            self._cursor.execute(dialect.changed_hours_statement(), (load.scope.source,))
+            done.changed_days = _days(dialect.read_time(hour) for (hour,) in self._cursor.fetchall())
         self._execute(dialect.unstage_statements())
-        return merged
+        return done
+
+    def _abandon(self) -> int:
+        load, time = self._load, self._dialect.time
+        limit = time(load.read_at - load.abandon_after)
+        expired = self._count(self._dialect.count_expired_statement(), load.scope.source, limit, limit)
+        if expired:
+            values = (time(load.read_at), load.scope.source, limit, limit)
+            self._cursor.execute(self._dialect.abandon_statement(), values)
+        return expired
+
+    def _write_log(self, done: Loaded) -> None:
+        load, plan = self._load, self._load.plan
+        coverage = CoverageLog(self._cursor, self._dialect, load.scope)
+        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours(), load.read_at)
+        coverage.write_run(load.run, plan.requested, load.rows.count, load.read_at)
+        holes = coverage.cover(plan.windows, plan.unread, load.read_at)
+        done.holes = [_shown(hole) for hole in holes]
+
+    def _count(self, sql: str, *values: Any) -> int:
+        self._cursor.execute(sql, values)
+        return int(self._cursor.fetchone()[0])
 
     def _fill(self, table: str) -> None:
         for chunk in range(self._load.rows.chunks):
@@ -124,7 +181,15 @@ class Loading:
             self._cursor.execute(statement)
 
     def _mark_missing(self) -> int:
-        load, since = self._load, self._dialect.time(self._load.fetched_at)
+        load, since = self._load, self._dialect.time(self._load.read_at)
         for call_id in load.missing:
             self._cursor.execute(self._dialect.missing_statement(), (since, load.scope.source, call_id))
         return len(load.missing)
+
+
+def _shown(window: Window) -> dict[str, str | None]:
+    return {"start": write_time(window.start), "end": write_time(window.end)}
+
+
+def _days(hours: Iterable[datetime | None]) -> list[str]:
+    return sorted({hour.date().isoformat() for hour in hours if hour is not None})

@@ -78,7 +78,9 @@ class Merging(SqlDialect):
     def merge_statement(self) -> str:
         """Return the merge. Parameter: before when an unchanged ended call must have been seen to be settled."""
         news = f"(NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')})"
-        settled, fetched, missing = (self.quoted(name) for name in ("settled_at", "fetched_at", "missing_since"))
+        settled, fetched, missing, abandoned = map(
+            self.quoted, ("settled_at", "fetched_at", "missing_since", "abandoned_at")
+        )
         seen_before = f"(t.{fetched} <= {self.mark} OR s.{settled} IS NOT NULL)"
         same_ending = (
             f"t.{settled} IS NULL AND {self._rank('t')} = 3 AND NOT {self.is_changed('s', 't')} AND {seen_before}"
@@ -88,7 +90,9 @@ class Merging(SqlDialect):
             for name in (*CONTENT, "fetched_at")
         ]
         sets.append(f"{settled} = CASE WHEN {news} THEN NULL WHEN {same_ending} THEN s.{fetched} ELSE t.{settled} END")
-        sets.append(f"{missing} = NULL")
+        # SQL assigns all columns from the row as it was, so the second line does not depend on the first.
+        is_back = f"{news} OR t.{missing} IS NOT NULL"
+        sets += [f"{missing} = NULL", f"{abandoned} = CASE WHEN {is_back} THEN NULL ELSE t.{abandoned} END"]
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         values = ", ".join(f"s.{self.quoted(name)}" for name in COLUMNS)
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from airflow_provider_voice.export.rows import COLUMNS, CONTENT
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import REOPENED, SqlDialect
 from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
 
 _LOCK_SECONDS = 600
@@ -34,6 +34,7 @@ class MySQL(SqlDialect):
         "json": ("longtext", "mediumtext", "json"),
     }
     differs = "NOT ({0} <=> {1})"
+    clock_statement = "SELECT UTC_TIMESTAMP(6)"
 
     def quoted(self, name: str) -> str:
         """Return an identifier in backticks, which need no ANSI mode."""
@@ -78,7 +79,7 @@ class MySQL(SqlDialect):
         """Join the stage once: a temporary table can be named only once in a statement."""
         names = [*CONTENT, "fetched_at", "missing_since"]
         sets = [f"t.{self.quoted(name)} = s.{self.quoted(name)}" for name in names]
-        sets.append(f"t.{self.quoted('settled_at')} = NULL")
+        sets += [f"t.{self.quoted(name)} = NULL" for name in REOPENED]
         # MySQL assigns from left to right, but the condition is of the row as it was.
         where = f"NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
         return f"UPDATE {self._joined()} SET {', '.join(sets)} WHERE {where}"
@@ -95,7 +96,8 @@ class MySQL(SqlDialect):
     def seen_again_statement(self) -> str:
         """Join the stage once."""
         missing = self.quoted("missing_since")
-        return f"UPDATE {self._joined()} SET t.{missing} = NULL WHERE t.{missing} IS NOT NULL"
+        sets = f"t.{missing} = NULL, t.{self.quoted('abandoned_at')} = NULL"
+        return f"UPDATE {self._joined()} SET {sets} WHERE t.{missing} IS NOT NULL"
 
     def _joined(self) -> str:
         return f"{self.table} t JOIN {self.stage} s ON {self._same_key('s', 't')}"

@@ -39,6 +39,7 @@ class PostgreSQL(SqlDialect):
         "json": ("json", "text"),
     }
     differs = "{0} IS DISTINCT FROM {1}"
+    clock_statement = "SELECT CLOCK_TIMESTAMP()"
     keeps_zones = True
     has_update_from = True
 

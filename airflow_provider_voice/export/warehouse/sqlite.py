@@ -33,6 +33,7 @@ class SQLite(SqlDialect):
         "json": ("text", "json", "varchar"),
     }
     differs = "{0} IS NOT {1}"
+    clock_statement = "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'now')"
     has_update_from = True
 
     def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:

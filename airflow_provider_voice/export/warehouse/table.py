@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.export.warehouse.errors import WarehouseFailed, without_row_values
-from airflow_provider_voice.export.warehouse.load import Loading, Transaction
+from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_voice.export.models import Load, Loaded
+    from airflow_provider_voice.export.models import Loaded
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
