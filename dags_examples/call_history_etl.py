@@ -28,7 +28,7 @@ def call_history_etl() -> None:
         voice_conn_id="voice_default",
         warehouse_conn_id="warehouse",
         table="call_history",
-        numbers="hashed",
+        phone_numbers="hashed",
     )
 
 

@@ -1,37 +1,59 @@
-"""The words of an export: its bounds, what of a source it takes, what one load brings and what it did."""
+"""Dataclasses shared by exports: windows, scopes and counts."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime, timedelta
-
-    from airflow_provider_voice.export.row_buffer import RowBuffer
-
+    from collections.abc import Iterable
+    from datetime import datetime
 
 #: How phone numbers are stored: as they are, masked, or as a hash that still joins.
-NUMBER_MODES = ("plain", "masked", "hashed")
+PhoneNumberMode = Literal["plain", "masked", "hashed"]
+Direction = Literal["inbound", "outbound"]
+FileFormat = Literal["parquet", "jsonl"]
+NUMBER_MODES: tuple[str, ...] = get_args(PhoneNumberMode)
+#: Names of tables and schemas, which are written into statements.
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 
-
-#: The log's words for a run that goes on from the last one, and for one whose bounds were given.
-RUN_KINDS = ("run", "asked")
+# Bytes of a key column (255) that the longest kind and a separator leave free.
+_MOST_KEY_BYTES = 200
 
 
 @dataclass(frozen=True)
 class Window:
-    """The bounds of an export: created at or after ``start`` and before ``end``."""
+    """A half-open stretch of creation times.
+
+    :param start: the first instant that belongs to it, aware.
+    :param end: the first instant after it, aware.
+    """
 
     start: datetime
     end: datetime
 
+    def __bool__(self) -> bool:
+        """Return whether any instant lies in the window."""
+        return self.start < self.end
+
+    def __contains__(self, moment: object) -> bool:
+        """Return whether an instant lies in the window."""
+        return moment is not None and self.start <= moment < self.end  # type: ignore[operator]  # only datetimes are asked
+
+    def cut(self, start: datetime, end: datetime) -> Window:
+        """Return the part between two instants; an empty window where there is none."""
+        first = max(self.start, start)
+        return Window(first, max(first, min(self.end, end)))
+
 
 def joined(windows: Iterable[Window]) -> list[Window]:
-    """Join windows that overlap or touch, in order of time."""
+    """Return windows in order of time, those that overlap or touch as one, without empty ones."""
     spans: list[Window] = []
-    for window in sorted(windows, key=lambda one: one.start):
+    for window in sorted(filter(None, windows), key=lambda one: one.start):
         if spans and window.start <= spans[-1].end:
             spans[-1] = Window(spans[-1].start, max(spans[-1].end, window.end))
         else:
@@ -39,11 +61,37 @@ def joined(windows: Iterable[Window]) -> list[Window]:
     return spans
 
 
+def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
+    """Return the parts of ``windows`` that no window of ``taken`` covers, in order of time."""
+    left = joined(windows)
+    for gone in joined(taken):
+        left = [
+            part
+            for window in left
+            for part in (
+                Window(window.start, min(window.end, gone.start)),
+                Window(max(window.start, gone.end), window.end),
+            )
+            if part
+        ]
+    return left
+
+
+def gaps(windows: Iterable[Window]) -> list[Window]:
+    """Return the stretches between windows, in order of time."""
+    spans = joined(windows)
+    return [Window(before.end, after.start) for before, after in pairwise(spans)]
+
+
 @dataclass(frozen=True)
 class Scope:
-    """What is exported: a source, or some of its calls only.
+    """The calls that an export is about: those of a source, or some of them.
 
-    The log keeps scopes apart: an export of one agent says nothing of how far another one's came.
+    The log keeps scopes apart: an export of one agent's calls does not cover another agent's.
+
+    :param source: the first key column, by default the voice connection's id.
+    :param agent_id: only calls of this agent; None: of every agent.
+    :param direction: only ``inbound`` or ``outbound`` calls; None: both.
     """
 
     source: str
@@ -52,49 +100,30 @@ class Scope:
 
     @property
     def filters(self) -> dict[str, str]:
-        """The columns the export is limited by."""
+        """The columns the export is limited by, with their values."""
         both = {"agent_id": self.agent_id, "direction": self.direction}
-        return {name: value for name, value in both.items() if value}
+        return {name: str(value) for name, value in both.items() if value}  # the columns are text
 
-    def kind(self, word: str) -> str:
-        """Return the log's word for lines of this scope."""
-        return " ".join([word, *(f"{name}={value}" for name, value in self.filters.items())])
+    def kind(self, kind: str) -> str:
+        """Return the log's name for lines of one kind and this scope.
+
+        :param kind: ``run``, ``covered``, ``unread`` or ``hour``.
+        :return: the kind, followed by the filters where there are any.
+        """
+        filters = " ".join(f"{name}={quote(value, safe='')}" for name, value in self.filters.items())
+        return f"{kind} {fitting(filters)}" if filters else kind
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one transaction brings.
-
-    :param scope: what is exported.
-    :param run: names the run, so that a rerun finds its own bounds again.
-    :param window: what was read completely.
-    :param rows: the rows, spooled.
-    :param fetched_at: when they were read.
-    :param settle_after: how long a row must stay the same to be settled.
-    :param missing: ids of stored rows that the vendor no longer shows.
-    :param rechecked: earlier exported windows that were read completely once more.
-    :param asked: whether the bounds were given: such a run may lie ahead of those that go on from each other.
-    """
-
-    scope: Scope
-    run: str
-    window: Window
-    rows: RowBuffer
-    fetched_at: datetime
-    settle_after: timedelta
-    missing: Collection[str] = ()
-    rechecked: Sequence[Window] = ()
-    asked: bool = False
-
-    @property
-    def run_kind(self) -> str:
-        """The log's word for the run: one of :data:`RUN_KINDS`."""
-        return RUN_KINDS[self.asked]
+def fitting(name: str) -> str:
+    """Return a name that fits a key column: unchanged, or its beginning and a hash of all of it."""
+    if len(name.encode()) <= _MOST_KEY_BYTES:
+        return name
+    return f"{quote(name)[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 @dataclass
 class Merged:
-    """What a merge did, in rows."""
+    """Counts of rows after a merge."""
 
     inserted: int
     updated: int
@@ -102,20 +131,21 @@ class Merged:
 
 
 @dataclass
-class Survey:
-    """What a stage brings, in rows."""
-
-    staged: int
-    known: int = 0
-    stale: int = 0
-    newer: int = 0
-    unsettled: int = 0
-    missing: int = 0
-
-
-@dataclass
 class Loaded:
-    """What the transaction did, in rows."""
+    """Result of an export into a table; counts are rows.
+
+    :param fetched: rows that the vendor showed.
+    :param inserted: rows that are new in the table.
+    :param updated: rows whose content changed.
+    :param unchanged: rows that were stored as they are.
+    :param stale_ignored: rows that another run has read more recently.
+    :param unsettled: rows of the source that the next run reads again.
+    :param missing: unsettled rows that the vendor did not show in this run.
+    :param abandoned: rows that this run gave up, see ``abandon_after``.
+    :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
+    :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
+    :param hours: per hour of what was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
+    """
 
     fetched: int = 0
     inserted: int = 0
@@ -124,4 +154,7 @@ class Loaded:
     stale_ignored: int = 0
     unsettled: int = 0
     missing: int = 0
+    abandoned: int = 0
+    changed_days: list[str] = field(default_factory=list)
+    holes: list[dict[str, str | None]] = field(default_factory=list)
     hours: list[dict[str, Any]] = field(default_factory=list)

@@ -1,118 +1,197 @@
-"""Reading calls from a vendor into a spool: whole windows, and single calls again."""
+"""Reads calls from a vendor into a buffer of rows: whole windows, and single calls again."""
 
 from __future__ import annotations
 
 import logging
 import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_voice.export.models import joined
+from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.export.models import Window, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
     from typing import Any
 
-    from airflow_provider_voice.export.models import Scope, Window
+    from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.rows import Row, RowMaker
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call, CallRef
 
 log = logging.getLogger(__name__)
-#: Seconds between two lines about how far it is.
+#: Seconds between two log lines about the progress.
 PROGRESS_SECONDS = 10.0
+#: Seconds between the vendor's clock and the worker's from which on a warning is logged.
+MOST_SKEW_SECONDS = 60.0
+#: Seconds that an export to files waits for a vendor's clock that is behind.
+MOST_WAIT_SECONDS = 120.0
+# Windows with less between them are read as one list: vendors filter by the day.
+_ONE_LIST = timedelta(days=1)
+# Rows of one page follow each other faster, rows of two pages do not.
+_PAGE_SECONDS = 0.002
 
 
-class Takes(Protocol):
-    """What takes rows: a spool, or one that shares them out."""
+class RowSink(Protocol):
+    """Takes rows: a buffer for a table, or one by days for files."""
 
     def add(self, row: Row, created_at: datetime | None = None) -> None:
-        """Keep one row; see :meth:`RowBuffer.add`."""
+        """Keep one row; see :meth:`RowBuffer.add`.
+
+        :param row: the row.
+        :param created_at: when its call was created, where it belongs to an exported window.
+        """
 
 
 class HistoryReader:
-    """Reads calls into a spool.
+    """Reads calls into a buffer of rows.
 
-    :param hook: the vendor.
+    :param hook: the vendor's hook.
     :param maker: makes the rows.
-    :param spool: takes them.
+    :param sink: takes them.
     :param page_concurrency: pages read at once where the vendor has page numbers.
+    :param stamp: returns the present time by the clock that orders readings, in the form of a row; None: the maker's.
     """
 
-    def __init__(self, hook: VoiceHook, maker: RowMaker, spool: Takes, *, page_concurrency: int) -> None:
+    def __init__(
+        self,
+        hook: VoiceHook,
+        maker: RowMaker,
+        sink: RowSink,
+        *,
+        page_concurrency: int,
+        stamp: Callable[[], Any] | None = None,
+    ) -> None:
         self._hook = hook
         self._maker = maker
-        self._spool = spool
-        self._vendor = hook.vendor
-        self._vendor.page_concurrency = page_concurrency
-        self._began: float | None = None
-        self._pages_before = 0
+        self._sink = sink
+        self._stamp = stamp or (lambda: maker.stamp)
+        hook.vendor.page_concurrency = page_concurrency
 
-    def windows_and_pending(self, windows: Sequence[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
-        """Spool every call created in the windows and every pending one, each once.
+    def windows_and_pending(self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
+        """Read every call created in the windows and every pending one, each once.
 
-        The windows last: of them it is known how long they will take, so that the load can begin ahead.
-
-        :param windows: what is to be read; they may overlap.
+        :param windows: the windows; they may overlap.
         :param scope: only calls of this agent and direction.
         :param pending: stored calls, by id, that are read again wherever they are.
         :return: the ids of the pending calls that the vendor no longer shows.
-        :raises IncompleteHistory: when the vendor can not be read completely.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        expected = {key: ref for key, ref in pending.items() if _is_within(ref.placed_at, windows)}
-        missing = self._again({key: ref for key, ref in pending.items() if key not in expected})
-        self.windows(windows, scope, seen=expected)
-        return missing + self._again(expected)
+        unseen = dict(pending)
+        self.windows(windows, scope, seen=unseen)
+        return self._again(unseen)
 
-    def windows(self, windows: Sequence[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
-        """Spool every call created in the windows, each once.
+    def windows(self, windows: Iterable[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
+        """Read every call created in the windows, each once.
 
-        :param windows: what is to be read; they may overlap.
+        :param windows: the windows; they may overlap.
         :param scope: only calls of this agent and direction.
-        :param seen: calls by id; those that come are taken out.
-        :raises IncompleteHistory: when the vendor can not be read completely.
+        :param seen: calls by id; those that are read are taken out.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        spans = joined(windows)
-        calls = self._hook.list_calls(spans[0].start, spans[-1].end, agent_id=scope.agent_id, direction=scope.direction)
-        for call in self._with_progress(calls):
-            if len(spans) > 1 and not _is_within(call.created_at, spans):
-                continue
-            if seen:
-                seen.pop(call.id, None)
-            self._spool.add(self._maker.row(call), call.created_at)
+        for spans in _lists(windows):
+            calls = self._hook.list_calls(
+                spans[0].start, spans[-1].end, agent_id=scope.agent_id, direction=scope.direction
+            )
+            for call in self._with_progress(self._stamped(calls)):
+                if len(spans) > 1 and not any(call.created_at in span for span in spans):
+                    continue
+                if seen:
+                    seen.pop(call.id, None)
+                self._sink.add(self._maker.row(call), call.created_at)
 
     def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
         if not refs:
             return []
         log.info("Reading %d stored calls again that may have changed.", len(refs))
+        # The time before the requests: a row must not look newer than it is.
+        self._maker.stamp = self._stamp()
         found = self._hook.get_calls(refs.values())
         for call in found.values():
-            self._spool.add(self._maker.row(call))
+            self._sink.add(self._maker.row(call))
         return [call_id for call_id in refs if call_id not in found]
 
-    def seconds_left(self) -> float | None:
-        """Return how long the windows will still take, as it looks now; None when nobody knows."""
-        pages, of = self._vendor.pages_read - self._pages_before, self._vendor.pages_in_list
-        if self._began is None or not of or not 0 < pages <= of:
-            return None
-        return (time.monotonic() - self._began) * (of - pages) / pages
+    def _stamped(self, calls: Iterator[Call]) -> Iterator[Call]:
+        """Pass calls on; before the first of a page set the time of its reading."""
+        last = float("-inf")
+        for call in calls:
+            now = time.monotonic()
+            if now - last > _PAGE_SECONDS:
+                self._maker.stamp = self._stamp()
+            last = now
+            yield call
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
-        """Pass calls on, and say now and then how far it is."""
-        self._began = began = said = time.monotonic()
-        self._pages_before = self._vendor.pages_read
+        """Pass calls on and log the progress now and then."""
+        began = said = time.monotonic()
         for count, call in enumerate(calls, start=1):
             yield call
-            if count % 100:  # a clock a row is a clock too many
+            if count % 100:  # asking the clock for each row would be noticeable
                 continue
             now = time.monotonic()
-            if now - said < PROGRESS_SECONDS:
-                continue
-            said, seconds = now, self.seconds_left()
-            left = "" if seconds is None else f", about {seconds:.0f} s left"
-            pages = self._vendor.pages_read - self._pages_before
-            log.info("%d pages, %d calls read, %.0f calls a second%s.", pages, count, count / (now - began), left)
+            if now - said >= PROGRESS_SECONDS:
+                said = now
+                log.info("Read %d calls so far, %.0f a second.", count, count / (now - began))
 
 
-def _is_within(moment: datetime | None, spans: Sequence[Window]) -> bool:
-    return moment is not None and any(span.start <= moment < span.end for span in spans)
+def wait_for_vendor(hook: VoiceHook, end: datetime) -> datetime:
+    """Wait until the vendor's clock has reached the end of a window, when it is only a little behind the worker's.
+
+    For exports that keep no log: what they leave out, no later run reads.
+
+    :param hook: the vendor's hook.
+    :param end: the end of the window; one in the worker's future is not waited for.
+    :return: the vendor's time.
+    :raises IncompleteHistory: when the vendor's clock is further behind than two minutes.
+    """
+    now, behind = hook.vendor.now(), 0.0
+    if end <= datetime.now(timezone.utc):
+        behind = (end - now).total_seconds()
+    if behind > MOST_WAIT_SECONDS:
+        raise IncompleteHistory(
+            f"The clock of {hook.vendor.title} is {behind:.0f} seconds before the end of the window, so calls that "
+            "belong to it may still be created. No file was written. Run the task again later, or give an earlier end.",
+            vendor=hook.vendor.name,
+            permanent=False,
+        )
+    if behind > 0:
+        log.info("Waiting %.0f seconds until the clock of %s has reached the window's end.", behind, hook.vendor.title)
+        time.sleep(behind)
+        now = max(end, hook.vendor.now())
+    return now
+
+
+def warn_of_skew(hook: VoiceHook) -> None:
+    """Log a warning when the vendor's clock is far from the worker's, or unknown.
+
+    Calls are dated by the vendor's clock and runs by Airflow's, so a run exports other calls than its interval says.
+
+    :param hook: the vendor's hook, after its first request.
+    """
+    offset = hook.vendor.http.clock_offset
+    if offset is None:
+        log.warning(
+            "%s does not tell its time (no Date header). The worker's clock is taken for the vendor's; calls that the "
+            "vendor dates earlier are found by the recheck of later runs only.",
+            hook.vendor.title,
+        )
+    elif abs(offset) > MOST_SKEW_SECONDS:
+        log.warning(
+            "The clock of %s is %.0f seconds %s the worker's. Calls are dated by the vendor's clock, so this run "
+            "exports the calls that clock puts in its window. If the worker's clock is wrong, correct it.",
+            hook.vendor.title,
+            abs(offset),
+            "ahead of" if offset > 0 else "behind",
+        )
+
+
+def _lists(windows: Iterable[Window]) -> Iterator[list[Window]]:
+    """Yield windows in groups that are read as one list each."""
+    group: list[Window] = []
+    for window in joined(windows):
+        if group and window.start - group[-1].end > _ONE_LIST:
+            yield group
+            group = []
+        group.append(window)
+    if group:
+        yield group

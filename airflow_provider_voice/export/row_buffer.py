@@ -30,7 +30,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 class RowBuffer(ABC):
     """Rows in a temporary file that goes with the process; a subclass says in which form.
 
-    The file is read back in chunks, each of whole rows, also while more rows are added.
+    The file is read back in chunks, each of whole rows.
 
     :param chunk_factor: how many times :data:`CHUNK_BYTES` a chunk has, default 1.
     """
@@ -44,8 +44,6 @@ class RowBuffer(ABC):
         self._hours: Counter[str] = Counter()
         self._begins = [0]
         self.count = 0
-        #: Called when a chunk is full, with no arguments.
-        self.on_chunk: Callable[[], None] | None = None
 
     def __enter__(self) -> RowBuffer:
         """Begin to take rows."""
@@ -82,7 +80,7 @@ class RowBuffer(ABC):
             self._end_chunk()
 
     def read(self, chunk: int) -> bytes:
-        """Return a full chunk by its number; from any thread."""
+        """Return a full chunk by its number."""
         begin, end = self._begins[chunk : chunk + 2]
         return os.pread(self._file.fileno(), end - begin, begin)
 
@@ -103,8 +101,6 @@ class RowBuffer(ABC):
     def _end_chunk(self) -> None:
         self._file.flush()
         self._begins.append(self._file.tell())
-        if self.on_chunk is not None:
-            self.on_chunk()
 
     @abstractmethod
     def _encoded(self, batch: list[Row]) -> bytes: ...

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import Window
+from airflow_provider_voice.export.models import Window, fitting, joined, without
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 FIRST_SPAN = timedelta(days=1)
+#: Bounds before it are refused: no vendor existed, and date arithmetic would end before the year 1.
+EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def shown(value: object) -> str:
+    """Return a user's value for an error message.
+
+    :param value: any object.
+    """
+    try:
+        return f"{value!r:.60}"
+    except Exception:  # noqa: BLE001 - any __repr__ may fail, as that of an integer of thousands of digits does
+        return f"a value of type {type(value).__name__}"
 
 
 def bound_of(name: str, value: object) -> datetime | None:
-    """Return a bound that a user wrote, as an aware UTC instant; text without a zone is UTC.
+    """Return a bound that a user wrote, as an aware UTC instant; a time without a zone is UTC.
 
-    :raises InvalidRequest: when it can not be read.
+    :param name: the argument's name, for the error.
+    :param value: a ``datetime``, an ISO 8601 text, or None; the texts ``""`` and ``"None"`` are a template's None.
+    :return: the instant, or None.
+    :raises InvalidRequest: when the value is no instant, or one before 1970.
     """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
-    moment = read_time(value)
-    if moment is None or isinstance(value, (int, float)):
-        raise InvalidRequest(f"{name} must be a datetime or an ISO 8601 text, not {value!r:.60}.")
+    moment = read_time(value) if isinstance(value, (str, datetime)) else None
+    if moment is None:
+        raise InvalidRequest(f"{name} must be a datetime or an ISO 8601 text, not {shown(value)}.")
+    if moment < EARLIEST:
+        raise InvalidRequest(f"{name} must be in 1970 or later, not {write_time(moment)}.")
     return moment
 
 
 def check_bounds(start: datetime | None, end: datetime | None) -> None:
     """Refuse bounds with nothing between them: an export of nothing would look like one of everything.
 
+    :param start: the explicit start, or None.
+    :param end: the explicit end, or None.
     :raises InvalidRequest: when there is an end without a start, or one that is not after it.
     """
     if end is None:
@@ -44,49 +65,129 @@ def check_bounds(start: datetime | None, end: datetime | None) -> None:
         )
 
 
-def window_of(
+def run_name(context: Mapping[str, Any]) -> str:
+    """Return a name for the task's run that its retries share and no other task has; long ones are hashed.
+
+    :param context: the task's context.
+    """
+    ti = context["ti"]
+    return fitting(f"{ti.dag_id}/{ti.task_id}/{-1 if ti.map_index is None else ti.map_index}/{ti.run_id}")
+
+
+def due_time(context: Mapping[str, Any]) -> datetime | None:
+    """Return when the run was due by Airflow's clock; None outside a DAG run. A retry has the same.
+
+    :param context: the task's context.
+    """
+    run = context.get("dag_run")
+    moments = (getattr(run, name, None) for name in ("run_after", "logical_date", "start_date"))
+    return next((moment.astimezone(timezone.utc) for moment in moments if moment is not None), None)
+
+
+def requested_window(
     context: Mapping[str, Any],
     start: datetime | None,
     end: datetime | None,
     *,
-    own: Window | None,
-    last_end: datetime | None,
-    now: datetime,
+    own: Window | None = None,
+    covered: Iterable[Window] = (),
+    now: datetime | None = None,
 ) -> Window:
-    """Return the window of a run.
+    """Return the window that a run is to export; a retry of the run gets the same one.
 
-    Explicit bounds are taken as they are. Without them: the data interval when it has a length; otherwise what this
-    run committed before (a rerun); otherwise from the end of the source's last committed export to the moment the run
-    was due, or the last day when there was none. A cron schedule gives an empty interval in Airflow 3, a manual run may
-    give none.
-
-    No window of ours reaches into the future: what is committed as read must have been readable.
+    The first that applies: explicit bounds; the data interval when it has a length; the window this run was given
+    before (a rerun); from where the exports before it ended (:func:`resume_at`) to the moment it was due. A cron
+    schedule gives an empty interval in Airflow 3, a manual run may have none.
 
     :param context: the task's context.
     :param start: the explicit start, or None.
-    :param end: the explicit end, or None: now, where there is a start.
-    :param own: what this run committed before.
-    :param last_end: the end of the source's last committed export.
-    :param now: the time by the vendor's clock.
+    :param end: the explicit end; None: the moment the run was due.
+    :param own: the window of an earlier try of this run.
+    :param covered: the stretches that were exported.
+    :param now: stands in for the due time outside a DAG run; None: the worker's clock.
+    :return: the window; empty when there is nothing new. It may end later than the vendor's clock.
     :raises InvalidRequest: see :func:`check_bounds`.
     """
     check_bounds(start, end)
-    due = min(_due(context) or now, now)
+    due = due_time(context) or now or datetime.now(timezone.utc)
     if start is not None:
-        return Window(start, max(start, min(end or now, now)))
-    first, last = _moment(context, "data_interval_start"), _moment(context, "data_interval_end")
+        return Window(start, max(start, end or due))
+    first, last = _interval(context)
     if first is not None and last is not None and first < last:
-        return Window(first, min(last, now))
-    if own is not None:
-        return own
-    return Window(last_end if last_end is not None else due - FIRST_SPAN, due)
+        return Window(first, last)
+    return own or Window(resume_at(covered, due), due)
 
 
-def _moment(context: Mapping[str, Any], name: str) -> datetime | None:
-    return read_time(context.get(name) or getattr(context.get("dag_run"), name, None))
+def resume_at(covered: Iterable[Window], due: datetime) -> datetime:
+    """Return where a run without bounds begins.
+
+    At the end of the covered stretch that precedes the moment it was due. Where several end within the day before it,
+    at the end of the first of them, so that holes of that day are filled. A day before it when nothing was exported
+    earlier.
+
+    :param covered: the stretches that were exported.
+    :param due: when the run was due.
+    """
+    a_day_ago = due - FIRST_SPAN
+    ends = [min(stretch.end, due) for stretch in joined(covered) if stretch.start < due]
+    recent = [end for end in ends if end >= a_day_ago]
+    return (recent[:1] or ends[-1:] or [a_day_ago])[0]
 
 
-def _due(context: Mapping[str, Any]) -> datetime | None:
+@dataclass(frozen=True)
+class ReadPlan:
+    """The windows that one run reads.
+
+    :param requested: the run's own window.
+    :param windows: what is read and then covered: the requested window and what earlier runs could not read yet, both
+        up to the vendor's present.
+    :param rechecked: covered stretches before these windows that are read once more.
+    :param unread: what of the requested window lies in the vendor's future; a later run reads it.
+    """
+
+    requested: Window
+    windows: Sequence[Window]
+    rechecked: Sequence[Window] = ()
+    unread: Sequence[Window] = ()
+
+
+def plan_reading(
+    requested: Window,
+    *,
+    now: datetime,
+    present: datetime,
+    recheck: timedelta = timedelta(0),
+    covered: Sequence[Window] = (),
+    unread: Iterable[Window] = (),
+) -> ReadPlan:
+    """Return the windows a run reads.
+
+    No window reaches into the vendor's future: a window counts as covered only when its calls could be there.
+
+    :param requested: the run's own window.
+    :param now: the vendor's time, by which its calls are dated.
+    :param present: the latest of the clocks concerned. The part of the window after it is everybody's future, and is
+        no hole.
+    :param recheck: how far before a window covered stretches are read once more.
+    :param covered: the stretches that were exported.
+    :param unread: what earlier runs were asked for and could not read yet.
+    """
+    wanted = requested.cut(requested.start, max(present, now))
+    windows = joined(window.cut(window.start, now) for window in [wanted, *unread])
+    looked_back = [Window(_hour_before(window.start, recheck), window.start) for window in windows or [wanted]]
+    outside = without(looked_back, covered)
+    return ReadPlan(wanted, windows, without(looked_back, outside), without([wanted], windows))
+
+
+def _hour_before(moment: datetime, span: timedelta) -> datetime:
+    # Whole hours: the log counts calls by the hour.
+    return (moment - span).replace(minute=0, second=0, microsecond=0)
+
+
+def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
     run = context.get("dag_run")
-    moments = (getattr(run, name, None) for name in ("run_after", "logical_date", "start_date"))
-    return next((moment.astimezone(timezone.utc) for moment in moments if moment is not None), None)
+    first, last = (
+        read_time(context.get(name) or getattr(run, name, None))
+        for name in ("data_interval_start", "data_interval_end")
+    )
+    return first, last

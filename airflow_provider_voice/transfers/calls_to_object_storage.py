@@ -4,43 +4,58 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
-from airflow_provider_voice.export.options import bounds_of, check_export_arguments, scope_of
-from airflow_provider_voice.export.windows import window_of
+from airflow_provider_voice.export.models import FileFormat
+from airflow_provider_voice.export.options import (
+    bounds_of,
+    check_choice,
+    check_export_arguments,
+    check_path,
+    check_text,
+    scope_of,
+)
+from airflow_provider_voice.export.windows import requested_window
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
+    from airflow_provider_voice.export.models import Direction, PhoneNumberMode
+
 
 class CallsToObjectStorageOperator(BaseOperator):
     """Write the calls created in ``[start, end)`` as files, one a day (UTC), with a manifest.
 
-    One interval is one set of files, ``<path>/source=<source>/day=<YYYY-MM-DD>/<start>-<end>.<ending>``: a rerun
-    replaces each of them in one step and the manifest (``_manifests/<start>-<end>_<format>.json``: rows, bytes and
-    SHA-256 of each file) last. The same calls are the same bytes.
+    One window is one set of files, ``<path>/source=<source>/day=<YYYY-MM-DD>/<start>-<end>.<ending>``: a rerun of the
+    run replaces each of them in one step, removes those of days without calls, and replaces the manifest
+    (``_manifests/<start>-<end>_<format>.json``: rows, bytes and SHA-256 of each file) last. The same calls are the same
+    bytes.
 
-    :param voice_conn_id: the voice connection.
+    Example::
+
+        CallsToObjectStorageOperator(task_id="archive_calls", path="s3://aws_default@bucket/calls")
+
+    :param voice_conn_id: the voice connection, default ``voice_default``.
     :param path: where to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
         length, otherwise the day before the run was due.
-    :param end: the first instant after; None: now where there is a start, otherwise the end of the interval.
+    :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: named in the path and the first column; None: the voice connection's id.
-    :param numbers: ``plain`` (default), ``masked`` or ``hashed``.
+    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
     :return: the manifest, with its own path as ``manifest``.
+    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
     template_fields: Sequence[str] = (
@@ -61,13 +76,13 @@ class CallsToObjectStorageOperator(BaseOperator):
         voice_conn_id: str = VoiceHook.default_conn_name,
         path: str,
         storage_conn_id: str | None = None,
-        file_format: str = "parquet",
+        file_format: FileFormat = "parquet",
         start: datetime | str | None = None,
         end: datetime | str | None = None,
-        agent_id: str | None = None,
-        direction: str | None = None,
+        agent_id: str | int | None = None,
+        direction: Direction | None = None,
         source: str | None = None,
-        numbers: str = "plain",
+        phone_numbers: PhoneNumberMode = "plain",
         page_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
@@ -81,10 +96,12 @@ class CallsToObjectStorageOperator(BaseOperator):
         self.agent_id = agent_id
         self.direction = direction
         self.source = source
-        self.numbers = numbers
+        self.phone_numbers = phone_numbers
         self.page_concurrency = page_concurrency
-        one_of("file_format", file_format, ("parquet", "jsonl"))
         check_export_arguments(self)
+        check_choice("file_format", file_format, get_args(FileFormat))
+        check_path("path", path)
+        check_text("storage_conn_id", storage_conn_id, optional=True)
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -92,22 +109,33 @@ class CallsToObjectStorageOperator(BaseOperator):
         return VoiceHook.for_connection(self.voice_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Pull everything, then write the files and last the manifest."""
+        """Read everything, then write the files and last the manifest.
+
+        :param context: the task's context.
+        :return: the manifest.
+        :raises VoiceError: when vendor or storage fail; then the manifest is as it was.
+        """
+        # A DAG file needs none of these.
         from airflow_provider_voice.export.files.day_partitions import DayRows
         from airflow_provider_voice.export.files.storage import FileSet
-        from airflow_provider_voice.export.reader import HistoryReader
+        from airflow_provider_voice.export.reader import HistoryReader, wait_for_vendor, warn_of_skew
         from airflow_provider_voice.export.rows import RowMaker
 
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
-            read_at, vendor_now = datetime.now(timezone.utc), self.hook.vendor.now()
-            window = window_of(context, *bounds, own=None, last_end=None, now=vendor_now)
-            shown = (write_time(window.start), write_time(window.end))
-            self.log.info("Exporting the calls created from %s to %s.", *shown)
+            window = requested_window(context, *bounds)
+            read_to = wait_for_vendor(self.hook, window.end)
+            warn_of_skew(self.hook)
+            readable = window.cut(window.start, read_to)
+            self.log.info(
+                "Exporting the calls created from %s to %s.", write_time(readable.start), write_time(readable.end)
+            )
             root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
             files = FileSet(root, scope, window, self.file_format)
-            maker = RowMaker(scope.source, self.numbers, read_at, vendor_now, timedelta(0))
-            HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency).windows([window], scope)
-            manifest = files.replace(days, read_at)
+            read_at = datetime.now(timezone.utc)
+            maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
+            reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
+            reader.windows([readable], scope)
+            manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}

@@ -10,48 +10,62 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, BaseOperator
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.options import bounds_of, check_export_arguments, check_settling, scope_of
-from airflow_provider_voice.export.windows import window_of
+from airflow_provider_voice.export.options import (
+    bounds_of,
+    check_export_arguments,
+    check_table,
+    check_text,
+    duration_of,
+    scope_of,
+)
+from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_voice.export.models import Loaded, Scope, Window
+    from airflow_provider_voice.export.models import Direction, Loaded, PhoneNumberMode, Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.table import Warehouse
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+    from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import CallRef
-
-    Bounds = tuple[datetime | None, datetime | None]
 
 
 class CallsToWarehouseOperator(BaseOperator):
     """Load the calls created in ``[start, end)`` into a table; running it again changes nothing.
 
-    :param voice_conn_id: the voice connection.
+    Example::
+
+        CallsToWarehouseOperator(task_id="load_calls", voice_conn_id="voice_default", warehouse_conn_id="warehouse")
+
+    :param voice_conn_id: the voice connection, default ``voice_default``.
     :param warehouse_conn_id: the database's connection, of any type with a ``DbApiHook``.
-    :param table: the table, created where it is missing, default ``voice_calls``.
+    :param table: the table, created where it is missing, default ``voice_calls``; its log is ``<table>_export_log``.
     :param schema: its schema; None: the connection's default.
-    :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's own interval, or where the last
-        export of this source ended.
-    :param end: the first instant after; None: now where there is a start, otherwise the run's own or the moment the
-        run was due.
+    :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
+        length, otherwise from where the exports before the run ended to the moment it was due.
+    :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: the first key column; None: the voice connection's id.
-    :param numbers: ``plain`` (default), ``masked`` or ``hashed``: both number columns and the same values in ``raw``.
-    :param settle_after: how long an ended call must stay the same to be settled, default 24 hours; until then every
-        run reads it again.
+    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``: both number columns and the same numbers in
+        ``raw``.
+    :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
+        default 24 hours; until then every run reads it again.
+    :param recheck: how far before its window a run reads what was exported earlier once more, a ``timedelta`` or
+        seconds, default 24 hours: calls that the vendor listed late, and other changes there, are then in the table.
+    :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
+        it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
+        ``abandoned_at``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
-    :param recheck_hours: how far before ``start`` what was exported earlier is read once more, default 24: calls that a
-        vendor listed late, and whatever else has changed there, are then in the table.
-    :return: counts of rows: ``fetched``, ``inserted``, ``updated``, ``unchanged``, ``stale_ignored``, ``unsettled``,
-        ``missing``, and ``hours``: per hour the rows at the vendor, in the table, and the change since the last look.
+    :return: see :class:`~airflow_provider_voice.export.models.Loaded`: counts of rows, ``changed_days``, ``holes``,
+        ``hours``.
+    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
     template_fields: Sequence[str] = (
@@ -76,13 +90,14 @@ class CallsToWarehouseOperator(BaseOperator):
         schema: str | None = None,
         start: datetime | str | None = None,
         end: datetime | str | None = None,
-        agent_id: str | None = None,
-        direction: str | None = None,
+        agent_id: str | int | None = None,
+        direction: Direction | None = None,
         source: str | None = None,
-        numbers: str = "plain",
-        settle_after: timedelta = timedelta(hours=24),
+        phone_numbers: PhoneNumberMode = "plain",
+        settle_after: timedelta | float = timedelta(hours=24),
+        recheck: timedelta | float = timedelta(hours=24),
+        abandon_after: timedelta | float = timedelta(days=7),
         page_concurrency: int = 4,
-        recheck_hours: float = 24,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,12 +110,14 @@ class CallsToWarehouseOperator(BaseOperator):
         self.agent_id = agent_id
         self.direction = direction
         self.source = source
-        self.numbers = numbers
-        self.settle_after = settle_after
+        self.phone_numbers = phone_numbers
+        self.settle_after = duration_of("settle_after", settle_after)
+        self.recheck = duration_of("recheck", recheck)
+        self.abandon_after = duration_of("abandon_after", abandon_after)
         self.page_concurrency = page_concurrency
-        self.recheck_hours = recheck_hours
         check_export_arguments(self)
-        check_settling(settle_after, recheck_hours)
+        check_text("warehouse_conn_id", warehouse_conn_id)
+        check_table(table, schema)
         self._asset = self._own_asset()
         if self._asset is not None and self._asset not in self.outlets:
             self.outlets = [*self.outlets, self._asset]
@@ -111,7 +128,7 @@ class CallsToWarehouseOperator(BaseOperator):
         try:
             return table_asset(self.warehouse_conn_id, self.table, self.schema)
         except InvalidRequest:
-            return None  # a template: what it will be is not known when the DAG is parsed
+            return None  # a template: its value is not known when the DAG is parsed
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -122,9 +139,9 @@ class CallsToWarehouseOperator(BaseOperator):
     def warehouse(self) -> Warehouse:
         """The table.
 
-        :raises InvalidRequest: when the connection is no database's.
+        :raises InvalidRequest: when the connection is not one of a SQL database.
         """
-        from airflow_provider_voice.export.warehouse.table import Warehouse  # costs a DAG file what it never needs
+        from airflow_provider_voice.export.warehouse.table import Warehouse  # a DAG file does not need the SQL modules
 
         hook = BaseHook.get_hook(self.warehouse_conn_id)
         if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
@@ -132,59 +149,79 @@ class CallsToWarehouseOperator(BaseOperator):
         return Warehouse(hook, self.table, self.schema or None)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Pull, then merge in one transaction."""
+        """Plan the windows, read them, and merge the rows in one transaction.
+
+        :param context: the task's context.
+        :return: the counts.
+        :raises VoiceError: when vendor or database fail; then the table is as it was.
+        """
         from airflow_provider_voice.export.assets import report, report_lineage
 
         with permanent_errors_end_the_task():
-            scope, bounds = scope_of(self), bounds_of(self)
-            with self.warehouse.spool() as spool:
-                done = self._export(spool, context, scope, bounds)
-        result = dataclasses.asdict(done)
-        self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in result.items() if name != "hours"))
-        counts = {name: value for name, value in result.items() if name != "hours"}
-        report(context, self._asset, counts)
-        report_lineage(self.warehouse.hook, self.table, self.schema or None, counts)
+            scope = scope_of(self)
+            bounds_of(self)
+            with self.warehouse.spool() as buffer:
+                loaded = self._export(buffer, context, scope)
+        result = dataclasses.asdict(loaded)
+        summary = {name: value for name, value in result.items() if name != "hours"}
+        self._log_result(loaded)
+        report(context, self._asset, summary)
+        report_lineage(self.warehouse.hook, self.table, self.schema or None, summary)
         return result
 
-    def _export(self, spool: RowBuffer, context: Context, scope: Scope, bounds: Bounds) -> Loaded:
-        from airflow_provider_voice.export.models import Load
-        from airflow_provider_voice.export.reader import HistoryReader
+    def _export(self, buffer: RowBuffer, context: Context, scope: Scope) -> Loaded:
+        # A DAG file needs none of these.
+        from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
         from airflow_provider_voice.export.rows import RowMaker
+        from airflow_provider_voice.export.warehouse.load import Load
 
-        now, run, warehouse = datetime.now(timezone.utc), _run_name(context), self.warehouse
+        run, warehouse = run_name(context), self.warehouse
         warehouse.prepare()
         vendor_now = self.hook.vendor.now()
-        window, rechecked, pending = warehouse.read(self._plan(context, scope, run, bounds, vendor_now))
-        self.log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        stamp = warehouse.dialect.stamp(now)
-        maker = RowMaker(scope.source, self.numbers, now, vendor_now, self.settle_after, stamp)
-        pull = HistoryReader(self.hook, maker, spool, page_concurrency=self.page_concurrency)
-        with warehouse.head_start(spool, scope.source, now - self.settle_after, pull.seconds_left) as ahead:
-            missing = pull.windows_and_pending([*rechecked, window], scope, pending)
-            asked = bounds[0] is not None
-            load = Load(scope, run, window, spool, now, self.settle_after, missing, rechecked, asked)
-            return warehouse.load(load, ahead)
+        warn_of_skew(self.hook)
+        clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
+        for window in plan.windows:
+            self.log.info("Exporting the calls created from %s to %s.", *_shown(window))
+        read_at = clock.now()
+        stamp = warehouse.dialect.stamp
+        maker = RowMaker(scope.source, self.phone_numbers, read_at, vendor_now, self.settle_after, stamp(read_at))
+        reader = HistoryReader(
+            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda: stamp(clock.now())
+        )
+        missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
+        return warehouse.load(
+            Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)
+        )
 
     def _plan(
-        self, context: Context, scope: Scope, run: str, bounds: Bounds, now: datetime
-    ) -> Callable[[TableState], tuple[Window, list[Window], dict[str, CallRef]]]:
-        """Return what asks the table for the run's window, what is read once more, and the calls that may change."""
-        recheck = timedelta(hours=float(self.recheck_hours))
+        self, state: TableState, context: Context, scope: Scope, run: str, vendor_now: datetime
+    ) -> tuple[DatabaseClock, ReadPlan, dict[str, CallRef]]:
+        """Return the database's clock, the run's windows, and the stored calls that may still change."""
+        coverage, now = state.coverage(scope), datetime.now(timezone.utc)
+        covered = coverage.covered()
+        window = requested_window(
+            context, *bounds_of(self), own=coverage.window_of_run(run), covered=covered, now=vendor_now
+        )
+        plan = plan_reading(
+            window,
+            now=vendor_now,
+            present=max(due_time(context) or now, now),
+            recheck=self.recheck,
+            covered=covered,
+            unread=coverage.unread(),
+        )
+        return state.clock(), plan, state.unsettled(scope.source)
 
-        def plan(stored: TableState) -> tuple[Window, list[Window], dict[str, CallRef]]:
-            own, last_end = stored.window_of_run(scope, run), stored.last_end(scope)
-            window = window_of(context, *bounds, own=own, last_end=last_end, now=now)
-            rechecked = stored.exported(scope, _hour(window.start - recheck), window.start)
-            return window, rechecked, stored.unsettled(scope.source)
-
-        return plan
-
-
-def _hour(moment: datetime) -> datetime:
-    # Whole hours: what is certified of an hour is then certified of all of it.
-    return moment.replace(minute=0, second=0, microsecond=0)
+    def _log_result(self, loaded: Loaded) -> None:
+        counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
+        self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
+        if loaded.holes:
+            self.log.warning(
+                "No export covers %s. What the vendor's clock had not reached is read by the next run; export the rest "
+                "with start and end.",
+                "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
+            )
 
 
-def _run_name(context: Context) -> str:
-    ti = context["ti"]
-    return f"{ti.dag_id}/{ti.task_id}/{-1 if ti.map_index is None else ti.map_index}/{ti.run_id}"[:255]
+def _shown(window: Any) -> tuple[str | None, str | None]:
+    return write_time(window.start), write_time(window.end)

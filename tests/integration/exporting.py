@@ -90,7 +90,7 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
     """Export with a kill at the n-th point, which are the requests and what the database is asked; return them."""
     from airflow_provider_voice.vendors.http import HttpClient
 
-    # A few rows a chunk: the load begins while pages are read.
+    # A few rows a chunk, so that a load has many statements to die between.
     row_buffer.BATCH, row_buffer.CHUNK_BYTES = 7, 10_000
     points, request = Points(dies_at), HttpClient.request
 

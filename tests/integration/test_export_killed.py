@@ -87,7 +87,7 @@ def test_killed_at_any_point_the_table_is_whole(database, connect, monkeypatch, 
                 return sorted(map(str, execute(hook, f"SELECT {names} FROM voice_calls")))
 
             def logged() -> int:
-                return execute(hook, "SELECT at_vendor FROM voice_calls_export_log WHERE kind = 'asked'")[0][0]
+                return execute(hook, "SELECT at_vendor FROM voice_calls_export_log WHERE kind = 'run'")[0][0]
 
             killed = 0
             for number in range(KILLS):
@@ -110,5 +110,5 @@ def test_killed_at_any_point_the_table_is_whole(database, connect, monkeypatch, 
             assert killed >= KILLS - 2
         finally:
             exporter.stop()
-        left = execute(hook, "SELECT COUNT(*) FROM voice_calls_export_log WHERE kind = 'asked'")
+        left = execute(hook, "SELECT COUNT(*) FROM voice_calls_export_log WHERE kind = 'run'")
     assert left == [(1,)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.export.models import Load, Scope, Window
+from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.databases import execute
@@ -56,7 +59,7 @@ def load(warehouse: Warehouse, calls: list[Call], read_at: datetime, run: str) -
         for call in calls:
             spool.add(maker.row(call), call.created_at)
         window = Window(NOW - 2 * DAY, NOW)
-        warehouse.load(Load(Scope("s"), run, window, spool, read_at, timedelta(hours=24)))
+        warehouse.load(Load(Scope("s"), run, ReadPlan(window, [window]), spool, read_at, DAY, 7 * DAY))
 
 
 @settings(max_examples=60)
@@ -91,6 +94,30 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
     once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
     load(once, final, NOW + timedelta(hours=1), "once")
     assert table_of(mixed.hook) == table_of(once.hook)
+
+
+LATER = timedelta(minutes=10)
+SEEN = picture(0, 3, dated=True)
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        pytest.param(
+            replace(SEEN, status=CallStatus.UNKNOWN, vendor_status="paused", updated_at=None), id="unknown word"
+        ),
+        pytest.param(replace(SEEN, updated_at=NOW - 2 * DAY, cost=0.5), id="updated_at goes backwards"),
+        pytest.param(picture(0, 2, dated=False), id="lower rank"),
+    ],
+)
+@pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
+def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
+    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    load(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW, "first")
+    load(warehouse, [newer], NOW + LATER, "second")
+    fresh = Warehouse(hook_for(tmp_path / "fresh.db"), "voice_calls")
+    load(fresh, [newer], NOW + LATER, "second")
+    assert table_of(warehouse.hook) == table_of(fresh.hook)
 
 
 @settings(max_examples=20)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_voice.exceptions import WarehouseFailed
+from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse import mysql
-from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
-from airflow_provider_voice.export.warehouse.load import Loading, Transaction
+from airflow_provider_voice.export.warehouse.load import Load, Transaction
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.windows import ReadPlan
 from tests.integration.databases import execute
 
 pytestmark = pytest.mark.airflow
@@ -73,6 +75,8 @@ def test_a_load_that_another_one_keeps_waiting_for_too_long_says_so(
     monkeypatch.setattr(mysql, "_LOCK_SECONDS", 0)
     with warehouse.spool() as spool, closing(hook.get_conn()) as other:
         warehouse.dialect.lock(other.cursor(), "s")
-        loading = Loading(Transaction(hook, warehouse.dialect), warehouse.dialect, spool, "s", START)
-        with pytest.raises(WarehouseFailed, match="Another load of voice_calls"), loading:
-            loading.take()
+        load = Load(
+            Scope("s"), "run", ReadPlan(Window(START, START), []), spool, START, timedelta(0), timedelta(days=7)
+        )
+        with pytest.raises(WarehouseFailed, match="Another load of voice_calls"):
+            warehouse.load(load)

@@ -136,7 +136,7 @@ def test_hidden_numbers_are_in_no_file(sandbox, connect, run_dag, root) -> None:
     connect(sandbox)
     window = bounds(sandbox, days=1)
     (call,) = sandbox.seed("talkover", 1, *(datetime.fromisoformat(window[name]) for name in ("start", "end")))
-    manifest = export(run_dag, root, file_format="jsonl", numbers="hashed", **window).result("export")
+    manifest = export(run_dag, root, file_format="jsonl", phone_numbers="hashed", **window).result("export")
     content = gzip.decompress(read(root, f"source=voice_default/{manifest['files'][0]['path']}"))
     assert call.to.lstrip("+").encode() not in content
 
@@ -165,6 +165,6 @@ def test_an_incomplete_history_writes_nothing(sandbox, connect, run_dag, tmp_pat
 
 
 def test_bad_arguments_are_refused_when_the_dag_is_parsed() -> None:
-    for wrong in ({"file_format": "csv"}, {"numbers": "secret"}, {"end": "2026-01-01"}):
+    for wrong in ({"file_format": "csv"}, {"phone_numbers": "secret"}, {"end": "2026-01-01"}):
         with pytest.raises(InvalidRequest):
             CallsToObjectStorageOperator(task_id="export", path="file:///x", **wrong)

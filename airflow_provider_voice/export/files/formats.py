@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.rows import BOOKKEEPING, COLUMNS
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.rows import Row
 
 #: The table's columns without those that say how it was filled: what is read again unchanged is the same file again.
-FILE_COLUMNS = {
-    name: kind
-    for name, kind in COLUMNS.items()
-    if name not in ("fetched_at", "first_seen_at", "settled_at", "missing_since")
-}
+FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if name not in BOOKKEEPING}
 ROW_GROUP = 20_000
 _TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind == "time"]
 _RAW = list(FILE_COLUMNS).index("raw")

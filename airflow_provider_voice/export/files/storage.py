@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from airflow_provider_voice.export.files.formats import FILE_COLUMNS, FORMATS
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
     from airflow.sdk import ObjectStoragePath
@@ -35,11 +35,11 @@ class StorageFailed(VoiceError):
 
 
 class FileSet:
-    """The files of one interval below one path.
+    """The files of one window below one path.
 
     :param root: where the files go.
-    :param scope: whose calls they are.
-    :param window: the interval, which names the files: a rerun replaces them.
+    :param scope: the calls that are exported.
+    :param window: the window the run was asked for. It names the files, so that a rerun replaces them.
     :param file_format: ``parquet`` or ``jsonl``.
     """
 
@@ -53,24 +53,26 @@ class FileSet:
         self._name = "_".join(parts)
         self.manifest = self._base / "_manifests" / f"{self._name}_{file_format}.json"
 
-    def replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
-        """Write a file for each day, then the manifest, and remove what an earlier run wrote for days without calls.
+    def replace(self, days: DayRows, read_at: datetime, *, read_to: datetime) -> dict[str, Any]:
+        """Write a file for each day, then the manifest, and remove the files of days that have no calls (any more).
 
         :param days: the rows.
         :param read_at: when they were read.
+        :param read_to: up to where the window was read; earlier than its end when the vendor's clock had not got there.
         :return: the manifest.
-        :raises StorageFailed: when the storage can not be written.
+        :raises StorageFailed: when the storage cannot be written.
         """
-        return _named(str(self.manifest), lambda: self._replace(days, read_at))
+        return _named(str(self.manifest), lambda: self._replace(days, read_at, read_to))
 
-    def _replace(self, days: DayRows, read_at: datetime) -> dict[str, Any]:
-        before = self._files_before()
-        files = [self._put_day(day, days.of(day), count) for day, count in days.counts().items()]
+    def _replace(self, days: DayRows, read_at: datetime, read_to: datetime) -> dict[str, Any]:
+        counts = days.counts()
+        files = [self._put_day(day, days.of(day), count) for day, count in counts.items()]
         manifest = {
             "source": self._scope.source,
             **self._scope.filters,
             "start": write_time(self._window.start),
             "end": write_time(self._window.end),
+            "read_to": write_time(read_to),
             "read_at": write_time(read_at),
             "rows": sum(file["rows"] for file in files),
             "columns": list(FILE_COLUMNS),
@@ -80,20 +82,24 @@ class FileSet:
             local.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
             local.flush()
             _put(local.name, self.manifest)
-        for name in before - {file["path"] for file in files}:
-            stale = self._base / name
-            if stale.exists():
-                stale.unlink()
+        self._remove_stale(counts)
         return manifest
 
-    def _files_before(self) -> set[str]:
-        if not self.manifest.exists():
-            return set()
-        said = msgspec.json.decode(self.manifest.read_bytes())
-        return {str(item["path"]) for item in said.get("files", [])}
+    def _remove_stale(self, written: Collection[str]) -> None:
+        """Remove what earlier tries wrote for other days, also a try that broke off before its manifest."""
+        day, last = self._window.start.date(), self._window.end.date()
+        while day <= last:
+            stale = self._base / f"day={day}" / self._file_name
+            if str(day) not in written and stale.exists():
+                stale.unlink()
+            day += timedelta(days=1)
+
+    @property
+    def _file_name(self) -> str:
+        return f"{self._name}.{self._ending}"
 
     def _put_day(self, day: str, rows: Iterable[Row], count: int) -> dict[str, Any]:
-        name = f"day={day}/{self._name}.{self._ending}"
+        name = f"day={day}/{self._file_name}"
         with tempfile.NamedTemporaryFile() as local:
             self._write(local, rows)
             local.flush()

@@ -1,22 +1,51 @@
-"""The one transaction of a load: chunk after chunk is merged, then what was done is written down."""
+"""The one transaction of a load: the rows are merged, then the log says what was read."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.export.models import Loaded, Merged
+from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
+from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Collection, Iterable
+    from datetime import datetime, timedelta
 
-    from airflow_provider_voice.export.models import Load
+    from airflow_provider_voice.export.models import Scope, Window
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.windows import ReadPlan
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Load:
+    """The rows of one export and what is known about them.
+
+    :param scope: the calls that are exported.
+    :param run: the run's name, by which a rerun finds its window again.
+    :param plan: the windows that were read completely.
+    :param rows: the rows.
+    :param read_at: when the reading ended, by the database's clock.
+    :param settle_after: how long a call that has ended must stay the same to be settled.
+    :param abandon_after: how long a call may be missing, or stay in one status that is no ending, before it is given
+        up.
+    :param missing: ids of stored rows that the vendor no longer shows.
+    """
+
+    scope: Scope
+    run: str
+    plan: ReadPlan
+    rows: RowBuffer
+    read_at: datetime
+    settle_after: timedelta
+    abandon_after: timedelta
+    missing: Collection[str] = ()
 
 
 class Transaction:
@@ -36,11 +65,9 @@ class Transaction:
         if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
             # sqlite3: our statements begin and end the transaction, not the driver behind our back.
             self._connection.isolation_level = None
-        elif not self._dialect.has_transactions:
-            pass
         elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
             self._hook.set_autocommit(self._connection, False)
-        cursor = self._dialect.cursor(self._connection)
+        cursor = self._connection.cursor()
         # A cursor of DuckDB is a connection of its own, which is the one to be committed.
         self._ends = cursor if hasattr(cursor, "commit") else self._connection
         for statement in self._dialect.transaction_statements():
@@ -49,121 +76,111 @@ class Transaction:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit, or roll back what an error broke off."""
-        # Databricks' hook hands out one connection again and again, also when it was closed.
-        is_shared = getattr(self._hook, "_sql_conn", None) is self._connection
-        with nullcontext() if is_shared else closing(self._connection):
-            if not self._dialect.has_transactions:
-                return
+        with closing(self._connection):
             if kind is None:
                 self._ends.commit()
             else:
                 self._ends.rollback()
 
-    def interrupt(self) -> None:
-        """Break off the statement that another thread waits for, where the driver can."""
-        stop = getattr(self._ends, "cancel", None) or getattr(self._ends, "interrupt", None)
-        if stop is not None:
-            with suppress(Exception):  # it ends anyway, only later
-                stop()
-
 
 class Loading:
-    """One load, chunk by chunk, and what closes it; as a context it commits or rolls back.
+    """Load the rows of one export, as a context that commits or rolls back.
 
-    :param transaction: a new one.
-    :param dialect: the database's.
-    :param spool: the rows.
-    :param source: whose rows they are.
-    :param settled_before: an ended call that was seen then and is the same now is settled.
+    :param transaction: a transaction that has not begun.
+    :param dialect: the database's dialect.
+    :param load: the rows and what is known about them.
     """
 
-    def __init__(
-        self, transaction: Transaction, dialect: SqlDialect, spool: RowBuffer, source: str, settled_before: datetime
-    ) -> None:
+    def __init__(self, transaction: Transaction, dialect: SqlDialect, load: Load) -> None:
         self._transaction = transaction
         self._dialect = dialect
-        self._spool = spool
-        self._source = source
-        self._settled_before = settled_before
-        self._began = False
-        self._is_first = False
-        self._taken = 0
-        self._merged = Merged(0, 0, 0)
+        self._load = load
         self._cursor: Any = None
 
     def __enter__(self) -> Loading:
-        """Connect, where :meth:`connect` has not."""
-        if self._cursor is None:
-            self.connect()
+        """Connect."""
+        self._cursor = self._transaction.__enter__()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit or roll back."""
-        if kind is not None and not self._dialect.has_transactions:
-            with suppress(Exception):  # what broke the load off may break this off too
-                self._run(self._dialect.unstage_statements())
         self._transaction.__exit__(kind, error, trace)
 
-    def connect(self) -> None:
-        """Open the connection; what can wait for others begins with the first chunk."""
-        self._cursor = self._transaction.__enter__()
+    def run(self) -> Loaded:
+        """Merge the rows and write the log.
 
-    def interrupt(self) -> None:
-        """Break off the statement that another thread waits for."""
-        self._transaction.interrupt()
-
-    def take(self) -> None:
-        """Stage the full chunks that were not taken yet; merge them where the dialect does so one by one."""
-        if not self._began:
-            self._began = True
-            self._dialect.lock(self._cursor, self._source)
-            self._run(self._dialect.stage_statements())
-            self._is_first = self._dialect.enforces_keys and self._has_none()
-        while self._taken < self._spool.chunks:
-            table = self._dialect.table if self._is_first else self._dialect.stage
-            self._dialect.fill(table, self._cursor, self._spool, self._taken)
-            self._taken += 1
-            if self._dialect.takes_chunks and not self._is_first:
-                self._merge()
-                self._run([self._dialect.empty_stage_statement()])
-
-    def finish(self, load: Load) -> Loaded:
-        """Take what is left, and write down what was done; see :class:`Loaded`."""
-        self.take()
-        if self._is_first:
-            self._merged = Merged(load.rows.count, 0, 0)  # none was there, and the spool has each call once
-        elif not self._dialect.takes_chunks:
-            self._merge()
-        self._run(self._dialect.unstage_statements())
-        count, merged = load.rows.count, self._merged
-        done = Loaded(count, merged.inserted, merged.updated, stale_ignored=merged.stale_ignored)
-        done.unchanged = count - done.inserted - done.updated - done.stale_ignored
-        done.missing = self._mark_missing(load)
-        self._cursor.execute(self._dialect.count_unsettled_statement(), (load.scope.source,))
-        done.unsettled = int(self._cursor.fetchone()[0])
-        export_log = CoverageLog(self._cursor, self._dialect)
-        done.hours = export_log.certify(load)
-        export_log.write_run(load)
+        :return: the counts.
+        """
+        load, dialect = self._load, self._dialect
+        dialect.lock(self._cursor, load.scope.source)
+        done = self._merge()
+        done.fetched = load.rows.count
+        done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
+        done.missing = self._mark_missing()
+        done.abandoned = self._abandon()
+        done.unsettled = self._count(dialect.count_unsettled_statement(), load.scope.source)
+        self._write_log(done)
         return done
 
-    def _has_none(self) -> bool:
-        self._cursor.execute(self._dialect.first_statement(), (self._source,))
+    def _merge(self) -> Loaded:
+        load, dialect = self._load, self._dialect
+        if self._is_first():
+            # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
+            self._fill(dialect.table)
+            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))
+        self._execute(dialect.stage_statements())
+        self._fill(dialect.stage)
+        merged = dialect.merge(self._cursor, load.read_at - load.settle_after)
+        done = Loaded(inserted=merged.inserted, updated=merged.updated, stale_ignored=merged.stale_ignored)
+        if merged.inserted or merged.updated:
+            self._cursor.execute(dialect.changed_hours_statement(), (load.scope.source,))
+            done.changed_days = _days(dialect.read_time(hour) for (hour,) in self._cursor.fetchall())
+        self._execute(dialect.unstage_statements())
+        return done
+
+    def _abandon(self) -> int:
+        load, time = self._load, self._dialect.time
+        limit = time(load.read_at - load.abandon_after)
+        expired = self._count(self._dialect.count_expired_statement(), load.scope.source, limit, limit)
+        if expired:
+            values = (time(load.read_at), load.scope.source, limit, limit)
+            self._cursor.execute(self._dialect.abandon_statement(), values)
+        return expired
+
+    def _write_log(self, done: Loaded) -> None:
+        load, plan = self._load, self._load.plan
+        coverage = CoverageLog(self._cursor, self._dialect, load.scope)
+        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours(), load.read_at)
+        coverage.write_run(load.run, plan.requested, load.rows.count, load.read_at)
+        holes = coverage.cover(plan.windows, plan.unread, load.read_at)
+        done.holes = [_shown(hole) for hole in holes]
+
+    def _count(self, sql: str, *values: Any) -> int:
+        self._cursor.execute(sql, values)
+        return int(self._cursor.fetchone()[0])
+
+    def _fill(self, table: str) -> None:
+        for chunk in range(self._load.rows.chunks):
+            self._dialect.fill(table, self._cursor, self._load.rows, chunk)
+
+    def _is_first(self) -> bool:
+        self._cursor.execute(self._dialect.first_statement(), (self._load.scope.source,))
         return self._cursor.fetchone()[0] is None
 
-    def _run(self, statements: list[str]) -> None:
+    def _execute(self, statements: list[str]) -> None:
         for statement in statements:
             self._cursor.execute(statement)
 
-    def _merge(self) -> None:
-        merged, so_far = self._dialect.merge(self._cursor, self._settled_before), self._merged
-        self._merged = Merged(
-            so_far.inserted + merged.inserted,
-            so_far.updated + merged.updated,
-            so_far.stale_ignored + merged.stale_ignored,
-        )
-
-    def _mark_missing(self, load: Load) -> int:
+    def _mark_missing(self) -> int:
+        load, since = self._load, self._dialect.time(self._load.read_at)
         for call_id in load.missing:
-            since = self._dialect.time(load.fetched_at)
             self._cursor.execute(self._dialect.missing_statement(), (since, load.scope.source, call_id))
         return len(load.missing)
+
+
+def _shown(window: Window) -> dict[str, str | None]:
+    return {"start": write_time(window.start), "end": write_time(window.end)}
+
+
+def _days(hours: Iterable[datetime | None]) -> list[str]:
+    return sorted({hour.date().isoformat() for hour in hours if hour is not None})

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.errors import WarehouseFailed, without_row_values
-from airflow_provider_voice.export.warehouse.head_start import HeadStart
-from airflow_provider_voice.export.warehouse.load import Loading, Transaction
+from airflow_provider_voice.export.warehouse.errors import without_row_values
+from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from airflow_provider_voice.export.models import Load, Loaded
+    from airflow_provider_voice.export.models import Loaded
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
@@ -45,24 +43,14 @@ class Warehouse:
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
 
-        :raises InvalidRequest: when a column is of a type that can not hold what is ours, with the statement to fix it.
+        :raises InvalidRequest: when a column has a type that cannot hold its values, with the statement to change it.
         :raises WarehouseFailed: when the database refuses.
         """
 
         def create() -> None:
             with Transaction(self.hook, self.dialect) as cursor:
-                statements = self.dialect.create_statements()
-                indexes = self.dialect.index_statements()
-                if indexes and not self.dialect.stored_columns(cursor, self.dialect.table):
-                    statements += indexes
-                for statement in statements:
-                    cursor.execute(statement)
-                stored = self.dialect.stored_columns(cursor, self.dialect.table)
-                self._check_types(stored)
-                for name in COLUMNS:
-                    if name not in stored:
-                        cursor.execute(self.dialect.add_column_statement(name))
-                        log.info("Added the column %s to %s.", name, self._shown)
+                self._create(cursor)
+                self._add_columns(cursor)
 
         try:
             without_row_values("the creation", self._shown, create)
@@ -70,17 +58,31 @@ class Warehouse:
             # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
             without_row_values("the creation", self._shown, create)
 
+    def _create(self, cursor: Any) -> None:
+        """Create the table and its log. A role that only loads may not, not even with IF NOT EXISTS."""
+        dialect = self.dialect
+        if not dialect.stored_columns(cursor, dialect.name):
+            for statement in (dialect.create_statement(), *dialect.index_statements()):
+                cursor.execute(statement)
+        if not dialect.stored_columns(cursor, dialect.log_name):
+            cursor.execute(dialect.create_log_statement())
+
+    def _add_columns(self, cursor: Any) -> None:
+        stored = self.dialect.stored_columns(cursor, self.dialect.name)
+        self._check_types(stored)
+        for name in COLUMNS:
+            if name not in stored:
+                cursor.execute(self.dialect.add_column_statement(name))
+                log.info("Added the column %s to %s.", name, self._shown)
+
     def _check_types(self, stored: dict[str, str]) -> None:
-        accepts = self.dialect.accepts
-        if accepts is None:
-            return
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
-                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not one of ours.")
-            if found and not found.startswith(accepts[kind]):
+                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not a table of calls.")
+            if found and not found.startswith(self.dialect.accepts[kind]):
                 raise InvalidRequest(
-                    f"The column {name} of {self._shown} is of type {found}, which can not hold what belongs there. "
+                    f"The column {name} of {self._shown} has the type {found}, which cannot hold its values. "
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 
@@ -98,31 +100,17 @@ class Warehouse:
 
         return without_row_values("the reading", self._shown, work)
 
-    def head_start(
-        self, spool: RowBuffer, source: str, settled_before: datetime, seconds_left: Callable[[], float | None]
-    ) -> HeadStart:
-        """Return what loads the chunks that are full while the last ones are pulled; see :class:`HeadStart`."""
-        known = seconds_left if self.dialect.begins_ahead else lambda: None
-        return HeadStart(spool, lambda: self._loading(spool, source, settled_before), known)
-
-    def load(self, load: Load, ahead: HeadStart | None = None) -> Loaded:
+    def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
 
         :param load: the rows and what is known of them.
-        :param ahead: what has begun with it already.
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
 
         def work() -> Loaded:
-            loading = ahead.loading() if ahead is not None else None
             load.rows.finish()
-            if loading is None:
-                loading = self._loading(load.rows, load.scope.source, load.fetched_at - load.settle_after)
-            with loading:
-                return loading.finish(load)
+            with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
+                return loading.run()
 
         return without_row_values("the load", self._shown, work)
-
-    def _loading(self, spool: RowBuffer, source: str, settled_before: datetime) -> Loading:
-        return Loading(Transaction(self.hook, self.dialect), self.dialect, spool, source, settled_before)

@@ -1,74 +1,69 @@
-"""What a table and its log say before a run: how far it was exported, and which calls may still change."""
+"""The state of a table before a run: its clock, and the calls that may still change."""
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.export.models import RUN_KINDS, Window, joined
+from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+
+
+class DatabaseClock:
+    """The database's time, which all runs share, without a query for each question.
+
+    :param now: the database's time at this moment.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self._began = now
+        self._ticks = time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the database's time; a change of the worker's clock does not move it."""
+        return self._began + timedelta(seconds=time.monotonic() - self._ticks)
 
 
 class TableState:
     """What is stored, as one transaction sees it; see :meth:`Warehouse.read`.
 
-    :param cursor: the transaction's.
-    :param dialect: the database's.
+    :param cursor: the transaction's cursor.
+    :param dialect: the database's dialect.
     """
 
     def __init__(self, cursor: Any, dialect: SqlDialect) -> None:
         self._cursor = cursor
         self._dialect = dialect
 
-    def window_of_run(self, scope: Scope, run: str) -> Window | None:
-        """Return the bounds that a run has committed before, None when it has not."""
-        rows = self._query(self._dialect.run_statement(), (scope.source, scope.kind("run"), run))
-        start, end = (self._dialect.read_time(value) for value in (rows[0] if rows else (None, None)))
-        return Window(start, end) if start is not None and end is not None else None
+    def coverage(self, scope: Scope) -> CoverageLog:
+        """Return the log of exports.
 
-    def last_end(self, scope: Scope) -> datetime | None:
-        """Return up to where it has been exported; None when it never was.
-
-        By the runs that go on from each other: one with given bounds may lie ahead, with a gap before it.
-        Where there are only such, by these.
+        :param scope: the calls whose export is logged.
         """
-        for kind in RUN_KINDS:
-            rows = self._query(self._dialect.last_end_statement(), (scope.source, scope.kind(kind)))
-            end = self._dialect.read_time(rows[0][0]) if rows else None
-            if end is not None:
-                return end
-        return None
+        return CoverageLog(self._cursor, self._dialect, scope)
 
-    def exported(self, scope: Scope, start: datetime, end: datetime) -> list[Window]:
-        """Return what was exported before of ``[start, end)``."""
-        read, time = self._dialect.read_time, self._dialect.time
-        rows = [
-            row
-            for kind in RUN_KINDS
-            for row in self._query(
-                self._dialect.exported_statement(), (scope.source, scope.kind(kind), time(start), time(end))
-            )
-        ]
-        bounds = [(read(first), read(last)) for first, last in rows]
-        return joined(Window(max(first, start), min(last, end)) for first, last in bounds if first and last)
+    def clock(self) -> DatabaseClock:
+        """Return the database's clock."""
+        self._cursor.execute(self._dialect.clock_statement)
+        now = self._dialect.read_time(self._cursor.fetchone()[0])
+        return DatabaseClock(now or datetime.now(timezone.utc))
 
     def unsettled(self, source: str) -> dict[str, CallRef]:
-        """Return the stored calls that may still change, by id."""
-        rows = self._query(self._dialect.unsettled_statement(), (source,))
-        # A masked or hashed number helps no look-up.
+        """Return the stored calls that may still change, by id.
+
+        :param source: the first key column.
+        """
+        self._cursor.execute(self._dialect.unsettled_statement(), (source,))
+        # A masked or hashed number cannot be searched for.
         return {
             call_id: CallRef(call_id, to if _is_number(to) else None, self._dialect.read_time(created), tag, agent)
-            for call_id, to, created, tag, agent in rows
+            for call_id, to, created, tag, agent in self._cursor.fetchall()
         }
-
-    def _query(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-        self._cursor.execute(sql, parameters)
-        return list(self._cursor.fetchall())
 
 
 def _is_number(text: str | None) -> bool:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.rows import COLUMNS, RowMaker, hash_number
+from airflow_provider_voice.export.redaction import hash_number
+from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.export.warehouse.registry import dialect_for
 from airflow_provider_voice.export.warehouse.sqlite import SQLite

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import InvalidRequest, StaleRun
-from airflow_provider_voice.export.models import Window
-from airflow_provider_voice.export.windows import bound_of, window_of
+from airflow_provider_voice.export.models import Window, gaps, joined, without
+from airflow_provider_voice.export.windows import bound_of, plan_reading, requested_window, run_name
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -24,53 +25,149 @@ def context(due=NOW, interval=None):
     return {"dag_run": run, "data_interval_start": start, "data_interval_end": end}
 
 
-def window(ctx, start=None, end=None, own=None, last_end=None, now=NOW + HOUR):
-    return window_of(ctx, start, end, own=own, last_end=last_end, now=now)
+DAY = timedelta(days=1)
+
+
+def hours(first: int, last: int) -> Window:
+    """Return the window from one hour to another, counted from NOW."""
+    return Window(NOW + first * HOUR, NOW + last * HOUR)
+
+
+def window(ctx, start=None, end=None, own=None, covered=()):
+    return requested_window(ctx, start, end, own=own, covered=covered)
 
 
 def test_explicit_bounds_first() -> None:
     interval = (NOW - HOUR, NOW)
-    assert window(context(interval=interval), NOW - 5 * HOUR, NOW - 4 * HOUR) == Window(NOW - 5 * HOUR, NOW - 4 * HOUR)
-    assert window(context(), NOW - HOUR) == Window(NOW - HOUR, NOW + HOUR)
+    assert window(context(interval=interval), NOW - 5 * HOUR, NOW - 4 * HOUR) == hours(-5, -4)
+    assert window(context(interval=interval), NOW - 3 * HOUR) == hours(-3, 0)
     with pytest.raises(InvalidRequest):
         window(context(), None, NOW)
 
 
+def test_a_start_without_an_end_goes_to_the_moment_the_run_was_due() -> None:
+    """Not to the present: a retry would export another window."""
+    assert window(context(), NOW - HOUR) == hours(-1, 0)
+    assert not window(context(), NOW + 9 * HOUR), "a start in the future"
+
+
 def test_the_interval_when_it_has_a_length() -> None:
-    assert window(context(interval=(NOW - HOUR, NOW)), last_end=NOW - 9 * HOUR) == Window(NOW - HOUR, NOW)
+    assert window(context(interval=(NOW - HOUR, NOW)), covered=[hours(-20, -9)]) == hours(-1, 0)
 
 
-def test_an_empty_interval_goes_on_where_the_last_export_ended() -> None:
+def test_an_empty_interval_goes_on_where_the_covered_stretch_before_it_ends() -> None:
     empty = context(interval=(NOW, NOW))
-    assert window(empty, last_end=NOW - 3 * HOUR) == Window(NOW - 3 * HOUR, NOW)
-    assert window(empty) == Window(NOW - timedelta(days=1), NOW)
-    assert window(empty, own=Window(NOW - 2 * HOUR, NOW), last_end=NOW + 9 * HOUR) == Window(NOW - 2 * HOUR, NOW)
+    assert window(empty, covered=[hours(-30, -3)]) == hours(-3, 0)
+    assert window(empty) == Window(NOW - DAY, NOW)
+    assert window(empty, own=hours(-2, 0), covered=[hours(-30, 0)]) == hours(-2, 0)
 
 
-@pytest.mark.parametrize("hours", [0, -1])
-def test_bounds_with_nothing_between_them_are_refused(hours) -> None:
+@pytest.mark.parametrize(
+    ("covered", "start"),
+    [
+        pytest.param([hours(-30, -3), hours(50, 60)], -3, id="a window ahead of a lagging schedule"),
+        pytest.param([hours(24, 48)], -24, id="a backfill before everything"),
+        pytest.param([hours(-200, -100), hours(24, 48)], -100, id="a backfill between: no hole to the stretch before"),
+        pytest.param([hours(-200, -7 * 24)], -7 * 24, id="a weekly schedule"),
+        pytest.param([hours(-30, -12), hours(-2, -1)], -12, id="holes of the last day are filled"),
+        pytest.param([hours(-200, -100), hours(-2, -1)], -1, id="older holes are reported only"),
+        pytest.param([hours(-30, 5)], 0, id="nothing is new"),
+    ],
+)
+def test_where_a_run_without_bounds_begins(covered, start) -> None:
+    assert window(context(), covered=covered) == hours(start, 0)
+
+
+@pytest.mark.parametrize("length", [0, -1])
+def test_bounds_with_nothing_between_them_are_refused(length) -> None:
     with pytest.raises(InvalidRequest, match="without a length"):
-        window(context(), NOW, NOW + hours * HOUR)
+        window(context(), NOW, NOW + length * HOUR)
 
 
-def test_a_start_that_the_vendor_has_not_reached_is_an_empty_window() -> None:
-    assert window(context(), NOW + 9 * HOUR) == Window(NOW + 9 * HOUR, NOW + 9 * HOUR)
+def plan(requested, now, **more):
+    return plan_reading(requested, now=now, present=NOW, **more)
 
 
-def test_no_window_reaches_into_the_future() -> None:
-    assert window(context(due=NOW + 5 * HOUR), last_end=NOW, now=NOW + HOUR).end == NOW + HOUR
+def test_no_window_reaches_into_the_vendors_future() -> None:
+    behind = plan(hours(-1, 0), NOW - timedelta(seconds=30))
+    assert behind.windows == [Window(NOW - HOUR, NOW - timedelta(seconds=30))]
+    assert behind.unread == [Window(NOW - timedelta(seconds=30), NOW)]
+    by_hours = plan(hours(-1, 0), NOW - 3 * HOUR)
+    assert (by_hours.windows, by_hours.unread) == ([], [hours(-1, 0)])
+
+
+def test_what_could_not_be_read_belongs_to_the_next_run_whatever_its_interval_says() -> None:
+    left = [Window(NOW - timedelta(seconds=30), NOW)]
+    next_run = plan(hours(0, 1), NOW + HOUR, unread=left)
+    assert next_run.windows == [Window(left[0].start, NOW + HOUR)]
+    elsewhere = plan(hours(-100, -99), NOW, unread=left)
+    assert elsewhere.windows == [hours(-100, -99), *left]
+
+
+def test_what_nobody_has_reached_is_no_hole() -> None:
+    ahead = plan(hours(-1, 48), NOW)
+    assert (ahead.requested, ahead.unread) == (hours(-1, 0), [])
+    assert not plan(hours(24, 48), NOW).requested
+
+
+def test_covered_stretches_before_a_window_are_read_once_more() -> None:
+    covered = [hours(-50, -30), hours(-20, 0)]
+    assert plan(hours(0, 1), NOW + HOUR, recheck=DAY, covered=covered).rechecked == [hours(-20, 0)]
+    assert plan(hours(0, 1), NOW + HOUR, recheck=40 * HOUR, covered=covered).rechecked == [
+        hours(-40, -30),
+        hours(-20, 0),
+    ]
+    assert plan(hours(0, 1), NOW + HOUR, covered=covered).rechecked == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 48), st.booleans()), min_size=1, max_size=20))
 def test_no_gap_between_runs_whatever_fails_or_comes_late(runs) -> None:
-    last_end, covered_to = None, None
-    for hours, commits in runs:
-        asked = window(context(due=NOW + hours * HOUR), last_end=last_end, now=NOW + 99 * HOUR)
-        if covered_to is not None:
-            assert asked.start <= covered_to
-        if commits and asked.start < asked.end:
-            last_end = max(last_end or asked.end, asked.end)
-            covered_to = max(covered_to or asked.end, asked.end)
+    covered: list[Window] = []
+    for due, commits in runs:
+        asked = window(context(due=NOW + due * HOUR), covered=covered)
+        if commits:
+            covered = joined([*covered, asked])
+            assert asked.end == NOW + due * HOUR
+            assert not any(NOW + due * HOUR - DAY <= gap.start and gap.end <= asked.end for gap in gaps(covered))
+
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)).map(lambda one: hours(one[0], sum(one))))
+
+
+@given(STRETCHES, STRETCHES)
+def test_windows_are_joined_and_subtracted_like_sets_of_hours(some, others) -> None:
+    def contents(windows: list[Window]) -> set[int]:
+        return {hour for hour in range(40) if any(NOW + hour * HOUR in window for window in windows)}
+
+    assert contents(joined(some)) == contents(some)
+    assert contents(without(some, others)) == contents(some) - contents(others)
+    for windows in (joined(some), without(some, others), gaps(some)):
+        assert all(windows)
+        assert all(before.end < after.start for before, after in pairwise(windows))
+    filled = contents([*some, *gaps(some)])
+    assert filled == set(range(min(filled, default=0), max(filled, default=-1) + 1))
+
+
+def run_context(**changes) -> dict:
+    fields = {"dag_id": "d" * 230, "task_id": "t" * 230, "map_index": -1, "run_id": "manual__2026", **changes}
+    return {"ti": SimpleNamespace(**fields)}
+
+
+def test_the_name_of_a_run_is_short_and_no_other_run_has_it() -> None:
+    changes = [
+        {},
+        {"dag_id": "d" * 229 + "e"},
+        {"task_id": "t" * 229 + "u"},
+        {"map_index": 3},
+        {"run_id": "manual__2027"},
+        {"dag_id": "d", "task_id": "t"},
+        {"dag_id": "ü" * 200, "task_id": "t"},
+    ]
+    names = [run_name(run_context(**change)) for change in changes]
+    assert len(set(names)) == len(names)
+    assert max(len(name.encode()) for name in names) <= 255
+    assert run_name(run_context()) == names[0]
+    assert names[5] == "d/t/-1/manual__2026"
 
 
 @pytest.mark.parametrize("text", ["2026-01-10T12:00:00Z", "2026-01-10 12:00:00+00:00", NOW])
@@ -80,7 +177,7 @@ def test_bounds_as_users_write_them(text) -> None:
 
 def test_bounds_that_are_none() -> None:
     assert bound_of("start", "None") is bound_of("start", "") is bound_of("start", None) is None
-    for wrong in ("soon", 12, ["x"]):
+    for wrong in ("soon", 12, ["x"], b"2026-01-01", True, 10**5000, float("inf"), "0001-01-01", NOW.date()):
         with pytest.raises(InvalidRequest):
             bound_of("start", wrong)
 

@@ -1,0 +1,215 @@
+"""Removal of phone numbers from a row: the call's own in any form, other people's where they are written as such."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from airflow_provider_voice.phone import mask_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+#: So many digits of a number that follow each other name a person: a local number without its area code.
+MIN_DIGITS = 7
+
+_RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
+# What may stand between two digits and has digits or letters itself: escapes of URLs (also twice), JSON, Python, HTML.
+_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
+_MAY_ESCAPE = re.compile(r"[%\\&]")
+_PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
+# Full texts that have many digits and are no phone numbers: times in ISO 8601, and UUIDs.
+_TIME_OR_ID = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+)
+_OTHER_NUMBER = re.compile(
+    r"(?:\+|%2[Bb]|\uFF0B)[\s(]*[1-9](?:(?:%20|[\s().\-/])*\d){6,14}(?!\d)"
+    r"|\(\d{2,5}\)[\s.\-]*\d(?:[\s.\-]?\d){4,9}(?!\d)"
+    r"|(?<![\w.\-/+])\d{3}(?P<sign>[\-. ])\d{3}(?P=sign)\d{4}(?![\w\-/])"
+)
+_NUMBER_FIELD = re.compile(r"(?i:phone|mobile|msisdn|whatsapp|caller|callee|(?:to|from|contact|customer)_?number)")
+_WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
+_IN_FULL = re.compile(r"[+(\d].*\d", re.DOTALL)
+_SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
+
+
+def hash_number(number: str) -> str:
+    """Return SHA-256 of a number's digits with ``+``, in hexadecimal.
+
+    The same number has the same hash everywhere, so tables can still be joined by it. The hash is a pseudonym and no
+    secret: there are few enough phone numbers to try them all.
+
+    :param number: the number, in any form with its country code.
+    :return: 64 hexadecimal digits.
+    """
+    return hashlib.sha256(("+" + re.sub(r"\D", "", number)).encode()).hexdigest()
+
+
+#: By mode, the replacement of a number. Cached: a row shows each number several times, and one caller has many calls.
+REPLACEMENTS: dict[str, Callable[[str], str]] = {
+    "masked": lru_cache(maxsize=4096)(mask_number),
+    "hashed": lru_cache(maxsize=4096)(hash_number),
+}
+
+
+class PhoneRedactor:
+    """Replaces phone numbers by their mask or hash.
+
+    The rule, for texts, whole numbers and decimal numbers:
+
+    - The call's own ``to`` and ``from`` go wherever the last :data:`MIN_DIGITS` of their digits, or all digits but two,
+      follow each other, whatever stands between these digits except letters; escapes of URLs, JSON and HTML count as
+      signs. Text beside the number (a date, an id) stays.
+    - A number of somebody else goes when it is written as one: with ``+`` or ``%2B``, with its area code in
+      parentheses, as groups of 3, 3 and 4 digits, or as the value of a field that is named after phone numbers
+      (``caller``, ``customer_phone``). Other digits are taken for an id, a time, a duration or a price, and stay.
+    - A text that is a time or a UUID, and nothing else, stays.
+
+    :param mode: ``masked`` or ``hashed``.
+    :param numbers: the call's own numbers.
+
+    >>> PhoneRedactor("masked", ["+14155552671"]).value({"note": "2026-01-10 1/415/555/2671"})
+    {'note': '2026-01-10 +1415•••••71'}
+    """
+
+    def __init__(self, mode: str, numbers: Iterable[str]) -> None:
+        self._replace = REPLACEMENTS[mode]
+        self._own = [_OwnNumber(number, self._replace(number)) for number in numbers]
+        # As vendors write them most of the time.
+        self._written = {form: own.replacement for own in self._own for form in (own.number, own.digits)}
+
+    def value(self, value: Any) -> Any:
+        """Return a copy of a JSON value without phone numbers.
+
+        :param value: a text, a number, or a list or object of them; the names of an object's fields count as texts.
+        :return: the copy; where a phone number was a JSON number, its replacement is a text.
+        """
+        kind = type(value)
+        if kind is str:
+            return self._text(value) if len(value) >= MIN_DIGITS else value
+        if kind is dict:
+            return dict(map(self._field, value.items()))
+        if kind is list:
+            return list(map(self.value, value))
+        return self._number(value) if kind is int or kind is float else value
+
+    def _number(self, value: float) -> Any:
+        """Return a JSON number, or a text when a phone number is in it."""
+        written = repr(value).removesuffix(".0")
+        redacted = self._text(written) if len(written) >= MIN_DIGITS else written
+        return value if redacted is written else redacted
+
+    def _field(self, field: tuple[str, Any]) -> tuple[str, Any]:
+        """Return the name and the value of an object's field without phone numbers."""
+        name, value = field
+        redacted = self.value(value)
+        has_digits, is_of_number = _kind_of_field(name)
+        if is_of_number and redacted is value and _WRITTEN_NUMBER.fullmatch(str(value)):
+            redacted = self._replace(str(value))
+        return self._text(name) if has_digits else name, redacted
+
+    def _text(self, text: str) -> str:
+        """Return a text without phone numbers, the very same object when there are none."""
+        if text in self._written:
+            return self._written[text]
+        if not _may_have_number(text):
+            return text
+        may_escape = _MAY_ESCAPE.search(text)
+        bare = text.translate(_SIGNS)
+        if _IN_FULL.fullmatch(text):
+            for own in self._own:
+                if own.is_in_full(bare):
+                    return own.replacement
+        if may_escape:
+            # Blanks of the same length, so that what is found there has the same place in the text.
+            text = self._without_own(text, _ESCAPE.sub(lambda match: " " * len(match.group()), text))
+        if may_escape or not text.isascii() or any(own.is_in(bare) for own in self._own):
+            text = self._without_own(text, text)
+        return _OTHER_NUMBER.sub(self._replace_other, text)
+
+    def _replace_other(self, match: re.Match[str]) -> str:
+        return self._replace(unquote(match.group()))
+
+    def _without_own(self, text: str, readable: str) -> str:
+        """Return ``text`` without the call's numbers.
+
+        :param text: the text.
+        :param readable: a text of the same length, in which the numbers are searched for.
+        """
+        pieces: list[str] = []
+        end = 0
+        for run in _RUN.finditer(readable):
+            for start, stop, replacement in self._spans(run.group()):
+                pieces += (_PREFIX.sub("", text[end : run.start() + start], count=1), replacement)
+                end = run.start() + stop
+        return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _spans(self, run: str) -> Iterator[tuple[int, int, str]]:
+        """Yield where a run of digits and signs has a number of the call: start, end and replacement."""
+        places = [place for place, sign in enumerate(run) if sign.isdecimal()]
+        digits = "".join(str(unicodedata.decimal(run[place])) for place in places)
+        done = 0
+        for first, last, replacement in sorted(span for own in self._own for span in own.spans(digits)):
+            if last > done:
+                yield places[max(first, done)], places[last - 1] + 1, replacement
+                done = last
+
+
+class _OwnNumber:
+    """A number of the call, and the parts of it by which it is recognised.
+
+    :param number: the number.
+    :param replacement: its mask or hash.
+    """
+
+    def __init__(self, number: str, replacement: str) -> None:
+        self.number = number
+        self.replacement = replacement
+        self.digits = re.sub(r"\D", "", number)
+
+    def is_in_full(self, bare: str) -> bool:
+        """Tell whether a text without its signs is the number, or its national form, and nothing else."""
+        return len(bare) >= MIN_DIGITS and self.digits.endswith(bare)
+
+    def is_in(self, bare: str) -> bool:
+        """Tell whether the number can be in a text without its signs."""
+        return any(self.digits[start:end] in bare for start, end in self._parts())
+
+    def spans(self, digits: str) -> Iterator[tuple[int, int, str]]:
+        """Yield where a row of digits has the number or a part that is recognised: start, end and replacement."""
+        own = self.digits
+        for start, end in self._parts():
+            part = own[start:end]
+            at = digits.find(part)
+            while at >= 0:
+                first, last, stop = start, end, at + end - start
+                while first and at and digits[at - 1] == own[first - 1]:
+                    first, at = first - 1, at - 1
+                while last < len(own) and stop < len(digits) and digits[stop] == own[last]:
+                    last, stop = last + 1, stop + 1
+                yield at, stop, self.replacement
+                at = digits.find(part, stop)
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """Return the bounds of the parts by which the number is recognised: its end, and all digits but two."""
+        size = len(self.digits)
+        bounds = ((size - MIN_DIGITS, size), (0, size - 2), (1, size - 1))
+        return [(start, end) for start, end in bounds if start >= 0 and end - start >= MIN_DIGITS]
+
+
+@lru_cache(maxsize=4096)
+def _may_have_number(text: str) -> bool:
+    """Return whether a text has to be searched; cached, because most texts of a record are those of the one before."""
+    return not _TIME_OR_ID.fullmatch(text) and bool(_RUN.search(text) or _MAY_ESCAPE.search(text))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_field(name: str) -> tuple[bool, bool]:
+    """Return whether a field's name may have a phone number in it, and whether it says that its value is one."""
+    return _may_have_number(name), bool(_NUMBER_FIELD.search(name))
