@@ -132,8 +132,8 @@ def _refuse_duplicates(ids: list[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
     for rule_id, name in ids:
         if rule_id in seen:
-            where = f"{name} twice" if seen[rule_id] == name else f"{seen[rule_id]} and {name}"
-            raise InvalidRequest(f"The rule id {rule_id!r} is in {where}. Give every rule an id of its own.")
+            where = "the file has it twice" if seen[rule_id] == name else f"{seen[rule_id]} has it too"
+            raise InvalidRequest(f"{name}, rule {rule_id}: the id is not unique, {where}. Give every rule its own id.")
         seen[rule_id] = name
 
 
@@ -249,7 +249,8 @@ def _kind(value: Any) -> str:
 
 
 def _parse_rule(value: Any, file_place: _Place, number: int, margin: int, as_of: date | None) -> Rule:
-    unnamed = replace(file_place, rule=f"number {number}")
+    name = value.get("id") if isinstance(value, dict) else None
+    unnamed = replace(file_place, rule=name if isinstance(name, str) and name else f"number {number}")
     keys = unnamed.mapping(value, _RULE_KEYS, "an id and hours, closed_on or at_most")
     rule_id = unnamed.text(keys, "id")
     if rule_id is None:
