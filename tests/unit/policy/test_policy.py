@@ -496,7 +496,14 @@ def test_a_jurisdiction_that_does_not_exist(code) -> None:
 
 @pytest.mark.parametrize(
     "at",
-    [datetime(2026, 11, 23), "2026-11-23", None, 5, datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)],
+    [
+        utc("2026-11-23").replace(tzinfo=None),
+        "2026-11-23",
+        None,
+        5,
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, tzinfo=UTC),
+    ],
 )
 def test_instants_that_make_no_sense(at) -> None:
     policy = load(rule("at_most: {attempts: 1, hours: 1}"))
