@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -91,3 +92,22 @@ def test_the_policy_stands_on_phone_and_exceptions_alone() -> None:
             if words[:1] == ["from"] and words[1].startswith("airflow"):
                 room = words[1].removeprefix("airflow_provider_voice.").split(".")[0]
                 assert room in {"policy", "phone", "exceptions"}, (path.name, line)
+
+
+@pytest.mark.once
+def test_the_wheel_holds_the_data_files(tmp_path) -> None:
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    unpacked = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    code = (
+        "from airflow_provider_voice.policy import ContactPolicy, Person; import airflow_provider_voice, datetime as d;"
+        "p = ContactPolicy.load('us', 'ca', 'fr', 'in', 'au');"
+        "a = p.decide(Person('+13055552601'), at=d.datetime(2026, 11, 24, 1, 30, tzinfo=d.timezone.utc));"
+        "print(airflow_provider_voice.__file__, a.rule)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=unpacked)
+    assert done.stdout.startswith(str(unpacked))
+    assert done.stdout.split()[-1] == "us-fl-hours"
