@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Step = Callable[[datetime], datetime | None]
 
 _LOOK_AHEAD = timedelta(days=366)
+_MANY_ZONES = 4
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -133,15 +134,17 @@ class Question:
         return RuleAnswer(rule.id, file.name, opens == self.instant, reason, rule.source, rule.as_of), opens
 
     def _reason(self, worst: RuleAnswer | None, asked: int, next_at: datetime | None) -> str:
-        guess = " (a guess from the number, which its owner may have taken elsewhere)" * (self.zone_source == "number")
+        guess = ""
+        if self.zone_source == "number":
+            guess = "; the time zone is a guess from the number, which its owner may have taken elsewhere"
         if worst is None:
             rules = "No rule applies" if asked == 0 else f"{asked} {'rule applies' if asked == 1 else 'rules apply'}"
-            return f"{rules}, and nothing forbids a call by the clock of {' and '.join(self.zones)}{guess}."
+            clocks = " and ".join(self.zones) if len(self.zones) < _MANY_ZONES else f"{len(self.zones)} time zones"
+            return f"{rules}, and nothing forbids a call by the clock of {clocks}{guess}."
         cited = [worst.source, None if worst.as_of is None else f"read on {worst.as_of}"]
         source = ", ".join(text for text in cited if text)
         never = "" if next_at is not None else ", and no instant within a year is allowed"
-        clock = f"; the clock is that of {' and '.join(self.zones)}{guess}" if guess else ""
-        return f"Rule {worst.rule}{f' ({source})' if source else ''} {worst.reason}{never}{clock}."
+        return f"Rule {worst.rule}{f' ({source})' if source else ''} {worst.reason}{never}{guess}."
 
 
 def _first_common(steps: Sequence[Step], start: datetime) -> datetime | None:
