@@ -49,9 +49,10 @@ class Question:
 
     def decide(self) -> Decision:
         """Return the decision."""
-        if all(self._file_allows(file, rules) for file, rules in self.asked):
-            return self._explained(self.instant)
-        return self._explained(self._first_allowed([self._file_step(file, rules) for file, rules in self.asked]))
+        steps = [self._file_step(file, rules) for file, rules in self.asked]
+        if len(self.zones) > 1:
+            steps.append(self._next_within_spread)
+        return self._explained(_first_common(steps, self.instant))
 
     @cached_property
     def _end(self) -> datetime:
@@ -61,14 +62,6 @@ class Question:
     def _walls(self) -> Mapping[str, datetime]:
         """What the clock of each zone shows at the instant."""
         return {zone: wall_clock(load_zone(zone), self.instant) for zone in self.zones}
-
-    def _file_allows(self, file: RuleFile, rules: list[Rule]) -> bool:
-        quantifier = all if file.zones == "all" else any
-        return quantifier(self._zone_allows(zone, rules) for zone in self.zones)
-
-    def _zone_allows(self, zone: str, rules: list[Rule]) -> bool:
-        wall = self._walls[zone]
-        return all(rule.allows(self.instant, wall, self.attempts) for rule in rules)
 
     def _file_step(self, file: RuleFile, rules: list[Rule]) -> Step:
         """Return the function that finds the first instant at which a file allows the call."""
@@ -80,11 +73,6 @@ class Question:
     def _rule_step(self, rule: Rule, zone: str) -> Step:
         clock = load_zone(zone)
         return lambda start: rule.next_allowed(clock, start, self._end, self.attempts)
-
-    def _first_allowed(self, steps: list[Step]) -> datetime | None:
-        if len(self.zones) > 1:
-            steps = [*steps, self._next_within_spread]
-        return _first_common(steps, self.instant)
 
     def _next_within_spread(self, start: datetime) -> datetime | None:
         """Return the first instant at which the clocks of the zones are near enough to each other."""

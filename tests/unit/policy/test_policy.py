@@ -78,6 +78,12 @@ def test_open_around_midnight_is_no_closing() -> None:
     assert load(rule('hours: {mon-sun: ["00:00-24:00"]}')).decide(Person(BERLIN), at=utc("2026-11-22 22:59:30")).allowed
 
 
+def test_open_around_the_end_of_the_week_is_no_closing() -> None:
+    policy = load(rule('hours: {sun: ["20:00-24:00"], mon: ["00:00-02:00"]}'))
+    assert berlin(policy, "2026-11-22 23:59:30").allowed
+    assert not berlin(policy, "2026-11-23 01:59").allowed
+
+
 def test_a_margin_may_reach_into_the_day_before() -> None:
     policy = load(rule('hours: {mon: ["20:00-24:00"], tue: ["00:00-00:05"]}', "margin: 600"))
     assert berlin(policy, "2026-11-23 23:54:59").allowed
@@ -217,6 +223,13 @@ def test_attempts_in_any_order_and_from_any_iterable() -> None:
     decision = policy.decide(Person(BERLIN), at=at, attempts=iter(made))
     assert decision.next_at == at + timedelta(days=1)
     assert policy.decide(Person(BERLIN), at=at, attempts=[at, at, at]).next_at == at + timedelta(days=30)
+
+
+def test_a_year_ends_with_its_last_instant() -> None:
+    policy = load(rule("hours: {mon-sun: []}\n    until: 2027-11-24"))
+    opens = local("2027-11-24 00:00", "Europe/Berlin")
+    assert berlin(policy, "2026-11-23 00:00").next_at == opens
+    assert berlin(policy, "2026-11-22 23:59:59.999999").next_at is None
 
 
 def test_a_limit_longer_than_a_year() -> None:
