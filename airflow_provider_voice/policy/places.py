@@ -22,6 +22,28 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?")
 _NOT_ISO = {"UK": "GB", "EL": "GR"}
+# Subdivisions of ISO 3166-2 that are countries of ISO 3166-1 as well, with clocks of their own.
+_TERRITORIES = {
+    **{f"US-{code}": code for code in ("AS", "GU", "MP", "PR", "UM", "VI")},
+    **{f"FR-{code}": code for code in ("BL", "MF", "NC", "PF", "PM", "TF", "WF", "GP", "MQ", "GF", "RE", "YT")},
+    "FR-971": "GP",
+    "FR-972": "MQ",
+    "FR-973": "GF",
+    "FR-974": "RE",
+    "FR-976": "YT",
+    "NL-AW": "AW",
+    "NL-CW": "CW",
+    "NL-SX": "SX",
+    "NL-BQ1": "BQ",
+    "NL-BQ2": "BQ",
+    "NL-BQ3": "BQ",
+    "CN-HK": "HK",
+    "CN-MO": "MO",
+    "CN-TW": "TW",
+    "FI-01": "AX",
+    "NO-21": "SJ",
+    "NO-22": "SJ",
+}
 _NO_COUNTRY = (None, "001", "ZZ")  # what phonenumbers says of satellite phones and the like
 _LONGEST_PREFIX = 11
 
@@ -76,23 +98,29 @@ def codes_of_jurisdiction(code: str) -> frozenset[str]:
     :param code: a checked code, e.g. ``US-FL``.
     :return: the code and its country; for a territory with a code of its own (``US-PR``), that one too.
     """
-    country, _, subdivision = code.partition("-")
-    codes = {code, country}
-    if country == "US" and subdivision in {"AS", "GU", "MP", "PR", "UM", "VI"}:
-        codes.add(subdivision)
-    return frozenset(codes)
+    territory = _TERRITORIES.get(code)
+    return frozenset({code, code[:2]} | ({territory} if territory else set()))
 
 
-@lru_cache(maxsize=1024)
-def zones_of_jurisdiction(code: str) -> tuple[str, ...]:
-    """Return the time zones of a country or subdivision.
+def zones_of_subdivision(code: str) -> tuple[str, ...]:
+    """Return the time zones of a state or territory.
 
     :param code: a checked code.
+    :return: zone names; empty for a country, and for a subdivision that has no zones of its own.
+    """
+    if code in _TERRITORIES:
+        return zones_of_country(_TERRITORIES[code])
+    country, _, subdivision = code.partition("-")
+    return _subdivisions().get(country, {}).get(subdivision, ())
+
+
+def zones_of_country(country: str) -> tuple[str, ...]:
+    """Return the time zones of a country.
+
+    :param country: ISO 3166-1 code.
     :return: zone names; empty for a country without any in the zone database.
     """
-    country, _, subdivision = code.partition("-")
-    known = _subdivisions().get(country, {})
-    return known.get(subdivision) or _countries()[country]
+    return _countries().get(country, ())
 
 
 # Bounded, so that a task that calls millions of people does not remember each of them.

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.policy.decision import Decision, Person
-from airflow_provider_voice.policy.places import codes_of_jurisdiction, place_of_number, zones_of_jurisdiction
+from airflow_provider_voice.policy.places import (
+    codes_of_jurisdiction,
+    place_of_number,
+    zones_of_country,
+    zones_of_subdivision,
+)
 from airflow_provider_voice.policy.question import Question
 from airflow_provider_voice.policy.rule_files import load_rule_file, refuse_duplicates
 from airflow_provider_voice.policy.zones import UTC, hours_between
@@ -121,7 +126,10 @@ class ContactPolicy:
         if person.time_zone is not None:
             return (person.time_zone,), "given", None
         if person.jurisdiction is not None:
-            zones = self._country_zones(person.jurisdiction) or zones_of_jurisdiction(person.jurisdiction)
+            country = person.jurisdiction[:2]
+            zones = (
+                zones_of_subdivision(person.jurisdiction) or self._country_zones(country) or zones_of_country(country)
+            )
             problem = None if zones else f"no time zone is known for {person.jurisdiction}"
             return zones, "jurisdiction" if zones else "none", problem
         place = place_of_number(person.to)

@@ -13,7 +13,8 @@ from airflow_provider_voice.policy.places import (
     _subdivisions,
     codes_of_jurisdiction,
     place_of_number,
-    zones_of_jurisdiction,
+    zones_of_country,
+    zones_of_subdivision,
 )
 from airflow_provider_voice.policy.zones import load_zone
 from tests.unit.policy.number_states import TABLE, state_named, table_text
@@ -58,11 +59,11 @@ def test_the_zones_of_every_jurisdiction_exist() -> None:
             assert zones, (country, code)
             for zone in zones:
                 load_zone(zone)
-            assert zones_of_jurisdiction(f"{country}-{code}") == zones
+            assert zones_of_subdivision(f"{country}-{code}") == zones
     for country, zones in _countries().items():
         for zone in zones:
             load_zone(zone)
-        assert zones_of_jurisdiction(country) == zones
+        assert zones_of_country(country) == zones
 
 
 def test_the_subdivisions_of_a_country_have_its_zones_together() -> None:
@@ -70,13 +71,20 @@ def test_the_subdivisions_of_a_country_have_its_zones_together() -> None:
     islands |= {"Pacific/Wake", "America/St_Thomas"}
     for country, table in _subdivisions().items():
         together = {zone for zones in table.values() for zone in zones} - islands
-        assert together == set(zones_of_jurisdiction(country)), country
+        assert together == set(zones_of_country(country)), country
 
 
 def test_codes_of_a_jurisdiction() -> None:
     assert codes_of_jurisdiction("US-FL") == {"US-FL", "US"}
     assert codes_of_jurisdiction("US-PR") == {"US-PR", "US", "PR"}
     assert codes_of_jurisdiction("FR") == {"FR"}
+    assert codes_of_jurisdiction("FR-974") == {"FR-974", "FR", "RE"}
+
+
+def test_zones_of_territories() -> None:
+    assert zones_of_subdivision("FR-974") == ("Indian/Reunion",)
+    assert zones_of_subdivision("NL-AW") == ("America/Aruba",)
+    assert zones_of_subdivision("FR-75") == ()
 
 
 def test_the_table_of_states_says_what_the_geocoder_says() -> None:

@@ -276,6 +276,7 @@ def test_precedence_of_zones() -> None:
     assert asked(jurisdiction="us-hi") == (("Pacific/Honolulu",), "jurisdiction")
     assert asked(jurisdiction="DE-BY") == (("Europe/Berlin",), "jurisdiction")
     assert asked(jurisdiction="FR-IDF") == (("Europe/Paris",), "jurisdiction")
+    assert asked(jurisdiction="FR-974") == (("Indian/Reunion",), "jurisdiction")
     assert asked(jurisdiction="US-PR") == (("America/Puerto_Rico",), "jurisdiction")
 
 
@@ -344,6 +345,8 @@ def test_open_in_all_zones_or_in_any() -> None:
     somewhere = load(rule(hours, zones + "\nzones: any")).decide(Person(INDONESIAN_MOBILE), at=at)
     assert somewhere.next_at == local("2026-11-23 08:00", "Asia/Jayapura")
     assert load(rule(hours)).decide(Person(INDONESIAN_MOBILE), at=at).zones == ("Asia/Jakarta",)
+    bali = load(rule(hours, zones)).decide(Person(INDONESIAN_MOBILE, jurisdiction="ID-BA"), at=at)
+    assert (bali.zones, bali.zone_source) == (everywhere.zones, "jurisdiction")
 
 
 def test_each_file_keeps_its_own_way_with_zones_and_its_own_margin() -> None:
