@@ -20,7 +20,8 @@ from airflow_provider_voice.policy.places import (
     zones_of_subdivision,
 )
 from airflow_provider_voice.policy.question import Question
-from airflow_provider_voice.policy.rule_files import load_rule_file, refuse_duplicates
+from airflow_provider_voice.policy.rule_files import load_rule_file
+from airflow_provider_voice.policy.rule_format import refuse_duplicates
 from airflow_provider_voice.policy.zones import UTC, hours_between
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_voice.policy.decision import ZoneSource
-    from airflow_provider_voice.policy.rule_files import RuleFile
+    from airflow_provider_voice.policy.rule_format import RuleFile
     from airflow_provider_voice.policy.rules import Rule
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2098  # holiday calendars and zone rules are not to be trusted much further

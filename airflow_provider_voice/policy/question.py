@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_voice.policy.decision import ZoneSource
-    from airflow_provider_voice.policy.rule_files import RuleFile
+    from airflow_provider_voice.policy.rule_format import RuleFile
     from airflow_provider_voice.policy.rules import Rule
 
     Step = Callable[[datetime], datetime | None]

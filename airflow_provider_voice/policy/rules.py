@@ -1,6 +1,6 @@
 """One rule: to whom it applies and when it allows a call.
 
-Rules come out of :mod:`~airflow_provider_voice.policy.rule_files`; which of them are asked, and for which zones, is
+Rules come out of :mod:`~airflow_provider_voice.policy.rule_format`; which of them are asked, and for which zones, is
 decided by :mod:`~airflow_provider_voice.policy.policy`.
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.policy import ContactPolicy, Person
 from airflow_provider_voice.policy.policy import ContactPolicy as Policy
-from airflow_provider_voice.policy.rule_files import parse_rule_file
+from airflow_provider_voice.policy.rule_format import parse_rule_file
 from airflow_provider_voice.policy.zones import load_zone, next_offset_change
 from tests.unit.policy.oracle import DAYS, Oracle, offset_changes
 

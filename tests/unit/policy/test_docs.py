@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_voice.policy.cli import main
-from airflow_provider_voice.policy.rule_files import parse_rule_file, shipped_names
+from airflow_provider_voice.policy.rule_files import shipped_names
+from airflow_provider_voice.policy.rule_format import parse_rule_file
 
 PAGE = Path(__file__).parents[3] / "docs" / "who-may-be-called.rst"
 TEXT = PAGE.read_text(encoding="utf-8")

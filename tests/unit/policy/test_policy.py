@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.policy import ContactPolicy, Person
 from airflow_provider_voice.policy.policy import ContactPolicy as Policy
-from airflow_provider_voice.policy.rule_files import parse_rule_file
+from airflow_provider_voice.policy.rule_format import parse_rule_file
 
 UTC = timezone.utc
 BERLIN = "+493012345678"

@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.policy import ContactPolicy
-from airflow_provider_voice.policy.rule_files import load_rule_file, parse_rule_file
+from airflow_provider_voice.policy.rule_files import load_rule_file
+from airflow_provider_voice.policy.rule_format import parse_rule_file
 
 ONE_RULE = "rules:\n  - id: hours\n    {line}\n"
 
@@ -202,6 +203,16 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch) -> None:
     path.write_text("rules: [{id: b, hours: {mon: []}}]\n", "utf-8")
     os.utime(path, ns=(1, 1))
     assert load_rule_file(path).rules[0].id == "b"
+
+
+def test_a_relative_path_is_read_where_the_process_is(tmp_path, monkeypatch) -> None:
+    for name in "ab":
+        path = tmp_path / name / "company.yaml"
+        path.parent.mkdir()
+        path.write_text(f"rules: [{{id: {name}, hours: {{mon: []}}}}]\n", "utf-8")
+        os.utime(path, ns=(1, 1))
+        monkeypatch.chdir(path.parent)
+        assert load_rule_file("company.yaml").rules[0].id == name
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
