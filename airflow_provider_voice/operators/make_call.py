@@ -279,7 +279,7 @@ class MakeCallOperator(BaseOperator):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise watch.timed_out(self.timeout)
-            time.sleep(min(watch.next_look_in(self.poll_interval), left))
+            time.sleep(min(watch.next_poll_in(self.poll_interval), left))
 
     def _finish(self, context: Context, call: Call, how: str, generation: int) -> dict[str, Any]:
         self._placed = call

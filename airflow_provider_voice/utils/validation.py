@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.models import check_delay, json_object, statuses_of
-from airflow_provider_voice.phone import parse_number
+from airflow_provider_voice.models import CallStatus, check_delay, json_object, statuses_of
+from airflow_provider_voice.phone import mask_numbers_in, parse_number
 from airflow_provider_voice.utils.masking import plain
 
 if TYPE_CHECKING:
     from airflow_provider_voice.operators.make_call import MakeCallOperator
+
+_LONGEST_SECONDS = 10 * 365 * 86_400
 
 
 def check_call_arguments(operator: MakeCallOperator) -> None:
@@ -59,20 +61,88 @@ def _check_span(name: str, value: object) -> None:
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Raise :class:`InvalidRequest` unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise InvalidRequest(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r:.40}.")
+    """Check an argument that is a choice.
 
-
-def seconds_of(name: str, value: float | timedelta) -> float:
-    """Return seconds, given as a number or a ``timedelta``; greater than zero.
-
-    :raises InvalidRequest: for anything else.
+    :param name: the argument.
+    :param value: its value.
+    :param allowed: the choices.
+    :raises InvalidRequest: when the value is none of them.
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise InvalidRequest(f"{name} must be a number of seconds greater than 0, not {value!r:.40}.")
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidRequest(f"{name} must be one of {', '.join(map(repr, allowed))}, not {shown(value)}.")
+
+
+def seconds_of(name: str, value: Any, *, minimum: float | None = None) -> float:
+    """Return a duration in seconds.
+
+    :param name: the argument.
+    :param value: seconds as a number, or a ``timedelta``.
+    :param minimum: the least number of seconds; None (default): more than 0.
+    :raises InvalidRequest: for anything else, and for more than ten years.
+    """
+    seconds: Any = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not (seconds > 0 if minimum is None else seconds >= minimum) or seconds > _LONGEST_SECONDS:
+        least = "greater than 0" if minimum is None else f"of at least {minimum:g}"
+        raise InvalidRequest(
+            f"{name} must be a timedelta or a number of seconds {least} and at most ten years, not {shown(value)}."
+        )
     return float(seconds)
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return an argument that is True or False.
+
+    :param name: the argument.
+    :param value: its value.
+    :raises InvalidRequest: for anything else, also for 1 and "true".
+    """
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} must be True or False, not {shown(value)}.")
+    return value
+
+
+def connection_id(value: object) -> str:
+    """Return the id of a voice connection.
+
+    :param value: the value of ``voice_conn_id``.
+    :raises InvalidRequest: when it is not a text, or an empty one.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest(f"voice_conn_id must be the id of a connection, not {shown(value)}.")
+    return value.strip()
+
+
+def endings_of(name: str, values: object) -> frozenset[CallStatus]:
+    """Return the statuses that an argument lists, all of which are endings of a call.
+
+    :param name: the argument.
+    :param values: one status or a list, tuple or set of them, as :class:`CallStatus` or text.
+    :raises InvalidRequest: when there is none, or one that is no status or no ending.
+    """
+    items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    if not items or not all(isinstance(item, str) for item in items):
+        raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
+    try:
+        statuses = statuses_of(items)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{name}: {mask_numbers_in(error.message)}") from None
+    endless = sorted(status.value for status in statuses if not status.is_terminal)
+    if endless:
+        raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")
+    return statuses
+
+
+def shown(value: object) -> str:
+    """Return a value for an error text: short, and without a phone number.
+
+    :param value: what a user gave.
+    """
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
+        return f"a value of type {type(value).__name__}"
+    return mask_numbers_in(text)[:40]
 
 
 def whole_or_text(name: str, value: Any) -> int:
