@@ -18,7 +18,7 @@ from airflow_provider_voice.phone import mask_number, mask_numbers_in
 from airflow_provider_voice.utils.masking import MaskedValue, is_template, plain
 
 # The fields of a call that help whoever reads a rendered template; any other one may hold a number or a secret.
-_SHOWN_FIELDS = ("vendor", "status", "how", "generation")
+_SHOWN_FIELDS = ("vendor", "status", "how")
 # No vendor's id holds a blank, a bracket or a quote, nor begins with "+", as a number does.
 _CALL_ID = re.compile(r"(?!\+|%2B)[^\s()\[\]{}<>'\"]{1,200}", re.IGNORECASE)
 
@@ -120,7 +120,8 @@ def masked_calls(value: Any) -> Any:
 
 
 def _shown_call(call: Mapping[Any, Any]) -> dict[str, Any]:
-    shown = {name: mask_numbers_in(str(call[name])) for name in _SHOWN_FIELDS if call.get(name) is not None}
-    call_id, to = str(call.get("id")), call.get("to")
-    shown["id"] = call_id if _CALL_ID.fullmatch(call_id) else mask_numbers_in(call_id)
-    return {**shown, "to": mask_number(to)} if isinstance(to, str) else shown
+    texts = {name: value for name, value in call.items() if isinstance(value, str)}
+    shown = {name: mask_numbers_in(texts[name]) for name in _SHOWN_FIELDS if name in texts}
+    if "id" in texts:
+        shown["id"] = texts["id"] if _CALL_ID.fullmatch(texts["id"]) else mask_numbers_in(texts["id"])
+    return {**shown, "to": mask_number(texts["to"])} if "to" in texts else shown

@@ -91,7 +91,13 @@ def test_a_call_as_text_is_polled_and_shown_nowhere(text, caplog) -> None:
     task.call = text
     with caplog.at_level(logging.DEBUG), pytest.raises(TaskDeferred) as deferred:
         task.execute({})
-    shown = [caplog.text, str(task.call), repr(task.call), json.dumps(task.call.serialize()), repr(deferred.value.trigger)]
+    shown = [
+        caplog.text,
+        str(task.call),
+        repr(task.call),
+        json.dumps(task.call.serialize()),
+        repr(deferred.value.trigger),
+    ]
     assert "5552671" not in "".join(shown)
     assert "5550100" not in "".join(shown)
     task.deferrable, task.hook.script = False, ["completed"]
