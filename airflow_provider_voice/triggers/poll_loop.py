@@ -19,6 +19,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import AuthenticationFailed, VendorUnavailable, VoiceError
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
+from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -35,8 +36,6 @@ GATHER_SECONDS = 1.0
 BUDGET_SHARE = 0.5
 #: The longest pause after failed polls, in seconds.
 LONGEST_BACKOFF = 300.0
-#: The longest pause that a vendor's ``Retry-After`` can cause, in seconds: a wrong one must not stop waits for days.
-LONGEST_RETRY_AFTER = 900.0
 
 
 @dataclass(frozen=True)
@@ -209,20 +208,14 @@ def budget_seconds(hook: VoiceHook, requests: int) -> float:
 def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:
     """Return the pause after failed polls: exponential with jitter, and not shorter than the vendor asks for.
 
-    :param error: the last failure; its ``retry_after`` counts up to :data:`LONGEST_RETRY_AFTER`, with a warning beyond.
+    :param error: the last failure; its ``retry_after`` counts up to ``MAX_RETRY_AFTER_SECONDS``.
     :param failures: how many polls have failed in a row, from 1 on.
     :param interval: the usual seconds between two polls.
     """
     longest = min(LONGEST_BACKOFF, interval * 2.0 ** min(failures - 1, 10))
-    retry_after = getattr(error, "retry_after", None) or 0.0
-    if retry_after > LONGEST_RETRY_AFTER:
-        log.warning(
-            "The vendor asks for a pause of %.0f s; the next poll follows after %.0f s.",
-            retry_after,
-            LONGEST_RETRY_AFTER,
-        )
+    retry_after = min(getattr(error, "retry_after", None) or 0.0, MAX_RETRY_AFTER_SECONDS)
     # random is right here: jitter spreads load, it guards nothing
-    return float(max(min(retry_after, LONGEST_RETRY_AFTER), longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
+    return float(max(retry_after, longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
 
 
 # By event loop: an asyncio.Event of one loop cannot be set from another (tests run several in one process).

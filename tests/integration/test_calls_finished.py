@@ -197,17 +197,3 @@ def test_sixty_hours_without_a_triggerer_lose_no_ending(connect_fast, vendor) ->
         payloads = reported_while(trigger(store), lambda: None)
     key = (lambda call: str(call.key)) if vendor == "unleashx" else (lambda call: call.id)
     assert sorted(ids(payloads)) == sorted(map(key, ended))
-
-
-def test_a_retry_after_of_years_does_not_stop_the_polls(connect_fast, monkeypatch) -> None:
-    """The trigger slept for 999,999,999 s."""
-    monkeypatch.setattr("airflow_provider_voice.triggers.poll_loop.LONGEST_RETRY_AFTER", 0.1)
-    with Sandbox(speed=0) as sandbox:
-        connect_fast(sandbox)
-        call = VoiceHook.for_connection("voice_default").make_call(CallRequest("+14155552611"))
-
-        def trouble():
-            sandbox.add_fault("status", operation="list", status=429, times=1, retry_after=999_999_999)
-            sandbox.advance(900)
-
-        assert ids(reported_while(trigger(Store()), trouble)) == [call.id]
