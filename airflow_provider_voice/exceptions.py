@@ -6,7 +6,6 @@ permanent ones and let Airflow retry the others.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 
@@ -135,18 +134,6 @@ class StaleRun(VoiceError):
     """The DAG run is too old to ring anybody for it."""
 
 
-class NotAllowedNow(VoiceError):
-    """The contact policy does not allow the call at this time.
-
-    :param next_at: when the policy allows it again, an aware ``datetime`` or its ISO 8601 text; None: never by itself.
-    """
-
-    def __init__(self, message: str = "", *, next_at: datetime | str | None = None, **kwargs: Any) -> None:
-        text = next_at.isoformat() if isinstance(next_at, datetime) else next_at
-        super().__init__(message, next_at=text, **kwargs)
-        self.next_at = datetime.fromisoformat(text) if text else None
-
-
 class IncompleteHistory(VoiceError):
     """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
 
@@ -155,18 +142,12 @@ class CapabilityNotSupported(VoiceError):
     """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
 
 
-class LedgerFailed(VoiceError):
-    """The ledger of an outreach campaign could not be read or written; it may work later."""
-
-    permanent_by_default = False
-
-
 _CLASSES: dict[str, type[VoiceError]] = {
     cls.__name__: cls
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        NotAllowedNow, IncompleteHistory, CapabilityNotSupported, LedgerFailed,
+        IncompleteHistory, CapabilityNotSupported,
     )
 }  # fmt: skip
 

@@ -75,16 +75,16 @@ STEPS = (
     _Row("intent", True, ANY, "look, then fail"),
 )
 
-#: (step, what the vendor's list shows): what happens
+#: (step, what the vendor's list shows): what happens. ``unclear``: several calls fit, or it is not certain that the one
+#: that fits is ours.
 OUTCOMES: dict[tuple[Step, Finding], Outcome] = {
     ("look, then place", "one call"): "adopt",
     ("look, then place", "nothing"): "place",
-    ("look, then place", "nothing for long"): "place",
     ("look, then place", "unclear"): "fail",
     ("look, then place", "unreadable"): "fail",
     ("look, then fail", "one call"): "adopt",
     ("look, then fail", "nothing"): "fail",
-    ("look, then fail", "nothing for long"): "place",  # redial_when_absent_for
+    ("look, then fail", "nothing for long"): "place",  # the user allows it: redial_when_absent_for
     ("look, then fail", "unclear"): "fail",
     ("look, then fail", "unreadable"): "fail",
 }

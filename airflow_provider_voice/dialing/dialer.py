@@ -245,6 +245,7 @@ class Dialer:
             if stored is not None:
                 log.warning("The task state store returned no record at first, and returns one now.")
                 return self._follow(request, stored)
+            # What is unclear or unreadable is raised, and fails the try.
             found = look_for_call(self._hook.vendor, request, evidence, now=self._now)
             if found is not None:
                 return self._adopt(fresh, found)
