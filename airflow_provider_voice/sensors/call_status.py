@@ -20,7 +20,7 @@ from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidReque
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 from airflow_provider_voice.utils.call_references import call_refs, is_literal_call, masked_calls
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import boolean, connection_id, endings_of, is_literal, one_of, seconds_of
 
 if TYPE_CHECKING:
@@ -93,28 +93,29 @@ class CallStatusSensor(BaseSensorOperator):
         max_wait: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
-        one_of("mode", mode, get_args(Mode))
-        if boolean("soft_fail", soft_fail) and boolean("never_fail", never_fail):
-            raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
-        super().__init__(
-            poke_interval=seconds_of("poke_interval", poke_interval),
-            timeout=None if timeout is None else seconds_of("timeout", timeout, minimum=0),
-            mode=mode,
-            soft_fail=soft_fail,
-            never_fail=boolean("never_fail", never_fail),
-            silent_fail=boolean("silent_fail", silent_fail),
-            exponential_backoff=boolean("exponential_backoff", exponential_backoff),
-            max_wait=None if max_wait is None else seconds_of("max_wait", max_wait),
-            **kwargs,
-        )
-        self.call = call
-        self.voice_conn_id = voice_conn_id
-        self.expected_statuses = expected_statuses
-        self.on_empty = on_empty
-        self.grace_period = seconds_of("grace_period", grace_period, minimum=0)
-        self.tolerated_outage = seconds_of("tolerated_outage", tolerated_outage, minimum=0)
-        self.deferrable = boolean("deferrable", deferrable)
-        self._check_arguments()
+        with bad_arguments_end_the_task():
+            one_of("mode", mode, get_args(Mode))
+            if boolean("soft_fail", soft_fail) and boolean("never_fail", never_fail):
+                raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
+            super().__init__(
+                poke_interval=seconds_of("poke_interval", poke_interval),
+                timeout=None if timeout is None else seconds_of("timeout", timeout, minimum=0),
+                mode=mode,
+                soft_fail=soft_fail,
+                never_fail=boolean("never_fail", never_fail),
+                silent_fail=boolean("silent_fail", silent_fail),
+                exponential_backoff=boolean("exponential_backoff", exponential_backoff),
+                max_wait=None if max_wait is None else seconds_of("max_wait", max_wait),
+                **kwargs,
+            )
+            self.call = call
+            self.voice_conn_id = voice_conn_id
+            self.expected_statuses = expected_statuses
+            self.on_empty = on_empty
+            self.grace_period = seconds_of("grace_period", grace_period, minimum=0)
+            self.tolerated_outage = seconds_of("tolerated_outage", tolerated_outage, minimum=0)
+            self.deferrable = boolean("deferrable", deferrable)
+            self._check_arguments()
         self._watch: CallWatch | None = None
 
     def _check_arguments(self) -> None:

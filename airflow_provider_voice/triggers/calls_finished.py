@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VendorUnavailable, VoiceError
+from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
-from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of, shown
+from airflow_provider_voice.utils.call_arguments import agent_of
+from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -28,7 +29,6 @@ Direction = Literal["inbound", "outbound"]
 _STATE_KEY = "voice_calls_finished"
 #: The most calls in one event, whose payload is a row of Airflow's database.
 CALLS_PER_EVENT = 100
-_LARGEST_AGENT_ID = 2**63
 
 
 class CallsFinishedTrigger(BaseEventTrigger):
@@ -74,7 +74,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
         self.voice_conn_id = connection_id(voice_conn_id)
-        self.agent_id = _agent_of(agent_id)
+        self.agent_id = agent_of(agent_id)
         self.direction = direction
         self.statuses = None if statuses is None else sorted(map(str, endings_of("statuses", statuses)))
         self.poll_interval = seconds_of("poll_interval", poll_interval)
@@ -186,15 +186,6 @@ class CallsFinishedTrigger(BaseEventTrigger):
             self.log.warning("Storing the asset's state failed (%s) and is tried again.", type(failure).__name__)
             return False
         return True
-
-
-def _agent_of(value: object) -> str | None:
-    if value is None:
-        return None
-    is_id = (isinstance(value, str) and value.strip()) or (type(value) is int and 0 <= value <= _LARGEST_AGENT_ID)
-    if not is_id:
-        raise InvalidRequest(f"agent_id must be the id of an agent, not {shown(value)}.")
-    return str(value).strip()
 
 
 def _check_direction_when_parsed(voice_conn_id: str) -> None:

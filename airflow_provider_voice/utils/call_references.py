@@ -15,7 +15,8 @@ from typing import Any
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.phone import mask_number, mask_numbers_in
-from airflow_provider_voice.utils.masking import MaskedValue, is_template, plain
+from airflow_provider_voice.utils.masking import MaskedValue, plain
+from airflow_provider_voice.utils.validation import has_template, is_resolved
 
 # The fields of a call that help whoever reads a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
@@ -85,14 +86,7 @@ def is_literal_call(value: Any) -> bool:
 
     :param value: what a user gave as the call.
     """
-    value = plain(value)
-    if isinstance(value, str):
-        return not is_template(value)
-    if isinstance(value, Mapping):
-        return all(map(is_literal_call, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(is_literal_call, value))
-    return not hasattr(value, "resolve")
+    return is_resolved(value) and not has_template(value)
 
 
 def masked_calls(value: Any) -> Any:

@@ -48,19 +48,11 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, MaskedValue) else value
 
 
-def is_template(text: str) -> bool:
-    """Return whether a text is a Jinja template that Airflow still has to render.
-
-    :param text: the text.
-    """
-    return "{{" in text or "{%" in text
-
-
 def masked_number(value: Any) -> Any:
     """Return a phone number masked.
 
     :param value: the number; a template or the output of another task is returned as it is.
     """
-    if isinstance(value, str) and not is_template(value) and any(char.isdigit() for char in value):
+    if isinstance(value, str) and "{{" not in value and "{%" not in value and any(char.isdigit() for char in value):
         return MaskedValue(value, mask_number(value))
     return value

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from airflow.sdk import BaseOperator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,14 +69,10 @@ def test_trigger_arguments_hold_no_number_whatever_the_call_says() -> None:
 
 
 def test_templates_and_outputs_of_other_tasks_wait_for_their_values() -> None:
-    class Output:
-        def resolve(self, context):
-            raise AssertionError
-
-    output = Output()
+    output = BaseOperator(task_id="ring").output
     for value in ("{{ ti.xcom_pull(task_ids='ring') }}", output, ["call_1", output], {"id": "{{ params.id }}"}):
         assert not is_literal_call(value)
-        assert masked_calls(value) == value
+        assert repr(masked_calls(value)) == repr(value)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(NUMBER), lambda children: st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(["id", "to", "tag", "raw"]) | st.text(max_size=3), children, max_size=3)))  # fmt: skip
