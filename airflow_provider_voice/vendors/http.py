@@ -37,7 +37,7 @@ from airflow_provider_voice.vendors.connections import (
     Prepared,
     keep_numbers_out_of_urllib3_logs,
 )
-from airflow_provider_voice.vendors.rate_limit import limiter_for, wait_asked
+from airflow_provider_voice.vendors.rate_limit import limiter_for, retry_after_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -281,7 +281,7 @@ class HttpClient:
             raise
 
     def _asked(self, answer: Answer, error: VoiceError) -> float | None:
-        wait = wait_asked(answer.headers, answer.body, now=answer.server_time)
+        wait = retry_after_of(answer.headers, answer.body, now=answer.server_time)
         if isinstance(error, RateLimited) and error.retry_after is None:
             error.retry_after = error.details["retry_after"] = wait
         return wait

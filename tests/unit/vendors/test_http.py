@@ -5,12 +5,9 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
+from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_voice import __version__
 from airflow_provider_voice.exceptions import (
@@ -24,7 +21,6 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.vendors import http as http_module
-from airflow_provider_voice.vendors.rate_limit import wait_asked
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, TOKEN, Reply, vendor_at
@@ -203,32 +199,3 @@ def test_nothing_secret_in_logs_or_errors_at_any_level(scripted, caplog) -> None
     for error in (refused.value, lost.value):
         assert error.__cause__ is None
         assert error.__context__ is None
-
-
-NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "wait"),
-    [
-        ({"Retry-After": "12"}, None, 12),
-        ({"Retry-After": format_datetime(NOW + timedelta(seconds=30), usegmt=True)}, None, 30),
-        ({"Retry-After": format_datetime(NOW - timedelta(seconds=30), usegmt=True)}, None, 0),
-        ({}, {"error": {"details": {"retry_after": 60}}}, 60),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "17"}, None, 17),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp()) + 9)}, None, 9),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp() + 9) * 1000)}, None, 9),
-        ({"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "17"}, None, None),
-        ({"Retry-After": "soon"}, {"error": "x"}, None),
-        ({}, {"error": {"details": {"retry_after": "nan"}}}, None),
-        ({}, [1], None),
-    ],
-)
-def test_what_the_vendor_says_about_waiting(headers, body, wait) -> None:
-    assert wait_asked(headers, body, now=NOW) == wait
-
-
-@given(st.dictionaries(st.sampled_from(["Retry-After", "X-RateLimit-Remaining", "X-RateLimit-Reset"]), st.text()))
-def test_any_header_gives_seconds_or_nothing(headers) -> None:
-    wait = wait_asked(headers, None, now=NOW)
-    assert wait is None or 0 <= wait < float("inf")
