@@ -13,15 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.export.models import Scope, Window
-from airflow_provider_voice.export.rows import CONTENT, RowMaker
-from airflow_provider_voice.export.warehouse.load import Load
+from airflow_provider_voice.export.rows import CONTENT
 from airflow_provider_voice.export.warehouse.table import Warehouse
-from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.databases import execute
-from tests.integration.exporting import export
+from tests.integration.exporting import export, store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -52,16 +49,6 @@ def picture(number: int, version: int, dated: bool) -> Call:
     )
 
 
-def load(warehouse: Warehouse, calls: list[Call], read_at: datetime, run: str) -> None:
-    warehouse.prepare()
-    maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=24), warehouse.dialect.stamp(read_at))
-    with warehouse.spool() as spool:
-        for call in calls:
-            spool.add(maker.row(call), call.created_at)
-        window = Window(NOW - 2 * DAY, NOW)
-        warehouse.load(Load(Scope("s"), run, ReadPlan(window, [window]), spool, read_at, DAY, 7 * DAY))
-
-
 @settings(max_examples=60)
 @given(
     st.integers(1, 4).flatmap(
@@ -90,9 +77,9 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
 
     mixed = Warehouse(hook_for(folder / "mixed.db"), "voice_calls")
     for number, (read_at, calls) in enumerate(shuffled):
-        load(mixed, calls, read_at, f"run {number}")
+        store(mixed, calls, read_at, run=f"run {number}")
     once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
-    load(once, final, NOW + timedelta(hours=1), "once")
+    store(once, final, NOW + timedelta(hours=1))
     assert table_of(mixed.hook) == table_of(once.hook)
 
 
@@ -113,10 +100,10 @@ SEEN = picture(0, 3, dated=True)
 @pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
 def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
     warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
-    load(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW, "first")
-    load(warehouse, [newer], NOW + LATER, "second")
+    store(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW)
+    store(warehouse, [newer], NOW + LATER)
     fresh = Warehouse(hook_for(tmp_path / "fresh.db"), "voice_calls")
-    load(fresh, [newer], NOW + LATER, "second")
+    store(fresh, [newer], NOW + LATER)
     assert table_of(warehouse.hook) == table_of(fresh.hook)
 
 

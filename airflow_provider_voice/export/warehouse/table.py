@@ -48,9 +48,11 @@ class Warehouse:
         """
 
         def create() -> None:
+            exist = self._exist()
             with Transaction(self.hook, self.dialect) as cursor:
-                statements = self.dialect.create_statements()
-                indexes = self.dialect.index_statements()
+                # A role that only loads may not create tables, not even those that exist.
+                statements = [] if exist else self.dialect.create_statements()
+                indexes = [] if exist else self.dialect.index_statements()
                 if indexes and not self.dialect.stored_columns(cursor, self.dialect.table):
                     statements += indexes
                 for statement in statements:
@@ -67,6 +69,17 @@ class Warehouse:
         except WarehouseFailed:
             # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
             without_row_values("the creation", self._shown, create)
+
+    def _exist(self) -> bool:
+        """Return whether the table and its log can be read."""
+        try:
+            with Transaction(self.hook, self.dialect) as cursor:
+                for table in (self.dialect.table, self.dialect.log):
+                    cursor.execute(f"SELECT 1 FROM {table} WHERE 1 = 0")
+                    cursor.fetchall()
+        except Exception:  # noqa: BLE001 - drivers share no base class; the creation will report what is wrong
+            return False
+        return True
 
     def _check_types(self, stored: dict[str, str]) -> None:
         accepts = self.dialect.accepts
