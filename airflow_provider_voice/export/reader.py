@@ -28,8 +28,8 @@ MOST_SKEW_SECONDS = 60.0
 MOST_WAIT_SECONDS = 120.0
 # Windows with less between them are read as one list: vendors filter by the day.
 _ONE_LIST = timedelta(days=1)
-# Rows of one page follow each other faster, rows of two pages do not.
-_PAGE_SECONDS = 0.002
+# Seconds for which the time of a reading is kept: asking the clock for each row would be noticeable.
+_STAMP_SECONDS = 0.01
 
 
 class RowSink(Protocol):
@@ -112,13 +112,12 @@ class HistoryReader:
         return [call_id for call_id in refs if call_id not in found]
 
     def _stamped(self, calls: Iterator[Call]) -> Iterator[Call]:
-        """Pass calls on; before the first of a page set the time of its reading."""
-        last = float("-inf")
+        """Pass calls on; rows get the time at which their page came."""
+        stamped = float("-inf")
         for call in calls:
             now = time.monotonic()
-            if now - last > _PAGE_SECONDS:
-                self._maker.stamp = self._stamp()
-            last = now
+            if now - stamped > _STAMP_SECONDS:
+                self._maker.stamp, stamped = self._stamp(), now
             yield call
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +58,31 @@ def store(
         plan = ReadPlan(window, [window])
         load = Load(Scope("s"), run, plan, buffer, read_at, timedelta(days=1), timedelta(days=7), missing)
         return warehouse.load(load)
+
+
+class FakeVoiceHook:
+    """A vendor and its hook, with calls and a clock that a test sets.
+
+    :param now: the vendor's time.
+    :param calls: the calls it shows.
+    """
+
+    def __init__(self, now: datetime, calls: list[Call]) -> None:
+        self.time, self.calls = now, calls
+        self.vendor = self
+        self.http = SimpleNamespace(clock_offset=0.0)
+        self.title = self.name = "talkover"
+        self.page_concurrency = 1
+
+    def now(self) -> datetime:
+        return self.time
+
+    def list_calls(self, start: datetime, end: datetime, **_: Any) -> Iterator[Call]:
+        yield from [call for call in self.calls if call.created_at is not None and start <= call.created_at < end]
+
+    def get_calls(self, refs: Any) -> dict[str, Call]:
+        wanted = {ref.id for ref in refs}
+        return {call.id: call for call in self.calls if call.id in wanted}
 
 
 class Points:

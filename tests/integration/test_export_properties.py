@@ -17,8 +17,10 @@ from airflow_provider_voice.export.rows import CONTENT
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.transfers import calls_to_warehouse
+from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
-from tests.integration.exporting import export, store
+from tests.integration.exporting import FakeVoiceHook, export, store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -105,6 +107,46 @@ def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer
     fresh = Warehouse(hook_for(tmp_path / "fresh.db"), "voice_calls")
     store(fresh, [newer], NOW + LATER)
     assert table_of(warehouse.hook) == table_of(fresh.hook)
+
+
+def operate(warehouse: Warehouse, hook: FakeVoiceHook, run: str) -> dict:
+    """Run the operator on a fake vendor."""
+    operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", start=str(NOW - 2 * DAY), end=str(NOW))
+    operator.hook, operator.warehouse = hook, warehouse
+    return operator.execute({"ti": SimpleNamespace(dag_id="d", task_id="t", map_index=-1, run_id=run), "dag_run": None})
+
+
+def test_a_workers_clock_that_is_an_hour_ahead_does_not_make_its_rows_newer(tmp_path, monkeypatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    with monkeypatch.context() as patch:
+        patch.setattr(calls_to_warehouse, "datetime", Ahead)
+        operate(warehouse, FakeVoiceHook(NOW, [picture(0, 2, dated=False)]), "ahead")
+    done = operate(warehouse, FakeVoiceHook(NOW, [picture(0, 3, dated=False)]), "right")
+    assert (done["updated"], done["stale_ignored"]) == (1, 0)
+
+
+@pytest.mark.parametrize("last_reads_first_page", [True, False])
+def test_the_run_that_read_last_decides_whichever_began_first(tmp_path, last_reads_first_page) -> None:
+    """Each page has the time of its own reading: neither when the run began nor when it ended."""
+    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    quick, old, new = FakeVoiceHook(NOW, []), picture(0, 2, dated=False), picture(0, 3, dated=False)
+
+    class Slow(FakeVoiceHook):
+        def list_calls(self, start, end, **_):
+            if last_reads_first_page:
+                yield old
+            quick.calls = [new] if last_reads_first_page else [old]
+            operate(warehouse, quick, "quick")
+            if not last_reads_first_page:
+                yield new
+
+    operate(warehouse, Slow(NOW, []), "slow")
+    assert execute(warehouse.hook, "SELECT status FROM voice_calls") == [("completed",)]
 
 
 @settings(max_examples=20)

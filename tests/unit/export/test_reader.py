@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from airflow_provider_voice.export.models import Scope, Window
-from airflow_provider_voice.export.reader import HistoryReader
+from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
 from airflow_provider_voice.export.rows import RowMaker
 from airflow_provider_voice.models import Call, CallRef, CallStatus
 
@@ -60,3 +63,41 @@ def test_what_the_windows_show_is_not_asked_for_again() -> None:
     spool, missing = pulled(pending)
     assert missing == ["c99"]
     assert [key for key, _ in spool.seen] == ["c0", "c1", "c2", "c3"]
+
+
+class Skewed:
+    """What a warning about clocks needs of a hook."""
+
+    def __init__(self, offset: float | None) -> None:
+        self.vendor = SimpleNamespace(title="Talkover", http=SimpleNamespace(clock_offset=offset))
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (-30.0, None),
+        (59.0, None),
+        (3600.0, "3600 seconds ahead of"),
+        (-10800.0, "10800 seconds behind"),
+        (None, "does not tell its time"),
+    ],
+)
+def test_a_vendors_clock_that_is_far_from_ours_is_warned_of(offset, said, caplog) -> None:
+    warn_of_skew(Skewed(offset))  # type: ignore[arg-type]  # what it needs of a hook
+    assert (said in caplog.text) if said else (caplog.text == "")
+
+
+def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
+    """Reading from the first to the last would read all there is between them."""
+    asked: list[tuple[datetime, datetime]] = []
+
+    class Listing(Vendor):
+        def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
+            asked.append((start, end))
+            return iter(())
+
+    day = timedelta(days=1)
+    windows = [WINDOW, Window(START + 2 * day, START + 3 * day), Window(START + 90 * day, START + 91 * day)]
+    maker = RowMaker("s", "plain", START, START, timedelta(0))
+    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).windows(windows, Scope("s"))  # type: ignore[arg-type]
+    assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
