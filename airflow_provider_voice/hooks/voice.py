@@ -12,11 +12,12 @@ from airflow_provider_voice.get_provider_info import connection_fields, field_be
 from airflow_provider_voice.models import Call, CallRef, CallRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow.sdk import Connection
 
+    from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.vendors.base import Vendor
 
 
@@ -135,11 +136,33 @@ class VoiceHook(BaseHook):
         *,
         agent_id: str | None = None,
         direction: str | None = None,
-        status: Any = None,
+        status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
+        page_concurrency: int | None = None,
     ) -> Iterator[Call]:
-        """Yield the calls created in ``[start, end)``; see :meth:`Vendor.list_calls` for parameters and errors."""
-        return self.vendor.list_calls(start, end, agent_id=agent_id, direction=direction, status=status, to=to)
+        """Yield the calls created in ``[start, end)``, each once.
+
+        :param start: aware instant, included.
+        :param end: aware instant, not included.
+        :param agent_id: only calls of this agent.
+        :param direction: ``inbound`` or ``outbound``.
+        :param status: one call status or a collection of them.
+        :param to: only calls to this number, E.164.
+        :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
+        :return: an iterator that reads page after page.
+        :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
+        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
+        """
+        return self.vendor.list_calls(
+            start,
+            end,
+            agent_id=agent_id,
+            direction=direction,
+            status=status,
+            to=to,
+            page_concurrency=page_concurrency,
+        )
 
     def end_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> None:
         """Hang up a call.
