@@ -138,6 +138,15 @@ class IncompleteHistory(VoiceError):
     """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
 
 
+class WarehouseFailed(VoiceError):
+    """The database refused a statement or broke off; the table is as it was before.
+
+    ``code`` is the database's SQLSTATE or error name. The database's own text is not kept, because it quotes the row.
+    """
+
+    permanent_by_default = False
+
+
 class CapabilityNotSupported(VoiceError):
     """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
 
@@ -147,7 +156,7 @@ _CLASSES: dict[str, type[VoiceError]] = {
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        IncompleteHistory, CapabilityNotSupported,
+        IncompleteHistory, WarehouseFailed, CapabilityNotSupported,
     )
 }  # fmt: skip
 

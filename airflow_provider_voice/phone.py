@@ -106,7 +106,9 @@ def mask_number(number: str | None) -> str:
     """
     if number is None:
         return "-"
-    digits = "".join(str(unicodedata.decimal(char)) for char in number if unicodedata.decimal(char, None) is not None)
+    digits = "".join(char for char in number if char.isdecimal())
+    if not digits.isascii():
+        digits = "".join(str(unicodedata.decimal(char)) for char in digits)
     plus = "+" if number.strip().startswith(("+", "\uff0b", "%2B", "tel:+")) else ""
     if number.strip()[:3].upper() == "%2B":
         digits = digits[1:]

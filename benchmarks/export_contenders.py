@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import importlib
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -26,12 +28,10 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 COLUMNS = ("id", "to", "from", "direction", "status", "duration", "agent_id", "is_testing", "created_at", "updated_at")
 
 
-def connect(database: str, target: str) -> Any:
+def connect(database: str, target: str, driver: str = "psycopg2") -> Any:
     """Open the database by its own driver."""
     if database == "postgres":
-        import psycopg2
-
-        return psycopg2.connect(target)
+        return importlib.import_module(driver).connect(target)
     if database == "sqlite":
         import sqlite3
 
@@ -41,7 +41,7 @@ def connect(database: str, target: str) -> Any:
     return duckdb.connect(target)
 
 
-def hook_of(database: str, target: str) -> Any:
+def hook_of(database: str, target: str, driver: str = "psycopg2") -> Any:
     """Return a ``DbApiHook`` whose connection needs no Airflow database."""
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
@@ -52,13 +52,13 @@ def hook_of(database: str, target: str) -> Any:
         placeholder = "%s" if database == "postgres" else "?"  # type: ignore[assignment]  # a property there
 
         def get_conn(self) -> Any:
-            return connect(database, target)
+            return connect(database, target, driver)
 
     os.environ["AIRFLOW_CONN_TARGET"] = json.dumps({"conn_type": database})
     return Hook("target")
 
 
-def ours(database: str, target: str, url: str) -> Run:
+def ours(database: str, target: str, url: str, *, numbers: str = "plain", driver: str = "psycopg2") -> Run:
     """Do what ``CallsToWarehouseOperator`` does, from the vendor to the commit."""
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
@@ -70,11 +70,12 @@ def ours(database: str, target: str, url: str) -> Run:
         warehouse_conn_id="target",
         start=START.isoformat(),
         end=(END + timedelta(hours=1)).isoformat(),
+        numbers=numbers,
         page_concurrency=4,
     )
     from airflow_provider_voice.export.warehouse.table import Warehouse
 
-    operator.warehouse = Warehouse(hook_of(database, target), "voice_calls")
+    operator.warehouse = Warehouse(hook_of(database, target, driver), "voice_calls")
     operator.hook = VoiceHook.for_connection("voice")
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -218,11 +219,24 @@ def dlt(database: str, target: str, url: str) -> Run:
     return lambda: pipeline.run(source, loader_file_format="csv" if database == "postgres" else "parquet")
 
 
+CONTENDERS: dict[str, Callable[[str, str, str], Run]] = {
+    "ours": ours,
+    "psycopg3": partial(ours, driver="psycopg"),
+    "masked": partial(ours, numbers="masked"),
+    "hashed": partial(ours, numbers="hashed"),
+    "loop": loop,
+    "floor": floor,
+    "dlt": dlt,
+}
+
+
 def main() -> None:
     """Run one contender and print seconds, CPU seconds and peak memory as JSON; imports are not counted for any."""
     contender, database, target, url = sys.argv[1:]
-    connect(database, target).close()  # imports the driver
-    run = {"ours": ours, "loop": loop, "floor": floor, "dlt": dlt}[contender](database, target, url)
+    made = CONTENDERS[contender]
+    driver = getattr(made, "keywords", {}).get("driver", "psycopg2")
+    connect(database, target, driver).close()  # imports the driver
+    run = made(database, target, url)
     gc.collect()  # what imports left behind; else the first large collection is at some moment of the run
     began, cpu = time.perf_counter(), sum(os.times()[:4])
     run()

@@ -102,7 +102,7 @@ class Scope:
     def filters(self) -> dict[str, str]:
         """The columns the export is limited by, with their values."""
         both = {"agent_id": self.agent_id, "direction": self.direction}
-        return {name: value for name, value in both.items() if value}
+        return {name: str(value) for name, value in both.items() if value}  # the columns are text
 
     def kind(self, kind: str) -> str:
         """Return the log's name for lines of one kind and this scope.
@@ -128,26 +128,6 @@ class Merged:
     inserted: int
     updated: int
     stale_ignored: int
-
-
-@dataclass
-class Survey:
-    """Counts of staged rows, by what the table holds of them.
-
-    :param staged: all staged rows.
-    :param known: those whose call is stored.
-    :param stale: known ones that were read before the stored row.
-    :param newer: known ones with other content than the stored row.
-    :param unsettled: unchanged ones whose stored call has ended and is not settled.
-    :param missing: known ones whose stored row is marked as missing.
-    """
-
-    staged: int
-    known: int = 0
-    stale: int = 0
-    newer: int = 0
-    unsettled: int = 0
-    missing: int = 0
 
 
 @dataclass

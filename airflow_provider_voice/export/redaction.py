@@ -81,6 +81,8 @@ class PhoneRedactor:
     def __init__(self, mode: str, numbers: Iterable[str]) -> None:
         self._replace = REPLACEMENTS[mode]
         self._own = [_OwnNumber(number, self._replace(number)) for number in numbers]
+        # As vendors write them most of the time.
+        self._written = {form: own.replacement for own in self._own for form in (own.number, own.digits)}
 
     def value(self, value: Any) -> Any:
         """Return a copy of a JSON value without phone numbers.
@@ -108,18 +110,17 @@ class PhoneRedactor:
         name, value = field
         redacted = self.value(value)
         has_digits, is_of_number = _kind_of_field(name)
-        if is_of_number and redacted is value and isinstance(value, (str, int, float)):
-            written = str(value)
-            redacted = self._replace(written) if _WRITTEN_NUMBER.fullmatch(written) else value
+        if is_of_number and redacted is value and _WRITTEN_NUMBER.fullmatch(str(value)):
+            redacted = self._replace(str(value))
         return self._text(name) if has_digits else name, redacted
 
     def _text(self, text: str) -> str:
         """Return a text without phone numbers, the very same object when there are none."""
-        if text.isalpha() or _TIME_OR_ID.fullmatch(text):
+        if text in self._written:
+            return self._written[text]
+        if not _may_have_number(text):
             return text
         may_escape = _MAY_ESCAPE.search(text)
-        if not may_escape and not _RUN.search(text):
-            return text
         bare = text.translate(_SIGNS)
         if _IN_FULL.fullmatch(text):
             for own in self._own:
@@ -168,24 +169,23 @@ class _OwnNumber:
     """
 
     def __init__(self, number: str, replacement: str) -> None:
+        self.number = number
         self.replacement = replacement
-        self._digits = digits = re.sub(r"\D", "", number)
-        size = len(digits)
-        bounds = ((max(size - MIN_DIGITS, 0), size), (0, size - 2), (1, size - 1))
-        self._parts = [(digits[start:end], start, end) for start, end in bounds if end - start >= MIN_DIGITS]
+        self.digits = re.sub(r"\D", "", number)
 
     def is_in_full(self, bare: str) -> bool:
         """Tell whether a text without its signs is the number, or its national form, and nothing else."""
-        return len(bare) >= MIN_DIGITS and self._digits.endswith(bare)
+        return len(bare) >= MIN_DIGITS and self.digits.endswith(bare)
 
     def is_in(self, bare: str) -> bool:
         """Tell whether the number can be in a text without its signs."""
-        return any(part in bare for part, _, _ in self._parts)
+        return any(self.digits[start:end] in bare for start, end in self._parts())
 
     def spans(self, digits: str) -> Iterator[tuple[int, int, str]]:
         """Yield where a row of digits has the number or a part that is recognised: start, end and replacement."""
-        own = self._digits
-        for part, start, end in self._parts:
+        own = self.digits
+        for start, end in self._parts():
+            part = own[start:end]
             at = digits.find(part)
             while at >= 0:
                 first, last, stop = start, end, at + end - start
@@ -196,8 +196,20 @@ class _OwnNumber:
                 yield at, stop, self.replacement
                 at = digits.find(part, stop)
 
+    def _parts(self) -> list[tuple[int, int]]:
+        """Return the bounds of the parts by which the number is recognised: its end, and all digits but two."""
+        size = len(self.digits)
+        bounds = ((size - MIN_DIGITS, size), (0, size - 2), (1, size - 1))
+        return [(start, end) for start, end in bounds if start >= 0 and end - start >= MIN_DIGITS]
+
+
+@lru_cache(maxsize=4096)
+def _may_have_number(text: str) -> bool:
+    """Return whether a text has to be searched; cached, because most texts of a record are those of the one before."""
+    return not _TIME_OR_ID.fullmatch(text) and bool(_RUN.search(text) or _MAY_ESCAPE.search(text))
+
 
 @lru_cache(maxsize=4096)
 def _kind_of_field(name: str) -> tuple[bool, bool]:
     """Return whether a field's name may have a phone number in it, and whether it says that its value is one."""
-    return bool(_RUN.search(name) or _MAY_ESCAPE.search(name)), bool(_NUMBER_FIELD.search(name))
+    return _may_have_number(name), bool(_NUMBER_FIELD.search(name))

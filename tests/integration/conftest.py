@@ -20,6 +20,7 @@ from tests.integration.databases import (
     MARIADBD,
     DuckDBHook,
     MariaDBHook,
+    Psycopg2Hook,
     execute,
     mariadb_server,
     postgres_server,
@@ -59,7 +60,7 @@ def database_hook(
 
         if name == "duckdb":
             pytest.importorskip("duckdb")
-        mine = {"duckdb": DuckDBHook, "mariadb": MariaDBHook}.get(name)
+        mine = {"duckdb": DuckDBHook, "mariadb": MariaDBHook, "psycopg2": Psycopg2Hook}.get(name)
         fields = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.db")}
         if name == "postgres":
             fields = request.getfixturevalue("postgres")
@@ -67,7 +68,9 @@ def database_hook(
             fields = {"conn_type": mine.conn_type}
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
         hook = BaseHook.get_hook("warehouse") if mine is None else mine("warehouse")
-        if name == "duckdb":
+        if name == "psycopg2":
+            hook.fields = request.getfixturevalue("postgres")
+        elif name == "duckdb":
             hook.path = str(tmp_path / "warehouse.duckdb")
         elif name == "mariadb":
             hook.socket = request.getfixturevalue("mariadb")

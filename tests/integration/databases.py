@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -30,6 +30,21 @@ class DuckDBHook(DbApiHook):
         import duckdb
 
         return duckdb.connect(self.path)
+
+
+class Psycopg2Hook(DbApiHook):
+    """PostgreSQL by psycopg2, which Airflow's own hook leaves aside where psycopg 3 is installed."""
+
+    conn_name_attr = "postgres_conn_id"
+    conn_type = "postgres"
+    dialect_name = "postgresql"
+    fields: ClassVar[dict[str, Any]] = {}
+
+    def get_conn(self) -> Any:
+        import psycopg2
+
+        names = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
+        return psycopg2.connect(**{name: self.fields[field] for name, field in names.items() if self.fields[field]})
 
 
 class MariaDBHook(DbApiHook):

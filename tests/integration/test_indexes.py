@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse import mysql
-from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
 from airflow_provider_voice.export.warehouse.load import Load, Transaction
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.export.windows import ReadPlan

@@ -1,6 +1,6 @@
-"""The SQL that all databases understand. Statements are built from checked identifiers; every value is a parameter.
+"""The SQL of a table of calls. Statements are built from checked identifiers; every value is a parameter.
 
-A database that can do better, or must do otherwise, has a file of its own beside this one.
+Each database has a file of its own beside this one, with its types and the statements that it writes differently.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import IDENTIFIER, Merged, Survey
+from airflow_provider_voice.export.models import IDENTIFIER, Merged
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS, CONTENT, KEY
 from airflow_provider_voice.models import read_time
@@ -38,7 +38,7 @@ REOPENED = ("settled_at", "abandoned_at")
 
 
 class SqlDialect:
-    """Standard SQL, for a database nothing more is known of.
+    """The statements of one table in one database; a subclass for each database.
 
     :param table: the table's name.
     :param schema: its schema; None: the connection's default.
@@ -46,32 +46,18 @@ class SqlDialect:
     :raises InvalidRequest: when a name is no plain identifier.
     """
 
-    types: ClassVar[dict[str, str]] = {
-        "key": "VARCHAR(255) NOT NULL",
-        "text": "VARCHAR(4000)",
-        "whole": "BIGINT",
-        "number": "DOUBLE PRECISION",
-        "flag": "BOOLEAN",
-        "time": "TIMESTAMP",
-        "json": "TEXT",
-    }
-    #: What a stored column's type may begin with, by kind (lower case); None: not checked.
-    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = None
+    #: The type of a column, by kind.
+    types: ClassVar[dict[str, str]]
+    #: The beginnings of the types that an existing column may have, by kind (lower case).
+    accepts: ClassVar[dict[str, tuple[str, ...]]]
     #: Whether the type of times is of instants.
     keeps_zones = False
-    #: Whether there is UPDATE ... FROM; without it the stage is read once a column.
-    has_update_from = False
-    #: Whether no two rows can have one key: then the first rows of a source need no stage.
-    enforces_keys = True
-    #: Whether several statements are one transaction; else each is committed by itself.
-    has_transactions = True
     #: Reads the database's clock.
     clock_statement = "SELECT CURRENT_TIMESTAMP"
     #: How many values one statement takes; SQLite took 999 for long.
     most_values = 900
-    #: Compares two values, taking NULL for a value like any other.
-    # CASE, because a comparison with NULL is neither true nor false, and neither is its negation.
-    differs = "CASE WHEN {0} = {1} OR ({0} IS NULL AND {1} IS NULL) THEN 0 ELSE 1 END = 1"
+    #: Compares two values, with NULL as a value like any other.
+    differs = "{0} IS DISTINCT FROM {1}"
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         for name in (table,) if schema is None else (table, schema):
@@ -83,7 +69,8 @@ class SqlDialect:
         self._schema = schema
         self.mark = placeholder
         self.table = self.named(table)
-        self.log = self.named(f"{table}_export_log")
+        self.log_name = f"{table}_export_log"
+        self.log = self.named(self.log_name)
         self.stage = self.named_stage(f"{table}_stage")
 
     def quoted(self, name: str) -> str:
@@ -98,16 +85,23 @@ class SqlDialect:
         """Return the full name of the stage, which lives as long as one transaction."""
         return self.quoted(name)
 
-    def create_statements(self) -> list[str]:
-        """Return what creates the table and its log where they are missing."""
-        return [self._create(self.table, COLUMNS, KEY), self._create(self.log, LOG_COLUMNS, LOG_KEY)]
+    def create_statement(self) -> str:
+        """Return the statement that creates the table unless it exists."""
+        return self._create(self.table, COLUMNS, KEY)
+
+    def create_log_statement(self) -> str:
+        """Return the statement that creates the log unless it exists."""
+        return self._create(self.log, LOG_COLUMNS, LOG_KEY)
 
     def index_statements(self) -> list[str]:
-        """Return the indexes of a new table, for what a run would read all of it for; later they are the user's."""
-        return []
+        """Return the statements that create the indexes of a new table; later the indexes are the user's."""
+        return [
+            f"CREATE INDEX IF NOT EXISTS {self.quoted(name)} ON {self.table} {definition}"
+            for name, definition in self.indexes().items()
+        ]
 
     def indexes(self) -> dict[str, str]:
-        """Return the name of each index and what is in it: by time what is certified, and what may still change."""
+        """Return the definition of each index by its name: one for counts by time, one for the rows that may change."""
         source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
         return {
             f"{self.name}_created": f"({source}, {created})",
@@ -119,20 +113,22 @@ class SqlDialect:
         keys = ", ".join(self.quoted(name) for name in key)
         return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(lines)}, PRIMARY KEY ({keys}))"
 
-    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
-        """Return what lists the stored columns and their types; None: only their names are to be had."""
-        return None
+    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
+        """Return the query for the names and types of a table's columns, and its parameters.
 
-    def stored_columns(self, cursor: Any, table: str) -> dict[str, str]:
-        """Return the stored columns, in lower case, and their types; an empty type where it is not known."""
-        statement = self.columns_statement()
-        if statement is None:
-            cursor.execute(f"SELECT * FROM {table} WHERE 1 = 0")
-            names = [column[0] for column in cursor.description]
-            cursor.fetchall()
-            return {str(name).lower(): "" for name in names}
-        cursor.execute(*statement)
-        return {str(name).lower(): str(kind).lower() for name, kind in cursor.fetchall()}
+        :param name: the table's name without its schema. The query finds nothing when there is no such table.
+        """
+        raise NotImplementedError
+
+    def stored_columns(self, cursor: Any, name: str) -> dict[str, str]:
+        """Return the types of a table's columns by name, both in lower case.
+
+        :param cursor: the transaction's cursor.
+        :param name: the table's name without its schema.
+        :return: nothing when there is no such table.
+        """
+        cursor.execute(*self.columns_statement(name))
+        return {str(column).lower(): str(kind).lower() for column, kind in cursor.fetchall()}
 
     def add_column_statement(self, name: str) -> str:
         """Return what adds one of our columns to a table that lacks it."""
@@ -141,10 +137,6 @@ class SqlDialect:
     def change_column_statement(self, name: str) -> str:
         """Return what a user can do about a column of the wrong type."""
         return f"ALTER TABLE {self.table} ALTER COLUMN {self.quoted(name)} TYPE {self.types[COLUMNS[name]]}"
-
-    def cursor(self, connection: Any) -> Any:
-        """Return a cursor that takes statements with :attr:`mark` and their values in order."""
-        return connection.cursor()
 
     def transaction_statements(self) -> list[str]:
         """Return what begins a transaction, where the driver does not."""
@@ -179,41 +171,20 @@ class SqlDialect:
             cursor.executemany(sql, batch)
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
-        """Bring the stage into the table; an older picture never replaces a newer one.
+        """Merge the stage into the table; a row never replaces one that was read later.
 
-        :param cursor: inside the transaction.
-        :param settled_before: an ended call that was seen then and is the same now is settled.
+        :param cursor: the transaction's cursor.
+        :param settled_before: a call that ended, and has not changed since it was read at this time, is settled.
+        :return: the counts.
         """
-        survey = self.survey(cursor)
-        inserted = updated = 0
-        if survey.unsettled:
-            cursor.execute(self.settle_statement(), (self.time(settled_before),))
-        if survey.newer:
-            cursor.execute(self.update_statement())
-            updated = self.changed_rows(cursor)
-        if survey.missing:
-            cursor.execute(self.seen_again_statement())
-        if survey.known < survey.staged:
-            cursor.execute(self.insert_statement(some_known=survey.known > 0))
-            inserted = self.changed_rows(cursor)
-        return Merged(inserted, updated, survey.stale)
-
-    def survey(self, cursor: Any) -> Survey:
-        """Count what the stage brings, so that nothing is searched for that is not there."""
-        cursor.execute(f"SELECT COUNT(*) FROM {self.stage}")
-        found = Survey(int(cursor.fetchone()[0]))
         cursor.execute(self.survey_statement())
-        for picture, count, unsettled, missing in cursor.fetchall():
-            found.known += int(count)
-            found.stale += int(count) if picture == "stale" else 0
-            found.newer += int(count) if picture == "newer" else 0
-            found.unsettled += int(unsettled) if picture == "same" else 0
-            found.missing += int(missing)
-        return found
-
-    def changed_rows(self, cursor: Any) -> int:
-        """Return how many rows the last statement changed."""
-        return int(cursor.rowcount)
+        staged, known, stale, changed = (int(count or 0) for count in cursor.fetchone())
+        if known:
+            since = self.time(settled_before)
+            cursor.execute(self.update_statement(), (since, since))
+        if known < staged:
+            cursor.execute(self.insert_statement())
+        return Merged(staged - known, changed, stale)
 
     def time(self, moment: datetime | None) -> Any:
         """Return an instant as the driver takes it: as it is where columns keep zones, else in UTC without one."""
@@ -253,67 +224,55 @@ class SqlDialect:
     def _same_key(self, new: str, old: str) -> str:
         return " AND ".join(f"{new}.{self.quoted(name)} = {old}.{self.quoted(name)}" for name in KEY)
 
-    def _from_stage(self, condition: str) -> str:
-        return f"FROM {self.stage} s WHERE {self._same_key('s', self.table)} AND {condition}"
-
     def update_statement(self) -> str:
-        """Return what brings changed rows up to date, never with an older picture."""
-        names = [*CONTENT, "fetched_at", "missing_since"]
-        if self.has_update_from:
-            sets = [f"{self.quoted(name)} = s.{self.quoted(name)}" for name in names]
-            sets += [f"{self.quoted(name)} = NULL" for name in REOPENED]
-            where = f"{self._same_key('s', 't')} AND NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
-            return f"UPDATE {self.table} AS t SET {', '.join(sets)} FROM {self.stage} AS s WHERE {where}"
-        condition = f"NOT {self.is_older('s', self.table)} AND {self.is_changed('s', self.table)}"
-        sets = [f"{self.quoted(name)} = {self._picked(name, condition)}" for name in names]
-        sets += [f"{self.quoted(name)} = NULL" for name in REOPENED]
-        return f"UPDATE {self.table} SET {', '.join(sets)} WHERE {self._exists(condition)}"
+        """Return the statement that brings stored rows up to date. Parameters: twice the time of :meth:`merge`."""
+        assignments = ", ".join(f"{self.quoted(name)} = {value}" for name, value in self.assignments().items())
+        where = f"{self._same_key('s', 't')} AND {self.is_due()}"
+        return f"UPDATE {self.table} AS t SET {assignments} FROM {self.stage} AS s WHERE {where}"
 
-    def _picked(self, name: str, condition: str) -> str:
-        return f"(SELECT s.{self.quoted(name)} {self._from_stage(condition)})"
+    def assignments(self) -> dict[str, str]:
+        """Return the new value of each column of a stored row; no value needs a column that is assigned before it."""
+        changed, (settled, fetched, missing, abandoned) = self.is_changed("s", "t"), self._bookkeeping()
+        return {
+            "settled_at": f"CASE WHEN {changed} THEN NULL WHEN {self._settles()} THEN s.{fetched} ELSE t.{settled} END",
+            "abandoned_at": f"CASE WHEN {changed} OR t.{missing} IS NOT NULL THEN NULL ELSE t.{abandoned} END",
+            "fetched_at": f"CASE WHEN {changed} THEN s.{fetched} ELSE t.{fetched} END",
+            "missing_since": "NULL",
+            **{name: f"s.{self.quoted(name)}" for name in CONTENT},
+        }
 
-    def _exists(self, condition: str) -> str:
-        return f"EXISTS (SELECT 1 {self._from_stage(condition)})"
+    def is_due(self) -> str:
+        """Return the condition that a stored row changes, settles, or is no longer missing."""
+        missing = self.quoted("missing_since")
+        due = f"{self.is_changed('s', 't')} OR t.{missing} IS NOT NULL OR ({self._settles()})"
+        return f"NOT {self.is_older('s', 't')} AND ({due})"
 
-    def insert_statement(self, *, some_known: bool = True) -> str:
-        """Return what adds the rows that are new: all that are staged, unless some are known."""
+    def _settles(self) -> str:
+        """Return the condition that an unchanged row is settled: read the same long ago, or ended long ago."""
+        settled, fetched, *_ = self._bookkeeping()
+        ended = f"t.{settled} IS NULL AND {self._rank('t')} = {_ENDED_RANK}"
+        return f"{ended} AND (t.{fetched} <= {self.mark} OR s.{settled} IS NOT NULL)"
+
+    def _bookkeeping(self) -> tuple[str, ...]:
+        return tuple(map(self.quoted, ("settled_at", "fetched_at", "missing_since", "abandoned_at")))
+
+    def insert_statement(self) -> str:
+        """Return the statement that adds the staged rows that are not stored."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         values = ", ".join(f"s.{self.quoted(name)}" for name in COLUMNS)
-        known = f" WHERE NOT EXISTS (SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')})"
-        insert = f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s"
-        return insert + (known if some_known else "")
+        known = f"SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')}"
+        return f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s WHERE NOT EXISTS ({known})"
 
     def survey_statement(self) -> str:
-        """Return what counts the staged rows that are stored already.
-
-        By whether they say the same, something newer, or something older (stale); and of those how many stored rows are
-        of calls that ended and are not settled yet, and how many were marked as missing.
-        """
+        """Return the query that counts the staged rows: all, those stored, those older, and those changed."""
         changed, older = self.is_changed("s", "t"), self.is_older("s", "t")
-        settled, missing = f"t.{self.quoted('settled_at')}", f"t.{self.quoted('missing_since')}"
+        # A row that is not stored is neither: a comparison with its NULL is not true.
         return (
-            f"SELECT picture, COUNT(*), SUM(unsettled), SUM(missing) FROM (SELECT "
-            f"CASE WHEN NOT {changed} THEN 'same' WHEN {older} THEN 'stale' ELSE 'newer' END AS picture, "
-            f"CASE WHEN {settled} IS NULL AND {self._rank('t')} = {_ENDED_RANK} THEN 1 ELSE 0 END AS unsettled, "
-            f"CASE WHEN {missing} IS NULL THEN 0 ELSE 1 END AS missing "
-            f"FROM {self.stage} s JOIN {self.table} t ON {self._same_key('s', 't')}) pairs GROUP BY picture"
+            f"SELECT COUNT(*), COUNT(t.{self.quoted('call_id')}), "
+            f"SUM(CASE WHEN {changed} AND {older} THEN 1 ELSE 0 END), "
+            f"SUM(CASE WHEN {changed} AND NOT {older} THEN 1 ELSE 0 END) "
+            f"FROM {self.stage} s LEFT JOIN {self.table} t ON {self._same_key('s', 't')}"
         )
-
-    def settle_statement(self) -> str:
-        """Return what settles unchanged rows: seen the same long enough ago, or ended long ago. Parameter: since."""
-        ended = f"{self._rank(self.table)} = {_ENDED_RANK}"
-        settled, fetched = self.quoted("settled_at"), self.quoted("fetched_at")
-        seen_before = f"{self.table}.{fetched} <= {self.mark}"
-        unchanged = f"NOT {self.is_changed('s', self.table)}"
-        exists = self._exists(f"{unchanged} AND ({seen_before} OR s.{settled} IS NOT NULL)")
-        moment = f"(SELECT s.{fetched} {self._from_stage('1 = 1')})"
-        return f"UPDATE {self.table} SET {settled} = {moment} WHERE {settled} IS NULL AND {ended} AND {exists}"
-
-    def seen_again_statement(self) -> str:
-        """Return what takes the mark off rows that the vendor shows again."""
-        missing, abandoned = self.quoted("missing_since"), self.quoted("abandoned_at")
-        sets = f"{missing} = NULL, {abandoned} = NULL"
-        return f"UPDATE {self.table} SET {sets} WHERE {missing} IS NOT NULL AND {self._exists('1 = 1')}"
 
     def missing_statement(self) -> str:
         """Return what marks one row as missing. Parameters: since, source, call_id."""
@@ -399,5 +358,5 @@ class SqlDialect:
         return f"INSERT INTO {self.log} ({names}) VALUES {', '.join([marks] * lines)}"
 
     def hour(self, column: str) -> str:
-        """Return the expression that cuts an instant to its hour."""
-        return f"DATE_TRUNC('hour', {column})"
+        """Return the expression that cuts an instant to its hour in UTC, whatever the session's time zone is."""
+        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"

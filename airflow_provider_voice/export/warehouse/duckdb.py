@@ -30,7 +30,7 @@ class DuckDB(SqlDialect):
         "time": "TIMESTAMPTZ",
         "json": "VARCHAR",
     }
-    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
         "key": ("varchar",),
         "text": ("varchar",),
         "whole": ("bigint", "hugeint", "decimal"),
@@ -39,17 +39,23 @@ class DuckDB(SqlDialect):
         "time": ("timestamp with time zone",),
         "json": ("varchar", "json"),
     }
-    differs = "{0} IS DISTINCT FROM {1}"
     keeps_zones = True
-    has_update_from = True
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one
         super().__init__(table, schema, "?")
 
-    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
-        """Ask for the types."""
-        return f"SELECT column_name, column_type FROM (DESCRIBE {self.table})", ()
+    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
+        """Ask the catalogue of the current database."""
+        sql = (
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND schema_name = COALESCE(?, current_schema()) AND table_name = ?"
+        )
+        return sql, (self._schema, name)
+
+    def index_statements(self) -> list[str]:
+        """Return none: DuckDB reads columns fast without an index, and would have to maintain it."""
+        return []
 
     def transaction_statements(self) -> list[str]:
         """Begin: the driver commits every statement by itself otherwise."""
@@ -77,11 +83,3 @@ class DuckDB(SqlDialect):
                 f"max_line_size = {_LONGEST_LINE}, columns = {{{types}}})",
                 [file.name, CsvRowBuffer.DELIMITER, CsvRowBuffer.QUOTE, CsvRowBuffer.QUOTE],
             )
-
-    def changed_rows(self, cursor: Any) -> int:
-        """Read the count, which DuckDB gives as a result."""
-        return int(cursor.fetchone()[0])
-
-    def hour(self, column: str) -> str:
-        """Cut to the hour in UTC, whatever the session's time zone is."""
-        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"

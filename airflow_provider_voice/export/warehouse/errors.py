@@ -1,24 +1,15 @@
-"""Errors of the warehouse without a row value in them: a database quotes what it refused, and that is a person's."""
+"""Errors of a database without row values: its own messages quote the row that it refused."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_voice.exceptions import VoiceError
+from airflow_provider_voice.exceptions import VoiceError, WarehouseFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-
-
-class WarehouseFailed(VoiceError):
-    """The database refused or broke off; the table is as it was before.
-
-    ``code`` is the database's SQLSTATE or error name. The database's own text is not kept, for it quotes the row.
-    """
-
-    permanent_by_default = False
 
 
 def without_row_values(doing: str, table: str, work: Callable[[], T]) -> T:

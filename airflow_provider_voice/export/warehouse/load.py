@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +65,9 @@ class Transaction:
         if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
             # sqlite3: our statements begin and end the transaction, not the driver behind our back.
             self._connection.isolation_level = None
-        elif not self._dialect.has_transactions:
-            pass
         elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
             self._hook.set_autocommit(self._connection, False)
-        cursor = self._dialect.cursor(self._connection)
+        cursor = self._connection.cursor()
         # A cursor of DuckDB is a connection of its own, which is the one to be committed.
         self._ends = cursor if hasattr(cursor, "commit") else self._connection
         for statement in self._dialect.transaction_statements():
@@ -78,11 +76,7 @@ class Transaction:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit, or roll back what an error broke off."""
-        # Databricks' hook hands out one connection again and again, also when it was closed.
-        is_shared = getattr(self._hook, "_sql_conn", None) is self._connection
-        with nullcontext() if is_shared else closing(self._connection):
-            if not self._dialect.has_transactions:
-                return
+        with closing(self._connection):
             if kind is None:
                 self._ends.commit()
             else:
@@ -110,9 +104,6 @@ class Loading:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit or roll back."""
-        if kind is not None and not self._dialect.has_transactions:
-            with suppress(Exception):  # the error that ended the load may end this statement too
-                self._execute(self._dialect.unstage_statements())
         self._transaction.__exit__(kind, error, trace)
 
     def run(self) -> Loaded:
@@ -133,7 +124,7 @@ class Loading:
 
     def _merge(self) -> Loaded:
         load, dialect = self._load, self._dialect
-        if dialect.enforces_keys and self._is_first():
+        if self._is_first():
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             self._fill(dialect.table)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))

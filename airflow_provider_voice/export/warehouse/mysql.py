@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_voice.export.rows import COLUMNS, CONTENT
-from airflow_provider_voice.export.warehouse.dialects import REOPENED, SqlDialect
-from airflow_provider_voice.export.warehouse.errors import WarehouseFailed
+from airflow_provider_voice.exceptions import WarehouseFailed
+from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 _LOCK_SECONDS = 600
 
@@ -24,7 +24,7 @@ class MySQL(SqlDialect):
         "time": "DATETIME(6)",
         "json": "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     }
-    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
         "key": ("varchar",),
         "text": ("text", "mediumtext", "longtext", "varchar"),
         "whole": ("bigint", "decimal"),
@@ -40,17 +40,20 @@ class MySQL(SqlDialect):
         """Return an identifier in backticks, which need no ANSI mode."""
         return f"`{name}`"
 
-    def create_statements(self) -> list[str]:
-        """Create the indexes with the table, for MySQL's CREATE INDEX knows no IF NOT EXISTS."""
-        table, log = super().create_statements()
+    def create_statement(self) -> str:
+        """Create the indexes with the table, because MySQL's CREATE INDEX has no IF NOT EXISTS."""
         source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
-        return [f"{table[:-1]}, INDEX ({source}, {created}), INDEX ({source}, {settled}))", log]
+        return f"{super().create_statement()[:-1]}, INDEX ({source}, {created}), INDEX ({source}, {settled}))"
 
-    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+    def index_statements(self) -> list[str]:
+        """Return none; see :meth:`create_statement`."""
+        return []
+
+    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
         """Ask the catalogue."""
         schema = self.mark if self._schema else "DATABASE()"
         sql = f"SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = {schema}"
-        return f"{sql} AND table_name = {self.mark}", (*filter(None, [self._schema]), self.name)
+        return f"{sql} AND table_name = {self.mark}", (*filter(None, [self._schema]), name)
 
     def change_column_statement(self, name: str) -> str:
         """Return what a user can do about a column of the wrong type."""
@@ -76,31 +79,10 @@ class MySQL(SqlDialect):
         return [f"DROP TEMPORARY TABLE {self.stage}"]
 
     def update_statement(self) -> str:
-        """Join the stage once: a temporary table can be named only once in a statement."""
-        names = [*CONTENT, "fetched_at", "missing_since"]
-        sets = [f"t.{self.quoted(name)} = s.{self.quoted(name)}" for name in names]
-        sets += [f"t.{self.quoted(name)} = NULL" for name in REOPENED]
-        # MySQL assigns from left to right, but the condition is of the row as it was.
-        where = f"NOT {self.is_older('s', 't')} AND {self.is_changed('s', 't')}"
-        return f"UPDATE {self._joined()} SET {', '.join(sets)} WHERE {where}"
-
-    def settle_statement(self) -> str:
-        """Join the stage once."""
-        settled, fetched = self.quoted("settled_at"), self.quoted("fetched_at")
-        where = (
-            f"t.{settled} IS NULL AND {self._rank('t')} = 3 AND NOT {self.is_changed('s', 't')} "
-            f"AND (t.{fetched} <= {self.mark} OR s.{settled} IS NOT NULL)"
-        )
-        return f"UPDATE {self._joined()} SET t.{settled} = s.{fetched} WHERE {where}"
-
-    def seen_again_statement(self) -> str:
-        """Join the stage once."""
-        missing = self.quoted("missing_since")
-        sets = f"t.{missing} = NULL, t.{self.quoted('abandoned_at')} = NULL"
-        return f"UPDATE {self._joined()} SET {sets} WHERE t.{missing} IS NOT NULL"
-
-    def _joined(self) -> str:
-        return f"{self.table} t JOIN {self.stage} s ON {self._same_key('s', 't')}"
+        """Join the stage, because MySQL has no UPDATE ... FROM; it assigns from left to right."""
+        assignments = ", ".join(f"t.{self.quoted(name)} = {value}" for name, value in self.assignments().items())
+        joined = f"{self.table} t JOIN {self.stage} s ON {self._same_key('s', 't')}"
+        return f"UPDATE {joined} SET {assignments} WHERE {self.is_due()}"
 
     def hour(self, column: str) -> str:
         """Cut the text after the hour; ``%%`` because the driver formats the statement."""

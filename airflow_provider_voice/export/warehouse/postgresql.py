@@ -29,7 +29,7 @@ class PostgreSQL(SqlDialect):
         "time": "timestamptz",
         "json": "jsonb",
     }
-    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
         "key": ("text", "character varying"),
         "text": ("text", "character varying"),
         "whole": ("bigint", "numeric"),
@@ -38,25 +38,16 @@ class PostgreSQL(SqlDialect):
         "time": ("timestamp with time zone",),
         "json": ("json", "text"),
     }
-    differs = "{0} IS DISTINCT FROM {1}"
     clock_statement = "SELECT CLOCK_TIMESTAMP()"
     keeps_zones = True
-    has_update_from = True
 
-    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
-        """Ask the catalogue for the table that the name means, whatever the search path is."""
+    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
+        """Ask the catalogue for the table that the name means under the session's search path."""
         sql = (
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
             "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         )
-        return sql, (self.table,)
-
-    def index_statements(self) -> list[str]:
-        """Create both; the second one is next to empty."""
-        return [
-            f"CREATE INDEX IF NOT EXISTS {self.quoted(name)} ON {self.table} {what}"
-            for name, what in self.indexes().items()
-        ]
+        return sql, (self.named(name),)
 
     def lock(self, cursor: Any, source: str) -> None:
         """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""
@@ -94,7 +85,3 @@ class PostgreSQL(SqlDialect):
             return
         with cursor.copy(sql) as copy:  # psycopg 3
             copy.write(spool.read(chunk))
-
-    def hour(self, column: str) -> str:
-        """Cut to the hour in UTC, whatever the session's time zone is."""
-        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.export.warehouse.bigquery import BigQuery
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.warehouse.duckdb import DuckDB
-from airflow_provider_voice.export.warehouse.merge_sql import Databricks, Redshift, Snowflake
 from airflow_provider_voice.export.warehouse.mysql import MySQL
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 #: By SQLAlchemy's dialect name and by Airflow's connection type.
 DIALECTS: dict[str, type[SqlDialect]] = {
@@ -23,13 +23,6 @@ DIALECTS: dict[str, type[SqlDialect]] = {
     "duckdb": DuckDB,
     "mysql": MySQL,
     "mariadb": MySQL,
-    "snowflake": Snowflake,
-    "bigquery": BigQuery,
-    "gcpbigquery": BigQuery,
-    "google_cloud_platform": BigQuery,
-    "redshift": Redshift,
-    "redshift_connector": Redshift,
-    "databricks": Databricks,
 }
 
 
@@ -47,7 +40,7 @@ def name_of(hook: Any) -> str:
     try:
         # Of ODBC, JDBC and the like; some hooks ask for credentials or a driver to tell.
         return str(getattr(hook, "dialect_name", "")).lower()
-    except Exception:  # noqa: BLE001 - then it is standard SQL
+    except Exception:  # noqa: BLE001 - then the database is unknown
         return ""
 
 
@@ -62,5 +55,13 @@ def dialect_for(name: str, table: str, schema: str | None, placeholder: str) -> 
     :param table: the table.
     :param schema: its schema, or None.
     :param placeholder: the driver's mark for a parameter.
+    :return: the dialect.
+    :raises InvalidRequest: when no dialect is tested with the database, or a name is no plain identifier.
     """
-    return DIALECTS.get(name, SqlDialect)(table, schema, placeholder)
+    if name not in DIALECTS:
+        raise InvalidRequest(
+            f"Calls cannot be loaded into {name[:40] or 'a database of this type'} directly: only PostgreSQL, MySQL, "
+            "MariaDB, SQLite and DuckDB are tested. Write files with CallsToObjectStorageOperator and load them by the "
+            "warehouse's own loader, such as COPY INTO of Snowflake, or a load job of BigQuery."
+        )
+    return DIALECTS[name](table, schema, placeholder)

@@ -23,7 +23,7 @@ class SQLite(SqlDialect):
         "time": "TIMESTAMP",
         "json": "TEXT",
     }
-    accepts: ClassVar[dict[str, tuple[str, ...]] | None] = {
+    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
         "key": ("text", "varchar", "char"),
         "text": ("text", "varchar", "char", "clob"),
         "whole": ("int", "bigint", "numeric", ""),
@@ -34,11 +34,10 @@ class SQLite(SqlDialect):
     }
     differs = "{0} IS NOT {1}"
     clock_statement = "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'now')"
-    has_update_from = True
 
-    def columns_statement(self) -> tuple[str, tuple[Any, ...]] | None:
+    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
         """Ask for the declared types."""
-        return "SELECT name, type FROM pragma_table_info(?)", (self.name,)
+        return "SELECT name, type FROM pragma_table_info(?)", (name,)
 
     def index_statements(self) -> list[str]:
         """Create both; here the index has the schema, and its table none."""

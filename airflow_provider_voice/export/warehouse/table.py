@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.errors import WarehouseFailed, without_row_values
+from airflow_provider_voice.export.warehouse.errors import without_row_values
 from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
@@ -43,26 +43,14 @@ class Warehouse:
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
 
-        :raises InvalidRequest: when a column is of a type that can not hold what is ours, with the statement to fix it.
+        :raises InvalidRequest: when a column has a type that cannot hold its values, with the statement to change it.
         :raises WarehouseFailed: when the database refuses.
         """
 
         def create() -> None:
-            exist = self._exist()
             with Transaction(self.hook, self.dialect) as cursor:
-                # A role that only loads may not create tables, not even those that exist.
-                statements = [] if exist else self.dialect.create_statements()
-                indexes = [] if exist else self.dialect.index_statements()
-                if indexes and not self.dialect.stored_columns(cursor, self.dialect.table):
-                    statements += indexes
-                for statement in statements:
-                    cursor.execute(statement)
-                stored = self.dialect.stored_columns(cursor, self.dialect.table)
-                self._check_types(stored)
-                for name in COLUMNS:
-                    if name not in stored:
-                        cursor.execute(self.dialect.add_column_statement(name))
-                        log.info("Added the column %s to %s.", name, self._shown)
+                self._create(cursor)
+                self._add_columns(cursor)
 
         try:
             without_row_values("the creation", self._shown, create)
@@ -70,28 +58,31 @@ class Warehouse:
             # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
             without_row_values("the creation", self._shown, create)
 
-    def _exist(self) -> bool:
-        """Return whether the table and its log can be read."""
-        try:
-            with Transaction(self.hook, self.dialect) as cursor:
-                for table in (self.dialect.table, self.dialect.log):
-                    cursor.execute(f"SELECT 1 FROM {table} WHERE 1 = 0")
-                    cursor.fetchall()
-        except Exception:  # noqa: BLE001 - drivers share no base class; the creation will report what is wrong
-            return False
-        return True
+    def _create(self, cursor: Any) -> None:
+        """Create the table and its log. A role that only loads may not, not even with IF NOT EXISTS."""
+        dialect = self.dialect
+        if not dialect.stored_columns(cursor, dialect.name):
+            for statement in (dialect.create_statement(), *dialect.index_statements()):
+                cursor.execute(statement)
+        if not dialect.stored_columns(cursor, dialect.log_name):
+            cursor.execute(dialect.create_log_statement())
+
+    def _add_columns(self, cursor: Any) -> None:
+        stored = self.dialect.stored_columns(cursor, self.dialect.name)
+        self._check_types(stored)
+        for name in COLUMNS:
+            if name not in stored:
+                cursor.execute(self.dialect.add_column_statement(name))
+                log.info("Added the column %s to %s.", name, self._shown)
 
     def _check_types(self, stored: dict[str, str]) -> None:
-        accepts = self.dialect.accepts
-        if accepts is None:
-            return
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
-                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not one of ours.")
-            if found and not found.startswith(accepts[kind]):
+                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not a table of calls.")
+            if found and not found.startswith(self.dialect.accepts[kind]):
                 raise InvalidRequest(
-                    f"The column {name} of {self._shown} is of type {found}, which can not hold what belongs there. "
+                    f"The column {name} of {self._shown} has the type {found}, which cannot hold its values. "
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 

@@ -1,4 +1,4 @@
-"""Loads of one table that run at the same time, and the counts of loads that follow each other."""
+"""Loads outside a task: their counts, loads at the same time, and the rights that a load needs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
 from airflow_provider_voice.export.warehouse.load import Load, Transaction
@@ -26,7 +27,7 @@ COUNT = 200
 CHANGED = len(range(0, COUNT, 3))
 
 
-@pytest.fixture(params=["postgres", "duckdb", "sqlite"])
+@pytest.fixture(params=["postgres", "psycopg2", "duckdb", "sqlite"])
 def warehouse(request, database_hook) -> Warehouse:
     made = Warehouse(database_hook(request.param), "voice_calls")
     made.prepare()
@@ -49,15 +50,14 @@ def calls(*, version: int = 0) -> list[Call]:
     return found
 
 
-def load(warehouse: Warehouse, *, source: str = "s", version: int = 0) -> Loaded:
+def load(warehouse: Warehouse, *, source: str = "s", version: int = 0, agent_id: Any = None) -> Loaded:
     read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
     maker = RowMaker(source, "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
     with warehouse.spool() as spool:
         for call in calls(version=version):
             spool.add(maker.row(call), call.created_at)
-        return warehouse.load(
-            Load(Scope(source), "run", ReadPlan(WINDOW, [WINDOW]), spool, read_at, timedelta(0), timedelta(days=7))
-        )
+        plan, scope = ReadPlan(WINDOW, [WINDOW]), Scope(source, agent_id)
+        return warehouse.load(Load(scope, "run", plan, spool, read_at, timedelta(0), timedelta(days=7)))
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def test_newer_versions_are_stored_and_older_ones_are_counted_as_stale(warehouse
     assert len(content(warehouse)) == COUNT
 
 
-@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+@pytest.mark.parametrize("warehouse", ["postgres", "psycopg2"], indirect=True)
 def test_loads_of_one_source_wait_for_each_other_and_other_sources_do_not(warehouse) -> None:
     load(warehouse)
     with ThreadPoolExecutor(2) as pool:
@@ -114,3 +114,46 @@ def test_two_first_exports_at_once_find_one_table(warehouse) -> None:
             for done in [pool.submit(prepare) for _ in range(2)]:
                 done.result(30)
         assert content(warehouse) == []
+
+
+class LoaderHook:
+    """The hook of a role that reads and writes rows, and may create nothing."""
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+        execute(hook, "CREATE ROLE voice_loader")
+        execute(hook, "GRANT SELECT, INSERT, UPDATE, DELETE ON voice_calls, voice_calls_export_log TO voice_loader")
+        execute(hook, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hook, name)
+
+    def get_conn(self) -> Any:
+        connection = self._hook.get_conn()
+        connection.cursor().execute("SET ROLE voice_loader")
+        connection.commit()
+        return connection
+
+    def drop(self) -> None:
+        execute(self._hook, "DROP OWNED BY voice_loader")
+        execute(self._hook, "DROP ROLE voice_loader")
+
+
+@pytest.mark.parametrize("warehouse", ["postgres", "psycopg2"], indirect=True)
+def test_a_role_without_the_right_to_create_loads_into_a_table_that_exists(warehouse) -> None:
+    loader = LoaderHook(warehouse.hook)
+    try:
+        limited = Warehouse(loader, "voice_calls")
+        limited.prepare()
+        assert load(limited).inserted == COUNT
+        assert load(limited, version=1).updated == CHANGED
+        with pytest.raises(WarehouseFailed):
+            Warehouse(loader, "another_table").prepare()
+    finally:
+        loader.drop()
+
+
+@pytest.mark.parametrize("agent_id", [101, "101"])
+def test_an_export_of_one_agent_may_name_it_by_a_number(warehouse, agent_id) -> None:
+    done = load(warehouse, agent_id=agent_id)
+    assert sum(hour["in_table"] for hour in done.hours) == 0, "the calls are those of another agent"
