@@ -186,7 +186,7 @@ class CallsToWarehouseOperator(BaseOperator):
         stamp = warehouse.dialect.stamp
         maker = RowMaker(scope.source, self.phone_numbers, read_at, vendor_now, self.settle_after, stamp(read_at))
         reader = HistoryReader(
-            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda: stamp(clock.now())
+            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda ticks: stamp(clock.at(ticks))
         )
         missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
         return warehouse.load(

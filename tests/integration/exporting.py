@@ -72,7 +72,6 @@ class FakeVoiceHook:
         self.vendor = self
         self.http = SimpleNamespace(clock_offset=0.0)
         self.title = self.name = "talkover"
-        self.page_concurrency = 1
 
     def now(self) -> datetime:
         return self.time

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
-from airflow_provider_voice.export.rows import RowMaker
+from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.models import Call, CallRef, CallStatus
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -23,7 +24,7 @@ class Vendor:
     """A vendor whose list has four pages of one call each, and whose look-ups read list pages too."""
 
     def __init__(self) -> None:
-        self.pages_read, self.page_concurrency = 0, 1
+        self.pages_read = 0
         self.vendor = self
 
     def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
@@ -101,3 +102,21 @@ def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
     maker = RowMaker("s", "plain", START, START, timedelta(0))
     HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).windows(windows, Scope("s"))  # type: ignore[arg-type]
     assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
+
+
+def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
+    """Pages are read ahead: a slow one keeps others waiting, which would look newer than they are."""
+    reads = [100.0, 130.0, 101.0, 101.001, None]
+
+    class ReadAhead(Vendor):
+        def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
+            return iter([replace(call(number), read_at=at) for number, at in enumerate(reads)])
+
+    class Stamps(RowBuffer):
+        def add(self, row: tuple, created_at: datetime | None = None) -> None:
+            self.seen.append(row[list(COLUMNS).index("fetched_at")])
+
+    maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
+    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, stamp=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
+    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.0]
+    assert sink.seen[4] not in reads
