@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +60,11 @@ def store(
         plan = ReadPlan(window, [window])
         load = Load(Scope("s"), run, plan, buffer, read_at, timedelta(days=1), timedelta(days=7), missing)
         return warehouse.load(load)
+
+
+def sqlite_hook(path: Path) -> Any:
+    """Return what the export needs of a hook, for a SQLite file."""
+    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
 
 
 class FakeVoiceHook:

@@ -250,11 +250,6 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
         assert (event.extra["inserted"], event.extra["missing"]) == (3, 0)
 
 
-def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
-    operator = CallsToWarehouseOperator(task_id="export", warehouse_conn_id="warehouse", table="calls_{{ ds_nodash }}")
-    assert operator.outlets == []
-
-
 def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,7 +18,7 @@ from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus, read_time
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
-from tests.integration.exporting import FakeVoiceHook
+from tests.integration.exporting import FakeVoiceHook, sqlite_hook
 
 pytestmark = pytest.mark.airflow
 HOUR = timedelta(hours=1)
@@ -62,9 +61,7 @@ class History:
 
     def __init__(self, folder: Path, skew: timedelta) -> None:
         self.voice = SkewedHook(skew)
-        path = folder / "warehouse.db"
-        database = SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
-        self.warehouse = Warehouse(database, "voice_calls")
+        self.warehouse = Warehouse(sqlite_hook(folder / "warehouse.db"), "voice_calls")
         self.runs: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self.holes: list[Window] = []
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,15 +18,11 @@ from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.transfers import calls_to_warehouse
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
-from tests.integration.exporting import FakeVoiceHook, export, store
+from tests.integration.exporting import FakeVoiceHook, export, sqlite_hook, store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 COURSE = ["queued", "ringing", "in_progress", "completed", "completed", "completed"]
-
-
-def hook_for(path: Path) -> SimpleNamespace:
-    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
 
 
 def table_of(hook, table="voice_calls") -> list:
@@ -77,10 +71,10 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
     shuffled = [*loads, *rng.sample(loads, rng.randint(0, len(loads)))]
     rng.shuffle(shuffled)
 
-    mixed = Warehouse(hook_for(folder / "mixed.db"), "voice_calls")
+    mixed = Warehouse(sqlite_hook(folder / "mixed.db"), "voice_calls")
     for number, (read_at, calls) in enumerate(shuffled):
         store(mixed, calls, read_at, run=f"run {number}")
-    once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
+    once = Warehouse(sqlite_hook(folder / "once.db"), "voice_calls")
     store(once, final, NOW + timedelta(hours=1))
     assert table_of(mixed.hook) == table_of(once.hook)
 
@@ -101,10 +95,10 @@ SEEN = picture(0, 3, dated=True)
 )
 @pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
 def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
-    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     store(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW)
     store(warehouse, [newer], NOW + LATER)
-    fresh = Warehouse(hook_for(tmp_path / "fresh.db"), "voice_calls")
+    fresh = Warehouse(sqlite_hook(tmp_path / "fresh.db"), "voice_calls")
     store(fresh, [newer], NOW + LATER)
     assert table_of(warehouse.hook) == table_of(fresh.hook)
 
@@ -122,7 +116,7 @@ def test_a_workers_clock_that_is_an_hour_ahead_does_not_make_its_rows_newer(tmp_
         def now(cls, tz=None) -> datetime:
             return datetime.now(tz) + timedelta(hours=1)
 
-    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     with monkeypatch.context() as patch:
         patch.setattr(calls_to_warehouse, "datetime", Ahead)
         operate(warehouse, FakeVoiceHook(NOW, [picture(0, 2, dated=False)]), "ahead")
@@ -133,7 +127,7 @@ def test_a_workers_clock_that_is_an_hour_ahead_does_not_make_its_rows_newer(tmp_
 @pytest.mark.parametrize("last_reads_first_page", [True, False])
 def test_the_run_that_read_last_decides_whichever_began_first(tmp_path, last_reads_first_page) -> None:
     """Each page has the time of its own reading: neither when the run began nor when it ended."""
-    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     quick, old, new = FakeVoiceHook(NOW, []), picture(0, 2, dated=False), picture(0, 3, dated=False)
 
     class Slow(FakeVoiceHook):
@@ -166,7 +160,7 @@ def test_calls_that_come_end_and_change_while_pages_are_read(
     folder = tmp_path_factory.mktemp("interleaved")
     # Pages are read in threads, where hypothesis can not be asked.
     rng = random.Random(seed)
-    hook = hook_for(folder / "warehouse.db")
+    hook = sqlite_hook(folder / "warehouse.db")
     plain = HttpClient.request
     with Sandbox(speed=0, max_page=page, order=order) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json(name))
