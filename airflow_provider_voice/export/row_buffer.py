@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,26 +22,17 @@ if TYPE_CHECKING:
 
 #: Rows that are written at once.
 BATCH = 1000
-#: Bytes from which on a chunk is full: what is read back at once.
-CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class RowBuffer(ABC):
-    """Rows in a temporary file that goes with the process; a subclass says in which form.
+    """Rows in a temporary file that goes with the process; a subclass defines their form."""
 
-    The file is read back in chunks, each of whole rows.
-
-    :param chunk_factor: how many times :data:`CHUNK_BYTES` a chunk has, default 1.
-    """
-
-    def __init__(self, chunk_factor: int = 1) -> None:
-        self._chunk_bytes = CHUNK_BYTES * chunk_factor
-        # Without a name: only this process can read it.
+    def __init__(self) -> None:
+        # Without a name: only this process can read it, and a killed one leaves nothing behind.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._batch: list[Row] = []
         self._created: list[datetime] = []
         self._hours: Counter[str] = Counter()
-        self._begins = [0]
         self.count = 0
 
     def __enter__(self) -> RowBuffer:
@@ -68,24 +58,16 @@ class RowBuffer(ABC):
         if len(self._batch) >= BATCH:
             self._flush()
 
-    @property
-    def chunks(self) -> int:
-        """How many chunks are full."""
-        return len(self._begins) - 1
-
-    def finish(self) -> None:
-        """Make a last chunk of what is left."""
+    def file(self) -> IO[bytes]:
+        """Return the file with all rows, at its beginning."""
         self._flush()
-        if self._file.tell() > self._begins[-1]:
-            self._end_chunk()
-
-    def read(self, chunk: int) -> bytes:
-        """Return a full chunk by its number."""
-        begin, end = self._begins[chunk : chunk + 2]
-        return os.pread(self._file.fileno(), end - begin, begin)
+        self._file.flush()
+        self._file.seek(0)
+        return self._file
 
     def hours(self) -> dict[datetime, int]:
         """Return how many rows of the exported windows were created in each hour, UTC; see :meth:`add`."""
+        self._flush()
         return {datetime.fromisoformat(f"{hour}:00:00+00:00"): count for hour, count in self._hours.items()}
 
     def _flush(self) -> None:
@@ -95,12 +77,6 @@ class RowBuffer(ABC):
         self._hours.update([text[:13] for text in msgspec.to_builtins(self._created)])
         self._file.write(self._encoded(self._batch))
         self._batch, self._created = [], []
-        if self._file.tell() - self._begins[-1] >= self._chunk_bytes:
-            self._end_chunk()
-
-    def _end_chunk(self) -> None:
-        self._file.flush()
-        self._begins.append(self._file.tell())
 
     @abstractmethod
     def _encoded(self, batch: list[Row]) -> bytes: ...
@@ -116,11 +92,12 @@ class PlainRowBuffer(RowBuffer):
         super().__init__()
         self._time = time
 
-    def batches(self, chunk: int) -> Iterator[list[Row]]:
-        """Yield the rows of a chunk, :data:`BATCH` at a time."""
-        data = BytesIO(self.read(chunk))
-        while data.tell() < len(data.getbuffer()):
-            yield pickle.load(data)  # noqa: S301 - our own file, which nobody else could have written
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the rows, :data:`BATCH` at a time."""
+        file = self.file()
+        with suppress(EOFError):
+            while True:
+                yield pickle.load(file)  # noqa: S301 - our own file, which nobody else could have written
 
     def _encoded(self, batch: list[Row]) -> bytes:
         columns: list[Sequence[Any]] = list(zip(*batch, strict=True))

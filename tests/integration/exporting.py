@@ -116,7 +116,7 @@ class Watched:
         value = getattr(self.inner, name)
         if name == "cursor":
             return lambda: Watched(value(), self.points)
-        if name not in ("execute", "executemany", "copy_expert", "commit"):
+        if name not in ("execute", "executemany", "copy_expert", "copy", "commit"):
             return value
 
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -148,8 +148,8 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
     """Export with a kill at the n-th point, which are the requests and what the database is asked; return them."""
     from airflow_provider_voice.vendors.http import HttpClient
 
-    # A few rows a chunk, so that a load has many statements to die between.
-    row_buffer.BATCH, row_buffer.CHUNK_BYTES = 7, 10_000
+    # A few rows a batch, so that a load has many statements to die between.
+    row_buffer.BATCH = 7
     points, request = Points(dies_at), HttpClient.request
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:

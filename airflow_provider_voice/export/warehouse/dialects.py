@@ -162,12 +162,17 @@ class SqlDialect:
         """Return what keeps the rows until :meth:`fill`."""
         return PlainRowBuffer(self.time)
 
-    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
-        """Bring a chunk of :meth:`spool` into the stage, or into the table itself."""
+    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
+        """Write the rows of :meth:`spool` into a table.
+
+        :param table: the full name of the stage, or of the table itself.
+        :param cursor: the transaction's cursor.
+        :param buffer: the rows.
+        """
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         marks = ", ".join([self.mark] * len(COLUMNS))
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
-        for batch in spool.batches(chunk):
+        for batch in buffer.batches():
             cursor.executemany(sql, batch)
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:

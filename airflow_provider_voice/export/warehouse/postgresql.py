@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
-_PIECE = 1024 * 1024
+_BLOCK_BYTES = 128 * 1024
 
 
 class PostgreSQL(SqlDialect):
@@ -74,14 +73,16 @@ class PostgreSQL(SqlDialect):
         """Spool what COPY reads."""
         return CsvRowBuffer()
 
-    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
-        """COPY the chunk."""
+    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
+        """COPY the rows from the buffer's file."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         # The text is UTF-8, whatever the session's client_encoding is.
         marks = f"DELIMITER '{CsvRowBuffer.DELIMITER}', QUOTE '{CsvRowBuffer.QUOTE}', ENCODING 'UTF8'"
         sql = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
+        file = buffer.file()
         if not hasattr(cursor, "copy"):
-            cursor.copy_expert(sql, BytesIO(spool.read(chunk)), size=_PIECE)  # psycopg2
+            cursor.copy_expert(sql, file, size=_BLOCK_BYTES)  # psycopg2
             return
         with cursor.copy(sql) as copy:  # psycopg 3
-            copy.write(spool.read(chunk))
+            while block := file.read(_BLOCK_BYTES):
+                copy.write(block)

@@ -109,7 +109,6 @@ class Warehouse:
         """
 
         def work() -> Loaded:
-            load.rows.finish()
             with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
                 return loading.run()
 
