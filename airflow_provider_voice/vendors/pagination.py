@@ -130,10 +130,12 @@ def iter_pages(
             if is_new:
                 seen.add(call.id)
                 yield call
-        if current.is_consistent or (number and existing.are_all_seen):
+        if current.is_consistent:
             return
         if previous is not None and previous.fingerprint == current.fingerprint:
             _accept_unmoved_list(current, page_size, name)
+            return
+        if number and existing.are_all_seen:
             return
         previous = current
     if must_be_complete:

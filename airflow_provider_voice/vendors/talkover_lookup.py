@@ -25,6 +25,7 @@ ACTIVE_STATUSES = ("initiated", "ringing", "answered")
 MAX_SEARCHES = 10
 # A list of so few pages is read again at once when it changed meanwhile; a longer one is left to the next look-up.
 _SHORT_LIST = 3
+_FEW_PAGES = 12
 
 
 def find_in_lists(
@@ -47,12 +48,15 @@ def find_in_lists(
     """
     lookup = _ListLookup(wanted, read_page, sleep)
     pages = lookup.read_first_page()
-    long_list = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PER_PAGE)
-    if long_list and lookup.read_active_lists(most_pages=pages):
+    is_long = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PER_PAGE)
+    # Where more calls may have ended than the list has pages, the whole list may follow: not worth it for a few pages.
+    is_worth_it = is_long and (len(wanted) <= pages or pages > _FEW_PAGES)
+    pages_left = lookup.read_active_lists(most_pages=pages) if is_worth_it else 0
+    if pages_left > 0:
         missing = list(lookup.missing.values())
         if len(missing) <= pages and all(ref.to for ref in missing):
             # random is right here: what is left out has the same chance the next time
-            chosen = random.sample(missing, min(len(missing), MAX_SEARCHES))
+            chosen = random.sample(missing, min(len(missing), pages_left, MAX_SEARCHES))
             for ref in chosen:
                 lookup.take(search(ref))
             return lookup.found
@@ -84,14 +88,16 @@ class _ListLookup:
         self._first_page = self._read_page(None, 1)
         return self._first_page.last_page or 0
 
-    def read_active_lists(self, *, most_pages: int) -> bool:
-        """Read the lists of the active statuses; return False when they turn out longer than the whole list."""
-        pages_left = most_pages
+    def read_active_lists(self, *, most_pages: int) -> int:
+        """Read the lists of the active statuses while they are not longer than ``most_pages`` together.
+
+        :return: the pages left; 0 or less when the lists are too long.
+        """
         for status in ACTIVE_STATUSES:
-            pages_left -= self.read_list(status, most_pages=pages_left)
-            if pages_left <= 0:
-                return False
-        return True
+            most_pages -= self.read_list(status, most_pages=most_pages)
+            if most_pages <= 0:
+                break
+        return most_pages
 
     def read_list(self, status: str | None, *, most_pages: int | None = None) -> int:
         """Read a list until nothing is missing, or not further than its first page when it has too many pages.
