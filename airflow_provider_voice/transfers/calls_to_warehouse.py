@@ -221,7 +221,7 @@ def _log_result(loaded: Loaded) -> None:
     log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
     if loaded.holes:
         log.warning(
-            "No export covers %s. The next run reads what the vendor's clock had not reached; export the rest with start "
-            "and end.",
+            "No export covers %s. The next run reads what the vendor's clock had not reached; export the rest with "
+            "start and end.",
             "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
         )

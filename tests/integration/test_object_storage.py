@@ -217,7 +217,7 @@ def test_a_try_that_broke_off_before_its_manifest_leaves_no_file_behind(tmp_path
     hook = FakeVoiceHook(due, calls_at(START + timedelta(hours=20), due - timedelta(hours=1)))
     with monkeypatch.context() as patch:
         patch.setattr(storage.msgspec.json, "format", lambda *_, **__: 1 / 0)
-        with pytest.raises(Exception, match="broke off"):
+        with pytest.raises(Exception, match="storage failed"):
             try_run(root, hook, due)
     assert len(files_in(root)) == 2
     hook.calls = hook.calls[1:]
