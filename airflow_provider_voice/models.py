@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
@@ -349,6 +350,8 @@ class Call:
     ended_at: datetime | None = None
     tag: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    #: When the page with this row was read, as ``time.monotonic()`` had it; None where it is no row of a page.
+    read_at: float | None = field(default=None, compare=False)
 
     @classmethod
     def of_row(cls, values: dict[str, Any]) -> Call:
@@ -360,6 +363,7 @@ class Call:
 
         :param values: the fields by name; the call keeps this very dict.
         """
+        values["read_at"] = time.monotonic()
         call = object.__new__(cls)
         object.__setattr__(call, "__dict__", values)
         return call
@@ -395,4 +399,4 @@ class Call:
         return f"Call({shown}, to={mask_number(self.to)!r})"
 
 
-_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name != "raw")
+_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at"))
