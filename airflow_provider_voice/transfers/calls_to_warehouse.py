@@ -47,7 +47,8 @@ class CallsToWarehouseOperator(BaseOperator):
         CallsToWarehouseOperator(task_id="load_calls", voice_conn_id="voice_default", warehouse_conn_id="warehouse")
 
     :param voice_conn_id: the voice connection, default ``voice_default``.
-    :param warehouse_conn_id: the database's connection, of any type with a ``DbApiHook``.
+    :param warehouse_conn_id: the connection of a PostgreSQL, MySQL, MariaDB, SQLite or DuckDB database; for other
+        warehouses, write files with ``CallsToObjectStorageOperator`` and load them by the warehouse's own loader.
     :param table: the table, created where it is missing, default ``voice_calls``; its log is ``<table>_export_log``.
     :param schema: its schema; None: the connection's default.
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
@@ -56,8 +57,8 @@ class CallsToWarehouseOperator(BaseOperator):
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: the first key column; None: the voice connection's id.
-    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``: both number columns and the same numbers in
-        ``raw``.
+    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``, in every column and in ``raw``; see
+        :class:`~airflow_provider_voice.export.redaction.PhoneRedactor`.
     :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
         default 24 hours; until then every run reads it again.
     :param recheck: how far before its window a run reads what was exported earlier once more, a ``timedelta`` or

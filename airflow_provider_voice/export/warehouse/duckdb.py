@@ -1,4 +1,4 @@
-"""DuckDB: the stage is read from a file, because row by row is slow."""
+"""DuckDB: rows are read from the buffer's file, because inserting them one by one is slow."""
 
 from __future__ import annotations
 

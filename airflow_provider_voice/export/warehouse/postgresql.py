@@ -1,4 +1,4 @@
-"""PostgreSQL: COPY into a temporary stage, then one guarded merge."""
+"""PostgreSQL: COPY into a temporary stage, then the merge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK_BYTES = 128 * 1024
 
 
 class PostgreSQL(SqlDialect):
-    """PostgreSQL, by psycopg 3 or psycopg2: COPY into a temporary stage, UPDATE ... FROM."""
+    """PostgreSQL, by psycopg 3 or psycopg2."""
 
     types: ClassVar[dict[str, str]] = {
         "key": "text NOT NULL",
@@ -49,7 +49,7 @@ class PostgreSQL(SqlDialect):
         return sql, (self.named(name),)
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""
+        """Let other loads of this source into this table wait until the end; other statements do not wait."""
         sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
         cursor.execute(sql, (source, self.table))
 
@@ -58,7 +58,7 @@ class PostgreSQL(SqlDialect):
         return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
 
     def unstage_statements(self) -> list[str]:
-        """Leave the stage to the commit."""
+        """Return none: the commit drops the stage."""
         return []
 
     def named_stage(self, name: str) -> str:
@@ -70,7 +70,7 @@ class PostgreSQL(SqlDialect):
         return str(moment)
 
     def spool(self) -> RowBuffer:
-        """Spool what COPY reads."""
+        """Buffer the rows as COPY reads them."""
         return CsvRowBuffer()
 
     def fill(self, table: str, cursor: Any, buffer: Any) -> None:
