@@ -53,7 +53,8 @@ class _Pass:
     def __init__(self, ids: set[str]) -> None:
         self.ids = ids
         self.totals: list[int] = []
-        self.has_repeats = False
+        #: Calls listed again.
+        self.repeats = 0
         self.first_page_is_full = False
         self.pages = 0
         #: Changes with every id, repeated ones included, and with their order.
@@ -65,13 +66,13 @@ class _Pass:
         before = len(self.ids)
         self.ids.add(call_id)
         is_new = len(self.ids) > before
-        self.has_repeats = self.has_repeats or not is_new
+        self.repeats += not is_new
         return is_new
 
     @property
     def is_consistent(self) -> bool:
         """Whether no call was listed twice and there are as many as the vendor counts."""
-        return not self.has_repeats and len(self.ids) >= max(self.totals, default=0)
+        return not self.repeats and len(self.ids) >= max(self.totals, default=0)
 
 
 def iter_pages(
@@ -135,7 +136,7 @@ def iter_pages(
         if previous is not None and previous.fingerprint == current.fingerprint:
             _accept_unmoved_list(current, page_size, name)
             return
-        if number and existing.are_all_seen:
+        if previous is not None and existing.are_all_seen(previous.repeats):
             return
         previous = current
     if must_be_complete:
@@ -155,27 +156,31 @@ class _ExistingCalls:
         self.until: datetime | None = None
         #: How many there were by the vendor's count.
         self.counted: int | None = None
-        self._seen = self._seen_in_pass = self._new_in_pass = 0
+        self._seen = self._seen_in_pass = self._new_in_pass = self._later_in_pass = 0
 
     def start_pass(self) -> None:
-        self._seen_in_pass = self._new_in_pass = 0
+        self._seen_in_pass = self._new_in_pass = self._later_in_pass = 0
 
     def note(self, call: Call, *, is_new: bool) -> None:
         if self.until is not None and call.created_at is not None and call.created_at > self.until:
+            self._later_in_pass += is_new
             return
         self._seen_in_pass += 1
         self._new_in_pass += is_new
         self._seen += is_new
 
-    @property
-    def are_all_seen(self) -> bool:
+    def are_all_seen(self, repeats_before: int) -> bool:
         """Whether the pass found none that was new, and none is missing.
 
-        Where the vendor does not count, the pass must have listed all that any pass did. Where it counts, calls that
-        were created since do not make up for a missing one.
+        Where the vendor counts, calls that were created since do not make up for a missing one. Where it does not, the
+        pass must have listed all that any pass did, and new calls must explain why the pass before listed some twice.
+
+        :param repeats_before: calls that the pass before listed again.
         """
-        complete = self._seen_in_pass == self._seen if self.counted is None else self._seen >= self.counted
-        return self._new_in_pass == 0 and complete
+        if self.counted is not None:
+            return self._new_in_pass == 0 and self._seen >= self.counted
+        is_same = self._new_in_pass == 0 and self._seen_in_pass == self._seen
+        return is_same and self._later_in_pass >= repeats_before
 
 
 def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) -> datetime | None:

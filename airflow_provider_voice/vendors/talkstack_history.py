@@ -8,6 +8,7 @@ filters, then the window is split by day and then by status, until every part is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Asked for one after the other while a reply is full; the default is 20.
 PAGE_SIZES = (100, 1000, 10_000)
-#: A reply of fewer rows is taken for complete although none was larger: a new project has a handful of calls.
+#: Fewer rows than this are taken for complete although no reply was larger: a new project has a handful of calls.
 SMALLEST_CUT = 10
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
@@ -59,6 +60,9 @@ class _History:
     def __init__(self, ask: Callable[[Mapping[str, str], int], HistoryReply]) -> None:
         self._ask_once = ask
         self._has_sought_larger = False
+        #: Ids of all rows of all replies, and the most rows of one reply.
+        self._ids: set[str] = set()
+        self._largest = 0
 
     def read(self, first: date, last: date) -> dict[str, Row]:
         # "Before" means on or before that day's midnight, "After" on or after it.
@@ -76,40 +80,48 @@ class _History:
         rows, is_complete = self._ask(query)
         if is_complete:
             return rows
+        count = len(rows)
         beyond = [row for row in rows.values() if fold_word(row.get("status") or "") not in _FILTERED]
-        if beyond:
-            raise _cut(day, "of which some have a status that the history cannot filter by", len(rows))
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
-            if not is_complete:
+            if not is_complete and not self._is_plausible(len(part)):
                 raise _cut(day, f"with status {status}", len(part))
             rows.update(part)
+        if beyond and not self._is_plausible(count):
+            raise _cut(day, "of which some have a status that the history cannot filter by", count)
         return rows
+
+    def _is_plausible(self, count: int) -> bool:
+        """Whether so few rows are taken for complete: nothing shows that this vendor cuts its replies there."""
+        return count < SMALLEST_CUT and len(self._ids) <= self._largest
 
     def _ask(self, query: Mapping[str, str]) -> tuple[dict[str, Row], bool]:
         """Return the rows by id, and whether they are certainly all there are."""
-        reply: HistoryReply | None = None
+        rows: dict[str, Row] = {}
         for size in PAGE_SIZES:
             try:
-                reply = self._ask_once(query, size)
+                reply = self._note(self._ask_once(query, size))
             except (RequestRejected, InvalidPhoneNumber, VendorUnavailable):
-                if reply is None:
+                if not rows:
                     raise
-                return dict(reply.rows), False  # the larger page was refused or too large to read
+                break  # the larger page was refused or too large to read
+            rows = dict(reply.rows)
             if reply.count < size:
-                return dict(reply.rows), self._is_complete(reply, size)
-        return dict(reply.rows) if reply else {}, False
+                return rows, reply.count < self._largest_after_seeking(reply, size)
+        return rows, False
 
-    def _is_complete(self, reply: HistoryReply, size: int) -> bool:
-        if reply.count < reply.largest or reply.count < SMALLEST_CUT:
-            return True
-        if self._has_sought_larger:
-            return False
-        self._has_sought_larger = True
-        try:
-            return reply.count < self._ask_once({}, size).largest
-        except (RequestRejected, InvalidPhoneNumber, VendorUnavailable):
-            return False  # the day and status filters may do
+    def _largest_after_seeking(self, reply: HistoryReply, size: int) -> int:
+        """Return the most rows of one reply; asks once for all calls of the project when this reply is the largest."""
+        if reply.count >= self._largest and reply.count and not self._has_sought_larger:
+            self._has_sought_larger = True
+            with suppress(RequestRejected, InvalidPhoneNumber, VendorUnavailable):  # the other filters may do
+                self._note(self._ask_once({}, size))
+        return max(self._largest, 1)
+
+    def _note(self, reply: HistoryReply) -> HistoryReply:
+        self._ids.update(reply.rows)
+        self._largest = max(self._largest, reply.largest)
+        return reply
 
 
 def _cut(day: date, which: str, count: int) -> IncompleteHistory:
