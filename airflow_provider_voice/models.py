@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
@@ -413,6 +414,8 @@ class Call:
     tag: str | None = None
     #: The vendor's record as it came; not part of :meth:`to_dict` and of comparisons.
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    #: When the page with this row was read, as ``time.monotonic()`` had it; None where it is no row of a page.
+    read_at: float | None = field(default=None, compare=False)
 
     @classmethod
     def of_row(cls, values: dict[str, Any]) -> Call:
@@ -424,6 +427,7 @@ class Call:
         :param values: the fields by name, ``raw`` among them; the call keeps this dictionary.
         :return: the call.
         """
+        values["read_at"] = time.monotonic()
         call = object.__new__(cls)
         object.__setattr__(call, "__dict__", values)
         return call
@@ -462,4 +466,4 @@ class Call:
         return f"Call({shown}, to={mask_number(self.to)!r})"
 
 
-_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name != "raw")
+_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at"))

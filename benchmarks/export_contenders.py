@@ -70,7 +70,7 @@ def ours(database: str, target: str, url: str, *, numbers: str = "plain", driver
         warehouse_conn_id="target",
         start=START.isoformat(),
         end=(END + timedelta(hours=1)).isoformat(),
-        numbers=numbers,
+        phone_numbers=numbers,
         page_concurrency=4,
     )
     from airflow_provider_voice.export.warehouse.table import Warehouse

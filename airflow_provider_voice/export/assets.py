@@ -1,4 +1,4 @@
-"""What an export writes, as Airflow's assets and for lineage."""
+"""The asset of a table, and the lineage of an export."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collec
 from airflow.sdk import Asset
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.utils.validation import is_literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,15 +22,19 @@ _PORTS = {"postgres": 5432, "mysql": 3306}
 def table_asset(warehouse_conn_id: str, table: str = "voice_calls", schema: str | None = None) -> Asset:
     """Return the asset that ``CallsToWarehouseOperator`` updates, to schedule DAGs by.
 
-    :param warehouse_conn_id: the database's connection, as the operator has it.
+    Example::
+
+        with DAG("marts", schedule=[table_asset("warehouse")]): ...
+
+    :param warehouse_conn_id: the database's connection, as given to the operator.
     :param table: the table, default ``voice_calls``.
-    :param schema: its schema, as the operator has it.
+    :param schema: its schema, as given to the operator.
     :return: an asset named ``<connection>.<schema>.<table>``; its events carry the export's counts.
-    :raises InvalidRequest: for a value with a template in it: an asset must be known when the DAG is parsed.
+    :raises InvalidRequest: for a template or another task's output: an asset must be known when the DAG is parsed.
     """
     parts = [part for part in (warehouse_conn_id, schema, table) if part]
-    if any("{{" in part or "{%" in part for part in parts):
-        raise InvalidRequest("An asset can not be made of a template: name the table's asset in outlets yourself.")
+    if not all(isinstance(part, str) and is_literal(part) for part in parts):
+        raise InvalidRequest("An asset cannot be made of a template: name the table's asset in outlets yourself.")
     return Asset(name=".".join(parts), uri=f"x-voice-table://{'/'.join(parts)}")
 
 
@@ -38,7 +43,7 @@ def report(context: Mapping[str, Any], asset: Asset | None, counts: Mapping[str,
 
     :param context: the task's context.
     :param asset: the asset; None where the task has none.
-    :param counts: what is said of the export, JSON.
+    :param counts: the result of the export without its hours, JSON.
     """
     events = context.get("outlet_events")
     if asset is not None and events is not None:
@@ -46,14 +51,14 @@ def report(context: Mapping[str, Any], asset: Asset | None, counts: Mapping[str,
 
 
 def report_lineage(hook: Any, table: str, schema: str | None, counts: Mapping[str, Any]) -> None:
-    """Tell Airflow's lineage which table was written, by its :func:`database_uri`.
+    """Report to Airflow's lineage which table was written, by its :func:`database_uri`.
 
-    Whatever fails is logged and no more: this runs other people's plugins, and the load is committed.
+    An error is only logged: plugins of others run here, and the load is committed.
 
     :param hook: the database's hook.
     :param table: the table.
     :param schema: its schema; None: the database's default.
-    :param counts: what is said of the export, JSON.
+    :param counts: the result of the export without its hours, JSON.
     """
     try:
         uri = database_uri(hook, table, schema)
@@ -65,13 +70,13 @@ def report_lineage(hook: Any, table: str, schema: str | None, counts: Mapping[st
 
 
 def database_uri(hook: Any, table: str, schema: str | None) -> str | None:
-    """Return the table's address as Airflow's asset handlers of the database have it, which OpenLineage understands.
+    """Return the table's address in the form of Airflow's asset handlers for the database, which OpenLineage reads.
 
     :param hook: the database's hook.
     :param table: the table.
     :param schema: its schema; None: the database's default.
     :return: ``postgres://host:5432/database/schema/table``, ``mysql://host:3306/database/table``; None for other
-        databases, of which Airflow has no such address, and where the connection names no host (a socket).
+        databases, for which Airflow has no such form, and where the connection names no host (a socket).
     """
     kind = getattr(hook, "conn_type", None)
     if kind not in _PORTS:

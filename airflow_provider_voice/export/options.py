@@ -146,6 +146,7 @@ def scope_of(export: Export) -> Scope:
     :return: the scope; ids are text, as vendors' ids are in the table.
     :raises InvalidRequest: for a direction there is not, or an id that is none.
     """
+    check_text("voice_conn_id", export.voice_conn_id)
     source = export.source or export.voice_conn_id
     check_text("source", source)
     agent_id = _agent_of(export.agent_id)

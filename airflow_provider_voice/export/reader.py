@@ -28,8 +28,8 @@ MOST_SKEW_SECONDS = 60.0
 MOST_WAIT_SECONDS = 120.0
 # Windows with less between them are read as one list: vendors filter by the day.
 _ONE_LIST = timedelta(days=1)
-# Rows of one page follow each other faster, rows of two pages do not.
-_PAGE_SECONDS = 0.002
+# Rows read within so many seconds share a stamp: making one for each row would be noticeable.
+_STAMP_SECONDS = 0.01
 
 
 class RowSink(Protocol):
@@ -50,7 +50,8 @@ class HistoryReader:
     :param maker: makes the rows.
     :param sink: takes them.
     :param page_concurrency: pages read at once where the vendor has page numbers.
-    :param stamp: returns the present time by the clock that orders readings, in the form of a row; None: the maker's.
+    :param stamp: converts a time of ``time.monotonic()`` to the clock that orders readings, in the form of a row; None:
+        every row has the maker's stamp.
     """
 
     def __init__(
@@ -60,13 +61,13 @@ class HistoryReader:
         sink: RowSink,
         *,
         page_concurrency: int,
-        stamp: Callable[[], Any] | None = None,
+        stamp: Callable[[float], Any] | None = None,
     ) -> None:
         self._hook = hook
         self._maker = maker
         self._sink = sink
-        self._stamp = stamp or (lambda: maker.stamp)
-        hook.vendor.page_concurrency = page_concurrency
+        self._stamp = stamp
+        self._page_concurrency = page_concurrency
 
     def windows_and_pending(self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
         """Read every call created in the windows and every pending one, each once.
@@ -91,7 +92,11 @@ class HistoryReader:
         """
         for spans in _lists(windows):
             calls = self._hook.list_calls(
-                spans[0].start, spans[-1].end, agent_id=scope.agent_id, direction=scope.direction
+                spans[0].start,
+                spans[-1].end,
+                agent_id=scope.agent_id,
+                direction=scope.direction,
+                page_concurrency=self._page_concurrency,
             )
             for call in self._with_progress(self._stamped(calls)):
                 if len(spans) > 1 and not any(call.created_at in span for span in spans):
@@ -104,21 +109,19 @@ class HistoryReader:
         if not refs:
             return []
         log.info("Reading %d stored calls again that may have changed.", len(refs))
-        # The time before the requests: a row must not look newer than it is.
-        self._maker.stamp = self._stamp()
+        began = time.monotonic()  # before the requests: a row must not look newer than it is
         found = self._hook.get_calls(refs.values())
-        for call in found.values():
+        for call in self._stamped(iter(found.values()), began):
             self._sink.add(self._maker.row(call))
         return [call_id for call_id in refs if call_id not in found]
 
-    def _stamped(self, calls: Iterator[Call]) -> Iterator[Call]:
-        """Pass calls on; before the first of a page set the time of its reading."""
-        last = float("-inf")
+    def _stamped(self, calls: Iterator[Call], began: float | None = None) -> Iterator[Call]:
+        """Pass calls on; the row that is made of each gets the time at which its page was read."""
+        stamped = float("-inf")
         for call in calls:
-            now = time.monotonic()
-            if now - last > _PAGE_SECONDS:
-                self._maker.stamp = self._stamp()
-            last = now
+            read_at = call.read_at or began or time.monotonic()
+            if self._stamp is not None and abs(read_at - stamped) > _STAMP_SECONDS:
+                self._maker.stamp, stamped = self._stamp(read_at), read_at
             yield call
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:

@@ -63,11 +63,11 @@ class RowMaker:
     :param source: the first key column: which connection the calls are from.
     :param numbers: ``plain``, ``masked`` or ``hashed``: how phone numbers are stored, in every column and in ``raw``;
         see :class:`PhoneRedactor`. Only the two key columns are as they are.
-    :param fetched_at: when this export reads, by our clock; the same for all its rows.
+    :param fetched_at: the time of the reading.
     :param vendor_now: the same moment by the vendor's clock, which dates the calls.
     :param settle_after: how long a call must have ended without a change to count as settled.
-    :param stamp: ``fetched_at`` as the spool wants it, made once and not for every row; None: as it is.
-    :raises InvalidRequest: for another word than these three.
+    :param stamp: ``fetched_at`` in the form of the row buffer, see :meth:`SqlDialect.stamp`; None: a ``datetime``.
+    :raises InvalidRequest: for any other value of ``numbers``.
     """
 
     source: str
@@ -125,7 +125,7 @@ class RowMaker:
         )
 
     def is_settled(self, call: Call) -> bool:
-        """Whether the call ended so long ago that it is not expected to change any more."""
+        """Return whether the call ended so long ago that it is not expected to change any more."""
         if not call.status.is_terminal:
             return False
         ended, updated = call.ended_at, call.updated_at

@@ -123,6 +123,7 @@ class CallsToObjectStorageOperator(BaseOperator):
 
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
+            check_path("path", self.path)
             window = requested_window(context, *bounds)
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)

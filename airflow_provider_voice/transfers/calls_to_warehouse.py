@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import CallRef
 
+log = logging.getLogger(__name__)
+
 
 class CallsToWarehouseOperator(BaseOperator):
     """Load the calls created in ``[start, end)`` into a table; running it again changes nothing.
@@ -44,7 +47,8 @@ class CallsToWarehouseOperator(BaseOperator):
         CallsToWarehouseOperator(task_id="load_calls", voice_conn_id="voice_default", warehouse_conn_id="warehouse")
 
     :param voice_conn_id: the voice connection, default ``voice_default``.
-    :param warehouse_conn_id: the database's connection, of any type with a ``DbApiHook``.
+    :param warehouse_conn_id: the connection of a PostgreSQL, MySQL, MariaDB, SQLite or DuckDB database; for other
+        warehouses, write files with ``CallsToObjectStorageOperator`` and load them by the warehouse's own loader.
     :param table: the table, created where it is missing, default ``voice_calls``; its log is ``<table>_export_log``.
     :param schema: its schema; None: the connection's default.
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
@@ -53,8 +57,8 @@ class CallsToWarehouseOperator(BaseOperator):
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: the first key column; None: the voice connection's id.
-    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``: both number columns and the same numbers in
-        ``raw``.
+    :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``, in every column and in ``raw``; see
+        :class:`~airflow_provider_voice.export.redaction.PhoneRedactor`.
     :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
         default 24 hours; until then every run reads it again.
     :param recheck: how far before its window a run reads what was exported earlier once more, a ``timedelta`` or
@@ -164,7 +168,7 @@ class CallsToWarehouseOperator(BaseOperator):
                 loaded = self._export(buffer, context, scope)
         result = dataclasses.asdict(loaded)
         summary = {name: value for name, value in result.items() if name != "hours"}
-        self._log_result(loaded)
+        _log_result(loaded)
         report(context, self._asset, summary)
         report_lineage(self.warehouse.hook, self.table, self.schema or None, summary)
         return result
@@ -181,12 +185,12 @@ class CallsToWarehouseOperator(BaseOperator):
         warn_of_skew(self.hook)
         clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
         for window in plan.windows:
-            self.log.info("Exporting the calls created from %s to %s.", *_shown(window))
+            log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
         read_at = clock.now()
         stamp = warehouse.dialect.stamp
         maker = RowMaker(scope.source, self.phone_numbers, read_at, vendor_now, self.settle_after, stamp(read_at))
         reader = HistoryReader(
-            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda: stamp(clock.now())
+            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda ticks: stamp(clock.at(ticks))
         )
         missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
         return warehouse.load(
@@ -212,16 +216,13 @@ class CallsToWarehouseOperator(BaseOperator):
         )
         return state.clock(), plan, state.unsettled(scope.source)
 
-    def _log_result(self, loaded: Loaded) -> None:
-        counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
-        self.log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
-        if loaded.holes:
-            self.log.warning(
-                "No export covers %s. What the vendor's clock had not reached is read by the next run; export the rest "
-                "with start and end.",
-                "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
-            )
 
-
-def _shown(window: Any) -> tuple[str | None, str | None]:
-    return write_time(window.start), write_time(window.end)
+def _log_result(loaded: Loaded) -> None:
+    counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
+    log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if loaded.holes:
+        log.warning(
+            "No export covers %s. The next run reads what the vendor's clock had not reached; export the rest with "
+            "start and end.",
+            "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
+        )

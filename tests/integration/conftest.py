@@ -83,9 +83,8 @@ def database_hook(
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a chunk of a few rows, so that a load of a test has as many chunks as one of a hundred thousand."""
+    """Make a batch of a few rows, so that a load of a test has as many batches as one of a hundred thousand."""
     monkeypatch.setattr(row_buffer, "BATCH", 7)
-    monkeypatch.setattr(row_buffer, "CHUNK_BYTES", 10_000)
 
 
 @pytest.fixture

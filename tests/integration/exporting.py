@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
-from datetime import datetime
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_voice.export import row_buffer
+from airflow_provider_voice.export.models import Loaded, Scope, Window
+from airflow_provider_voice.export.rows import RowMaker
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import Call
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 
 
@@ -31,6 +39,56 @@ def export(
     operator.hook = VoiceHook.for_connection("voice_default")
     ti = SimpleNamespace(dag_id="d", task_id="t", map_index=-1, run_id=run)
     return operator.execute({"ti": ti, "dag_run": None})
+
+
+def store(
+    warehouse: Warehouse,
+    calls: list[Call],
+    read_at: datetime,
+    *,
+    run: str = "run",
+    window: Window | None = None,
+    missing: Collection[str] = (),
+) -> Loaded:
+    """Load calls as the operator does once it has read them, by default those of one day."""
+    window = window or Window(read_at - timedelta(days=1), read_at)
+    maker = RowMaker("s", "plain", read_at, read_at, timedelta(days=1), warehouse.dialect.stamp(read_at))
+    warehouse.prepare()
+    with warehouse.spool() as buffer:
+        for call in calls:
+            buffer.add(maker.row(call), call.created_at)
+        plan = ReadPlan(window, [window])
+        load = Load(Scope("s"), run, plan, buffer, read_at, timedelta(days=1), timedelta(days=7), missing)
+        return warehouse.load(load)
+
+
+def sqlite_hook(path: Path) -> Any:
+    """Return what the export needs of a hook, for a SQLite file."""
+    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
+
+
+class FakeVoiceHook:
+    """A vendor and its hook, with calls and a clock that a test sets.
+
+    :param now: the vendor's time.
+    :param calls: the calls it shows.
+    """
+
+    def __init__(self, now: datetime, calls: list[Call]) -> None:
+        self.time, self.calls = now, calls
+        self.vendor = self
+        self.http = SimpleNamespace(clock_offset=0.0)
+        self.title = self.name = "talkover"
+
+    def now(self) -> datetime:
+        return self.time
+
+    def list_calls(self, start: datetime, end: datetime, **_: Any) -> Iterator[Call]:
+        yield from [call for call in self.calls if call.created_at is not None and start <= call.created_at < end]
+
+    def get_calls(self, refs: Any) -> dict[str, Call]:
+        wanted = {ref.id for ref in refs}
+        return {call.id: call for call in self.calls if call.id in wanted}
 
 
 class Points:
@@ -58,7 +116,7 @@ class Watched:
         value = getattr(self.inner, name)
         if name == "cursor":
             return lambda: Watched(value(), self.points)
-        if name not in ("execute", "executemany", "copy_expert", "commit"):
+        if name not in ("execute", "executemany", "copy_expert", "copy", "commit"):
             return value
 
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -90,8 +148,8 @@ def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
     """Export with a kill at the n-th point, which are the requests and what the database is asked; return them."""
     from airflow_provider_voice.vendors.http import HttpClient
 
-    # A few rows a chunk, so that a load has many statements to die between.
-    row_buffer.BATCH, row_buffer.CHUNK_BYTES = 7, 10_000
+    # A few rows a batch, so that a load has many statements to die between.
+    row_buffer.BATCH = 7
     points, request = Points(dies_at), HttpClient.request
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -11,8 +13,10 @@ from airflow.sdk import DAG
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
+from tests.integration.exporting import store
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -246,30 +250,87 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
         assert (event.extra["inserted"], event.extra["missing"]) == (3, 0)
 
 
-def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
-    operator = CallsToWarehouseOperator(task_id="export", warehouse_conn_id="warehouse", table="calls_{{ ds_nodash }}")
-    assert operator.outlets == []
-
-
 def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
-    from airflow_provider_voice.export.models import Window
-    from airflow_provider_voice.export.rows import RowMaker
-    from airflow_provider_voice.export.warehouse.load import Load
-    from airflow_provider_voice.export.windows import ReadPlan
-    from airflow_provider_voice.models import Call, CallStatus
-
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
-    read_at = datetime.now(timezone.utc)
-    maker = RowMaker("s", "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
-    warehouse.prepare()
-    with warehouse.spool() as spool:
-        for number, text in enumerate(odd):
-            call = Call(
-                f"c{number:02}", "talkover", CallStatus.BUSY, agent_name=text, created_at=START, raw={"t": text}
-            )
-            spool.add(maker.row(call), START)
-        window = Window(START, START + timedelta(hours=1))
-        plan = ReadPlan(window, [window])
-        warehouse.load(Load(_scope(), "run", plan, spool, read_at, timedelta(0), timedelta(days=7)))
+    calls = [
+        Call(f"c{number:02}", "talkover", CallStatus.BUSY, agent_name=text, created_at=START, raw={"t": text})
+        for number, text in enumerate(odd)
+    ]
+    store(warehouse, calls, START + timedelta(hours=1))
     assert [row[0] for row in execute(warehouse.hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd
+
+
+def state_of(warehouse, call_id: str) -> tuple:
+    columns = "settled_at IS NOT NULL, missing_since IS NOT NULL, abandoned_at IS NOT NULL"
+    (row,) = execute(warehouse.hook, f"SELECT {columns} FROM voice_calls WHERE call_id = '{call_id}'")
+    return tuple(map(bool, row))
+
+
+def test_rows_that_never_settle_are_abandoned_after_a_week(warehouse) -> None:
+    first = START + timedelta(hours=2)
+    gone = Call("gone", "talkover", CallStatus.IN_PROGRESS, created_at=START)
+    odd = Call("odd", "talkover", CallStatus.UNKNOWN, "paused", created_at=START)
+    store(warehouse, [gone, odd], first)
+    soon = store(warehouse, [odd], first + timedelta(days=1), missing=["gone"])
+    assert (soon.unsettled, soon.missing, soon.abandoned) == (2, 1, 0)
+    late = store(warehouse, [odd], first + timedelta(days=7, hours=1), missing=["gone"])
+    assert (late.unsettled, late.abandoned) == (1, 1), "missing for six days only"
+    later = store(warehouse, [], first + timedelta(days=9), missing=["gone"])
+    assert (later.unsettled, later.abandoned) == (0, 1)
+    assert warehouse.read(lambda state: state.unsettled("s")) == {}
+    assert (state_of(warehouse, "gone"), state_of(warehouse, "odd")) == ((False, True, True), (False, False, True))
+
+    # Whatever shows them again takes them up again.
+    ended = [replace(call, status=CallStatus.COMPLETED, ended_at=START) for call in (gone, odd)]
+    back = store(warehouse, ended, first + timedelta(days=10))
+    assert (back.updated, back.abandoned) == (2, 0)
+    assert set(warehouse.read(lambda state: state.unsettled("s"))) == {"gone", "odd"}
+    assert state_of(warehouse, "gone") == (False, False, False)
+
+
+def test_the_days_of_rows_that_changed_are_told(warehouse) -> None:
+    calls = [
+        Call(f"c{number}", "talkover", CallStatus.COMPLETED, created_at=START + timedelta(days=number, hours=23.5))
+        for number in range(4)
+    ]
+    first = store(warehouse, calls[:3], START + timedelta(days=4))
+    assert first.changed_days == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    second = store(warehouse, [calls[0], replace(calls[1], cost=1.0), calls[2], calls[3]], START + timedelta(days=5))
+    assert second.changed_days == ["2026-01-02", "2026-01-04"]
+    assert store(warehouse, calls[3:], START + timedelta(days=6)).changed_days == []
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_a_role_that_may_not_create_tables_loads_into_those_that_exist(warehouse, monkeypatch) -> None:
+    warehouse.prepare()
+    execute(warehouse.hook, "DROP ROLE IF EXISTS loader")
+    execute(warehouse.hook, "CREATE ROLE loader")
+    for table in ("voice_calls", "voice_calls_export_log"):
+        execute(warehouse.hook, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO loader")
+    execute(warehouse.hook, "REVOKE CREATE ON SCHEMA public FROM public")
+    connect = warehouse.hook.get_conn
+
+    def as_loader() -> Any:
+        connection = connect()
+        connection.cursor().execute("SET ROLE loader")
+        connection.commit()
+        return connection
+
+    call = Call("c1", "talkover", CallStatus.COMPLETED, created_at=START)
+    with monkeypatch.context() as patch:
+        patch.setattr(warehouse.hook, "get_conn", as_loader)
+        for cost in (1.0, 2.0):
+            store(warehouse, [replace(call, cost=cost)], START + timedelta(hours=cost))
+    assert execute(warehouse.hook, "SELECT cost FROM voice_calls") == [(2.0,)]
+    for table in ("voice_calls", "voice_calls_export_log"):
+        execute(warehouse.hook, f"DROP TABLE {table}")
+    execute(warehouse.hook, "DROP ROLE loader")
+
+
+def test_an_agent_id_that_is_a_number_filters_as_text(sandbox, connect, run_dag, warehouse) -> None:
+    connect(sandbox, "unleashx")
+    sandbox.seed("unleashx", 3, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
+    result = export(run_dag, sandbox, agent_id=101)
+    assert result.state == "success"
+    assert result.result("export")["hours"][0]["in_table"] == result.result("export")["hours"][0]["at_vendor"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +18,7 @@ from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus, read_time
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
+from tests.integration.exporting import FakeVoiceHook, sqlite_hook
 
 pytestmark = pytest.mark.airflow
 HOUR = timedelta(hours=1)
@@ -29,34 +29,27 @@ CALLS = [
 ]
 
 
-class FakeHook:
-    """A vendor with a clock of its own, whose list may break off.
+class SkewedHook(FakeVoiceHook):
+    """A vendor whose clock differs from Airflow's, and whose list may break off.
 
     :param skew: how far its clock is ahead of Airflow's.
     """
 
     def __init__(self, skew: timedelta) -> None:
+        super().__init__(BEGIN, CALLS)
         self.skew = skew
-        self.time = BEGIN
         self.breaks_off = False
-        self.vendor = self
-        self.http = SimpleNamespace(clock_offset=skew.total_seconds())
-        self.title = self.name = "talkover"
-        self.page_concurrency = 1
+        self.http.clock_offset = skew.total_seconds()
 
     def now(self) -> datetime:
         return self.time + self.skew
 
     def list_calls(self, start: datetime, end: datetime, **_: Any) -> Iterator[Call]:
-        shown = [call for call in CALLS if start <= call.created_at < end and call.created_at <= self.now()]
+        shown = [call for call in super().list_calls(start, end) if call.created_at <= self.now()]
         yield from shown[: len(shown) // 2]
         if self.breaks_off:
             raise IncompleteHistory("the list kept changing")
         yield from shown[len(shown) // 2 :]
-
-    def get_calls(self, refs: Any) -> dict[str, Call]:
-        wanted = {ref.id for ref in refs}
-        return {call.id: call for call in CALLS if call.id in wanted}
 
 
 class History:
@@ -67,10 +60,8 @@ class History:
     """
 
     def __init__(self, folder: Path, skew: timedelta) -> None:
-        self.voice = FakeHook(skew)
-        path = folder / "warehouse.db"
-        database = SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
-        self.warehouse = Warehouse(database, "voice_calls")
+        self.voice = SkewedHook(skew)
+        self.warehouse = Warehouse(sqlite_hook(folder / "warehouse.db"), "voice_calls")
         self.runs: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self.holes: list[Window] = []
 

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.export.models import Scope, Window
-from airflow_provider_voice.export.rows import CONTENT, RowMaker
-from airflow_provider_voice.export.warehouse.load import Load
+from airflow_provider_voice.export.rows import CONTENT
 from airflow_provider_voice.export.warehouse.table import Warehouse
-from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.transfers import calls_to_warehouse
+from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
-from tests.integration.exporting import export
+from tests.integration.exporting import FakeVoiceHook, export, sqlite_hook, store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 COURSE = ["queued", "ringing", "in_progress", "completed", "completed", "completed"]
-
-
-def hook_for(path: Path) -> SimpleNamespace:
-    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
 
 
 def table_of(hook, table="voice_calls") -> list:
@@ -50,16 +43,6 @@ def picture(number: int, version: int, dated: bool) -> Call:
         updated_at=updated,
         raw={"version": version},
     )
-
-
-def load(warehouse: Warehouse, calls: list[Call], read_at: datetime, run: str) -> None:
-    warehouse.prepare()
-    maker = RowMaker("s", "plain", read_at, read_at, timedelta(hours=24), warehouse.dialect.stamp(read_at))
-    with warehouse.spool() as spool:
-        for call in calls:
-            spool.add(maker.row(call), call.created_at)
-        window = Window(NOW - 2 * DAY, NOW)
-        warehouse.load(Load(Scope("s"), run, ReadPlan(window, [window]), spool, read_at, DAY, 7 * DAY))
 
 
 @settings(max_examples=60)
@@ -88,11 +71,11 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
     shuffled = [*loads, *rng.sample(loads, rng.randint(0, len(loads)))]
     rng.shuffle(shuffled)
 
-    mixed = Warehouse(hook_for(folder / "mixed.db"), "voice_calls")
+    mixed = Warehouse(sqlite_hook(folder / "mixed.db"), "voice_calls")
     for number, (read_at, calls) in enumerate(shuffled):
-        load(mixed, calls, read_at, f"run {number}")
-    once = Warehouse(hook_for(folder / "once.db"), "voice_calls")
-    load(once, final, NOW + timedelta(hours=1), "once")
+        store(mixed, calls, read_at, run=f"run {number}")
+    once = Warehouse(sqlite_hook(folder / "once.db"), "voice_calls")
+    store(once, final, NOW + timedelta(hours=1))
     assert table_of(mixed.hook) == table_of(once.hook)
 
 
@@ -112,12 +95,52 @@ SEEN = picture(0, 3, dated=True)
 )
 @pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
 def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
-    warehouse = Warehouse(hook_for(tmp_path / "warehouse.db"), "voice_calls")
-    load(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW, "first")
-    load(warehouse, [newer], NOW + LATER, "second")
-    fresh = Warehouse(hook_for(tmp_path / "fresh.db"), "voice_calls")
-    load(fresh, [newer], NOW + LATER, "second")
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    store(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW)
+    store(warehouse, [newer], NOW + LATER)
+    fresh = Warehouse(sqlite_hook(tmp_path / "fresh.db"), "voice_calls")
+    store(fresh, [newer], NOW + LATER)
     assert table_of(warehouse.hook) == table_of(fresh.hook)
+
+
+def operate(warehouse: Warehouse, hook: FakeVoiceHook, run: str) -> dict:
+    """Run the operator on a fake vendor."""
+    operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", start=str(NOW - 2 * DAY), end=str(NOW))
+    operator.hook, operator.warehouse = hook, warehouse
+    return operator.execute({"ti": SimpleNamespace(dag_id="d", task_id="t", map_index=-1, run_id=run), "dag_run": None})
+
+
+def test_a_workers_clock_that_is_an_hour_ahead_does_not_make_its_rows_newer(tmp_path, monkeypatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    with monkeypatch.context() as patch:
+        patch.setattr(calls_to_warehouse, "datetime", Ahead)
+        operate(warehouse, FakeVoiceHook(NOW, [picture(0, 2, dated=False)]), "ahead")
+    done = operate(warehouse, FakeVoiceHook(NOW, [picture(0, 3, dated=False)]), "right")
+    assert (done["updated"], done["stale_ignored"]) == (1, 0)
+
+
+@pytest.mark.parametrize("last_reads_first_page", [True, False])
+def test_the_run_that_read_last_decides_whichever_began_first(tmp_path, last_reads_first_page) -> None:
+    """Each page has the time of its own reading: neither when the run began nor when it ended."""
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    quick, old, new = FakeVoiceHook(NOW, []), picture(0, 2, dated=False), picture(0, 3, dated=False)
+
+    class Slow(FakeVoiceHook):
+        def list_calls(self, start, end, **_):
+            if last_reads_first_page:
+                yield old
+            quick.calls = [new] if last_reads_first_page else [old]
+            operate(warehouse, quick, "quick")
+            if not last_reads_first_page:
+                yield new
+
+    operate(warehouse, Slow(NOW, []), "slow")
+    assert execute(warehouse.hook, "SELECT status FROM voice_calls") == [("completed",)]
 
 
 @settings(max_examples=20)
@@ -137,7 +160,7 @@ def test_calls_that_come_end_and_change_while_pages_are_read(
     folder = tmp_path_factory.mktemp("interleaved")
     # Pages are read in threads, where hypothesis can not be asked.
     rng = random.Random(seed)
-    hook = hook_for(folder / "warehouse.db")
+    hook = sqlite_hook(folder / "warehouse.db")
     plain = HttpClient.request
     with Sandbox(speed=0, max_page=page, order=order) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json(name))

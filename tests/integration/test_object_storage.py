@@ -8,13 +8,18 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.exceptions import IncompleteHistory, InvalidRequest
+from airflow_provider_voice.export import reader
+from airflow_provider_voice.export.files import storage
 from airflow_provider_voice.export.files.formats import FILE_COLUMNS
+from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
+from tests.integration.exporting import FakeVoiceHook
 
 pytestmark = pytest.mark.airflow
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -168,3 +173,75 @@ def test_bad_arguments_are_refused_when_the_dag_is_parsed() -> None:
     for wrong in ({"file_format": "csv"}, {"phone_numbers": "secret"}, {"end": "2026-01-01"}):
         with pytest.raises(InvalidRequest):
             CallsToObjectStorageOperator(task_id="export", path="file:///x", **wrong)
+
+
+def try_run(root: str, hook: FakeVoiceHook, due: datetime, interval: timedelta | None = None, **arguments) -> dict:
+    """Do what each try of one run does."""
+    first = due - interval if interval else due
+    dag_run = SimpleNamespace(run_after=due, data_interval_start=first, data_interval_end=due)
+    operator = CallsToObjectStorageOperator(task_id="export", path=root, file_format="jsonl", **arguments)
+    operator.hook = hook
+    return operator.execute({"dag_run": dag_run})
+
+
+def calls_at(*moments: datetime) -> list[Call]:
+    return [
+        Call(f"c{number}", "talkover", CallStatus.COMPLETED, created_at=moment) for number, moment in enumerate(moments)
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"start": "2026-01-01T10:00:00Z"}, id="start without end"),
+        pytest.param({}, id="no bounds"),
+        pytest.param({"interval": timedelta(days=1)}, id="interval"),
+    ],
+)
+def test_a_retry_of_a_run_replaces_exactly_its_files(tmp_path, arguments) -> None:
+    root, due = f"file://{tmp_path}/calls", START + timedelta(days=1, hours=12)
+    hook = FakeVoiceHook(due + timedelta(hours=1), calls_at(START + timedelta(hours=20), due - timedelta(hours=1)))
+    first = try_run(root, hook, due, **arguments)
+    assert [file["day"] for file in first["files"]] == ["2026-01-01", "2026-01-02"]
+    hook.time, hook.calls = due + timedelta(hours=3), hook.calls[1:]
+    again = try_run(root, hook, due, **arguments)
+    assert again["manifest"] == first["manifest"]
+    assert files_in(root) == {
+        f"source=voice_default/{again['files'][0]['path']}",
+        str(again["manifest"]).split("/calls/", 1)[1],
+    }
+
+
+def test_a_try_that_broke_off_before_its_manifest_leaves_no_file_behind(tmp_path, monkeypatch) -> None:
+    root, due = f"file://{tmp_path}/calls", START + timedelta(days=1, hours=12)
+    hook = FakeVoiceHook(due, calls_at(START + timedelta(hours=20), due - timedelta(hours=1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.msgspec.json, "format", lambda *_, **__: 1 / 0)
+        with pytest.raises(Exception, match="storage failed"):
+            try_run(root, hook, due)
+    assert len(files_in(root)) == 2
+    hook.calls = hook.calls[1:]
+    try_run(root, hook, due)
+    assert [name for name in files_in(root) if "day=2026-01-01" in name] == []
+
+
+def test_files_wait_for_a_vendors_clock_that_is_a_little_behind(tmp_path, monkeypatch) -> None:
+    root, due, waits = f"file://{tmp_path}/calls", START + timedelta(hours=12), []
+    hook = FakeVoiceHook(due - timedelta(seconds=30), calls_at(due - timedelta(seconds=10)))
+    monkeypatch.setattr(reader, "time", SimpleNamespace(sleep=waits.append, monotonic=lambda: 0.0))
+    manifest = try_run(root, hook, due)
+    assert (waits, manifest["rows"], manifest["read_to"]) == ([30.0], 1, "2026-01-01T12:00:00Z")
+
+
+def test_files_of_a_window_that_the_vendor_is_hours_before_are_not_written(tmp_path) -> None:
+    due = START + timedelta(hours=12)
+    with pytest.raises(IncompleteHistory, match="Run the task again later"):
+        try_run(f"file://{tmp_path}/calls", FakeVoiceHook(due - timedelta(hours=3), []), due)
+    assert not (tmp_path / "calls").exists()
+
+
+def test_what_lies_in_everybodys_future_is_left_out_and_the_manifest_says_so(tmp_path) -> None:
+    now = datetime.now(timezone.utc)
+    bounds = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(days=1)).isoformat()}
+    manifest = try_run(f"file://{tmp_path}/calls", FakeVoiceHook(now, []), now, **bounds)
+    assert datetime.fromisoformat(manifest["read_to"]) == now < datetime.fromisoformat(manifest["end"])

@@ -1,1 +1,1 @@
-"""Calls as files: their formats, and putting a set of them into a storage."""
+"""Calls as files: days, formats, and sets of files in a storage."""

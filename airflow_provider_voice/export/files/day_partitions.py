@@ -1,4 +1,4 @@
-"""Rows between the pull and the files: by day, and in order of time."""
+"""Rows on disk between reading and writing: by day, and in order of time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ _BATCH = 1000
 
 
 class DayRows:
-    """Rows on disk by the day of their creation; SQLite sorts them, with a few MiB of memory however many they are."""
+    """Rows on disk by the UTC day of their creation; SQLite sorts them, in a few MiB of memory.
+
+    Example::
+
+        with DayRows() as days:
+            days.add(row, created_at)
+            for day in days.counts():
+                for row in days.of(day): ...
+    """
 
     def __init__(self) -> None:
         # "" is a database of this connection alone, in a file without a name that is gone when it is closed.
@@ -27,11 +35,11 @@ class DayRows:
         self._batch: list[tuple[str, str, str, bytes]] = []
 
     def __enter__(self) -> DayRows:
-        """Begin to take rows."""
+        """Return the rows, which are none yet."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Forget the rows."""
+        """Delete the rows."""
         self._database.close()
 
     def add(self, row: Row, created_at: datetime | None = None) -> None:
@@ -39,22 +47,27 @@ class DayRows:
 
         :param row: the row.
         :param created_at: when its call was created, in UTC.
-        :raises IncompleteHistory: when it has no time of creation, and so no day.
+        :raises IncompleteHistory: when the call has no creation time.
         """
         if created_at is None:
-            raise IncompleteHistory("A call without a creation time has no day. No file was written.")
+            raise IncompleteHistory(
+                f"The vendor shows call {row[1]} without a creation time, so it belongs to no day. No file was written."
+            )
         created = created_at.isoformat(timespec="microseconds")
         self._batch.append((created[:10], created, row[1], pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL)))
         if len(self._batch) >= _BATCH:
             self._flush()
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows each day has, by ``YYYY-MM-DD``, in order."""
+        """Return the number of rows of each day that has any, by ``YYYY-MM-DD``, in order."""
         self._flush()
         return dict(self._database.execute("SELECT day, COUNT(*) FROM calls GROUP BY day ORDER BY day"))
 
     def of(self, day: str) -> Iterator[Row]:
-        """Yield the rows of a day by the time of their creation, then by id: the same calls in the same order."""
+        """Yield the rows of a day in the order of their creation, then of their ids.
+
+        :param day: ``YYYY-MM-DD``.
+        """
         self._flush()
         rows = self._database.execute("SELECT row FROM calls WHERE day = ? ORDER BY created, id", (day,))
         return (pickle.loads(row) for (row,) in rows)  # noqa: S301 - our own file, which nobody else could have written

@@ -1,4 +1,4 @@
-"""Parquet and JSON Lines: the same rows in the same order are the same bytes."""
+"""Writers of Parquet and JSON Lines; the same rows in the same order give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.rows import Row
 
-#: The table's columns without those that say how it was filled: what is read again unchanged is the same file again.
+#: The table's columns without those that say when a row was seen, so that unchanged calls give the same file.
 FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if name not in BOOKKEEPING}
 ROW_GROUP = 20_000
 _TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind == "time"]
@@ -27,8 +27,10 @@ _RAW = list(FILE_COLUMNS).index("raw")
 def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
     """Write rows as Parquet: text, whole numbers, times in UTC with microseconds, ``raw`` as JSON text.
 
-    In row groups of :data:`ROW_GROUP` rows; no more are in memory at a time.
+    A row group has :data:`ROW_GROUP` rows; no more are in memory at a time.
 
+    :param file: the open file.
+    :param rows: the rows.
     :raises InvalidRequest: when pyarrow is not installed.
     """
     try:
@@ -56,8 +58,12 @@ def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
 
 
 def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
-    """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object."""
-    # No name and no time in the head of the gzip file: the same rows are the same bytes.
+    """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object.
+
+    :param file: the open file.
+    :param rows: the rows.
+    """
+    # Without name and time in the gzip header, so that the same rows give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
         for row in rows:
             values: list[Any] = list(row[: len(FILE_COLUMNS)])
@@ -67,7 +73,7 @@ def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
             packed.write(msgspec.json.encode(dict(zip(FILE_COLUMNS, values, strict=True))) + b"\n")
 
 
-#: Format -> ending of the file name, and what writes it.
+#: Format -> ending of the file name, and its writer.
 FORMATS: dict[str, tuple[str, Callable[[IO[bytes], Iterable[Row]], None]]] = {
     "parquet": ("parquet", write_parquet),
     "jsonl": ("jsonl.gz", write_jsonl),

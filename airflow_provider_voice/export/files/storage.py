@@ -1,4 +1,4 @@
-"""Putting one interval's files into a storage: each whole or not at all, and a manifest that says which they are."""
+"""Sets of files in a storage: each file whole or absent, and a manifest that lists them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CHUNK = 1024 * 1024
 
 
 class StorageFailed(VoiceError):
-    """The storage refused or broke off; the manifest is the one before, and a retry completes the set."""
+    """The storage refused or broke off; the manifest is the earlier one, and a retry completes the set."""
 
     permanent_by_default = False
 
@@ -113,7 +113,7 @@ class FileSet:
 
 
 def _put(local: str | Path, target: ObjectStoragePath) -> None:
-    """Bring a file to its place in one step: an object is there when it is whole, a local file is renamed."""
+    """Put a file in its place in one step: an object appears when it is complete, a local file is renamed."""
     if target.protocol in ("file", "local", ""):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.parent / f".{target.name}.{os.getpid()}"
@@ -131,8 +131,8 @@ def _named(shown: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - storages share no base class
         name, code = type(error).__name__, getattr(error, "errno", None)
     raise StorageFailed(
-        f"The storage broke off writing the files of {shown} ({name}{f', errno {code}' if code else ''}). The manifest "
-        "is as it was; a retry writes the set again. Check the path, the connection and its rights.",
+        f"The storage failed while the files of {shown} were written ({name}{f', errno {code}' if code else ''}). The "
+        "manifest is unchanged; a retry writes the set again. Check the path, the connection and its rights.",
         code=name,
     )
 

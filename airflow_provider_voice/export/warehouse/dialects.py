@@ -50,11 +50,11 @@ class SqlDialect:
     types: ClassVar[dict[str, str]]
     #: The beginnings of the types that an existing column may have, by kind (lower case).
     accepts: ClassVar[dict[str, tuple[str, ...]]]
-    #: Whether the type of times is of instants.
+    #: Whether a column of times keeps instants with a time zone.
     keeps_zones = False
     #: Reads the database's clock.
     clock_statement = "SELECT CURRENT_TIMESTAMP"
-    #: How many values one statement takes; SQLite took 999 for long.
+    #: The largest number of values in one statement (older versions of SQLite take 999).
     most_values = 900
     #: Compares two values, with NULL as a value like any other.
     differs = "{0} IS DISTINCT FROM {1}"
@@ -63,7 +63,7 @@ class SqlDialect:
         for name in (table,) if schema is None else (table, schema):
             if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
                 raise InvalidRequest(
-                    f"{name!r:.80} can not be a table or schema name: letters, digits and _ only, at most 50."
+                    f"{name!r:.80} cannot be the name of a table or schema: use letters, digits and _, at most 50."
                 )
         self.name = table
         self._schema = schema
@@ -131,43 +131,48 @@ class SqlDialect:
         return {str(column).lower(): str(kind).lower() for column, kind in cursor.fetchall()}
 
     def add_column_statement(self, name: str) -> str:
-        """Return what adds one of our columns to a table that lacks it."""
+        """Return the statement that adds a missing column."""
         return f"ALTER TABLE {self.table} ADD COLUMN {self.quoted(name)} {self.types[COLUMNS[name]]}"
 
     def change_column_statement(self, name: str) -> str:
-        """Return what a user can do about a column of the wrong type."""
+        """Return the statement by which a user changes a column of the wrong type."""
         return f"ALTER TABLE {self.table} ALTER COLUMN {self.quoted(name)} TYPE {self.types[COLUMNS[name]]}"
 
     def transaction_statements(self) -> list[str]:
-        """Return what begins a transaction, where the driver does not."""
+        """Return the statements that begin a transaction, where the driver does not."""
         return []
 
     def lock(self, cursor: Any, source: str) -> None:
         """Keep other loads of this source, or of the whole table, out of the transaction."""
 
     def stage_statements(self) -> list[str]:
-        """Return what creates an empty stage."""
+        """Return the statements that create an empty stage."""
         lines = ", ".join(f"{self.quoted(name)} {self.types[kind]}" for name, kind in COLUMNS.items())
         return [f"CREATE TEMPORARY TABLE {self.stage} ({lines})"]
 
     def unstage_statements(self) -> list[str]:
-        """Return what removes the stage."""
+        """Return the statements that remove the stage."""
         return [f"DROP TABLE {self.stage}"]
 
     def stamp(self, moment: datetime) -> Any:
-        """Return an instant as :meth:`spool` keeps it without further work."""
+        """Return an instant in the form in which :meth:`spool` stores it."""
         return self.time(moment)
 
     def spool(self) -> RowBuffer:
-        """Return what keeps the rows until :meth:`fill`."""
+        """Return an empty buffer for rows, to be read by :meth:`fill`."""
         return PlainRowBuffer(self.time)
 
-    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
-        """Bring a chunk of :meth:`spool` into the stage, or into the table itself."""
+    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
+        """Write the rows of :meth:`spool` into a table.
+
+        :param table: the full name of the stage, or of the table itself.
+        :param cursor: the transaction's cursor.
+        :param buffer: the rows.
+        """
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         marks = ", ".join([self.mark] * len(COLUMNS))
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
-        for batch in spool.batches(chunk):
+        for batch in buffer.batches():
             cursor.executemany(sql, batch)
 
     def merge(self, cursor: Any, settled_before: datetime) -> Merged:
@@ -187,13 +192,13 @@ class SqlDialect:
         return Merged(staged - known, changed, stale)
 
     def time(self, moment: datetime | None) -> Any:
-        """Return an instant as the driver takes it: as it is where columns keep zones, else in UTC without one."""
+        """Return an instant for the driver: unchanged where columns keep time zones, otherwise in UTC without one."""
         if moment is None or self.keeps_zones:
             return moment
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def read_time(self, value: Any) -> datetime | None:
-        """Return an instant as the driver gave it."""
+        """Return the instant that the driver returned, in UTC."""
         if isinstance(value, datetime):
             return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
         return read_time(value)
@@ -213,7 +218,7 @@ class SqlDialect:
         return f"({new}.{fetched} < {old}.{fetched})"
 
     def is_changed(self, new: str, old: str) -> str:
-        """Return the condition that the staged row says something else than the stored one."""
+        """Return the condition that the content of the staged row differs from the stored one."""
         pairs = (self._differs(name, new, old) for name in CONTENT)
         return f"({' OR '.join(pairs)})"
 
@@ -275,12 +280,12 @@ class SqlDialect:
         )
 
     def missing_statement(self) -> str:
-        """Return what marks one row as missing. Parameters: since, source, call_id."""
+        """Return the statement that marks one row as missing. Parameters: since, source, call_id."""
         missing, keys = self.quoted("missing_since"), " AND ".join(f"{self.quoted(name)} = {self.mark}" for name in KEY)
         return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"
 
     def first_statement(self) -> str:
-        """Return what finds the first id of a source, NULL where there is none; the key's index knows it."""
+        """Return the query for the first id of a source, NULL where there is none. Parameter: source."""
         return f"SELECT MIN({self.quoted('call_id')}) FROM {self.table} WHERE {self.quoted('source')} = {self.mark}"
 
     def unsettled_statement(self) -> str:
@@ -322,14 +327,14 @@ class SqlDialect:
         )
 
     def hours_statement(self, filters: Collection[str]) -> str:
-        """Return what counts the rows of a window by hour. Parameters: source, start, end, the filters' values."""
+        """Return the query that counts the rows of a window by hour. Parameters: source, start, end, filter values."""
         created = self.quoted("created_at")
         where = f"{self.quoted('source')} = {self.mark} AND {created} >= {self.mark} AND {created} < {self.mark}"
         where += "".join(f" AND {self.quoted(name)} = {self.mark}" for name in filters)
         return f"SELECT {self.hour(created)}, COUNT(*) FROM {self.table} WHERE {where} GROUP BY {self.hour(created)}"
 
     def run_statement(self) -> str:
-        """Return what finds the bounds of one run. Parameters: source, kind, name."""
+        """Return the query for the bounds of one run. Parameters: source, kind, name."""
         return self._of_log(("window_start", "window_end"), f"{self.quoted('name')} = {self.mark}")
 
     def windows_statement(self) -> str:
@@ -337,7 +342,7 @@ class SqlDialect:
         return self._of_log(("window_start", "window_end"))
 
     def logged_statement(self) -> str:
-        """Return what lists the counts of logged hours. Parameters: source, kind, first name, last name."""
+        """Return the query for the counts of logged hours. Parameters: source, kind, first name, last name."""
         name = self.quoted("name")
         return self._of_log(("name", "at_vendor"), f"{name} >= {self.mark}", f"{name} <= {self.mark}")
 
@@ -348,12 +353,12 @@ class SqlDialect:
         return " AND ".join([*(f"{self.quoted(name)} = {self.mark}" for name in ("source", "kind")), *conditions])
 
     def forget_statement(self, lines: int) -> str:
-        """Return what deletes some lines of the log. Parameters: source, kind, names."""
+        """Return the statement that deletes lines of the log. Parameters: source, kind, names."""
         names = f"{self.quoted('name')} IN ({', '.join([self.mark] * lines)})"
         return f"DELETE FROM {self.log} WHERE {self._of_scope(names)}"
 
     def log_statement(self, lines: int) -> str:
-        """Return what writes some lines of the log. Parameters: line after line, in the order of the columns."""
+        """Return the statement that writes lines of the log. Parameters: line after line, in the order of columns."""
         names, marks = ", ".join(map(self.quoted, LOG_COLUMNS)), f"({', '.join([self.mark] * len(LOG_COLUMNS))})"
         return f"INSERT INTO {self.log} ({names}) VALUES {', '.join([marks] * lines)}"
 

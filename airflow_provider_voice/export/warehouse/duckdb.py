@@ -1,8 +1,7 @@
-"""DuckDB: the stage is read from a file, because row by row is slow."""
+"""DuckDB: rows are read from the buffer's file, because inserting them one by one is slow."""
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
@@ -66,20 +65,17 @@ class DuckDB(SqlDialect):
         return str(moment)
 
     def spool(self) -> RowBuffer:
-        """Spool what DuckDB reads by itself."""
-        # It appends a few large chunks in less time than many small ones.
-        return CsvRowBuffer(chunk_factor=3)
+        """Buffer the rows as DuckDB reads them."""
+        return CsvRowBuffer()
 
-    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
-        """Read the chunk in one statement, out of a file that only this user can read and that is gone right after."""
+    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
+        """Let DuckDB read the buffer's file in one statement."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         types = ", ".join(f"'{name}': '{self.types[kind].split()[0]}'" for name, kind in COLUMNS.items())
-        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-            file.write(spool.read(chunk))
-            file.flush()
-            cursor.execute(
-                f"INSERT INTO {table} ({names}) SELECT * FROM read_csv(?, header = false, auto_detect = false, "
-                "delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "
-                f"max_line_size = {_LONGEST_LINE}, columns = {{{types}}})",
-                [file.name, CsvRowBuffer.DELIMITER, CsvRowBuffer.QUOTE, CsvRowBuffer.QUOTE],
-            )
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT * FROM read_csv(?, header = false, auto_detect = false, "
+            "delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "
+            f"max_line_size = {_LONGEST_LINE}, columns = {{{types}}})",
+            # The file has no name, only a descriptor.
+            [f"/dev/fd/{buffer.file().fileno()}", CsvRowBuffer.DELIMITER, CsvRowBuffer.QUOTE, CsvRowBuffer.QUOTE],
+        )

@@ -126,10 +126,10 @@ class Loading:
         load, dialect = self._load, self._dialect
         if self._is_first():
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
-            self._fill(dialect.table)
+            dialect.fill(dialect.table, self._cursor, load.rows)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))
         self._execute(dialect.stage_statements())
-        self._fill(dialect.stage)
+        dialect.fill(dialect.stage, self._cursor, load.rows)
         merged = dialect.merge(self._cursor, load.read_at - load.settle_after)
         done = Loaded(inserted=merged.inserted, updated=merged.updated, stale_ignored=merged.stale_ignored)
         if merged.inserted or merged.updated:
@@ -158,10 +158,6 @@ class Loading:
     def _count(self, sql: str, *values: Any) -> int:
         self._cursor.execute(sql, values)
         return int(self._cursor.fetchone()[0])
-
-    def _fill(self, table: str) -> None:
-        for chunk in range(self._load.rows.chunks):
-            self._dialect.fill(table, self._cursor, self._load.rows, chunk)
 
     def _is_first(self) -> bool:
         self._cursor.execute(self._dialect.first_statement(), (self._load.scope.source,))

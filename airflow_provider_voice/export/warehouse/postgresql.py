@@ -1,8 +1,7 @@
-"""PostgreSQL: COPY into a temporary stage, then one guarded merge."""
+"""PostgreSQL: COPY into a temporary stage, then the merge."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
-_PIECE = 1024 * 1024
+_BLOCK_BYTES = 128 * 1024
 
 
 class PostgreSQL(SqlDialect):
-    """PostgreSQL, by psycopg 3 or psycopg2: COPY into a temporary stage, UPDATE ... FROM."""
+    """PostgreSQL, by psycopg 3 or psycopg2."""
 
     types: ClassVar[dict[str, str]] = {
         "key": "text NOT NULL",
@@ -50,7 +49,7 @@ class PostgreSQL(SqlDialect):
         return sql, (self.named(name),)
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Keep other loads of this source into this table out until the end; nobody else is kept waiting."""
+        """Let other loads of this source into this table wait until the end; other statements do not wait."""
         sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
         cursor.execute(sql, (source, self.table))
 
@@ -59,7 +58,7 @@ class PostgreSQL(SqlDialect):
         return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
 
     def unstage_statements(self) -> list[str]:
-        """Leave the stage to the commit."""
+        """Return none: the commit drops the stage."""
         return []
 
     def named_stage(self, name: str) -> str:
@@ -71,17 +70,19 @@ class PostgreSQL(SqlDialect):
         return str(moment)
 
     def spool(self) -> RowBuffer:
-        """Spool what COPY reads."""
+        """Buffer the rows as COPY reads them."""
         return CsvRowBuffer()
 
-    def fill(self, table: str, cursor: Any, spool: Any, chunk: int) -> None:
-        """COPY the chunk."""
+    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
+        """COPY the rows from the buffer's file."""
         names = ", ".join(self.quoted(name) for name in COLUMNS)
         # The text is UTF-8, whatever the session's client_encoding is.
         marks = f"DELIMITER '{CsvRowBuffer.DELIMITER}', QUOTE '{CsvRowBuffer.QUOTE}', ENCODING 'UTF8'"
         sql = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
+        file = buffer.file()
         if not hasattr(cursor, "copy"):
-            cursor.copy_expert(sql, BytesIO(spool.read(chunk)), size=_PIECE)  # psycopg2
+            cursor.copy_expert(sql, file, size=_BLOCK_BYTES)  # psycopg2
             return
         with cursor.copy(sql) as copy:  # psycopg 3
-            copy.write(spool.read(chunk))
+            while block := file.read(_BLOCK_BYTES):
+                copy.write(block)

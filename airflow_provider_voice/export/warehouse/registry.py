@@ -1,4 +1,4 @@
-"""Which dialect a database speaks."""
+"""The choice of a SQL dialect for a database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DIALECTS: dict[str, type[SqlDialect]] = {
 
 
 def name_of(hook: Any) -> str:
-    """Return the name by which a hook's database is known here.
+    """Return the name of a hook's database.
 
     :param hook: a ``DbApiHook``.
     :return: a key of :data:`DIALECTS`, or what SQLAlchemy calls the database; empty where nobody can tell.

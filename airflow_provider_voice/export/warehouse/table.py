@@ -1,4 +1,4 @@
-"""A table of calls in a database: what is asked of it, and the load of an export."""
+"""A table of calls in a database: its creation, reads of its state, and loads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Warehouse:
-    """One table in one database, through any ``DbApiHook``.
+    """A table of calls in a database, through its ``DbApiHook``.
 
     :param hook: the database's hook; ``get_conn``, ``placeholder`` and its dialect's name are used, nothing that logs.
     :param table: the table, created where it is missing; its log is ``<table>_export_log``.
@@ -37,7 +37,7 @@ class Warehouse:
         self._shown = table
 
     def spool(self) -> RowBuffer:
-        """Return what keeps the rows of a load until it begins."""
+        """Return an empty buffer for the rows of a load."""
         return self.dialect.spool()
 
     def prepare(self) -> None:
@@ -82,15 +82,15 @@ class Warehouse:
                 raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not a table of calls.")
             if found and not found.startswith(self.dialect.accepts[kind]):
                 raise InvalidRequest(
-                    f"The column {name} of {self._shown} has the type {found}, which cannot hold its values. "
+                    f"The column {name} of {self._shown} is of type {found}, which cannot hold its values. "
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 
     def read(self, ask: Callable[[TableState], T]) -> T:
-        """Ask what is stored, in one transaction.
+        """Read the state of the table in one transaction.
 
-        :param ask: asks.
-        :return: what ``ask`` returns.
+        :param ask: reads it.
+        :return: the result of ``ask``.
         :raises WarehouseFailed: when the database refuses.
         """
 
@@ -109,7 +109,6 @@ class Warehouse:
         """
 
         def work() -> Loaded:
-            load.rows.finish()
             with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
                 return loading.run()
 

@@ -26,7 +26,14 @@ class DatabaseClock:
 
     def now(self) -> datetime:
         """Return the database's time; a change of the worker's clock does not move it."""
-        return self._began + timedelta(seconds=time.monotonic() - self._ticks)
+        return self.at(time.monotonic())
+
+    def at(self, ticks: float) -> datetime:
+        """Return the database's time of a moment.
+
+        :param ticks: the moment, as ``time.monotonic()`` had it.
+        """
+        return self._began + timedelta(seconds=ticks - self._ticks)
 
 
 class TableState:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Scope
-from airflow_provider_voice.export.options import scope_of
+from airflow_provider_voice.export.options import bounds_of, scope_of
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 
@@ -99,6 +99,23 @@ def test_an_odd_value_is_taken_or_refused_with_one_error(operator: Any, names: l
     def refuse(arguments: dict[str, Any]) -> None:
         with suppress(InvalidRequest):
             operator(**arguments)
+
+    refuse()
+
+
+@pytest.mark.parametrize("operator", [to_warehouse, to_files])
+def test_an_odd_value_of_a_template_is_taken_or_refused_with_one_error(operator: Any) -> None:
+    rendered = ["voice_conn_id", "start", "end", "agent_id", "direction", "source"]
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.dictionaries(st.sampled_from(rendered), ODD, min_size=1, max_size=3))
+    def refuse(values: dict[str, Any]) -> None:
+        task = operator()
+        for name, value in values.items():
+            setattr(task, name, value)
+        with suppress(InvalidRequest):
+            scope_of(task)
+            bounds_of(task)
 
     refuse()
 

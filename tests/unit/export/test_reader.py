@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from airflow_provider_voice.export.models import Scope, Window
-from airflow_provider_voice.export.reader import HistoryReader
-from airflow_provider_voice.export.rows import RowMaker
+from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
+from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.models import Call, CallRef, CallStatus
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -20,7 +24,7 @@ class Vendor:
     """A vendor whose list has four pages of one call each, and whose look-ups read list pages too."""
 
     def __init__(self) -> None:
-        self.pages_read, self.page_concurrency = 0, 1
+        self.pages_read = 0
         self.vendor = self
 
     def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
@@ -60,3 +64,59 @@ def test_what_the_windows_show_is_not_asked_for_again() -> None:
     spool, missing = pulled(pending)
     assert missing == ["c99"]
     assert [key for key, _ in spool.seen] == ["c0", "c1", "c2", "c3"]
+
+
+class Skewed:
+    """What a warning about clocks needs of a hook."""
+
+    def __init__(self, offset: float | None) -> None:
+        self.vendor = SimpleNamespace(title="Talkover", http=SimpleNamespace(clock_offset=offset))
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (-30.0, None),
+        (59.0, None),
+        (3600.0, "3600 seconds ahead of"),
+        (-10800.0, "10800 seconds behind"),
+        (None, "does not tell its time"),
+    ],
+)
+def test_a_vendors_clock_that_is_far_from_ours_is_warned_of(offset, said, caplog) -> None:
+    warn_of_skew(Skewed(offset))  # type: ignore[arg-type]  # what it needs of a hook
+    assert (said in caplog.text) if said else (caplog.text == "")
+
+
+def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
+    """Reading from the first to the last would read all there is between them."""
+    asked: list[tuple[datetime, datetime]] = []
+
+    class Listing(Vendor):
+        def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
+            asked.append((start, end))
+            return iter(())
+
+    day = timedelta(days=1)
+    windows = [WINDOW, Window(START + 2 * day, START + 3 * day), Window(START + 90 * day, START + 91 * day)]
+    maker = RowMaker("s", "plain", START, START, timedelta(0))
+    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).windows(windows, Scope("s"))  # type: ignore[arg-type]
+    assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
+
+
+def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
+    """Pages are read ahead: a slow one keeps others waiting, which would look newer than they are."""
+    reads = [100.0, 130.0, 101.0, 101.001, None]
+
+    class ReadAhead(Vendor):
+        def list_calls(self, start: datetime, end: datetime, **filters: Any) -> Any:
+            return iter([replace(call(number), read_at=at) for number, at in enumerate(reads)])
+
+    class Stamps(RowBuffer):
+        def add(self, row: tuple, created_at: datetime | None = None) -> None:
+            self.seen.append(row[list(COLUMNS).index("fetched_at")])
+
+    maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
+    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, stamp=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
+    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.0]
+    assert sink.seen[4] not in reads

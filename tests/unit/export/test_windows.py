@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import InvalidRequest, StaleRun
-from airflow_provider_voice.export.models import Window, gaps, joined, without
+from airflow_provider_voice.export.models import Window, gaps, joined
 from airflow_provider_voice.export.windows import bound_of, plan_reading, requested_window, run_name
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
@@ -129,23 +128,6 @@ def test_no_gap_between_runs_whatever_fails_or_comes_late(runs) -> None:
             covered = joined([*covered, asked])
             assert asked.end == NOW + due * HOUR
             assert not any(NOW + due * HOUR - DAY <= gap.start and gap.end <= asked.end for gap in gaps(covered))
-
-
-STRETCHES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)).map(lambda one: hours(one[0], sum(one))))
-
-
-@given(STRETCHES, STRETCHES)
-def test_windows_are_joined_and_subtracted_like_sets_of_hours(some, others) -> None:
-    def contents(windows: list[Window]) -> set[int]:
-        return {hour for hour in range(40) if any(NOW + hour * HOUR in window for window in windows)}
-
-    assert contents(joined(some)) == contents(some)
-    assert contents(without(some, others)) == contents(some) - contents(others)
-    for windows in (joined(some), without(some, others), gaps(some)):
-        assert all(windows)
-        assert all(before.end < after.start for before, after in pairwise(windows))
-    filled = contents([*some, *gaps(some)])
-    assert filled == set(range(min(filled, default=0), max(filled, default=-1) + 1))
 
 
 def run_context(**changes) -> dict:
