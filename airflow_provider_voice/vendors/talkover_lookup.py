@@ -65,7 +65,7 @@ def find_in_lists(
 
 
 class _ListLookup:
-    """What was found so far, and the first page of the whole list, which is read only once."""
+    """The calls found so far, and the first pages of lists, which are not read twice."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class _ListLookup:
         self.missing = dict(wanted)
         self.found: dict[str, Call] = {}
         self._read_page = read_page
-        self._first_page: Page | None = None
+        self._first_pages: dict[str | None, Page] = {}
 
     def take(self, call: Call | None) -> None:
         if call is not None and self.missing.pop(call.id, None) is not None:
@@ -85,37 +85,47 @@ class _ListLookup:
 
     def read_first_page(self) -> int:
         """Read the first page of the whole list; return how many pages it has, 0 where the vendor does not say."""
-        self._first_page = self._read_page(None, 1)
-        return self._first_page.last_page or 0
+        page = self._first_pages[None] = self._read_page(None, 1)
+        return page.last_page or 0
 
     def read_active_lists(self, *, most_pages: int) -> int:
-        """Read the lists of the active statuses while they are not longer than ``most_pages`` together.
+        """Read the lists of the active statuses, unless that is not worth its requests.
 
-        :return: the pages left; 0 or less when the lists are too long.
+        The first pages are read ahead, for their counts alone decide: the lists must be shorter than the whole list,
+        and the calls that are in none of them few enough to be searched for.
+
+        :param most_pages: pages of the whole list.
+        :return: the pages left of these; 0 or less when the lists were not read to their ends.
         """
-        for status in ACTIVE_STATUSES:
-            most_pages -= self.read_list(status, most_pages=most_pages)
-            if most_pages <= 0:
-                break
-        return most_pages
+        firsts = [self._read_page(status, 1) for status in ACTIVE_STATUSES]
+        active = sum(len(page.calls) if page.total is None else page.total for page in firsts)
+        ended = len(self.missing) - active
+        for page in firsts:
+            for call in page.calls:
+                self.take(call)
+        pages_left = most_pages - sum(page.last_page or 1 for page in firsts)
+        if pages_left > 0 and ended <= most_pages:
+            # Only the first of these pages is still good: calls have moved into the later lists since.
+            self._first_pages[ACTIVE_STATUSES[0]] = firsts[0]
+            for status in ACTIVE_STATUSES:
+                self.read_list(status)
+            return pages_left
+        return 0
 
-    def read_list(self, status: str | None, *, most_pages: int | None = None) -> int:
-        """Read a list until nothing is missing, or not further than its first page when it has too many pages.
+    def read_list(self, status: str | None) -> None:
+        """Read a list until nothing is missing.
 
-        :return: the pages it has, as far as is known.
+        :param status: the list's status; None: the list of all calls.
         """
         if not self.missing:
-            return 0
-        first = self._first_page if status is None and self._first_page else self._read_page(status, 1)
-        pages = first.last_page or 1
-        if most_pages is not None and pages > most_pages:
-            return pages
+            return
+        first = self._first_pages.pop(status, None) or self._read_page(status, 1)
         once = [first]  # a second pass reads it anew
         calls = iter_pages(
             lambda number: once.pop() if number == 1 and once else self._read_page(status, number),
             page_size=PER_PAGE,
             name="Talkover's call list",
-            passes=2 if pages <= _SHORT_LIST else 1,
+            passes=2 if (first.last_page or 0) <= _SHORT_LIST else 1,
             must_be_complete=False,
             sleep=self._sleep,
         )
@@ -123,4 +133,3 @@ class _ListLookup:
             self.take(call)
             if not self.missing:
                 break
-        return pages
