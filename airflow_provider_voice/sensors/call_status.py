@@ -62,10 +62,7 @@ class CallStatusSensor(BaseSensorOperator):
     :param mode: ``poke`` (default) or ``reschedule``, which frees the worker slot between polls.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param soft_fail: skip instead of failing when the call ends otherwise, is not found or does not end in time.
-    :param never_fail: skip instead of failing, whatever happens; a refused token still fails.
-    :param silent_fail: in poke and reschedule mode, log an unexpected error of a poll and go on.
-    :param exponential_backoff: in poke and reschedule mode, lengthen the time between two polls.
-    :param max_wait: the longest time between two polls with ``exponential_backoff``; None (default): unlimited.
+    :param kwargs: the arguments of ``BaseSensorOperator`` and ``BaseOperator``, ``never_fail`` for one.
     :return: ``Call.to_dict()``, or a list of them in the order of ``call``.
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
@@ -87,25 +84,16 @@ class CallStatusSensor(BaseSensorOperator):
         mode: Mode = "poke",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         soft_fail: bool = False,
-        never_fail: bool = False,
-        silent_fail: bool = False,
-        exponential_backoff: bool = False,
-        max_wait: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
         with bad_arguments_end_the_task():
             one_of("mode", mode, get_args(Mode))
-            if boolean("soft_fail", soft_fail) and boolean("never_fail", never_fail):
-                raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
+            _check_base_arguments(soft_fail, kwargs)
             super().__init__(
                 poke_interval=seconds_of("poke_interval", poke_interval),
                 timeout=None if timeout is None else seconds_of("timeout", timeout, minimum=0),
                 mode=mode,
                 soft_fail=soft_fail,
-                never_fail=boolean("never_fail", never_fail),
-                silent_fail=boolean("silent_fail", silent_fail),
-                exponential_backoff=boolean("exponential_backoff", exponential_backoff),
-                max_wait=None if max_wait is None else seconds_of("max_wait", max_wait),
                 **kwargs,
             )
             self.call = call
@@ -290,6 +278,16 @@ class CallStatusSensor(BaseSensorOperator):
         store = context.get("task_state_store") if self.reschedule else None
         if store is not None:
             store.set(_STATE_KEY, watch.state)
+
+
+def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
+    """Check the arguments that ``BaseSensorOperator`` would answer with errors of other classes."""
+    for name in ("never_fail", "silent_fail", "exponential_backoff"):
+        boolean(name, kwargs.get(name, False))
+    if kwargs.get("max_wait") is not None:
+        seconds_of("max_wait", kwargs["max_wait"])
+    if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
+        raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
 
 
 @contextmanager

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 1.0
 #: The share of the vendor's requests per minute that the polls of one connection may use; the rest places calls.
 BUDGET_SHARE = 0.5
+#: The shortest time between two polls, in seconds; a shorter ``poll_interval`` is raised to it.
+SHORTEST_INTERVAL = 0.1
 #: The longest pause after failed polls, in seconds.
 LONGEST_BACKOFF = 300.0
 
@@ -97,6 +99,7 @@ class CallPoll:
         :param watch: the calls; the subscriber hands the watch each result of :meth:`results`.
         :param poll_interval: the longest time between two polls, in seconds.
         """
+        poll_interval = max(poll_interval, SHORTEST_INTERVAL)
         subscriber = Subscriber(watch, poll_interval, time.monotonic() + self._gather)
         self._subscribers.add(subscriber)
         self._changed.set()

@@ -93,7 +93,7 @@ def test_errors_and_logs_of_a_wait_hold_no_number(caplog) -> None:
     assert "5552671" not in caplog.text + json.dumps([ended, missing])
 
 
-def test_a_result_from_before_the_subscription_says_nothing_about_the_call() -> None:
+def test_a_result_from_before_the_subscription_is_ignored() -> None:
     ended = wait_with(trigger(grace_period=0), PollResult(frozenset({"c2"}), {}), PollResult(ASKED, {"c1": CALL}))
     assert ended["error"] is None
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest
+from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers import calls_finished
 from airflow_provider_voice.triggers.calls_finished import CallsFinishedTrigger
 from tests.unit.sensors.test_call_status import ODD
@@ -68,3 +69,11 @@ def test_the_triggerer_makes_the_trigger_without_a_look_up(monkeypatch) -> None:
         return CallsFinishedTrigger(direction="outbound")
 
     assert asyncio.run(make()).direction == "outbound"
+
+
+def test_a_direction_that_was_not_checked_when_the_dag_was_parsed_fails_every_poll(monkeypatch) -> None:
+    made = CallsFinishedTrigger(direction="inbound")
+    define(monkeypatch, "unleashx")
+    hook = calls_finished.VoiceHook.for_connection("voice_default")
+    with pytest.raises(CapabilityNotSupported):
+        made._poll(hook, ReportedEndings(look_back=timedelta(days=1), listing_delay=timedelta(hours=1)))

@@ -178,3 +178,9 @@ def test_a_refused_token_is_tried_again_with_the_connection_as_it_is_now() -> No
     assert result.error is None
     result = asyncio.run(first_result(poll_of(refuse)[0], CallWatch([CallRef("c1")])))
     assert isinstance(result.error, AuthenticationFailed)
+
+
+def test_no_interval_is_so_short_that_the_vendor_is_flooded() -> None:
+    poll, _ = poll_of(all_are("ringing"))
+    with poll.subscribed(CallWatch([CallRef("c1")]), 1e-9):
+        assert [some.poll_interval for some in poll._subscribers] == [poll_loop.SHORTEST_INTERVAL]
