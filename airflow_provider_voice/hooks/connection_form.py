@@ -56,5 +56,6 @@ def field_behaviour(connection_type: str) -> dict[str, Any]:
     return {
         "hidden-fields": ["login"],
         "relabeling": {"password": token, "host": "Host (empty: the vendor's own)", "schema": "Scheme (https)"},
-        "placeholders": {"host": "https://...", "schema": "https"},
+        # Airflow 3.3 refuses to test a saved connection without a port: the form sends 0 for none.
+        "placeholders": {"host": "https://...", "schema": "https", "port": "443"},
     }
