@@ -10,7 +10,6 @@ from airflow_provider_voice.operators.make_call import MakeCallOperator
 
 @dag(
     schedule=None,
-    catchup=False,
     params={"to": Param("+14155552601", type="string", description="The number to call, with its country code")},
     default_args={"retries": 3, "retry_delay": timedelta(seconds=30)},
     tags=["voice"],
@@ -24,8 +23,6 @@ def make_one_call() -> None:
         variables={"name": "Ada"},
         wait_for_completion=True,
         deferrable=True,
-        poll_interval=5,
-        timeout=900,
         success_statuses=["completed", "voicemail"],
     )
 

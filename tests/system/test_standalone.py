@@ -81,7 +81,7 @@ def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
     def all_reported() -> bool:
         for run in standalone.api("GET", runs)["dag_runs"]:
             if run["state"] == "success":
-                path = f"{runs}/{run['dag_run_id']}/taskInstances/look/xcomEntries/return_value"
+                path = f"{runs}/{run['dag_run_id']}/taskInstances/list_calls/xcomEntries/return_value"
                 reported.update(json.loads(json.dumps(standalone.api("GET", path)["value"])))
         return {call.id for call in ended} <= reported
 
