@@ -1,4 +1,4 @@
-"""Load the call history of every hour into a table. Catching up is safe: an export only reads, and duplicates nothing."""
+"""Load the call history of every hour into a table. Catching up is safe: an export reads, and duplicates nothing."""
 
 from __future__ import annotations
 
