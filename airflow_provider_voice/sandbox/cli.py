@@ -77,21 +77,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments; ``None`` (default): those of the process.
     :return: 0.
+    :raises SystemExit: when an argument is not possible or the port is in use, after saying so.
     """
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     if options.examples:
         copied = "".join(f"{path}\n" for path in copy_examples(options.examples))
         sys.stdout.write(copied or f"{options.examples} has every example already.\n")
         return 0
-    sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+    try:
+        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+        with sandbox:
+            _serve(sandbox, options.vendor, options.warehouse)
+    except (ValueError, OSError) as error:
+        parser.error(f"The sandbox cannot run: {error}.")
+    return 0
+
+
+def _serve(sandbox: Sandbox, vendor: str, warehouse: Path) -> None:
+    """Print the connections, then wait for SIGINT or SIGTERM."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with sandbox:
-        # Comments and exports only, so that all of it can be pasted into a shell.
-        lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
-        lines += export_lines(sandbox, options.vendor, options.warehouse)
-        sys.stdout.write("\n".join([*lines, ""]))
-        sys.stdout.flush()
-        stopped.wait()
-    return 0
+    # Comments and exports only, so that all of it can be pasted into a shell.
+    lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
+    lines += export_lines(sandbox, vendor, warehouse)
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
+    stopped.wait()

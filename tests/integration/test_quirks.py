@@ -80,7 +80,7 @@ CASES = {
     "no Date header": Case({"sends_date": False}, [LOST]),
     "clock +2 min, no Date header": Case({"sends_date": False, "clock_offset": timedelta(minutes=2)}, [LOST]),
     **{f"order {order}": Case({"order": order, "max_page": 20}, [LOST]) for order in ("oldest", "changed", "shuffled")},
-    "listed late": Case({"list_delay": 600.0}, [LOST], is_found=False),
+    "listed late": Case({"list_delay": 120.0}, [LOST], is_found=False),
     "new calls while paging": Case({"new_calls_per_page": 3, "max_page": 20}, [LOST]),
     "old calls change while paging": Case({"touched_per_page": 5, "order": "changed", "max_page": 20}, [LOST]),
     "updated_at missing": Case({"updated_at": "missing"}, [LOST]),

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,15 @@ def test_the_examples_are_copied_once(tmp_path, capsys) -> None:
     (folder / "make_one_call.py").write_text("# mine\n")
     assert copy_examples(folder) == []
     assert (folder / "make_one_call.py").read_text() == "# mine\n"
+
+
+def test_a_port_in_use_and_an_impossible_speed_are_said_plainly(capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for arguments, message in (
+            (["--port", str(taken.getsockname()[1])], "in use"),
+            (["--speed", "-1"], "negative"),
+        ):
+            with pytest.raises(SystemExit) as stopped:
+                main(arguments)
+            assert stopped.value.code == 2
+            assert message in capsys.readouterr().err
