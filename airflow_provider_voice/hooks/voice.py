@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
-from airflow_provider_voice.hooks.connection_form import connection_fields, field_behaviour
+from airflow_provider_voice.get_provider_info import connection_fields, field_behaviour
 from airflow_provider_voice.models import Call, CallRef, CallRequest
 
 if TYPE_CHECKING:
