@@ -1,4 +1,4 @@
-# Every target sets up what it needs in .venv: Python 3.10+, pip and make are enough.
+# Every target installs what it needs into .venv: Python 3.10+, pip and make are enough.
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
@@ -12,7 +12,7 @@ export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-# uv where it can be had, pip itself otherwise (uv does not read pip's configuration).
+# With uv where it can be installed, else with pip (uv does not read pip's configuration).
 define install
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv || true
@@ -32,7 +32,7 @@ setup: $(VENV)/.ready  ## install everything into .venv
 demo: setup  ## place calls on the sandbox through a DAG, wait, load them into SQLite
 	$(VENV)/bin/python -m dev.demo
 
-# The tests with a whole Airflow of their own run by themselves: two at once would be slow on two cores.
+# Tests that start a whole Airflow run one at a time: two at once would be slow on two cores.
 test: setup  ## run the tests
 	$(VENV)/bin/python -m pytest -m "not standalone" -n 2 --dist worksteal $(PYTEST_ARGS)
 	$(VENV)/bin/python -m pytest -m standalone $(PYTEST_ARGS)
@@ -57,11 +57,11 @@ build: setup  ## wheel and sdist, checked
 	$(VENV)/bin/python -m build --quiet
 	$(VENV)/bin/twine check --strict dist/*
 
-benchmarks: setup  ## print the ratios of benchmarks/
+benchmarks: setup  ## print the figures of benchmarks/
 	for file in benchmarks/*.py; do echo "== $$file"; $(VENV)/bin/python $$file || exit 1; done
 
-constraints: setup  ## make the constraints files anew
+constraints: setup  ## resolve the constraints files again
 	./.ci/constraints $(VENV)/bin/uv
 
-clean:  ## remove what the targets made
+clean:  ## remove everything that the targets made
 	rm -rf $(VENV) $(OLDEST) .demo .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

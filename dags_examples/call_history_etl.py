@@ -1,4 +1,4 @@
-"""Load the history of every hour into a table. Catching up is safe: an export only reads, and repeats nothing."""
+"""Load the call history of every hour into a table. Catching up is safe: an export reads, and duplicates nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouse
 
 
 @dag(
-    # A run of @hourly has no data interval in Airflow 3, so each export goes on where the last committed one ended:
-    # no gap, whatever failed or was skipped. With a CronDataIntervalTimetable each run exports its own interval.
+    # A run of @hourly has no data interval in Airflow 3, so each export starts where the last committed one ended, and
+    # failed or skipped runs leave no gap. With a CronDataIntervalTimetable each run exports its own interval.
     schedule="@hourly",
     start_date=pendulum.datetime(2026, 11, 1, tz="UTC"),
     catchup=True,

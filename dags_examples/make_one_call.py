@@ -1,24 +1,21 @@
-"""Place one call, wait for its end without holding a worker, and use what it returned."""
+"""Place one call, wait for its end without holding a worker, and use its result."""
 
-from __future__ import annotations
-
+# [START make_one_call]
 from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-# [START make_one_call]
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 
 
 @dag(
     schedule=None,
-    catchup=False,
-    params={"to": Param("+14155552601", type="string", description="Whom to ring, with country code")},
+    params={"to": Param("+14155552601", type="string", description="The number to call, with its country code")},
     default_args={"retries": 3, "retry_delay": timedelta(seconds=30)},
     tags=["voice"],
 )
 def make_one_call() -> None:
-    """Ring one number. A retry never rings a second time."""
+    """Call one number. A retry never rings it a second time."""
     call = MakeCallOperator(
         task_id="ring",
         voice_conn_id="voice_default",
@@ -26,14 +23,12 @@ def make_one_call() -> None:
         variables={"name": "Ada"},
         wait_for_completion=True,
         deferrable=True,
-        poll_interval=5,
-        timeout=900,
         success_statuses=["completed", "voicemail"],
     )
 
     @task
     def report(ended: dict[str, object]) -> str:
-        """Say how the call went."""
+        """Report how the call ended."""
         return f"Call {ended['id']} ended as {ended['status']} after {ended['duration_seconds']} s."
 
     report(call.output)

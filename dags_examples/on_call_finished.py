@@ -1,4 +1,4 @@
-"""Run when calls end, inbound ones too: nobody waits, nobody polls in a task."""
+"""Run when calls end, inbound ones too, without a task that waits or polls."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ ended_calls = Asset(
 
 @dag(schedule=[ended_calls], tags=["voice"])
 def on_call_finished() -> None:
-    """Look at the calls that have ended since the last run."""
+    """List the calls that have ended since the last run."""
 
     @task
-    def look(triggering_asset_events: Any = None) -> list[str]:
+    def list_calls(triggering_asset_events: Any = None) -> list[str]:
         events = (triggering_asset_events or {}).get(ended_calls, [])
-        # Told at least once: use the ids as keys of whatever is made of them.
+        # An ending is reported at least once: use the ids as keys of what is derived from them.
         calls = {call["id"]: call["status"] for event in events for call in event.extra["payload"]["calls"]}
         logging.getLogger(__name__).info("%d call(s) have ended: %s", len(calls), calls)
         return sorted(calls)
 
-    look()
+    list_calls()
 
 
 on_call_finished()

@@ -1,4 +1,4 @@
-"""Ring a list of people on weekday mornings, wait for every call to end, and load the calls into a table."""
+"""Call a list of people on weekday mornings, wait for every call to end, and load the calls into a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_voice.sensors.call_status import CallStatusSensor
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 
 CONTACTS = Path(__file__).with_name("contacts.csv")
-# How often a waiting task looks, in seconds; the demo makes it short.
+# How often a waiting task polls, in seconds; the demo makes it short.
 POLL_SECONDS = float(os.environ.get("OUTREACH_POLL_SECONDS", "30"))
 
 
@@ -29,35 +29,34 @@ POLL_SECONDS = float(os.environ.get("OUTREACH_POLL_SECONDS", "30"))
     tags=["voice"],
 )
 def scheduled_outreach() -> None:
-    """Ring everybody in ``contacts.csv`` once, whatever is retried."""
+    """Call everybody in ``contacts.csv`` once, whatever is retried."""
 
     @task
     def read_contacts() -> list[dict[str, object]]:
-        """Return one set of arguments a person."""
+        """Return the arguments of one call per person."""
         with CONTACTS.open(newline="") as lines:
             return [
                 {"to": row["phone"], "variables": {"name": row["name"], "appointment": row["appointment"]}}
                 for row in csv.DictReader(lines)
             ]
 
-    ring = MakeCallOperator.partial(
+    contacts = read_contacts()
+
+    call = MakeCallOperator.partial(
         task_id="ring",
         voice_conn_id="voice_default",
         max_active_tis_per_dagrun=4,
-    ).expand_kwargs(read_contacts())
+    ).expand_kwargs(contacts)
 
+    # all_done: a row that cannot be called fails its own task, and the other calls are still followed and loaded.
     wait = CallStatusSensor.partial(
         task_id="wait",
         voice_conn_id="voice_default",
         deferrable=True,
         poke_interval=POLL_SECONDS,
         timeout=2 * 3600,
-    ).expand(call=ring.output)
-
-    @task
-    def count_outcomes(calls: list[dict[str, object]]) -> dict[str, int]:
-        """Count how the calls ended."""
-        return dict(Counter(str(call["status"]) for call in calls))
+        trigger_rule="all_done",
+    ).expand(call=call.output)
 
     export = CallsToWarehouseOperator(
         task_id="export",
@@ -66,10 +65,23 @@ def scheduled_outreach() -> None:
         table="voice_calls",
         # The calls of this very run, up to now; without bounds an export reads the run's interval, which is the past.
         start="{{ dag_run.start_date }}",
+        trigger_rule="all_done",
     )
 
+    @task(trigger_rule="all_done", retries=0)
+    def report(people: list[dict[str, object]], calls: list[dict[str, object]] | None = None) -> dict[str, int]:
+        """Count how the calls ended; fail when somebody was not called, so that the run does not look complete."""
+        outcomes = Counter(str(call["status"]) for call in calls or [])
+        missing = len(people) - sum(outcomes.values())
+        if missing:
+            raise RuntimeError(
+                f"{missing} of {len(people)} people have no ended call; the failed tasks `ring` and `wait` say why. "
+                f"The other calls ended as {dict(outcomes)}."
+            )
+        return dict(outcomes)
+
     wait >> export
-    count_outcomes(wait.output)
+    report(contacts, wait.output)
 
 
 scheduled_outreach()

@@ -1,4 +1,4 @@
-"""``make demo``: run a DAG against the sandbox and show what became of every call.
+"""``make demo``: run a DAG against the sandbox and show how every call ended.
 
 Run as ``python -m dev.demo``. It starts the sandbox, gives Airflow a home of its own with
 the connections, runs the DAG with ``airflow dags test`` and compares the table with the sandbox's ring ledger.
@@ -28,7 +28,7 @@ _LINE = "{:<38} {:<14} {:<12} {:>8}\n"
 
 
 def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -> dict[str, str]:
-    """Return the environment of an Airflow of its own, whose ``voice_default`` is a vendor of the sandbox.
+    """Return the environment of a separate Airflow, whose ``voice_default`` is a vendor of the sandbox.
 
     :param home: its home; the warehouse is ``warehouse.db`` in it.
     :param dags: the folder of its DAGs.
@@ -36,7 +36,7 @@ def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -
     :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
     """
     own = {
-        # Airflow starts its parts by the name "airflow": the one beside this python.
+        # Airflow starts its components by the name "airflow": the one beside this Python must come first.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -53,20 +53,26 @@ def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -
 
 
 def _airflow(*arguments: str, environment: dict[str, str]) -> None:
-    # The airflow beside this python, whatever the PATH says.
+    # The Airflow installed beside this Python, whatever PATH says.
     command = [sys.executable, "-m", "airflow", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own command, no shell
     if done.returncode != 0:
         sys.stderr.write(done.stdout[-6000:] + done.stderr[-6000:])
         raise SystemExit(f"airflow {' '.join(arguments)} failed with exit code {done.returncode}")
 
 
 def _show(sandbox: Sandbox, vendor: str, warehouse: Path) -> int:
-    """Print each call as the ledger and the table have it; return how many do not agree."""
+    """Print each call with its row of the table.
+
+    :param sandbox: the sandbox that placed the calls.
+    :param vendor: the vendor that was used.
+    :param warehouse: the SQLite file.
+    :return: how many calls have no row, rows have no call, or people were called twice.
+    """
     with closing(sqlite3.connect(warehouse)) as connection:
         query = "SELECT call_id, tag, to_number, status, duration_seconds FROM voice_calls ORDER BY created_at"
         rows = connection.execute(query).fetchall()
-    # UnleashX lists a call under a number of its own: there, our tag joins the two.
+    # UnleashX lists a call under an id of its own; the tag joins the two.
     by_id = {row[1] if vendor == "unleashx" else row[0]: row for row in rows}
     out = sys.stdout.write
     out("\n" + _LINE.format("call id (in the table)", "number", "outcome", "seconds"))
@@ -88,8 +94,8 @@ def _show(sandbox: Sandbox, vendor: str, warehouse: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo.
 
-    :param argv: the arguments; None: those of the process.
-    :return: 0 when every call that rang is in the table, once.
+    :param argv: the arguments; ``None`` (default): those of the process.
+    :return: 0 when every call is in the table exactly once.
     """
     parser = argparse.ArgumentParser(description="Run the outreach example against the voice sandbox.")
     parser.add_argument("--vendor", default="talkover", choices=["talkover", "talkstack", "unleashx"])

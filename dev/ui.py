@@ -1,11 +1,9 @@
-"""``make ui``: Airflow standalone, the sandbox and the example DAGs, with their connections ready to look at."""
+"""``make ui``: Airflow standalone with the sandbox, the example DAGs and their connections."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.server import Sandbox
 from dev.demo import airflow_environment
+from dev.processes import run_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +21,21 @@ _VENDORS = ("talkover", "talkstack", "unleashx")
 
 
 def free_port() -> int:
-    """Return a port on loopback that is free now."""
+    """Return a port on loopback that no process uses now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str, port: int) -> dict[str, str]:
-    """Return the environment of ``airflow standalone`` on a port, to be used without a login on this machine."""
+    """Return the environment of an ``airflow standalone`` that needs no login.
+
+    :param home: its home.
+    :param dags: the folder of its DAGs.
+    :param sandbox: the running sandbox.
+    :param vendor: which vendor ``voice_default`` is.
+    :param port: the port of its UI and API, on loopback.
+    """
     api = f"http://127.0.0.1:{port}"
     return airflow_environment(home, dags, sandbox, vendor) | {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -47,19 +53,23 @@ def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str
 
 
 def add_connections(sandbox: Sandbox, environment: dict[str, str]) -> None:
-    """Put the sandbox's connections into Airflow's database, where the UI shows them."""
+    """Put the sandbox's connections into Airflow's database, where the UI shows them.
+
+    :param sandbox: the running sandbox.
+    :param environment: Airflow's environment.
+    """
     for vendor in _VENDORS:
         name, value = f"voice_{vendor}", json.dumps(sandbox.connection(vendor))
         for arguments in (["delete", name], ["add", name, "--conn-json", value]):
-            # Deleting what is not there fails, and may.
+            # Deleting a connection that does not exist fails, which is fine.
             command = [sys.executable, "-m", "airflow", "connections", *arguments]
-            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - our own words, no shell
+            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - our own command, no shell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run Airflow with its UI until it is interrupted.
 
-    :param argv: the arguments; None: those of the process.
+    :param argv: the arguments; ``None`` (default): those of the process.
     :return: Airflow's exit code.
     """
     parser = argparse.ArgumentParser(description="Airflow's UI with the voice sandbox and the example DAGs.")
@@ -76,19 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_connections(sandbox, environment)
         sys.stdout.write(
             f"\nAirflow will be on http://127.0.0.1:{options.port} (no login); the sandbox is on {sandbox.url}.\n"
-            "The DAGs use the connection voice_default, which is an environment variable; voice_talkover, "
-            "voice_talkstack and voice_unleashx are in the UI.\nCtrl-C stops both.\n\n"
+            "The DAGs use the connections voice_default and warehouse, which are environment variables; "
+            "voice_talkover, voice_talkstack and voice_unleashx are in the UI.\nCtrl-C stops both.\n\n"
         )
         sys.stdout.flush()
-        # A session of its own: Airflow's children end with it, not before it.
-        airflow = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"], env=environment, start_new_session=True
-        )
-        try:
-            return airflow.wait()
-        except KeyboardInterrupt:
-            os.killpg(airflow.pid, signal.SIGTERM)
-            return airflow.wait()
+        return run_group([sys.executable, "-m", "airflow", "standalone"], environment)
 
 
 if __name__ == "__main__":

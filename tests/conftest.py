@@ -1,11 +1,11 @@
-"""What every test needs: an Airflow home of its own, before anything imports Airflow."""
+"""Fixtures of all tests, and an Airflow home of their own that is set before anything imports Airflow."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 
-# Airflow reads its home when it is first imported, so this can not be a fixture.
+# Airflow reads its home when it is first imported, so this cannot be a fixture.
 _HOME = tempfile.mkdtemp(prefix="voice-tests-")
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
@@ -35,9 +35,10 @@ def vendor_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sandbox(voice_sandbox: Sandbox) -> Sandbox:
-    """The sandbox; its time moves by ``advance`` alone."""
-    return voice_sandbox
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox whose clock stands still until a test calls ``advance``."""
+    with Sandbox(frozen=True) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Helpers of the tests: vendors of the sandbox, and a server that answers exactly what a test says."""
+"""Helpers of the tests: vendors that talk to the sandbox, and a server whose responses a test scripts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TOKEN = "s3cr3t-token-0123456789abcdef"
 
 
 class Sleeps(list[float]):
-    """Counts waits instead of waiting."""
+    """Records waits instead of waiting."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
 
 
 def vendor_for(sandbox: Sandbox, name: str, **more: Any) -> Vendor:
-    """Return a vendor of the sandbox that notes its waits in ``vendor.sleeps``."""
+    """Return a vendor that talks to the sandbox and records its waits in ``vendor.sleeps``."""
     connection = sandbox.connection(name)
     extra = connection["extra"]
     sleeps = Sleeps()
@@ -60,7 +60,7 @@ def vendor_at(url: str, name: str, **more: Any) -> Vendor:
 
 @dataclass
 class Seen:
-    """A request as the server got it."""
+    """A request as the server received it."""
 
     method: str
     path: str
@@ -76,7 +76,7 @@ class Seen:
 
 @dataclass
 class Reply:
-    """What the server answers; ``cut`` ends the connection after so many bytes of the body."""
+    """A scripted response; ``cut`` ends the connection after so many bytes of the body."""
 
     body: Any = None
     status: int = 200
@@ -90,7 +90,7 @@ class Reply:
 
 
 class ScriptedServer:
-    """A real socket whose answers a test decides: ``answer(seen) -> Reply`` (or a body)."""
+    """A server on a real socket whose responses a test scripts: ``answer(seen) -> Reply`` (or a body)."""
 
     def __init__(self, answer: Callable[[Seen], Any]) -> None:
         self.seen: list[Seen] = []

@@ -1,11 +1,15 @@
-"""``voice-sandbox``: the sandbox in a terminal."""
+"""``voice-sandbox``: the sandbox in a terminal, and the example DAGs."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
+import shutil
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
@@ -14,39 +18,90 @@ from airflow_provider_voice.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_VENDORS = ("talkover", "talkstack", "unleashx")
+
 
 def _parser() -> argparse.ArgumentParser:
     endings = ", ".join(f"..{digits} {outcome}" for digits, outcome in MAGIC_ENDINGS.items())
     parser = argparse.ArgumentParser(
         prog="voice-sandbox",
-        description="Talkover, Talkstack and UnleashX on a local port: nobody is rung.",
-        epilog=f"How a call goes follows from the last digits of its number: {endings}.",
+        description="Run Talkover, Talkstack and UnleashX on a local port, where nobody is called.",
+        epilog=f"The last digits of a number decide how a call to it goes: {endings}.",
     )
     parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one (default 8765)")
-    parser.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default 1)")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go (default 0)")
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed (default 0)")
+    parser.add_argument("--vendor", default="talkover", choices=_VENDORS, help="voice_default (default talkover)")
+    parser.add_argument("--warehouse", type=Path, default=Path("warehouse.db"), help="SQLite file of the examples")
+    parser.add_argument("--examples", type=Path, metavar="FOLDER", help="copy the example DAGs to FOLDER and exit")
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sandbox until it is interrupted.
+def example_dags() -> Path:
+    """Return the folder of the example DAGs: in the wheel, or in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "example_dags"
+    return installed if installed.is_dir() else package.parent / "dags_examples"
 
-    :param argv: the arguments; None: those of the process.
-    :return: 0.
+
+def copy_examples(folder: Path) -> list[Path]:
+    """Copy the example DAGs; files that are there already stay as they are.
+
+    :param folder: where to; made when it is missing.
+    :return: the files that were copied.
     """
-    options = _parser().parse_args(argv)
-    sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = sorted(path for path in example_dags().iterdir() if path.suffix in (".py", ".csv"))
+    copied = [folder / source.name for source in sources if not (folder / source.name).exists()]
+    for target in copied:
+        shutil.copyfile(example_dags() / target.name, target)
+    return copied
+
+
+def export_lines(sandbox: Sandbox, vendor: str, warehouse: Path) -> list[str]:
+    """Return lines for a shell that define the connections of the examples.
+
+    :param sandbox: the running sandbox.
+    :param vendor: which vendor ``voice_default`` is.
+    :param warehouse: the SQLite file of the connection ``warehouse``.
+    """
+    connections = {"voice_default": sandbox.connection(vendor)}
+    connections |= {f"voice_{name}": sandbox.connection(name) for name in _VENDORS}
+    connections["warehouse"] = {"conn_type": "sqlite", "host": str(warehouse.resolve())}
+    return [f"export AIRFLOW_CONN_{name.upper()}={shlex.quote(json.dumps(c))}" for name, c in connections.items()]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sandbox until it is interrupted, or copy the examples.
+
+    :param argv: the arguments; ``None`` (default): those of the process.
+    :return: 0.
+    :raises SystemExit: when an argument is not possible or the port is in use, after saying so.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.examples:
+        copied = "".join(f"{path}\n" for path in copy_examples(options.examples))
+        sys.stdout.write(copied or f"{options.examples} has every example already.\n")
+        return 0
+    try:
+        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+        with sandbox:
+            _serve(sandbox, options.vendor, options.warehouse)
+    except (ValueError, OSError) as error:
+        parser.error(f"The sandbox cannot run: {error}.")
+    return 0
+
+
+def _serve(sandbox: Sandbox, vendor: str, warehouse: Path) -> None:
+    """Print the connections, then wait for SIGINT or SIGTERM."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with sandbox:
-        lines = [f"The voice sandbox listens on {sandbox.url}. Connections to it:"]
-        lines += [
-            f"  export AIRFLOW_CONN_VOICE_{vendor.upper()}='{sandbox.connection_json(vendor)}'"
-            for vendor in ("talkover", "talkstack", "unleashx")
-        ]
-        sys.stdout.write("\n".join([*lines, ""]))
-        sys.stdout.flush()
-        stopped.wait()
-    return 0
+    # Comments and exports only, so that all of it can be pasted into a shell.
+    lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
+    lines += export_lines(sandbox, vendor, warehouse)
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
+    stopped.wait()

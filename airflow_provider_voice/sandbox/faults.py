@@ -1,55 +1,75 @@
-"""Faults that can be scripted: which request goes wrong, and how."""
+"""Scripted faults: which request goes wrong, and how."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-KINDS = ("lost_answer", "refused", "reset", "status", "garbage", "cut", "slow")
-OPERATIONS = ("create", "find", "list", "end", "check", "any")
+FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "garbage", "cut", "slow"]
+Operation = Literal["create", "find", "list", "end", "check", "any"]
+
+_INTERIM = range(100, 200)
+_HANDLED = ("lost_answer", "interim", "cut", "slow")
 
 
 @dataclass
 class Fault:
     """One scripted fault.
 
-    :param kind: what goes wrong. ``lost_answer``: it is handled, then the connection is closed without an answer.
-        ``refused``: it is answered with 402, as for an account without credit. ``reset``: the connection is closed
-        before it is handled. ``status``: it is answered with ``status``. ``garbage``: it is answered with 200 and a
-        body that is no JSON. ``cut``: the answer stops in the middle. ``slow``: it is answered after ``seconds`` of
-        real time.
+    :param kind: what goes wrong. ``lost_answer``: the request is handled, then the connection is closed without a
+        response. ``refused``: the response is a 402, as for an account without credit. ``reset``: the connection is
+        closed before the request is handled. ``status``: the response has ``status`` and ``body``. ``interim``: the
+        request is handled, and an interim response with ``status`` precedes the final one. ``garbage``: the response
+        is a 200 whose body is not JSON. ``cut``: the response stops in the middle. ``slow``: the response comes after
+        ``seconds`` of real time.
     :param operation: ``create``, ``find``, ``list``, ``end``, ``check`` or ``any`` (default ``create``).
-    :param vendor: only this vendor; None: all.
+    :param vendor: only this vendor; ``None`` (default): all.
     :param times: how many requests it hits, default 1; 0: until removed.
-    :param status: the HTTP status of kind ``status``, default 503.
+    :param status: the HTTP status of the kinds ``status`` and ``interim``. Default ``None``: 503 and 103.
     :param accepted: for ``status`` and ``garbage``: whether the request is handled all the same (a call is placed),
         default False.
-    :param retry_after: seconds, said as the vendor says it; None: not said.
-    :param seconds: of kind ``slow``, real seconds.
-    :param number: only creates to this number; None: all.
-    :param after: hits only from the n-th matching request on (0: the first).
+    :param body: the JSON body of kind ``status``. Default ``None``: an error body of the vendor.
+    :param location: the ``Location`` header of kind ``status``, for a redirect. Default ``None``: no such header.
+    :param retry_after: seconds until the client may try again, in the vendor's form; ``None`` (default): not sent.
+    :param seconds: real seconds of kind ``slow``, default 0.
+    :param number: only creates to this number; ``None`` (default): all.
+    :param after: how many matching requests pass before the first one is hit, default 0.
+    :raises ValueError: for an unknown kind or operation, and for an interim status that is not 1xx.
     """
 
-    kind: str
-    operation: str = "create"
+    kind: FaultKind
+    operation: Operation = "create"
     vendor: str | None = None
     times: int = 1
-    status: int = 503
+    status: int | None = None
     accepted: bool = False
+    body: Any = None
+    location: str | None = None
     retry_after: float | None = None
     seconds: float = 0.0
     number: str | None = None
     after: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"{self.kind!r} is no fault; use one of {', '.join(KINDS)}.")
-        if self.operation not in OPERATIONS:
-            raise ValueError(f"{self.operation!r} is no operation; use one of {', '.join(OPERATIONS)}.")
+        if self.kind not in get_args(FaultKind):
+            raise ValueError(f"{self.kind!r} is not a fault. Use one of {', '.join(get_args(FaultKind))}.")
+        if self.operation not in get_args(Operation):
+            raise ValueError(f"{self.operation!r} is not an operation. Use one of {', '.join(get_args(Operation))}.")
+        if self.status is None:
+            self.status = 103 if self.kind == "interim" else 503
+        if self.kind == "interim" and self.status not in _INTERIM:
+            raise ValueError(f"An interim response has a status from 100 to 199, not {self.status}.")
         self._left = self.times
         self._passed = 0
 
     def hits(self, vendor: str, operation: str, number: str | None) -> bool:
-        """Tell whether this request goes wrong, and count it."""
+        """Tell whether this request goes wrong, and count it.
+
+        :param vendor: the vendor that got the request.
+        :param operation: what the request is for.
+        :param number: the number to be called, ``None`` when the request names none.
+        :return: True when it goes wrong.
+        """
         matches = (
             self.vendor in (None, vendor)
             and self.operation in ("any", operation)
@@ -66,5 +86,5 @@ class Fault:
 
     @property
     def is_handled(self) -> bool:
-        """Whether the request does its work before the answer goes wrong."""
-        return self.kind in ("lost_answer", "cut", "slow") or (self.kind in ("status", "garbage") and self.accepted)
+        """Whether the request is handled before the response goes wrong."""
+        return self.kind in _HANDLED or (self.kind in ("status", "garbage") and self.accepted)

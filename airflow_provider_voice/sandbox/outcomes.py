@@ -1,4 +1,4 @@
-"""How a sandbox call goes, from its number: documented magic endings, otherwise a seed."""
+"""The course of a sandbox call, chosen by its number: documented magic endings, otherwise a seed."""
 
 from __future__ import annotations
 
@@ -28,13 +28,20 @@ FOREVER = float("inf")
 
 @dataclass(frozen=True)
 class Course:
-    """The course of one call: ``(seconds after it was queued, status)``, in order, and how long people talked."""
+    """The course of one call.
+
+    :param stages: ``(seconds after the vendor began, status)``, in order.
+    :param talk_seconds: how long people talked.
+    """
 
     stages: tuple[tuple[float, CallStatus], ...]
     talk_seconds: int
 
     def status_at(self, seconds: float) -> CallStatus:
-        """Return the status so many seconds after the vendor began with the call."""
+        """Return the status at a moment.
+
+        :param seconds: seconds after the vendor began with the call.
+        """
         current = CallStatus.QUEUED
         for start, status in self.stages:
             if seconds >= start:
@@ -42,7 +49,10 @@ class Course:
         return current
 
     def last_change(self, seconds: float) -> float:
-        """Return when the status last changed, up to that moment."""
+        """Return when the status changed last, in seconds after the vendor began with the call.
+
+        :param seconds: the moment up to which changes count.
+        """
         return max((start for start, _ in self.stages if start <= seconds), default=0.0)
 
     @property
@@ -53,7 +63,12 @@ class Course:
 
 
 def course_of(number: str, seed: int) -> Course:
-    """Return the course of a call to ``number``; the same number and seed always go the same way."""
+    """Return the course of a call.
+
+    :param number: the number that is called.
+    :param seed: decides the course of numbers without a magic ending.
+    :return: the course, the same for the same number and seed.
+    """
     rng = random.Random(f"{seed} {number}")
     kind = MAGIC_ENDINGS.get(number[-2:]) or rng.choices([name for name, _ in _SEEDED], [w for _, w in _SEEDED])[0]
     ringing = (QUEUED_SECONDS, CallStatus.RINGING)

@@ -1,4 +1,4 @@
-"""What the three vendors' routes share: tokens, bodies, faults, the request log."""
+"""The common part of the three vendors' routes: token check, faults, list order, responses and the request log."""
 
 from __future__ import annotations
 
@@ -23,16 +23,26 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
+    from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.sandbox.faults import Fault
+    from airflow_provider_voice.sandbox.quirks import VendorQuirks
     from airflow_provider_voice.sandbox.world import SandboxCall, World
 
-#: What a handler returns: HTTP status and JSON body.
+#: The HTTP status and JSON body of a response.
 Handled = tuple[int, Any]
 
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request that reached the sandbox."""
+    """One request that reached the sandbox.
+
+    :param number: its place in the order of arrival, from 1.
+    :param vendor: the vendor it was for.
+    :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
+    :param method: the HTTP method.
+    :param path: the path, without the query.
+    :param at: when it came, by the sandbox's clock.
+    """
 
     number: int
     vendor: str
@@ -43,7 +53,7 @@ class LoggedRequest:
 
 
 class Desk:
-    """The faults to come and the requests that came, for all vendors of one sandbox."""
+    """The scripted faults and the request log of one sandbox, for all its vendors."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -52,7 +62,14 @@ class Desk:
         self._lock = threading.Lock()
 
     def log(self, vendor: str, operation: str, request: Request, at: datetime) -> int:
-        """Write a request down and return its number."""
+        """Log a request.
+
+        :param vendor: the vendor it is for.
+        :param operation: what it is for.
+        :param request: the request.
+        :param at: the time by the sandbox's clock.
+        :return: its number.
+        """
         with self._lock:
             number = next(self._numbers)
             entry = LoggedRequest(number, vendor, operation, request.method, request.url.path, at)
@@ -60,28 +77,36 @@ class Desk:
         return number
 
     def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
-        """Return the fault that hits this request."""
+        """Return the fault that hits a request, and count the hit.
+
+        :param vendor: the vendor the request is for.
+        :param operation: what it is for.
+        :param number: the number to be called, ``None`` when the request names none.
+        :return: the fault, ``None`` when all goes well.
+        """
         with self._lock:
             return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
-class Vendor(ABC):
+class VendorRoutes(ABC):
     """The routes of one vendor.
 
     :param world: the calls.
     :param desk: faults and request log.
-    :param max_page: rows a list gives at most.
-    :param order: of lists: ``newest``, ``oldest``, ``changed`` (the last changed first) or ``shuffled`` (anew in
-        every request).
+    :param quirks: the answers to what the vendor's pages leave open.
+    :param max_page: rows that a page of a list holds at most, when the quirks do not say.
     """
 
     name: ClassVar[str]
+    #: Our status -> the vendor's documented word.
+    words: ClassVar[dict[CallStatus, str]]
 
-    def __init__(self, world: World, desk: Desk, *, max_page: int = 100, order: str = "newest") -> None:
+    def __init__(self, world: World, desk: Desk, quirks: VendorQuirks, *, max_page: int) -> None:
         self.world = world
         self.desk = desk
-        self.max_page = max_page
-        self.order = order
+        self.quirks = quirks
+        self.max_page = quirks.max_page or max_page
+        self.order: str = quirks.order
 
     @abstractmethod
     def routes(self) -> list[Route]:
@@ -89,15 +114,31 @@ class Vendor(ABC):
 
     @abstractmethod
     def authorized(self, request: Request) -> Handled | None:
-        """Return the refusal of a bad token, None for a good one."""
+        """Check the credential of a request.
+
+        :param request: the request.
+        :return: the refusal of a bad token, ``None`` for a good one.
+        """
 
     def too_many(self, retry_after: float | None) -> Any:
-        """Return the body of a 429."""
+        """Return the body of a 429.
+
+        :param retry_after: seconds until the client may try again, for vendors that say so in the body.
+        """
         del retry_after
         return {"error": True, "message": "Too many requests"}
 
+    def word(self, call: SandboxCall, now: datetime) -> str:
+        """Return the vendor's word for the status of a call.
+
+        :param call: the call.
+        :param now: the time by the sandbox's clock.
+        """
+        status = call.status(now)
+        return self.quirks.status_words.get(status.value, self.words[status])
+
     def ordered(self) -> list[SandboxCall]:
-        """Return the calls shown, in this sandbox's order."""
+        """Return the calls that lists show, in this sandbox's order."""
         calls = self.world.shown(self.name)
         if self.order == "oldest":
             calls.reverse()
@@ -108,10 +149,35 @@ class Vendor(ABC):
             random.shuffle(calls)
         return calls
 
+    def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
+        """Tell whether a call was created on one of the days of a filter, as this vendor counts days.
+
+        :param call: the call.
+        :param first: the first day, as ISO text; ``None``: no bound.
+        :param last: the last day, as ISO text; ``None``: no bound.
+        """
+        day = (call.created_at + self.quirks.day_offset).date().isoformat()
+        if last is not None and (day >= last[:10] if self.quirks.excludes_last_day else day > last[:10]):
+            return False
+        return first is None or first[:10] <= day
+
+    def _set_in_motion(self) -> None:
+        """Let calls begin and change between two pages of a list, when the quirks say so."""
+        if self.quirks.new_calls_per_page:
+            now = self.world.clock.now()
+            self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
+        if self.quirks.touched_per_page:
+            self.world.touch_oldest(self.name, self.quirks.touched_per_page)
+
     def handle(
         self, operation: str, handler: Callable[[Request, Any], Handled], *, public: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Return the endpoint of one route: token, fault, work, answer."""
+        """Return the endpoint of one route: check the token, apply a fault, do the work, respond.
+
+        :param operation: what requests to the route are for.
+        :param handler: does the work.
+        :param public: whether the route needs no token, default False.
+        """
 
         async def endpoint(request: Request) -> Response:
             body = await _json_body(request)
@@ -120,6 +186,8 @@ class Vendor(ABC):
             refusal = None if public else self.authorized(request)
             if refusal is not None:
                 return self._answer(*refusal)
+            if operation == "list":
+                self._set_in_motion()
             fault = self.desk.fault_for(self.name, operation, number)
             if fault is None:
                 return self._answer(*handler(request, body))
@@ -131,6 +199,8 @@ class Vendor(ABC):
         handled = work() if fault.is_handled else None
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
+        if fault.kind == "interim":
+            _send_interim(request, fault.status or 0)
         if fault.kind in ("lost_answer", "reset", "cut"):
             return _Broken(request, json.dumps(handled[1]).encode() if fault.kind == "cut" and handled else b"")
         if fault.kind == "refused":
@@ -138,21 +208,34 @@ class Vendor(ABC):
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
         if fault.kind == "status":
-            body = self.too_many(fault.retry_after) if fault.status == 429 else {"message": "scripted fault"}  # noqa: PLR2004 - HTTP's own number
-            return self._answer(fault.status, body, retry_after=fault.retry_after)
+            return self._scripted(fault)
         if handled is None:
             raise RuntimeError(f"fault {fault.kind} has no answer")
         return self._answer(*handled)
 
-    def _answer(self, status: int, body: Any, retry_after: float | None = None) -> Response:
-        headers = {"Date": format_datetime(self.world.clock.now().replace(microsecond=0), usegmt=True)}
-        if retry_after is not None:
-            headers["Retry-After"] = str(retry_after)
-        return Response(json.dumps(body).encode(), status, headers, media_type="application/json")
+    def _scripted(self, fault: Fault) -> Response:
+        body = {"message": "scripted fault"} if fault.body is None else fault.body
+        if fault.status == 429 and fault.body is None:  # noqa: PLR2004 - HTTP's own number
+            body = self.too_many(fault.retry_after)
+        headers = {"Location": fault.location} if fault.location else {}
+        if fault.retry_after is not None:
+            headers["Retry-After"] = str(fault.retry_after)
+        return self._answer(fault.status or 0, body, headers)
+
+    def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+        sent = dict(headers or {})
+        if self.quirks.sends_date:
+            sent["Date"] = format_datetime(self.world.clock.now().replace(microsecond=0), usegmt=True)
+        return Response(json.dumps(body).encode(), status, sent, media_type="application/json")
+
+
+def _send_interim(request: Request, status: int) -> None:
+    # ASGI has no interim responses, so this one is written to the transport below it.
+    request.scope["sandbox_transport"].write(b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % status)
 
 
 class _Broken(Response):
-    """Closes the connection, after part of an answer or none at all."""
+    """A response that closes the connection, after a part of it or at once."""
 
     def __init__(self, request: Request, part_of: bytes) -> None:
         super().__init__()
@@ -160,7 +243,12 @@ class _Broken(Response):
         self._part_of = part_of
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Break the connection under uvicorn's hands: ASGI itself has no word for it."""
+        """Abort uvicorn's transport, because ASGI has no message for that.
+
+        :param scope: unused.
+        :param receive: unused.
+        :param send: sends the part of the response that arrives.
+        """
         del scope, receive
         if self._part_of:
             length = str(len(self._part_of)).encode()
@@ -185,6 +273,11 @@ async def _json_body(request: Request) -> dict[str, Any]:
 
 
 def whole(request: Request, name: str, default: int) -> int:
-    """Return a positive whole number of the query."""
+    """Return a positive whole number of the query.
+
+    :param request: the request.
+    :param name: the parameter's name.
+    :param default: the result when the parameter is missing or not such a number.
+    """
     text = request.query_params.get(name, "")
     return int(text) if text.isdigit() and int(text) > 0 else default

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import socket
 import threading
 from collections import Counter
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -15,15 +16,17 @@ from starlette.routing import Route
 
 from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
-from airflow_provider_voice.sandbox.faults import Fault
-from airflow_provider_voice.sandbox.routes import Desk, LoggedRequest
+from airflow_provider_voice.sandbox.faults import Fault, FaultKind
+from airflow_provider_voice.sandbox.quirks import VendorQuirks
+from airflow_provider_voice.sandbox.routes import Desk, LoggedRequest, VendorRoutes
 from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, Ring, SandboxCall, World
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from types import TracebackType
 
     from starlette.requests import Request
+
+    from airflow_provider_voice.sandbox.quirks import ListOrder
 
 _START_SECONDS = 20.0
 
@@ -31,14 +34,22 @@ _START_SECONDS = 20.0
 class Sandbox:
     """Three vendors on one free port, in a thread of this process.
 
-    :param port: 0 (default): any free port.
-    :param host: loopback by default, and better kept so: the sandbox's tokens are public.
-    :param speed: sandbox seconds per real second, default 1; 0: time moves only by :meth:`advance`.
-    :param start: where the sandbox's clock starts; None: now.
-    :param seed: decides the outcome of numbers without a magic ending.
-    :param list_delay: sandbox seconds until a new call appears in lists and look-ups, default 0.
-    :param max_page: rows a list gives at most, default 100 (Talkstack: 1000).
-    :param order: of lists: ``newest`` (default), ``oldest``, ``changed`` (the last changed first) or ``shuffled``.
+    The clock of the vendors runs with real time; ``speed`` shortens calls, not the clock. At ``speed=60`` a call of 90
+    seconds ends after one and a half: ``created_at``, ``updated_at`` and ``ended_at`` are real times, while its
+    duration and price are those of 90 seconds.
+
+    :param port: the port on ``host``; 0 (default): any free one.
+    :param host: the address to listen on. Default: loopback; the sandbox's tokens are public.
+    :param speed: how many times as fast as real ones calls go, default 1.
+    :param frozen: whether the clock moves by :meth:`advance` alone, default False. A ``speed`` of 0 means the same.
+    :param start: the time the clock starts at; ``None`` (default): now.
+    :param seed: decides the outcome of numbers without a magic ending, default 0.
+    :param quirks: the vendors' answers to what their pages leave open. Default: the likely ones.
+    :param list_delay: shorthand for the quirk of this name: seconds, of those that ``speed`` shortens, until a new
+        call appears in lists and look-ups.
+    :param max_page: shorthand for the quirk of this name.
+    :param order: shorthand for the quirk of this name.
+    :raises ValueError: when ``speed`` is negative, or a quirk is not possible.
 
     >>> with Sandbox(speed=60) as sandbox:
     ...     connection = sandbox.connection("talkover")
@@ -50,21 +61,28 @@ class Sandbox:
         port: int = 0,
         host: str = "127.0.0.1",
         speed: float = 1.0,
+        frozen: bool = False,
         start: datetime | None = None,
         seed: int = 0,
-        list_delay: float = 0.0,
+        quirks: VendorQuirks | None = None,
+        list_delay: float | None = None,
         max_page: int | None = None,
-        order: str = "newest",
+        order: ListOrder | None = None,
     ) -> None:
+        if speed < 0:
+            raise ValueError(f"speed must not be negative, but is {speed}.")
+        shorthands: dict[str, Any] = {"list_delay": list_delay, "max_page": max_page, "order": order}
+        given = {name: value for name, value in shorthands.items() if value is not None}
+        quirks = replace(quirks or VendorQuirks(), **given)
+        clock = Clock(frozen=frozen or speed == 0, start=(start or datetime.now(timezone.utc)) + quirks.clock_offset)
         self.host = host
         self.port = port
-        self.world = World(Clock(speed, start), seed=seed, list_delay=list_delay)
+        self.world = World(clock, seed=seed, speed=speed or 1.0, list_delay=quirks.list_delay)
         self.desk = Desk()
-        page = max_page or 100
-        self._vendors = [
-            talkover.TalkoverRoutes(self.world, self.desk, max_page=page, order=order),
-            talkstack.TalkstackRoutes(self.world, self.desk, max_page=max_page or 1000, order=order),
-            unleashx.UnleashXRoutes(self.world, self.desk, max_page=page, order=order),
+        self._vendors: list[VendorRoutes] = [
+            talkover.TalkoverRoutes(self.world, self.desk, quirks, max_page=100),
+            talkstack.TalkstackRoutes(self.world, self.desk, quirks, max_page=1000),
+            unleashx.UnleashXRoutes(self.world, self.desk, quirks, max_page=100),
         ]
         routes = [route for vendor in self._vendors for route in vendor.routes()]
         self.app = _WithTransport(Starlette(routes=[*routes, *self._control_routes()]))
@@ -73,7 +91,7 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         """Start to listen."""
-        import uvicorn
+        import uvicorn  # only for those who start one
 
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -106,7 +124,7 @@ class Sandbox:
 
     @property
     def rings(self) -> list[Ring]:
-        """Who was really rung, in order."""
+        """The phones that rang, in order."""
         return list(self.world.rings)
 
     @property
@@ -115,45 +133,73 @@ class Sandbox:
         return list(self.desk.requests)
 
     def rings_per_number(self) -> dict[str, int]:
-        """Return how often each number was rung."""
+        """Return how often each number rang."""
         return dict(Counter(ring.number for ring in self.world.rings))
 
     def calls(self, vendor: str) -> list[SandboxCall]:
-        """Return every call of a vendor, shown or not."""
+        """Return every call of a vendor, also those that its lists do not show yet.
+
+        :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        """
         return list(self.world.calls[vendor])
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock on."""
+        """Make the sandbox's clock jump.
+
+        :param seconds: how far; calls go on by ``speed`` times as much.
+        """
         self.world.clock.advance(seconds)
 
     def now(self) -> datetime:
         """Return the sandbox's time."""
         return self.world.clock.now()
 
-    def add_fault(self, kind: str, **fields: Any) -> Fault:
-        """Script a fault; see :class:`Fault` for the fields."""
+    def add_fault(self, kind: FaultKind, **fields: Any) -> Fault:
+        """Script a fault.
+
+        :param kind: what goes wrong; see :class:`Fault`.
+        :param fields: the other fields of :class:`Fault`.
+        :return: the fault.
+        """
         fault = Fault(kind, **fields)
         self.desk.faults.append(fault)
         return fault
 
     def clear_faults(self) -> None:
-        """Let everything go well again."""
+        """Remove every scripted fault."""
         self.desk.faults.clear()
 
     def seed(self, vendor: str, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
-        """Add a history of calls; nobody is rung by it. See :meth:`World.seed`."""
+        """Add a history of calls; nobody is rung by it.
+
+        :param vendor: whose history.
+        :param count: how many calls.
+        :param start: the first moment at which one may be created, by the sandbox's clock.
+        :param end: the end of these moments, exclusive.
+        :param fields: ``agent_id``, ``direction`` and ``seed``; see :meth:`World.seed`.
+        :return: the new calls.
+        """
         return self.world.seed(vendor, count, start, end, **fields)
 
     def connection(self, vendor: str) -> dict[str, Any]:
-        """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form."""
+        """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form.
+
+        Host, port and scheme stand apart: Airflow's test button refuses a connection without a port.
+
+        :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        """
         tokens = {"talkover": talkover.TOKEN, "talkstack": talkstack.TOKEN, "unleashx": unleashx.TOKEN}
         extra: dict[str, Any] = {"default_agent_id": DEFAULT_AGENTS[vendor]}
         if vendor == "talkstack":
             extra["project_id"] = talkstack.PROJECT
-        return {"conn_type": vendor, "host": self.url, "password": tokens[vendor], "extra": extra}
+        address = {"schema": "http", "host": self.host, "port": self.port}
+        return {"conn_type": vendor, **address, "password": tokens[vendor], "extra": extra}
 
     def connection_json(self, vendor: str) -> str:
-        """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable."""
+        """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable.
+
+        :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        """
         return json.dumps(self.connection(vendor))
 
     def _control_routes(self) -> list[Route]:
@@ -169,11 +215,11 @@ class Sandbox:
 
     async def _get_rings(self, request: Request) -> JSONResponse:
         del request
-        return JSONResponse([{**dataclasses.asdict(ring), "at": write_time(ring.at)} for ring in self.rings])
+        return JSONResponse([{**asdict(ring), "at": write_time(ring.at)} for ring in self.rings])
 
     async def _get_requests(self, request: Request) -> JSONResponse:
         del request
-        return JSONResponse([{**dataclasses.asdict(item), "at": write_time(item.at)} for item in self.requests])
+        return JSONResponse([{**asdict(item), "at": write_time(item.at)} for item in self.requests])
 
     async def _post_fault(self, request: Request) -> JSONResponse:
         try:
@@ -207,7 +253,7 @@ class Sandbox:
 
 
 class _WithTransport:
-    """Puts uvicorn's transport into the scope: some faults break the connection itself."""
+    """Puts uvicorn's transport into the scope, because some faults need the connection itself."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, Vendor, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,15 +28,16 @@ _WORDS = {
     CallStatus.COMPLETED: "completed",
     CallStatus.BUSY: "busy",
     CallStatus.NO_ANSWER: "no-answer",
-    CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the machine was talked to
+    CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the agent talked to the machine
     CallStatus.FAILED: "failed",
 }
 
 
-class TalkoverRoutes(Vendor):
+class TalkoverRoutes(VendorRoutes):
     """The routes of Make call, List calls, Get active call, End call, List agents and Health."""
 
     name = "talkover"
+    words = _WORDS
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -123,7 +124,7 @@ class TalkoverRoutes(Vendor):
         del body
         now, params = self.world.clock.now(), request.path_params
         rows = [
-            {"id": call.id, "agent_id": call.agent_id, "to": call.to, "status": _WORDS[call.status(now)]}
+            {"id": call.id, "agent_id": call.agent_id, "to": call.to, "status": self.word(call, now)}
             for call in self.world.shown(self.name)
             if call.agent_id == params["agent"] and call.to == params["phone"] and not call.status(now).is_terminal
         ]
@@ -141,44 +142,49 @@ class TalkoverRoutes(Vendor):
             for call in self.ordered()
             if agent in (None, call.agent_id)
             and query.get("direction") in (None, call.direction)
-            and query.get("status") in (None, _WORDS[call.status(now)])
-            and _in_days(call, query.get("date_from"), query.get("date_to"))
+            and query.get("status") in (None, self.word(call, now))
+            and self.in_days(call, query.get("date_from"), query.get("date_to"))
             and (not query.get("search") or any(query["search"] in text for text in (call.to, call.from_, call.sid)))
         ]
         per_page, page = min(whole(request, "per_page", 20), self.max_page), whole(request, "page", 1)
         rows = calls[(page - 1) * per_page : page * per_page]
-        pagination = {
+        answer = {"success": True, "data": [self._row(call, now) for call in rows]}
+        if self.quirks.pagination != "missing":
+            answer["pagination"] = self._pagination(len(calls), len(rows), page, per_page)
+        return 200, answer
+
+    def _pagination(self, count: int, rows: int, page: int, per_page: int) -> dict[str, Any]:
+        total = count + 1 if self.quirks.pagination == "off_by_one" else count
+        total = min(total, self.quirks.total_cap or total)
+        first = (page - 1) * per_page
+        return {
             "current_page": page,
-            "last_page": max(1, -(-len(calls) // per_page)),
+            "last_page": max(1, -(-total // per_page)),
             "per_page": per_page,
-            "total": len(calls),
-            "from": (page - 1) * per_page + 1 if rows else None,
-            "to": (page - 1) * per_page + len(rows) if rows else None,
+            "total": total,
+            "from": first + 1 if rows else None,
+            "to": first + rows if rows else None,
         }
-        return 200, {"success": True, "data": [_row(call, now) for call in rows], "pagination": pagination}
 
-
-def _in_days(call: SandboxCall, first: str | None, last: str | None) -> bool:
-    day = call.created_at.date().isoformat()
-    return (first is None or first <= day) and (last is None or day <= last)
-
-
-def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
-    return {
-        "id": call.id,
-        "sid": call.sid,
-        "to": call.to,
-        "to_formatted": call.to,
-        "from": call.from_,
-        "from_formatted": call.from_,
-        "is_testing": call.is_testing,
-        "direction": call.direction,
-        "status": _WORDS[call.status(now)],
-        "duration": call.duration(now),
-        "agent": {"id": call.agent_id, "name": call.agent_id, "label": call.agent_id},
-        "created_at": write_time(call.created_at),
-        "updated_at": write_time(call.updated_at(now)),
-    }
+    def _row(self, call: SandboxCall, now: datetime) -> dict[str, Any]:
+        row = {
+            "id": call.id,
+            "sid": call.sid,
+            "to": call.to,
+            "to_formatted": call.to,
+            "from": call.from_,
+            "from_formatted": call.from_,
+            "is_testing": call.is_testing,
+            "direction": call.direction,
+            "status": self.word(call, now),
+            "duration": call.duration(now),
+            "agent": {"id": call.agent_id, "name": call.agent_id, "label": call.agent_id},
+            "created_at": write_time(call.created_at),
+        }
+        changed = call.updated_at(now)
+        if self.quirks.updated_at == "backwards":
+            changed = call.created_at - (changed - call.created_at)
+        return row if self.quirks.updated_at == "missing" else {**row, "updated_at": write_time(changed)}
 
 
 def _error(code: str, message: str, **details: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus
-from airflow_provider_voice.sandbox.routes import Handled, Vendor
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,14 +33,13 @@ _WORDS = {
     CallStatus.VOICEMAIL: "voicemail",
     CallStatus.FAILED: "failed",
 }
-# The history's filter has no voicemail: Twilio, below it, counts the call as completed.
-_HISTORY_WORDS = {**_WORDS, CallStatus.VOICEMAIL: "completed"}
 
 
-class TalkstackRoutes(Vendor):
+class TalkstackRoutes(VendorRoutes):
     """The routes of Make phone call, Get call data, Get call history and Voices."""
 
     name = "talkstack"
+    words = _WORDS
 
     def routes(self) -> list[Route]:
         """Return the routes; the vendor's addresses have no base path."""
@@ -93,7 +92,7 @@ class TalkstackRoutes(Vendor):
         now = self.world.clock.now()
         return 200, {
             **_row(call, now),
-            "status": _WORDS[call.status(now)],
+            "status": self.word(call, now),
             "recordingUrls": [f"https://recordings.invalid/{call.sid}.mp3"] if call.duration(now) else [],
             "data": {},
         }
@@ -105,14 +104,18 @@ class TalkstackRoutes(Vendor):
         now, query = self.world.clock.now(), request.query_params
         size = body.get("pageSize", 20)
         rows = [
-            {**_row(call, now), "status": _HISTORY_WORDS[call.status(now)], "direction": f"{call.direction}-api"}
+            {**_row(call, now), "status": self._history_word(call, now), "direction": f"{call.direction}-api"}
             for call in self.ordered()
             if query.get("to") in (None, call.to)
             and query.get("from") in (None, call.from_)
-            and query.get("status") in (None, _HISTORY_WORDS[call.status(now)])
+            and query.get("status") in (None, self._history_word(call, now))
             and _in_days(call, query)
         ]
         return 200, {"message": "call history", "status": "success", "data": rows[: min(size, self.max_page)]}
+
+    def _history_word(self, call: SandboxCall, now: datetime) -> str:
+        # The history's filter has no voicemail: Twilio, below it, counts the call as completed.
+        return "completed" if call.status(now) is CallStatus.VOICEMAIL else self.word(call, now)
 
 
 def _in_days(call: SandboxCall, query: QueryParams) -> bool:

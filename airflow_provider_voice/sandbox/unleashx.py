@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, Vendor, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,10 +34,11 @@ _WORDS = {
 }
 
 
-class UnleashXRoutes(Vendor):
+class UnleashXRoutes(VendorRoutes):
     """The routes of Make call, Call summary (executions) and Authentication."""
 
     name = "unleashx"
+    words = _WORDS
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -97,31 +98,37 @@ class UnleashXRoutes(Vendor):
             call
             for call in self.ordered()
             if query.get("agent_id") in (None, call.agent_id)
-            and (query.get("calling_number") or "") in call.to
+            and (query.get("calling_number") or "") in _customer(call)
+            and query.get("provider_number") in (None, _own_number(call))
             and (query.get("input_data") or "") in json.dumps(call.variables)
-            and query.get("status") in (None, _WORDS[call.status(now)])
-            and _in_days(call, query.get("fromdate"), query.get("todate"))
+            and query.get("status") in (None, self.word(call, now))
+            and self.in_days(call, query.get("fromdate"), query.get("todate"))
         ]
         limit, page = min(whole(request, "limit", 10), self.max_page), whole(request, "page", 1)
-        return 200, {"datalist": [_row(call, now) for call in calls[(page - 1) * limit : page * limit]]}
+        return 200, {
+            "datalist": [_row(call, self.word(call, now), now) for call in calls[(page - 1) * limit : page * limit]]
+        }
 
 
-def _in_days(call: SandboxCall, first: str | None, last: str | None) -> bool:
-    day = call.created_at.date().isoformat()
-    return (first is None or first[:10] <= day) and (last is None or day <= last[:10])
+def _customer(call: SandboxCall) -> str:
+    """Return the other side's number, which rows show as CALLING_NUMBER whoever called."""
+    return call.to if call.direction == "outbound" else call.from_
 
 
-def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
+def _own_number(call: SandboxCall) -> str:
+    return call.from_ if call.direction == "outbound" else call.to
+
+
+def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
     seconds = call.duration(now)
-    customer, own = (call.to, call.from_) if call.direction == "outbound" else (call.from_, call.to)
     return {
         "ID": call.key,
         "AGENT_ID": int(call.agent_id),
         "agent_name": f"Agent {call.agent_id}",
-        "CALLING_NUMBER": customer,
-        "PROVIDER_NUMBER": own,
-        "STATUS": _WORDS[call.status(now)],
-        "CALL_STATUS": _WORDS[call.status(now)],
+        "CALLING_NUMBER": _customer(call),
+        "PROVIDER_NUMBER": _own_number(call),
+        "STATUS": word,
+        "CALL_STATUS": word,
         "TOTAL_DURATION": seconds,
         "total_duration": f"{seconds // 60}m:{seconds % 60}s",
         "CREATED_AT": write_time(call.created_at),

@@ -1,4 +1,4 @@
-"""What the sandbox knows: its clock, its calls, who was rung. No HTTP here."""
+"""The state of a sandbox: its clock, its calls and the phones that rang. No HTTP here."""
 
 from __future__ import annotations
 
@@ -18,30 +18,42 @@ _COST_PER_MINUTE = 0.09
 
 
 class Clock:
-    """The sandbox's time: real time, faster real time, or by hand.
+    """The vendors' clock. It runs with real time, whatever the speed of the calls is.
 
-    :param speed: sandbox seconds per real second; 0: it only moves by :meth:`advance`.
-    :param start: where it starts; None: now.
+    :param frozen: whether it moves by :meth:`advance` alone, default False.
+    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
     """
 
-    def __init__(self, speed: float = 1.0, start: datetime | None = None) -> None:
-        self._speed = speed
+    def __init__(self, *, frozen: bool = False, start: datetime | None = None) -> None:
         self._start = start or datetime.now(timezone.utc)
         self._began = time.monotonic()
         self._advanced = 0.0
+        self._frozen = frozen
 
     def now(self) -> datetime:
-        """Return the sandbox's time, aware UTC."""
-        return self._start + timedelta(seconds=(time.monotonic() - self._began) * self._speed + self._advanced)
+        """Return the vendors' time, aware UTC."""
+        passed = 0.0 if self._frozen else time.monotonic() - self._began
+        return self._start + timedelta(seconds=passed + self._advanced)
 
     def advance(self, seconds: float) -> None:
-        """Move the time on."""
+        """Make the clock jump.
+
+        :param seconds: how far.
+        """
         self._advanced += seconds
 
 
 @dataclass(frozen=True)
 class Ring:
-    """One phone that really rang: by which vendor, whose, when, for which call and by which request."""
+    """One phone that rang.
+
+    :param vendor: the vendor that placed the call.
+    :param number: the number that rang.
+    :param at: when it rang, by the sandbox's clock.
+    :param call_id: the vendor's id of the call.
+    :param request: the number of the request that placed it; see :class:`LoggedRequest`.
+    :param tag: our correlation text, when the request had one.
+    """
 
     vendor: str
     number: str
@@ -53,7 +65,27 @@ class Ring:
 
 @dataclass
 class SandboxCall:
-    """One call as the sandbox keeps it; the vendor files show it in their own words."""
+    """One call of the sandbox; each vendor's module shows it in that vendor's form.
+
+    :param vendor: the vendor's name.
+    :param key: a whole number that no other call has (UnleashX's ``ID``).
+    :param id: the id that the create returned.
+    :param sid: the telephony id.
+    :param to: the number that is called.
+    :param from_: the number that calls.
+    :param agent_id: the agent that talks.
+    :param direction: ``outbound`` or ``inbound``.
+    :param created_at: when the vendor accepted it, by the sandbox's clock.
+    :param course: the statuses it passes through, in seconds of an ordinary call.
+    :param speed: how many seconds of the course pass in one second of the clock, default 1.
+    :param delay_seconds: seconds of the course before the vendor begins with the call, default 0.
+    :param is_testing: whether it is a test call, default False.
+    :param variables: the values for the agent's prompt.
+    :param context: the values that come back with events.
+    :param shown_from: when lists begin to show it; ``None`` (default): at once.
+    :param hung_up_at: when it was hung up through the API.
+    :param touched_at: when something other than its status changed last.
+    """
 
     vendor: str
     key: int
@@ -65,6 +97,7 @@ class SandboxCall:
     direction: str
     created_at: datetime
     course: Course
+    speed: float = 1.0
     delay_seconds: int = 0
     is_testing: bool = False
     variables: dict[str, Any] = field(default_factory=dict)
@@ -73,51 +106,72 @@ class SandboxCall:
     hung_up_at: datetime | None = None
     touched_at: datetime | None = None
 
-    def _seconds(self, now: datetime) -> float:
-        return (now - self.created_at).total_seconds() - self.delay_seconds
+    def _course_seconds(self, now: datetime) -> float:
+        """Return how many seconds of the course have passed."""
+        return (now - self.created_at).total_seconds() * self.speed - self.delay_seconds
+
+    def _clock_time(self, course_seconds: float) -> datetime:
+        """Return when the clock shows a moment of the course."""
+        return self.created_at + timedelta(seconds=(course_seconds + self.delay_seconds) / self.speed)
+
+    def _is_hung_up(self, now: datetime) -> bool:
+        return self.hung_up_at is not None and now >= self.hung_up_at
 
     def status(self, now: datetime) -> CallStatus:
-        """Return where the call stands."""
-        if self.hung_up_at is not None and now >= self.hung_up_at:
-            return CallStatus.COMPLETED
-        return self.course.status_at(self._seconds(now))
+        """Return the status at a time.
+
+        :param now: the time by the sandbox's clock.
+        """
+        return CallStatus.COMPLETED if self._is_hung_up(now) else self.course.status_at(self._course_seconds(now))
 
     def ended_at(self, now: datetime) -> datetime | None:
-        """Return when the call ended, None while it has not."""
+        """Return when the call ended, ``None`` while it has not.
+
+        :param now: the time by the sandbox's clock.
+        """
         if not self.status(now).is_terminal:
             return None
-        if self.hung_up_at is not None:
-            return self.hung_up_at
-        return self.created_at + timedelta(seconds=self.delay_seconds + self.course.end)
+        return self.hung_up_at or self._clock_time(self.course.end)
 
     def updated_at(self, now: datetime) -> datetime:
-        """Return when the call last changed."""
+        """Return when the call changed last.
+
+        :param now: the time by the sandbox's clock.
+        """
+        changed = self.created_at
         if self.hung_up_at is not None and now >= self.hung_up_at:
             changed = self.hung_up_at
-        else:
-            seconds = self.course.last_change(self._seconds(now))
-            changed = self.created_at + timedelta(seconds=seconds and seconds + self.delay_seconds)
+        elif seconds := self.course.last_change(self._course_seconds(now)):
+            changed = self._clock_time(seconds)
         return max(changed, self.touched_at) if self.touched_at else changed
 
     def duration(self, now: datetime) -> int:
-        """Return the seconds talked; 0 until the call has ended."""
+        """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
+
+        :param now: the time by the sandbox's clock.
+        """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
 
     def cost(self, now: datetime) -> float:
-        """Return what the call cost."""
+        """Return the price of the call.
+
+        :param now: the time by the sandbox's clock.
+        """
         return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
 
 
 class World:
     """All calls of one sandbox.
 
-    :param clock: its time.
-    :param seed: decides the outcome of numbers without a magic ending.
-    :param list_delay: sandbox seconds until a new call appears in lists and look-ups.
+    :param clock: the vendors' clock.
+    :param seed: decides the outcome of numbers without a magic ending, default 0.
+    :param speed: how many seconds of a call pass in one second of the clock, default 1.
+    :param list_delay: seconds, of those that ``speed`` shortens, until a new call appears in lists and look-ups.
     """
 
-    def __init__(self, clock: Clock, *, seed: int = 0, list_delay: float = 0.0) -> None:
+    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: float = 0.0) -> None:
         self.clock = clock
+        self.speed = speed
         self.seed_number = seed
         self.list_delay = list_delay
         self.calls: dict[str, list[SandboxCall]] = {"talkover": [], "talkstack": [], "unleashx": []}
@@ -128,13 +182,23 @@ class World:
     def place(
         self, vendor: str, to: str, agent_id: str, *, request: int = 0, tag: str | None = None, **more: Any
     ) -> SandboxCall:
-        """Accept one call: from here on the phone rings."""
+        """Accept one call: from here on the phone rings.
+
+        :param vendor: the vendor that was asked.
+        :param to: the number to call.
+        :param agent_id: the agent that talks.
+        :param request: the number of the request that asked for it.
+        :param tag: our correlation text, when the request had one.
+        :param more: further fields of :class:`SandboxCall`.
+        :return: the new call.
+        """
         now = self.clock.now()
         with self._lock:
             call = self._new(vendor, to, agent_id, now, **more)
-            call.shown_from = now + timedelta(seconds=self.list_delay)
+            call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
+            rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
             self.calls[vendor].append(call)
-            self.rings.append(Ring(vendor, to, now + timedelta(seconds=call.delay_seconds), call.id, request, tag))
+            self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
         return call
 
     def seed(
@@ -148,8 +212,18 @@ class World:
         direction: str = "outbound",
         seed: int = 0,
     ) -> list[SandboxCall]:
-        """Add a history of ``count`` calls spread over ``[start, end)``; nobody is rung by it."""
-        # With the number of calls so far: a second batch has other ids than the first.
+        """Add a history of calls; nobody is rung by it.
+
+        :param vendor: whose history.
+        :param count: how many calls.
+        :param start: the first moment at which one may be created, by the sandbox's clock.
+        :param end: the end of these moments, exclusive.
+        :param agent_id: the agent that talked; ``None`` (default): the sandbox's first one.
+        :param direction: ``outbound`` (default) or ``inbound``.
+        :param seed: decides numbers, moments and ids, default 0.
+        :return: the new calls.
+        """
+        # Mixed with the number of calls so far: a second batch has other ids than the first.
         rng = random.Random(f"{seed} {self._keys}")
         span = (end - start).total_seconds()
         moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
@@ -180,18 +254,38 @@ class World:
             agent_id=str(agent_id),
             created_at=created_at,
             course=course_of(to, self.seed_number),
+            speed=self.speed,
             **fields,
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:
-        """Return the calls a vendor shows now, newest first."""
+        """Return the calls that a vendor's lists show now, newest first.
+
+        :param vendor: whose lists.
+        """
         now = self.clock.now()
         with self._lock:
             calls = [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
         return sorted(calls, key=lambda call: call.created_at, reverse=True)
 
+    def touch_oldest(self, vendor: str, count: int) -> None:
+        """Let the oldest calls change, apart from their status.
+
+        :param vendor: whose calls.
+        :param count: how many.
+        """
+        now = self.clock.now()
+        with self._lock:
+            for call in sorted(self.calls[vendor], key=lambda call: call.created_at)[:count]:
+                call.touched_at = now
+
     def find(self, vendor: str, call_id: str) -> SandboxCall | None:
-        """Return one call the vendor shows now, by its id."""
+        """Return one call that the vendor's lists show now.
+
+        :param vendor: whose lists.
+        :param call_id: its id or telephony id.
+        :return: the call, ``None`` when none has this id.
+        """
         return next((call for call in self.shown(vendor) if call_id in (call.id, call.sid)), None)
 
     def reset(self) -> None:

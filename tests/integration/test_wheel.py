@@ -1,7 +1,8 @@
-"""The wheel builds and holds our package alone."""
+"""The wheel builds, holds only our package with the examples, and says where the project lives."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -30,3 +31,24 @@ def test_wheel_and_sdist(tmp_path) -> None:
     )
     assert "apache_airflow_provider" in entry_points
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    examples = {path.name for path in (ROOT / "dags_examples").iterdir() if path.is_file()}
+    shipped = {name.rpartition("/")[2] for name in names if name.startswith("airflow_provider_voice/example_dags/")}
+    assert shipped == examples
+    metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    assert "Project-URL: Homepage, https://" in metadata
+
+
+def test_the_examples_of_the_wheel_can_be_copied(tmp_path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(tmp_path / "site")
+    code = "import sys; from airflow_provider_voice.sandbox import cli; print(cli.__file__); sys.exit(cli.main())"
+    # Run outside the checkout, with the unpacked wheel before the editable install.
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--examples", str(tmp_path / "dags")],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(str(tmp_path / "site"))
+    assert (tmp_path / "dags" / "make_one_call.py").read_text() == (ROOT / "dags_examples/make_one_call.py").read_text()

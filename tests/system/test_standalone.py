@@ -54,9 +54,10 @@ def test_connection_form_shows_the_fields_and_the_test_button_answers(standalone
     assert ("project_id" in fields) == (vendor == "talkstack")
     assert all(field["schema"]["title"] and field["description"] for field in fields.values())
 
-    connection = standalone.sandbox.connection(vendor)
-    body = {"connection_id": f"voice_{vendor}", **connection, "extra": json.dumps(connection["extra"])}
-    answer = standalone.api("POST", "/api/v2/connections/test", body)
+    # The saved connection, with its token masked: what the UI sends when one presses the button.
+    saved = standalone.api("GET", f"/api/v2/connections/voice_{vendor}")
+    body = {name: saved[name] for name in ("connection_id", "conn_type", "host", "port", "schema", "extra")}
+    answer = standalone.api("POST", "/api/v2/connections/test", {**body, "password": "***"})
     assert answer["status"] is True, answer
     assert "accepts" in answer["message"]
 
@@ -68,23 +69,23 @@ def test_connection_form_shows_the_fields_and_the_test_button_answers(standalone
 def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
     sandbox = standalone.sandbox
     standalone.api("PATCH", "/api/v2/dags/on_call_finished", {"is_paused": False})
-    # The first look is the baseline; only calls that end after it are told.
+    # The first poll is the baseline; only calls that end after it are reported.
     asked = len(sandbox.requests)
     standalone.until(lambda: any(item.operation == "list" for item in sandbox.requests[asked:]), 120)
     start = sandbox.now() - timedelta(seconds=30)
     ended = sandbox.seed("talkover", 3, start, sandbox.now(), direction="inbound")
 
     runs = "/api/v2/dags/on_call_finished/dagRuns"
-    told: set[str] = set()
+    reported: set[str] = set()
 
-    def all_told() -> bool:
+    def all_reported() -> bool:
         for run in standalone.api("GET", runs)["dag_runs"]:
             if run["state"] == "success":
-                path = f"{runs}/{run['dag_run_id']}/taskInstances/look/xcomEntries/return_value"
-                told.update(json.loads(json.dumps(standalone.api("GET", path)["value"])))
-        return {call.id for call in ended} <= told
+                path = f"{runs}/{run['dag_run_id']}/taskInstances/list_calls/xcomEntries/return_value"
+                reported.update(json.loads(json.dumps(standalone.api("GET", path)["value"])))
+        return {call.id for call in ended} <= reported
 
-    standalone.until(all_told, 240)
+    standalone.until(all_reported, 240)
     state = standalone.api("GET", "/api/v2/assets?name_pattern=voice_calls_ended")
     assert state["total_entries"] == 1
     logs = "".join(path.read_text(errors="replace") for path in standalone.home.rglob("*.log"))

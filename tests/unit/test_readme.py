@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -25,6 +26,19 @@ def test_code_blocks_come_out_of_the_example_files() -> None:
     for name, path, shown in blocks:
         text = (ROOT / path).read_text()
         assert text.split(f"# [START {name}]\n")[1].split(f"# [END {name}]")[0].strip() == shown.strip()
+
+
+def test_the_first_code_block_is_a_dag_file_as_it_stands(tmp_path) -> None:
+    """Save the block as a user would, and load it without anything around it."""
+    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert block
+    (tmp_path / "from_the_readme.py").write_text(block.group(1))
+    spec = importlib.util.spec_from_file_location("from_the_readme", tmp_path / "from_the_readme.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert set(module.make_one_call().task_ids) == {"ring", "report"}
 
 
 @pytest.mark.parametrize(

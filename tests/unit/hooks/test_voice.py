@@ -57,8 +57,7 @@ def test_the_token_of_a_hand_made_connection_is_masked() -> None:
 
 
 def test_test_connection_says_what_to_do(sandbox) -> None:
-    fields = sandbox.connection("talkover")
-    wrong = connection(host=fields["host"], password="wrong-token")
+    wrong = connection(host=sandbox.url, password="wrong-token")
     works, message = TalkoverHook(connection=wrong).test_connection()
     assert not works
     assert "Check the token" in message
