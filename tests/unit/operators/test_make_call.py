@@ -158,6 +158,16 @@ def test_a_rendered_to_that_is_no_text_is_refused_and_not_shown(value: Any) -> N
     assert "4155552601" not in error.value.message
 
 
+def test_airflow_stores_rendered_fields_without_them() -> None:
+    from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+    made = make(variables={"name": "Ada"}, context={"phone": NUMBER}, agent_id=7)
+    stored = _serialize_rendered_fields(made)
+    assert (stored["to"], stored["variables"], stored["agent_id"]) == (mask_number(NUMBER), {"name": "***"}, 7)
+    assert "4155552601" not in json.dumps(stored)
+    assert "Ada" not in json.dumps(stored)
+
+
 def test_templates_stay_what_they_are_until_they_are_rendered() -> None:
     made = make(to="{{ params.to }}", variables={"name": "{{ params.name }}"}, agent_id="{{ params.agent }}")
     assert made.to == "{{ params.to }}"
