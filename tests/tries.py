@@ -128,7 +128,7 @@ class Task:
         self.map_index = map_index
         self.task_id = task_id
         self.run = run or Run()
-        self.has_ended = False
+        self.has_ended = self.has_succeeded = False
         self.arguments = {"to": "+14155552602", "poll_interval": 0.01, **arguments}
         self.store: Store | None = Store()
         self.errors: list[BaseException] = []
@@ -186,6 +186,7 @@ class Task:
             self.store.effects = effects
         outcome = self._outcome(effects)
         self.has_ended = outcome is not None
+        self.has_succeeded = outcome is not None and outcome.state == "success"
         return outcome
 
     def _outcome(self, effects: Effects) -> Outcome | None:
