@@ -1,10 +1,10 @@
-"""From an Airflow connection to the settings of a vendor; every field is checked here, once."""
+"""Reads the settings of a vendor from an Airflow connection. Ranges are checked by ``Settings`` itself."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import math
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,11 +14,14 @@ from airflow_provider_voice.vendors.vendor_settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+_MAX_PORT = 65_535
+# A host name, an address or a URL: no spaces, no control characters, nothing that a URL would have to quote.
+_ADDRESS = re.compile(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%?#-]+")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
 def settings_of(connection: Connection, default_base_url: str) -> Settings:
-    """Return what a connection says about its vendor.
+    """Return the settings in a connection.
 
     :param connection: of any origin: metadata database, URI, JSON, environment variable, or made by hand.
     :param default_base_url: the vendor's own address; its path is used for a host that is given without one.
@@ -36,20 +39,22 @@ def settings_of(connection: Connection, default_base_url: str) -> Settings:
         base_url = _base_url(
             connection.host, where, default_base_url, allow_http, scheme=connection.schema, port=connection.port
         )
-    calls_host = _text(extra, "calls_host")
-    return Settings(
-        token=token,
-        base_url=base_url,
-        calls_base_url=_base_url(calls_host, where, default_base_url, allow_http) if calls_host else None,
-        project_id=_text(extra, "project_id"),
-        default_agent_id=_text(extra, "default_agent_id"),
-        default_region=_text(extra, "default_region"),
-        requests_per_minute=_whole(extra, "requests_per_minute", where),
-        connect_timeout=_seconds(extra, "connect_timeout", where) or Settings.connect_timeout,
-        read_timeout=_seconds(extra, "read_timeout", where) or Settings.read_timeout,
-        status_overrides=_overrides(extra, where),
-        limit_key=f"{connection.conn_type} {connection.conn_id}",
-    )
+    calls_host = _text(extra, "calls_host", where)
+    numbers = {name: _number(extra, name, where) for name in ("connect_timeout", "read_timeout", "requests_per_minute")}
+    try:
+        return Settings(
+            token=token,
+            base_url=base_url,
+            calls_base_url=_base_url(calls_host, where, default_base_url, allow_http) if calls_host else None,
+            project_id=_text(extra, "project_id", where),
+            default_agent_id=_text(extra, "default_agent_id", where),
+            default_region=_text(extra, "default_region", where),
+            status_overrides=_overrides(extra, where),
+            limit_key=f"{connection.conn_type} {connection.conn_id}",
+            **{name: number for name, number in numbers.items() if number is not None},  # type: ignore[arg-type]  # Settings checks them
+        )
+    except InvalidRequest as error:
+        raise InvalidRequest(f"In {where}: {error.message}") from None
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
@@ -69,10 +74,12 @@ def _base_url(
     host: str, where: str, default: str, allow_http: bool, *, scheme: str | None = None, port: int | None = None
 ) -> str:
     """Build the base URL: with or without scheme in ``host``; a host without a path gets the vendor's own."""
-    text = host.strip()
+    text = str(host).strip()
+    if not _ADDRESS.fullmatch(text):
+        raise InvalidRequest(f"The host of {where} is no host name or URL.")
     written_scheme, separator, rest = text.partition("://")
     if not separator:
-        rest, written_scheme = text, (scheme or "").strip().removesuffix("://")
+        rest, written_scheme = text, str(scheme or "").strip().removesuffix("://")
     try:
         parts = urlsplit(f"//{rest}")
         name, written_port = parts.hostname or "", parts.port
@@ -83,13 +90,15 @@ def _base_url(
     loopback = _is_loopback(name)
     used = (written_scheme or ("http" if loopback else "https")).lower()
     if used not in ("http", "https"):
-        raise InvalidRequest(f"The scheme of {where} must be https (or http), not {used!r:.20}.")
+        raise InvalidRequest(f"The scheme of {where} must be https (or http).")
     if used == "http" and not (loopback or allow_http):
         raise InvalidRequest(
             f"The {where} would send its token unencrypted: use https, or set allow_http to true in its extra."
         )
     address = f"[{name}]" if ":" in name else name
     number = written_port or port
+    if number and (isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MAX_PORT):
+        raise InvalidRequest(f"The port of {where} must be a whole number from 1 to {_MAX_PORT}.")
     path = parts.path.rstrip("/") or urlsplit(default).path
     return f"{used}://{address}{f':{number}' if number else ''}{path}"
 
@@ -103,9 +112,11 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-def _text(extra: dict[str, Any], name: str) -> str | None:
+def _text(extra: dict[str, Any], name: str, where: str) -> str | None:
     value = extra.get(name)
-    return None if value is None or isinstance(value, (bool, dict, list)) else str(value).strip() or None
+    if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
+        return None if value is None else str(value).strip() or None
+    raise InvalidRequest(f"{name} of {where} must be text.")
 
 
 def _flag(extra: dict[str, Any], name: str, where: str) -> bool:
@@ -115,24 +126,15 @@ def _flag(extra: dict[str, Any], name: str, where: str) -> bool:
     return value in _TRUE
 
 
-def _seconds(extra: dict[str, Any], name: str, where: str) -> float | None:
-    text = _text(extra, name)
+def _number(extra: dict[str, Any], name: str, where: str) -> float | None:
+    text = _text(extra, name, where)
     if text is None:
         return None
     try:
         number = float(text)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number <= 0:
-        raise InvalidRequest(f"{name} of {where} must be a number greater than 0.")
-    return number
-
-
-def _whole(extra: dict[str, Any], name: str, where: str) -> int | None:
-    number = _seconds(extra, name, where)
-    if number is not None and not number.is_integer():
-        raise InvalidRequest(f"{name} of {where} must be a whole number.")
-    return None if number is None else int(number)
+        raise InvalidRequest(f"{name} of {where} must be a number.") from None
+    return int(number) if number.is_integer() else number
 
 
 def _overrides(extra: dict[str, Any], where: str) -> dict[str, Any]:

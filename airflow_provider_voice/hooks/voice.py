@@ -1,4 +1,4 @@
-"""Hooks: an Airflow connection on one side, a vendor on the other. The three connection types are here."""
+"""The hooks of the three connection types: an Airflow connection on one side, a vendor on the other."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
-from airflow_provider_voice.get_provider_info import connection_fields, field_behaviour
+from airflow_provider_voice.hooks.connection_form import field_behaviour, form_widgets
 from airflow_provider_voice.models import Call, CallRef, CallRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow.sdk import Connection
 
+    from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.vendors.base import Vendor
 
 
 class VoiceHook(BaseHook):
     """One vendor through one Airflow connection.
 
-    Use :meth:`for_connection` where the vendor does not matter, a subclass where it does.
+    Use :meth:`for_connection` where the vendor does not matter, a subclass where it does. Example::
+
+        hook = VoiceHook.for_connection("my_voice")
+        for call in hook.list_calls(start, end, status="completed"):
+            print(call.to_dict())
+
+    See also :class:`~airflow_provider_voice.operators.make_call.MakeCallOperator` and the errors in
+    :mod:`airflow_provider_voice.exceptions`.
 
     :param voice_conn_id: the connection, default ``voice_default``.
     :param connection: the connection itself, where it was already fetched (the triggerer does so asynchronously).
@@ -47,6 +55,7 @@ class VoiceHook(BaseHook):
 
         :param voice_conn_id: the connection, default ``voice_default``.
         :param connection: the connection itself, where it was already fetched.
+        :return: a :class:`TalkoverHook`, :class:`TalkstackHook` or :class:`UnleashXHook`.
         :raises InvalidRequest: when the connection is of no voice type.
         """
         connection = connection or cls.get_connection(voice_conn_id)
@@ -62,22 +71,12 @@ class VoiceHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the custom form fields, for Airflow before 3.2, which does not read them from the provider's data."""
-        if not cls.conn_type:
-            return {}
-        from wtforms import BooleanField, IntegerField, StringField  # only where a form is made
-
-        kinds = {"boolean": BooleanField, "integer": IntegerField}
-        return {
-            name: kinds.get(field["schema"]["type"][0], StringField)(field["label"], description=field["description"])
-            for name, field in connection_fields(cls.conn_type).items()
-        }
+        return form_widgets(cls.conn_type) if cls.conn_type else {}
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return how the standard form fields look, for Airflow before 3.2."""
-        if not cls.conn_type:
-            return {}
-        return {name.replace("-", "_"): value for name, value in field_behaviour(cls.conn_type).items()}
+        return field_behaviour(cls.conn_type) if cls.conn_type else {}
 
     @cached_property
     def vendor(self) -> Vendor:
@@ -101,7 +100,7 @@ class VoiceHook(BaseHook):
         raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
 
     def get_conn(self) -> Vendor:
-        """Return the vendor, which is what other hooks call a connection."""
+        """Return the vendor, as other hooks return their connection."""
         return self.vendor
 
     def make_call(self, request: CallRequest) -> Call:
@@ -109,10 +108,10 @@ class VoiceHook(BaseHook):
 
         Calling this a second time rings a second time: tasks that may be retried use ``MakeCallOperator``.
 
-        :param request: the call; what it leaves out is taken from the connection.
-        :return: the call as the vendor's answer shows it.
+        :param request: the call; number, agent and tag are completed from the connection.
+        :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
-        :raises CallOutcomeUnknown: when it was sent and the answer was lost.
+        :raises CallOutcomeUnknown: when the phone may have rung.
         :raises VoiceError: what the vendor's refusal means.
         """
         return self.vendor.create(request)
@@ -120,12 +119,21 @@ class VoiceHook(BaseHook):
     def get_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> Call | None:
         """Return one call, or None when the vendor does not show it (yet).
 
-        :param ref: what is known of it; with number and time the look-up is cheap.
+        :param ref: the call, its dictionary or its id; with number and time the look-up is cheap.
+        :return: the call as the vendor shows it now.
+        :raises InvalidRequest: when there is no call id in ``ref``.
+        :raises VoiceError: what the vendor's refusal means.
         """
         return self.vendor.find(CallRef.of(ref))
 
     def get_calls(self, refs: Iterable[CallRef | Call | Mapping[str, Any] | str]) -> dict[str, Call]:
-        """Return many calls by id, by the cheapest plan the vendor has; missing ids are absent."""
+        """Return many calls by id, by the cheapest plan the vendor allows; those it does not show are absent.
+
+        :param refs: the calls, their dictionaries or ids.
+        :return: call id -> call.
+        :raises InvalidRequest: when there is no call id in one of them.
+        :raises VoiceError: what the vendor's refusal means.
+        """
         return self.vendor.find_many([CallRef.of(ref) for ref in refs])
 
     def list_calls(
@@ -135,23 +143,48 @@ class VoiceHook(BaseHook):
         *,
         agent_id: str | None = None,
         direction: str | None = None,
-        status: Any = None,
+        status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
+        page_concurrency: int | None = None,
     ) -> Iterator[Call]:
-        """Yield the calls created in ``[start, end)``; see :meth:`Vendor.list_calls` for parameters and errors."""
-        return self.vendor.list_calls(start, end, agent_id=agent_id, direction=direction, status=status, to=to)
+        """Yield the calls created in ``[start, end)``, each once.
+
+        :param start: aware instant, included.
+        :param end: aware instant, not included.
+        :param agent_id: only calls of this agent.
+        :param direction: ``inbound`` or ``outbound``.
+        :param status: one call status or a collection of them.
+        :param to: only calls to this number, E.164.
+        :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
+        :return: an iterator that reads page after page.
+        :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
+        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
+        """
+        return self.vendor.list_calls(
+            start,
+            end,
+            agent_id=agent_id,
+            direction=direction,
+            status=status,
+            to=to,
+            page_concurrency=page_concurrency,
+        )
 
     def end_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> None:
         """Hang up a call.
 
+        :param ref: the call, its dictionary or its id.
         :raises CapabilityNotSupported: where the vendor has no such request (Talkstack, UnleashX).
+        :raises CallNotFound: when the vendor does not know the call.
+        :raises RequestRejected: when the call is not active.
         """
         self.vendor.end_call(CallRef.of(ref))
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the connection with a request that costs nothing and changes nothing.
 
-        :return: whether it works, and what was found or what to do.
+        :return: whether it works, and a sentence for people.
         """
         try:
             return True, self.vendor.check()

@@ -1,4 +1,4 @@
-"""One file per vendor: its HTTP API on one side, our words on the other. Nothing here imports Airflow.
+"""One module per vendor: its HTTP API on one side, the package's own vocabulary on the other. Imports no Airflow.
 
-Adding a vendor is adding a file with a :class:`~airflow_provider_voice.vendors.base.Vendor` and a hook class for it.
+To add a vendor, add a module with a :class:`~airflow_provider_voice.vendors.base.Vendor` and a hook class for it.
 """

@@ -1,11 +1,12 @@
-"""What every vendor must answer, and what all of them do alike.
+"""The interface of a vendor and what all vendors share.
 
-A vendor file holds what is its own: paths, shapes, its error codes, its status words, its paging.
+A vendor's own module holds its paths, record shapes, error codes, status words and paging.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
-    CallOutcomeUnknown,
     CapabilityNotSupported,
     IncompleteHistory,
     InsufficientCredits,
@@ -26,59 +26,56 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import (
-    Call,
-    CallRef,
-    CallRequest,
-    CallStatus,
-    fold_word,
-    read_status,
-    status_of,
-    statuses_of,
-)
-from airflow_provider_voice.phone import mask_number, parse_number, same_number
-from airflow_provider_voice.vendors.http import Answer, HttpClient
-from airflow_provider_voice.vendors.parsing import as_text
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_status, statuses_of
+from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number, same_number
+from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
+from airflow_provider_voice.vendors.parsing import as_object, as_text, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
 
+#: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
 TAG_KEY = "airflow_call_tag"
 
 
 class Vendor(ABC):
-    """One vendor's API in our words.
+    """One vendor's API in the package's own vocabulary.
+
+    Example::
+
+        vendor = Talkover(Settings(token="talq_...", default_agent_id="agent_1"))
+        call = vendor.create(CallRequest("+14155552671"))
+        vendor.find(CallRef.of(call))
 
     :param settings: the connection.
-    :param sleep: waits between tries; for tests.
+    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when a setting makes no sense.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
+    #: The vendor's status words, folded by :func:`fold_word`.
     statuses: ClassVar[Mapping[str, CallStatus]]
-    #: Requests a minute of the vendor's smallest plan, for who paces requests and was not told the limit.
+    #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
-    #: Whether the call list shows our tag, so that a row without it is another one's call.
+    #: Whether the call list shows our tag, so that a call without it was placed by somebody else.
     keeps_tags: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
-        overrides = {fold_word(word): status_of(status) for word, status in settings.status_overrides.items()}
-        self._words = {**self.statuses, **overrides}
-        # As the vendor writes them: folding a word costs more than all else there is to a status.
-        self._read_words: dict[str, CallStatus] = {}
-        #: Pages of one list that are read at once, where the vendor says how many there are.
+        self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
+        self._sleep = sleep
+        #: Pages read at once when :meth:`list_calls` is not told.
         self.page_concurrency = 1
         #: List pages read so far.
         self.pages_read = 0
-        #: How many pages the list that was read last has; None where the vendor does not say.
+        #: Pages of the list that was read last; None where the vendor does not say.
         self.pages_in_list: int | None = None
         self.http = HttpClient(
             title=self.title,
@@ -90,21 +87,32 @@ class Vendor(ABC):
             requests_per_minute=settings.requests_per_minute,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
-            **({} if sleep is None else {"sleep": sleep}),
+            sleep=sleep,
         )
 
     @staticmethod
     @abstractmethod
     def credential_headers(token: str) -> dict[str, str]:
-        """Return the headers that carry the token."""
+        """Return the headers that carry the token.
+
+        :param token: the credential.
+        """
 
     @abstractmethod
     def check(self) -> str:
-        """Ask something that needs the token, costs nothing and changes nothing; return what was found, for people."""
+        """Send a request that needs the token, costs nothing and changes nothing.
+
+        :return: a sentence for people.
+        :raises VoiceError: what the vendor's refusal means.
+        """
 
     @abstractmethod
     def find(self, ref: CallRef) -> Call | None:
-        """Return one call, or None when the vendor does not show it (yet)."""
+        """Return one call, or None when the vendor does not show it (yet).
+
+        :param ref: the call; with number, time and agent the look-up is cheaper.
+        :raises VoiceError: what the vendor's refusal means.
+        """
 
     @abstractmethod
     def _create(self, request: CallRequest, doing: str) -> Call:
@@ -112,22 +120,29 @@ class Vendor(ABC):
 
     @abstractmethod
     def _history(
-        self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        agent_id: str | None,
+        direction: str | None,
+        to: str | None,
+        page_concurrency: int,
     ) -> Iterator[Call]:
-        """Yield at least every call created in ``[start, end)``; the caller cuts and filters exactly."""
+        """Yield at least every call created in ``[start, end)``; the caller filters exactly."""
 
     @abstractmethod
-    def _explain_code(self, code: str, text: str, answer: Answer) -> type[VoiceError] | None:
+    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
         """Return the error class of the vendor's own code or text; None: go by the HTTP status."""
 
     def create(self, request: CallRequest) -> Call:
         """Place one call: exactly one create request is ever accepted by the vendor.
 
         :param request: the call; number, agent and tag are completed from the connection's defaults.
-        :return: the call as the vendor's answer shows it.
+        :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
-        :raises CallOutcomeUnknown: when the answer was lost.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises CallOutcomeUnknown: when the phone may have rung.
+        :raises VoiceError: what the vendor's refusal means: nothing rang.
         """
         request = self.complete(request)
         self.check_request(request)
@@ -136,7 +151,8 @@ class Vendor(ABC):
     def complete(self, request: CallRequest) -> CallRequest:
         """Return the request with E.164 number, agent and tag.
 
-        :raises InvalidPhoneNumber, InvalidRequest: when one can not be had.
+        :param request: the call.
+        :raises InvalidPhoneNumber, InvalidRequest: when the number or the agent is missing or makes no sense.
         """
         agent_id = request.agent_id or self.settings.default_agent_id
         if not agent_id:
@@ -151,15 +167,19 @@ class Vendor(ABC):
         )
 
     def check_request(self, request: CallRequest) -> None:  # noqa: B027 - a vendor without limits needs none
-        """Refuse what this vendor can not do, before anything is sent.
+        """Refuse a request that this vendor cannot carry out, before anything is sent.
 
+        :param request: the completed request.
         :raises InvalidRequest, CapabilityNotSupported: with what to change.
         """
 
     def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
-        """Return the calls by id, by the cheapest plan the vendor has; those it does not show are absent.
+        """Return the calls by id, by the cheapest plan the vendor allows; those it does not show are absent.
 
-        :param refs: what is known of the calls; with number, time and agent the plan is cheaper.
+        A call that moves in the vendor's list while the list is read may be absent once; the next look-up shows it.
+
+        :param refs: the calls; with number, time and agent the plan is cheaper.
+        :return: call id -> call.
         :raises VoiceError: what the vendor's refusal means.
         """
         wanted: dict[str, CallRef] = {}
@@ -181,9 +201,17 @@ class Vendor(ABC):
         return found
 
     def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look every call up by itself; a vendor with a list knows better."""
-        found = {ref.id: self.find(ref) for ref in wanted.values()}
-        return {call_id: call for call_id, call in found.items() if call is not None}
+        """Look up each call alone; one that the vendor rejects is absent, so that it does not hide the others."""
+        found: dict[str, Call] = {}
+        for ref in wanted.values():
+            try:
+                call = self.find(ref)
+            except (RequestRejected, InvalidPhoneNumber) as error:
+                log.warning("One of %d calls cannot be looked up: %s", len(wanted), error.message)
+                continue
+            if call is not None:
+                found[ref.id] = call
+        return found
 
     def list_calls(
         self,
@@ -192,8 +220,9 @@ class Vendor(ABC):
         *,
         agent_id: str | None = None,
         direction: str | None = None,
-        status: Any = None,
+        status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
+        page_concurrency: int | None = None,
     ) -> Iterator[Call]:
         """Yield the calls created in ``[start, end)``, in the vendor's order, each once.
 
@@ -201,25 +230,34 @@ class Vendor(ABC):
         :param end: aware instant, not included.
         :param agent_id: only calls of this agent.
         :param direction: ``inbound`` or ``outbound``.
-        :param status: one of our statuses or a collection of them.
+        :param status: one call status or a collection of them.
         :param to: only calls to this number, E.164.
+        :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
+        :return: an iterator that reads page after page.
         :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
-        :raises CapabilityNotSupported: when the vendor's rows do not say what the filter asks.
-        :raises IncompleteHistory: when the vendor's list can not be read completely.
+        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         start, end = _aware("start", start), _aware("end", end)
         wanted = statuses_of(status)
         if direction not in (None, "inbound", "outbound"):
-            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {direction!r:.30}.")
+            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
         to = parse_number(to, self.settings.default_region) if to is not None else None
         agent_id = None if agent_id is None else str(agent_id)
         if start >= end:
             return iter(())
-        rows = self._history(start, end, agent_id, direction, to)
+        rows = self._history(
+            start,
+            end,
+            agent_id=agent_id,
+            direction=direction,
+            to=to,
+            page_concurrency=self.page_concurrency if page_concurrency is None else page_concurrency,
+        )
         return (
             call
             for call in rows
-            if self._created(call, start, end)
+            if self._is_created_in(call, start, end)
             and self._has("agent", call.agent_id, agent_id)
             and self._has("direction", call.direction, direction)
             and (not wanted or call.status in wanted)
@@ -229,23 +267,24 @@ class Vendor(ABC):
     def end_call(self, ref: CallRef) -> None:
         """Hang up a call.
 
+        :param ref: the call.
         :raises CapabilityNotSupported: where the vendor has no such request.
         """
         raise CapabilityNotSupported(
-            f"{self.title} has no request that ends a call; {ref.id} goes on.", vendor=self.name
+            f"{self.title} has no request that ends a call; {describe(ref)} goes on.", vendor=self.name
         )
 
     def now(self) -> datetime:
-        """Return the time by the vendor's clock, which is the one its records are dated by.
+        """Return the time by the vendor's clock, by which its records are dated.
 
-        Asks for it (:meth:`check`) when no answer has told it yet.
+        Sends :meth:`check` when no response has shown the clock yet.
         """
         if self.http.clock_offset is None:
             self.check()
         return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
 
-    def from_now(self) -> Callable[[], datetime]:
-        """Return what tells, once an answer has told the vendor's time, when this moment was by its clock."""
+    def _capture_now(self) -> Callable[[], datetime]:
+        """Capture this instant; return a callable that converts it to the vendor's clock once the offset is known."""
         began = datetime.now(timezone.utc)
         # A Date header is up to a second behind.
         return lambda: began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
@@ -255,67 +294,81 @@ class Vendor(ABC):
         self.http.close()
 
     def read_status(self, word: object) -> CallStatus:
-        """Translate one of this vendor's status words, with the connection's overrides."""
-        status = self._read_words.get(word) if type(word) is str else None
-        if status is None:
-            status = read_status(word, self._words, vendor=self.title)
-            if type(word) is str and len(self._read_words) < _MOST_WORDS:
-                self._read_words[word] = status
-        return status
+        """Translate one of this vendor's status words, with the connection's overrides.
 
-    def knows_status(self, word: object) -> bool:
-        """Whether the word is one of this vendor's call statuses (or an override)."""
-        return isinstance(word, str) and fold_word(word) in self._words
+        :param word: the vendor's word.
+        :return: the status; :attr:`CallStatus.UNKNOWN` for a word that is not known, which is logged once.
+        """
+        status = self._statuses.get(fold_word(word)) if isinstance(word, str) else None
+        return status or read_status(None if word is None else self.http.scrub(word), self._statuses, vendor=self.title)
 
-    def explain(self, answer: Answer, doing: str) -> VoiceError | None:
-        """Return the error an answer means, or None for a good one; a status of 200 does not make it good."""
-        if answer.ok and not self.is_refusal(answer.body):
+    def status_fields(self, word: str | None) -> dict[str, Any]:
+        """Return the fields ``status`` and ``vendor_status`` of a call.
+
+        :param word: the vendor's word; a number in an unknown one is masked, because statuses are logged.
+        """
+        known = word is None or fold_word(word) in self._statuses
+        return {"status": self.read_status(word), "vendor_status": word if known else self.http.scrub(word, 60)}
+
+    def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
+        """Return the error that a response means, or None for a good one; a status of 200 does not make it good.
+
+        :param response: the response.
+        :param doing: what was asked for, for the message.
+        """
+        if response.ok and not self.is_error(response.body):
             return None
-        text, code = self.error_text(answer.body)
-        text, code = self.http.scrub(text or answer.unreadable or ""), self.http.scrub(code or "", 60)
-        cls = self._error_class(answer, code, text)
-        said = f": {text.rstrip('.')}" if text else ""
-        marks = ", ".join(part for part in (code, f"HTTP {answer.status}") if part)
+        text, code = self.error_text(response.body)
+        text, code = self.http.scrub(text or response.unreadable or ""), self.http.scrub(code or "", 60)
+        cls = self._error_class(response, code, text)
+        detail = f": {text.rstrip('.')}" if text else ""
+        marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self.title} {verb} {doing}{said} ({marks}). {_HINTS.get(cls, 'Correct the request.')}"
+        message = f"{self.title} {verb} {doing}{detail} ({marks}). {_HINTS.get(cls, 'Correct the request.')}"
         return cls(
-            message, vendor=self.name, status_code=answer.status, code=code or None, request_id=answer.request_id
+            message, vendor=self.name, status_code=response.status, code=code or None, request_id=response.request_id
         )
 
     @staticmethod
-    def is_refusal(body: Any) -> bool:
-        """Whether the body of an answer with a good status says that it is an error."""
-        if not isinstance(body, dict):
-            return False
-        error = body.get("error")
-        return body.get("success") is False or error is True or (isinstance(error, dict) and bool(error))
+    def is_error(body: Any) -> bool:
+        """Whether the body of a response with a good status states an error.
+
+        :param body: the parsed body.
+        """
+        error = as_object(body).get("error")
+        return as_object(body).get("success") is False or error is True or (isinstance(error, dict) and bool(error))
 
     @staticmethod
     def error_text(body: Any) -> tuple[str | None, str | None]:
-        """Return the text and the code of an error body of any of the shapes that vendors use."""
-        if not isinstance(body, dict):
-            return None, None
+        """Return the text and the code of an error body.
+
+        The shapes are those of Talkover (``{"error": {"code", "message"}}``, ``{"error": "CODE", "message"}``,
+        ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
+
+        :param body: the parsed body.
+        """
+        body = as_object(body)
         error = body.get("error")
-        inner = error if isinstance(error, dict) else {}
-        message = as_text(inner.get("message")) or as_text(body.get("message")) or as_text(body.get("detail"))
+        inner = as_object(error)
+        message = as_text(inner.get("message")) or as_text(body.get("message"))
         code = as_text(inner.get("code")) or as_text(body.get("code")) or (error if isinstance(error, str) else None)
-        problems = body.get("errors")
-        if isinstance(problems, dict) and problems:
-            message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, problems))[:5])})"
+        fields = as_object(body.get("errors"))
+        if fields:
+            message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, fields))[:5])})"
         return message, code
 
-    def _error_class(self, answer: Answer, code: str, text: str) -> type[VoiceError]:
-        if answer.status in _BY_STATUS and answer.status != _NOT_FOUND:
-            return _BY_STATUS[answer.status]
-        if answer.status >= _SERVER_ERROR:
+    def _error_class(self, response: ApiResponse, code: str, text: str) -> type[VoiceError]:
+        if response.status in _BY_STATUS:
+            return _BY_STATUS[response.status]
+        if response.status >= _SERVER_ERROR or response.status < _OK:
             return VendorUnavailable
-        return self._explain_code(code.upper(), text.lower(), answer) or _BY_STATUS.get(answer.status, RequestRejected)
+        return self._error_class_of(code.upper(), text.lower(), response) or RequestRejected
 
-    def _created(self, call: Call, start: datetime, end: datetime) -> bool:
+    def _is_created_in(self, call: Call, start: datetime, end: datetime) -> bool:
         if call.created_at is None:
             raise IncompleteHistory(
                 f"{self.title} shows call {call.id} without a creation time, so nobody can tell whether it belongs to "
-                "the asked window. Nothing of it is used.",
+                "the window. Nothing of it is used.",
                 vendor=self.name,
             )
         return start <= call.created_at < end
@@ -325,7 +378,7 @@ class Vendor(ABC):
             return True
         if value is None:
             raise CapabilityNotSupported(
-                f"{self.title}'s call history does not say the {name} of a call, so it can not be filtered by it. "
+                f"{self.title}'s call history does not state the {name} of a call, so it cannot be filtered by it. "
                 f"Leave {name} out.",
                 vendor=self.name,
             )
@@ -337,38 +390,28 @@ class Vendor(ABC):
             if value:
                 return value
         raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), which can not be told from others. "
+            f"{self.title} shows a call without an id ({' or '.join(names)}), which cannot be told from others. "
             "Nothing of the list is used.",
             vendor=self.name,
         )
 
-    def _without_id(self, answer: Answer, doing: str) -> CallOutcomeUnknown:
-        return CallOutcomeUnknown(
-            f"{self.title} accepted {doing}, but its answer has no call id (HTTP {answer.status}). Look for the call "
-            "in the vendor's call history.",
-            vendor=self.name,
-            status_code=answer.status,
-            request_id=answer.request_id,
-        )
-
-    def _unreadable(self, answer: Answer, doing: str, wanted: str) -> VendorUnavailable:
+    def _unreadable(self, response: ApiResponse, doing: str, wanted: str) -> VendorUnavailable:
         return VendorUnavailable(
-            f"{self.title} answered {doing} without {wanted} (HTTP {answer.status}). Try again later; if it stays, the "
-            "API has changed.",
+            f"{self.title} answered {doing} without {wanted} (HTTP {response.status}). Try again later; if it stays, "
+            "the API has changed.",
             vendor=self.name,
-            status_code=answer.status,
-            request_id=answer.request_id,
+            status_code=response.status,
+            request_id=response.request_id,
         )
 
 
-_MOST_WORDS = 1000
-_NOT_FOUND, _SERVER_ERROR = 404, 500
+_OK, _SERVER_ERROR = 200, 500
 _BY_STATUS: dict[int, type[VoiceError]] = {
     401: AuthenticationFailed,
     402: InsufficientCredits,
     403: AuthenticationFailed,
-    404: RequestRejected,
     408: VendorUnavailable,
+    425: VendorUnavailable,
     429: RateLimited,
 }
 _HINTS: dict[type[VoiceError], str] = {
@@ -379,6 +422,14 @@ _HINTS: dict[type[VoiceError], str] = {
     RateLimited: "Lower requests_per_minute on the connection, or try again later.",
     VendorUnavailable: "Try again later.",
 }
+
+
+def describe(ref: CallRef) -> str:
+    """Return the call's name for messages; a phone number given as an id is masked.
+
+    :param ref: the call.
+    """
+    return f"call {mask_numbers_in(ref.id) if ref.id.startswith('+') else ref.id}"
 
 
 def _aware(name: str, value: object) -> datetime:

@@ -1,7 +1,21 @@
 """HTTP to a vendor, and the one place that decides what may be sent twice.
 
-A *request* may be repeated: reads, also those that are a POST. A *create* rings a phone: it is sent again only when it
-provably never reached the vendor, or was provably refused with a 429. What an answer means is the vendor file's matter.
+Everything but a create only reads, also where it is a POST, and may be repeated. A create rings a phone:
+
+| response to a create                                          | meaning              | sent again |
+|---------------------------------------------------------------|----------------------|------------|
+| no connection was ever established                            | nothing was sent     | yes        |
+| 429, not an HTML page                                         | refused for now      | yes        |
+| 100, 102, 103 and other 1xx but 101                           | interim, read over   | no         |
+| 2xx with a call id and no error in the body                   | accepted             | no         |
+| 2xx without a call id whose JSON body is an error             | refused              | no         |
+| 400, 401, 402, 403, 404, 422 with an error in the API's form  | refused              | no         |
+| all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
+| a body that cannot be read, a lost or late response           |                      |            |
+
+The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
+make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is no refusal either. What a
+refusal means is decided in the vendor's file, how bytes are sent and read in ``transport.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +25,7 @@ import random
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +34,6 @@ import requests
 import tenacity
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_voice import __version__
 from airflow_provider_voice.exceptions import (
     CallOutcomeUnknown,
     InvalidRequest,
@@ -31,48 +44,70 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
-from airflow_provider_voice.vendors.connections import (
-    CredentialHeaders,
-    OnceAdapter,
-    Prepared,
-    keep_numbers_out_of_urllib3_logs,
-)
-from airflow_provider_voice.vendors.rate_limit import limiter_for, wait_asked
+from airflow_provider_voice.vendors import transport
+from airflow_provider_voice.vendors.rate_limit import limiter_for, retry_after_of
+from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_TRIES = 5
-MAX_SECONDS = 120.0
-MAX_BODY_BYTES = 32 * 1024 * 1024
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 30.0
-_CHUNK = 256 * 1024
+#: Seconds after which a read is not repeated any more.
+MAX_RETRY_SECONDS = 120.0
 _MAX_BACKOFF = 30.0
 _TEXT_LIMIT = 200
-_HTTP_OK, _HTTP_REDIRECT, _HTTP_BAD = 200, 300, 400
-_HTTP_REQUEST_TIMEOUT, _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 408, 429, 500
+_OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
+#: Statuses by which a vendor's documentation says that a create was refused.
+REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
+# A Date header further from this machine's clock belongs to nobody's clock.
+_MAX_CLOCK_OFFSET = timedelta(days=366)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: status, headers, the JSON body (``body``) or why there is none (``unreadable``)."""
+class ApiResponse:
+    """A vendor's response.
+
+    :param status: the HTTP status.
+    :param headers: the headers, case-insensitive.
+    :param body: the parsed JSON body; None when there is none.
+    :param unreadable: why the body is no JSON, for messages; None when it is.
+    :param text: the body as text when it is no JSON, cut to its beginning.
+    :param received_at: this machine's time.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Any = None
     unreadable: str | None = None
+    text: str = ""
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
     def ok(self) -> bool:
-        """Whether the status says success; the body may still say otherwise."""
-        return _HTTP_OK <= self.status < _HTTP_REDIRECT
+        """Whether the status is a success; the body may still be an error."""
+        return _OK <= self.status < _REDIRECT
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is an HTML page, which some server in front of the API wrote."""
+        return "html" in self.headers.get("Content-Type", "").lower() or self.text.lstrip()[:1] == "<"
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether the body is text, which is how Talkstack may write its errors (no error body of it is documented)."""
+        text = self.body if isinstance(self.body, str) else self.text
+        return bool(text.strip()) and text.isprintable()
+
+    @property
+    def date(self) -> datetime | None:
+        """The vendor's clock (``Date`` header); None when it is absent or absurd."""
+        date = read_time(self.headers.get("Date"))
+        return date if date is not None and abs(date - self.received_at) < _MAX_CLOCK_OFFSET else None
 
     @property
     def server_time(self) -> datetime:
-        """The vendor's clock (``Date`` header), or ours when it does not say."""
-        return read_time(self.headers.get("Date")) or self.received_at
+        """The vendor's clock, or this machine's when the vendor sends none."""
+        return self.date or self.received_at
 
     @property
     def request_id(self) -> str | None:
@@ -83,13 +118,13 @@ class Answer:
         return None
 
 
-class _Failed(Exception):
-    """A try that did not end well: the error to raise, whether another try is safe, and how long to wait first."""
+class _AttemptFailed(Exception):
+    """One attempt failed: the error to raise, whether another attempt is safe, and the seconds to wait before it."""
 
-    def __init__(self, error: VoiceError, *, again: bool, wait: float | None = None) -> None:
+    def __init__(self, error: VoiceError, *, retry: bool, wait: float | None = None) -> None:
         super().__init__(type(error).__name__)
         self.error = error
-        self.again = again
+        self.retry = retry
         self.wait = wait
 
 
@@ -100,11 +135,14 @@ class HttpClient:
     :param vendor: the vendor's name in errors.
     :param token: the credential, which is cut out of every text that leaves this class.
     :param credential_headers: the headers that carry it.
-    :param explain: turns an answer into the error it means; None when it is a good answer.
-    :param limit_key: who shares ``requests_per_minute`` in this process.
+    :param explain: returns the error that a response means; None when it is a good response.
+    :param limit_key: users of the same key share ``requests_per_minute`` in this process.
     :param requests_per_minute: None: no limit.
-    :param connect_timeout: seconds, default 10.
-    :param read_timeout: seconds without a byte from the vendor, default 30.
+    :param connect_timeout: seconds to connect.
+    :param read_timeout: seconds without a byte from the vendor.
+    :param connections: connections kept open for reuse.
+    :param sleep: waits between attempts; for tests.
+    :raises InvalidRequest: when the token cannot be sent in a header.
     """
 
     def __init__(
@@ -114,35 +152,34 @@ class HttpClient:
         vendor: str,
         token: str,
         credential_headers: dict[str, str],
-        explain: Callable[[Answer, str], VoiceError | None],
+        explain: Callable[[ApiResponse, str], VoiceError | None],
         limit_key: str,
         requests_per_minute: int | None = None,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        read_timeout: float = READ_TIMEOUT,
+        connect_timeout: float = 10.0,
+        read_timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise InvalidRequest("The token is empty or has signs that no HTTP header can carry. Check the connection.")
-        keep_numbers_out_of_urllib3_logs()
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise InvalidRequest("The token is empty or has characters that no HTTP header can carry.")
+        transport.mask_numbers_in_urllib3_logs()
         self._title = title
         self._vendor = vendor
         self._token = token
-        self._auth = CredentialHeaders(credential_headers)
+        self._credential_headers = credential_headers
         self._explain = explain
         self._limiter = limiter_for(limit_key, requests_per_minute)
         self._timeout = (connect_timeout, read_timeout)
-        self._session = self._new_session()
-        self._prepared = Prepared()
+        self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Failed) and error.again),
-            stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_SECONDS),
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
+            stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_RETRY_SECONDS),
             wait=_backoff,
             sleep=sleep,
             reraise=True,
         )
         #: Requests sent so far, repeated ones included.
         self.sent = 0
-        #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last answer; None before the first.
+        #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last response; None before the first.
         self.clock_offset: float | None = None
 
     def request(
@@ -153,68 +190,72 @@ class HttpClient:
         doing: str,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
-        accept: Callable[[Answer], bool] | None = None,
-    ) -> Answer:
-        """Send what may be repeated, and repeat it while that may help: at most 5 tries and 120 seconds.
+        accept: Callable[[ApiResponse], bool] | None = None,
+    ) -> ApiResponse:
+        """Send a request that only reads, and repeat it while that may help: at most 5 attempts in 120 seconds.
 
         :param method: ``GET`` or, for vendors that read by POST, ``POST``.
         :param url: the full URL without query.
-        :param doing: what is being done, for messages: ``"the list of calls"``.
+        :param doing: what is asked for, for messages: ``"the list of calls"``.
         :param params: the query; None values are left out.
         :param body: the JSON body; None: no body.
-        :param accept: says of an answer that it is good although its status is not; None: none is.
-        :return: an answer with a JSON body that is no error.
-        :raises VoiceError: what the vendor's answer means, :class:`RateLimited` or :class:`VendorUnavailable`.
+        :param accept: whether a response is good although its status is not; None: none is.
+        :return: a response with a JSON body that is no error.
+        :raises VoiceError: what the vendor's response means, :class:`RateLimited` or :class:`VendorUnavailable`.
         """
 
-        def attempt() -> Answer:
+        def attempt() -> ApiResponse:
             try:
-                answer = self._send(self._session, method, url, params, body)
-            except (requests.RequestException, HTTPError, OSError, _Unreadable) as failure:
+                response = self._send(self._session, method, url, params, body)
+            except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
                 problem = failure
             else:
-                if accept is not None and accept(answer):
-                    return answer
-                return self._judge(answer, doing)
+                return response if accept is not None and accept(response) else self._check_read(response, doing)
             # Raised out of the except block: the cause would carry the URL, and with it a phone number.
             text = f"{self._title} could not be read while asking for {doing}: {_reason(problem)}. Try again later."
-            raise _Failed(VendorUnavailable(text, vendor=self._vendor), again=_may_pass(problem))
+            raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
 
         return self._repeat(attempt)
 
-    def create(self, url: str, *, doing: str, body: Any) -> Answer:
-        """Send what must be accepted at most once, on a connection of its own.
+    def create(self, url: str, *, doing: str, body: Any, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
+        """Send a request that the vendor must accept at most once; see the table at the top of this file.
 
-        A pooled connection that the vendor closed while it was idle breaks *after* the request was written, which looks
-        the same as a lost answer; so a create never uses one.
+        It travels on a connection of its own: a pooled connection that the vendor closed while it was idle breaks
+        *after* the request was written, which looks the same as a lost response.
 
         :param url: the full URL.
-        :param doing: what is being done, for messages: ``"the call to +1415•••••71"``.
+        :param doing: what is asked for, for messages: ``"the call to +1415•••••71"``.
         :param body: the JSON body.
-        :return: an answer with a JSON body that is no error.
-        :raises CallOutcomeUnknown: when it was sent and what became of it is not known.
+        :param call_id_in: returns the id of the new call in a JSON body; None when there is none.
+        :return: a response with a call id.
+        :raises CallOutcomeUnknown: when it was sent and nobody knows what became of it.
         :raises VendorUnavailable: when it could not be sent: nothing rang.
         :raises VoiceError: what the vendor's refusal means: nothing rang.
         """
 
-        def attempt() -> Answer:
-            adapter = OnceAdapter()
-            with self._new_session(adapter) as session:
+        def attempt() -> ApiResponse:
+            adapter = Transport(connections=1)
+            with new_session(self._credential_headers, adapter) as session:
+                session.headers["Connection"] = "close"
                 try:
-                    answer = self._send(session, "POST", url, None, body)
-                except (requests.RequestException, HTTPError, OSError, _Unreadable) as failure:
+                    response = self._send(session, "POST", url, None, body)
+                except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
                     problem = failure
                 else:
-                    return self._judge_create(answer, doing)
-            if not adapter.connected and not isinstance(problem, _Unreadable):
+                    return self._check_create(response, doing, call_id_in)
+            if not adapter.connected and not isinstance(problem, UnusableResponse):
                 text = f"{self._title} could not be reached for {doing}: {_reason(problem)}. Nothing was sent."
-                raise _Failed(VendorUnavailable(text, vendor=self._vendor), again=_may_pass(problem))
-            raise _Failed(self._unknown(doing, _reason(problem)), again=False)
+                raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
+            raise _AttemptFailed(self._unknown(doing, _reason(problem)), retry=False)
 
         return self._repeat(attempt)
 
     def scrub(self, text: object, limit: int = _TEXT_LIMIT) -> str:
-        """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out."""
+        """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out.
+
+        :param text: the text, of any type.
+        :param limit: characters, default 200.
+        """
         shown = str(text).replace(self._token, "***")
         shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", shown).strip()
         return mask_numbers_in(shown)[:limit]
@@ -223,117 +264,98 @@ class HttpClient:
         """Close the pooled connections."""
         self._session.close()
 
-    def _new_session(self, adapter: OnceAdapter | None = None) -> requests.Session:
-        session = requests.Session()
-        session.headers["User-Agent"] = f"airflow-provider-voice/{__version__} requests/{requests.__version__}"
-        session.headers["Accept"] = "application/json"
-        session.auth = self._auth
-        if adapter is not None:
-            session.headers["Connection"] = "close"
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-        return session
-
-    def _send(self, session: requests.Session, method: str, url: str, params: Any, body: Any) -> Answer:
+    def _send(self, session: requests.Session, method: str, url: str, params: Any, body: Any) -> ApiResponse:
         if self._limiter is not None:
             self._limiter.acquire()
         self.sent += 1
-        request = self._prepared.request(session, method, url, params, body)
-        environment = self._prepared.environment(session, url)
-        with session.send(request, timeout=self._timeout, allow_redirects=False, **environment) as response:
-            content = _read_body(response)
-        status, headers = response.status_code, response.headers
-        said = read_time(headers.get("Date"))
-        if said is not None:
-            self.clock_offset = (said - datetime.now(timezone.utc)).total_seconds()
+        request = requests.Request(method, url, params=params, json=body)
+        raw, content = transport.send(session, request, self._timeout)
+        status, headers = raw.status_code, raw.headers
         try:
-            return Answer(status, headers, body=_parse(content))
+            response = ApiResponse(status, headers, body=_parse(content))
         except (ValueError, RecursionError):
-            kind = headers.get("Content-Type", "no content type").split(";")[0]
-            what = f"{len(content)} bytes of {self.scrub(kind, 40)}, which are not JSON"
-            return Answer(status, headers, unreadable=what)
+            kind = self.scrub(headers.get("Content-Type", "no content type").split(";")[0], 40)
+            unreadable = f"{len(content)} bytes of {kind}, which are not JSON"
+            response = ApiResponse(status, headers, unreadable=unreadable, text=content[:500].decode(errors="replace"))
+        if response.date is not None:
+            self.clock_offset = (response.date - response.received_at).total_seconds()
+        return response
 
-    def _judge(self, answer: Answer, doing: str) -> Answer:
-        """Return a good answer, raise what another one means."""
-        if _HTTP_REDIRECT <= answer.status < _HTTP_BAD:
-            raise _Failed(self._redirected(answer, doing), again=False)
-        error = self._explain(answer, doing)
-        if error is None and answer.unreadable is None:
-            return answer
+    def _check_read(self, response: ApiResponse, doing: str) -> ApiResponse:
+        """Return a good response; raise what another one means."""
+        if _REDIRECT <= response.status < _BAD_REQUEST:
+            raise _AttemptFailed(self._redirected(response, doing), retry=False)
+        error = self._explain(response, doing)
+        if error is None and response.unreadable is None:
+            return response
         if error is None:
-            text = f"{self._title} answered {doing} with {answer.unreadable} (HTTP {answer.status}). Try again later."
-            error = VendorUnavailable(
-                text, vendor=self._vendor, status_code=answer.status, request_id=answer.request_id
-            )
-        raise _Failed(error, again=not error.permanent, wait=self._asked(answer, error))
+            text = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
+            error = VendorUnavailable(text, **self._details(response))
+        raise _AttemptFailed(error, retry=not error.permanent, wait=self._wait_before_retry(response, error))
 
-    def _judge_create(self, answer: Answer, doing: str) -> Answer:
-        if answer.status >= _HTTP_SERVER_ERROR or answer.status == _HTTP_REQUEST_TIMEOUT:
-            raise _Failed(self._unknown(doing, f"it answered HTTP {answer.status}", answer), again=False)
-        if answer.ok and answer.unreadable is not None:
-            raise _Failed(self._unknown(doing, f"it answered {answer.unreadable}", answer), again=False)
-        try:
-            return self._judge(answer, doing)
-        except _Failed as failed:
-            if failed.again and answer.status != _HTTP_TOO_MANY:
-                # A refusal that could be temporary, yet is none of those that prove that nothing rang.
-                raise _Failed(self._unknown(doing, failed.error.message, answer), again=False) from None
-            raise
+    def _check_create(self, response: ApiResponse, doing: str, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
+        """Apply the table at the top of this file."""
+        has_call_id = bool(call_id_in(response.body))
+        error = self._explain(response, doing)
+        if response.ok and error is None and has_call_id:
+            return response
+        if response.status == _TOO_MANY_REQUESTS and error is not None and not has_call_id and not response.is_page:
+            raise _AttemptFailed(error, retry=True, wait=self._wait_before_retry(response, error))
+        if error is not None and not has_call_id and self._is_refusal(response, error):
+            raise _AttemptFailed(error, retry=False)
+        if _REDIRECT <= response.status < _BAD_REQUEST:
+            reason = f"{self._redirected(response, doing).message.rstrip('.')}"
+        elif response.ok:
+            reason = f"its response has no call id but {response.unreadable or 'other content'}"
+        else:
+            reason = f"it answered HTTP {response.status}"
+        raise _AttemptFailed(self._unknown(doing, reason, response), retry=False)
 
-    def _asked(self, answer: Answer, error: VoiceError) -> float | None:
-        wait = wait_asked(answer.headers, answer.body, now=answer.server_time)
+    @staticmethod
+    def _is_refusal(response: ApiResponse, error: VoiceError) -> bool:
+        """Whether the API itself says that it did not place the call."""
+        if response.is_page or not (isinstance(response.body, dict) or response.is_plain_text):
+            return False
+        if not response.ok:
+            return response.status in REFUSALS
+        code = error.code or ""
+        return isinstance(response.body, dict) and (not code.isdigit() or int(code) in REFUSALS)
+
+    def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
+        wait = retry_after_of(response.headers, response.body, now=response.server_time)
         if isinstance(error, RateLimited) and error.retry_after is None:
             error.retry_after = error.details["retry_after"] = wait
         return wait
 
-    def _repeat(self, attempt: Callable[[], Answer]) -> Answer:
+    def _repeat(self, attempt: Callable[[], ApiResponse]) -> ApiResponse:
         try:
             return self._retrying(attempt)
-        except _Failed as failed:
+        except _AttemptFailed as failed:
             error = failed.error
         raise error
 
-    def _redirected(self, answer: Answer, doing: str) -> VoiceError:
+    def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:
         try:
-            host = urlsplit(answer.headers.get("Location", "")).netloc.rpartition("@")[2] or "nowhere"
+            host = urlsplit(response.headers.get("Location", "")).netloc.rpartition("@")[2] or "nowhere"
         except ValueError:
             host = "a place that is no URL"
         text = (
-            f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {answer.status}); a credential is never "
-            "sent after a redirect. Correct the host of the connection."
+            f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
+            "never sent after a redirect. Correct the host of the connection."
         )
-        return RequestRejected(text, vendor=self._vendor, status_code=answer.status, request_id=answer.request_id)
+        return RequestRejected(text, **self._details(response))
 
-    def _unknown(self, doing: str, why: str, answer: Answer | None = None) -> CallOutcomeUnknown:
+    def _unknown(self, doing: str, why: str, response: ApiResponse | None = None) -> CallOutcomeUnknown:
         text = (
             f"{self._title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
             "ring twice. Look for the call in the vendor's call history."
         )
-        return CallOutcomeUnknown(
-            text,
-            vendor=self._vendor,
-            status_code=answer.status if answer else None,
-            request_id=answer.request_id if answer else None,
-        )
+        return CallOutcomeUnknown(text, **self._details(response))
 
-
-class _Unreadable(Exception):
-    """The body is larger or slower than we are willing to read."""
-
-
-def _read_body(response: requests.Response) -> bytes:
-    """Read the body in pieces as they come, within a size and a time; a read timeout alone never ends a slow drip."""
-    content = bytearray()
-    deadline = time.monotonic() + MAX_SECONDS
-    while True:
-        piece = response.raw.read1(_CHUNK, decode_content=True)
-        if not piece:
-            return bytes(content)
-        content += piece
-        if len(content) > MAX_BODY_BYTES:
-            raise _Unreadable(f"its answer is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB")
-        if time.monotonic() > deadline:
-            raise _Unreadable(f"its answer took longer than {MAX_SECONDS:.0f} s")
+    def _details(self, response: ApiResponse | None) -> dict[str, Any]:
+        if response is None:
+            return {"vendor": self._vendor}
+        return {"vendor": self._vendor, "status_code": response.status, "request_id": response.request_id}
 
 
 _ESCAPES_NOBODY_CAN_STORE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -345,7 +367,7 @@ def _parse(content: bytes) -> Any:
     except msgspec.DecodeError:
         # NaN and Infinity are no JSON and no database takes them for it: they become null. Nor is a byte order mark.
         parsed = json.loads(content, parse_constant=lambda _: None)
-    # Half a surrogate pair and NUL can not be encoded or stored; looked for only where the bytes hint at one.
+    # Half a surrogate pair and NUL cannot be encoded or stored; looked for only where the bytes hint at one.
     return _storable(parsed) if _ESCAPES_NOBODY_CAN_STORE.search(content) else parsed
 
 
@@ -360,7 +382,7 @@ def _storable(value: Any) -> Any:
 
 
 def _backoff(state: tenacity.RetryCallState) -> float:
-    """Exponential with full jitter, and never less than the vendor asked for."""
+    """Return seconds: exponential with full jitter, and never less than the vendor asked for."""
     failed = state.outcome.exception() if state.outcome else None
     asked = getattr(failed, "wait", None) or 0.0
     # random is right here: jitter spreads load, it guards nothing
@@ -368,18 +390,18 @@ def _backoff(state: tenacity.RetryCallState) -> float:
     return float(max(asked, jitter))
 
 
-def _may_pass(problem: BaseException) -> bool:
-    """Tell whether it may go away by itself: not a body too large, nor a URL that is none (a ValueError too)."""
-    return not isinstance(problem, (_Unreadable, ValueError))
+def _is_temporary(problem: BaseException) -> bool:
+    """Whether another attempt may succeed: not after an unusable response, nor with an invalid URL (a ValueError)."""
+    return not isinstance(problem, (UnusableResponse, ValueError))
 
 
 def _reason(problem: BaseException) -> str:
-    """Say what broke without the library's own words, which hold the URL."""
-    if isinstance(problem, _Unreadable):
+    """Describe a failure without the library's own words, which hold the URL."""
+    if isinstance(problem, UnusableResponse):
         return str(problem)
     kinds: tuple[tuple[type[BaseException], str], ...] = (
         (requests.exceptions.ConnectTimeout, "no connection within the connect timeout"),
-        (requests.exceptions.ReadTimeout, "no answer within the read timeout"),
+        (requests.exceptions.ReadTimeout, "no response within the read timeout"),
         (requests.exceptions.SSLError, "TLS failed"),
         (requests.exceptions.ProxyError, "the proxy failed"),
         (requests.exceptions.InvalidURL, "its address is no valid URL"),
@@ -387,11 +409,11 @@ def _reason(problem: BaseException) -> str:
     for kind, text in kinds:
         if isinstance(problem, kind):
             return text
-    name = next((name for name in _BREAKS if name in repr(problem)), type(problem).__name__)
+    name = next((name for name in _CAUSES if name in repr(problem)), type(problem).__name__)
     return f"the connection failed ({name})"
 
 
-_BREAKS = (
+_CAUSES = (
     "NameResolution", "NewConnection", "ConnectionReset", "RemoteDisconnected", "BrokenPipe", "IncompleteRead",
     "ReadTimeout",
 )  # fmt: skip

@@ -1,141 +1,226 @@
-"""Reading a paged list that may change while it is read, and telling a whole list from a cut one."""
+"""Reads a paged list that may change while it is read, and tells a complete list from a cut one."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
-from airflow_provider_voice.vendors.idset import IdSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from airflow_provider_voice.models import Call
 
+log = logging.getLogger(__name__)
+
 MAX_PASSES = 4
-LOOKUP_PASSES = 2
+#: Seconds before the second, third and fourth pass. More than a second, which is how coarse a vendor's clock is.
+PAUSES = (2.0, 4.0, 8.0)
+#: A vendor's count may be so many calls too high without any call being missing.
+COUNT_TOLERANCE = 1
+# Pages in a row without a new call that end a list; one alone may be the page before, pushed down by new calls.
+_PAGES_WITHOUT_NEWS = 2
+
+Span = TypeVar("Span")
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its calls, and what the vendor says of the whole list (None where it says nothing)."""
+    """One page of a list.
+
+    :param calls: its calls.
+    :param total: calls in the whole list, as the vendor counts them; None where it does not.
+    :param last_page: number of the last page, as the vendor states it; None where it does not.
+    :param per_page: calls a full page holds, as the vendor states it; None where it does not.
+    """
 
     calls: list[Call]
     total: int | None = None
     last_page: int | None = None
+    per_page: int | None = None
 
 
 class _Pass:
     """One reading of all pages, first to last."""
 
-    def __init__(self) -> None:
-        self.ids = IdSet()
-        self.totals: set[int] = set()
-        self.first_total: int | None = None
-        self.repeated = False
+    def __init__(self, ids: set[str]) -> None:
+        self.ids = ids
+        self.totals: list[int] = []
+        self.has_repeats = False
+        self.first_page_is_full = False
+        self.pages = 0
+        #: Changes with every id, repeated ones included, and with their order.
+        self.fingerprint = 0
+
+    def add(self, call_id: str) -> bool:
+        """Note one call; return whether this pass had not seen it."""
+        self.fingerprint = hash((self.fingerprint, call_id))
+        before = len(self.ids)
+        self.ids.add(call_id)
+        is_new = len(self.ids) > before
+        self.has_repeats = self.has_repeats or not is_new
+        return is_new
 
     @property
-    def is_stable(self) -> bool:
-        """Whether nothing moved: no call twice, one total throughout, and as many calls as it says."""
-        return not self.repeated and (not self.totals or self.totals == {len(self.ids)})
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether it held as many calls as the vendor counts, whichever these were."""
-        return bool(self.totals) and len(self.ids) >= min(self.totals)
+    def is_consistent(self) -> bool:
+        """Whether no call was listed twice and there are as many as the vendor counts."""
+        return not self.has_repeats and len(self.ids) >= max(self.totals, default=0)
 
 
-def walk(
+def iter_pages(
     read_page: Callable[[int], Page],
     *,
     page_size: int,
-    smallest_page_size: int,
-    what: str,
-    at_once: int = 1,
-    for_lookup: bool = False,
+    name: str,
+    page_concurrency: int = 1,
+    passes: int = MAX_PASSES,
+    must_be_complete: bool = True,
     began: Callable[[], datetime] | None = None,
+    seen: set[str] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
     """Yield every call of a paged list once.
 
-    Calls move between pages when the list changes while it is read. A pass in which one came twice, or whose calls are
-    not as many as the vendor counts, is followed by another one, until one is stable, or finds none that was there
-    before and all that were counted at the beginning have been seen. So a list to which calls are added all the time
-    can be read: what comes after the beginning is not waited for.
+    Calls move between pages when the list changes while it is read: a pass then lists a call twice, or misses one. So a
+    pass that is not consistent is followed by another one after a pause, until
+
+    - one is consistent, or
+    - two passes in a row list exactly the same: then the list stands still and only its bookkeeping is wrong, or
+    - a pass finds no further call of those that existed at the beginning, and all of these have been seen.
+
+    Where the vendor does not count, only a page without calls ends a pass: a page may be shorter than asked for.
 
     :param read_page: reads the page of that number, from 1.
     :param page_size: calls asked for per page.
-    :param smallest_page_size: calls the vendor gives per page at the very least. It may give fewer than asked for, so a
-        first page shorter than asked for is only known to be the last when it is shorter than this.
-    :param what: the list, for messages.
-    :param at_once: pages read at the same time, default 1. Where the vendor does not say which page is the last, up to
-        ``at_once - 1`` are read in vain, but never more than were needed.
-    :param for_lookup: calls are only looked for in the list: a pass that held as many as the vendor counts will do
-        although some were added meanwhile, and fewer passes are made: who looks will look again.
-    :param began: tells when the reading began, by the vendor's clock; asked once the first page is there. What was
-        created later has come since; None: of no call it is known.
-    :return: the calls, in the order they were first seen.
-    :raises IncompleteHistory: when no pass gave a whole picture.
+    :param name: the list, for messages.
+    :param page_concurrency: pages read at the same time, default 1. Where the vendor does not state the last page, up
+        to ``page_concurrency - 1`` are read in vain, but never more than were needed.
+    :param passes: passes at most, default 4.
+    :param must_be_complete: whether to raise after the last pass; a look-up that will be repeated need not.
+    :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
+    :param seen: receives the ids of the calls; default a new set.
+    :param sleep: waits between passes; for tests.
+    :return: the calls, in the order in which they were first seen.
+    :raises IncompleteHistory: when no pass gave a complete picture.
     """
-    seen = IdSet()
-    passes = LOOKUP_PASSES if for_lookup else MAX_PASSES
-    old, counted, moment = 0, None, None
+    seen = set() if seen is None else seen
+    existing = _ExistingCalls()
+    previous: _Pass | None = None
     for number in range(passes):
-        current, old_before, old_now = _Pass(), old, 0
-        pages = _pages(read_page, at_once)
+        if number:
+            sleep(PAUSES[min(number, len(PAUSES)) - 1])
+        current = _Pass(set() if number else seen)  # one set serves both in the first pass, mostly the only one
+        pages = _iter_pages_once(read_page, page_concurrency)
         if number == 0:
-            seen = current.ids  # one set for both while there is only one pass
-            if began is not None:
-                first = next(pages)
-                pages = chain([first], pages)
-                moment = _latest(began(), first)
-        for call in _one_pass(pages, current, page_size, smallest_page_size):
-            created = call.created_at
-            was_there = moment is None or created is None or created <= moment
-            old_now += was_there
-            if number == 0 or seen.add(call.id):
-                old += was_there
+            first = next(pages)
+            pages = chain([first], pages)
+            existing.until = _newest_at_the_beginning(first, began)
+            existing.counted = first.total
+        existing.start_pass()
+        for call in _iter_pass(pages, current, page_size):
+            is_new = number == 0 or call.id not in seen
+            existing.note(call, is_new=is_new)
+            if is_new:
+                seen.add(call.id)
                 yield call
-        counted = current.first_total if number == 0 else counted
-        # Where the vendor counts nothing, a pass must have held everything that any pass did. Where it counts, what
-        # came since does not make up for what is missing.
-        whole = old_now == old if counted is None else old >= counted
-        if current.is_stable or (number > 0 and old == old_before and whole):
+        if current.is_consistent:
             return
-        if for_lookup and current.is_complete:
+        if previous is not None and previous.fingerprint == current.fingerprint:
+            _accept_unmoved_list(current, page_size, name)
             return
-    raise IncompleteHistory(
-        f"{what} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
-        f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
-        "older window.",
-        permanent=False,  # another time it may stand still
+        if number and existing.are_all_seen:
+            return
+        previous = current
+    if must_be_complete:
+        raise IncompleteHistory(
+            f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
+            f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
+            "older window.",
+            permanent=False,  # another time it may stand still
+        )
+
+
+class _ExistingCalls:
+    """The calls that existed when the reading began: later ones need not be waited for."""
+
+    def __init__(self) -> None:
+        #: None: every call counts as existing.
+        self.until: datetime | None = None
+        #: How many there were by the vendor's count.
+        self.counted: int | None = None
+        self._seen = self._seen_in_pass = self._new_in_pass = 0
+
+    def start_pass(self) -> None:
+        self._seen_in_pass = self._new_in_pass = 0
+
+    def note(self, call: Call, *, is_new: bool) -> None:
+        if self.until is not None and call.created_at is not None and call.created_at > self.until:
+            return
+        self._seen_in_pass += 1
+        self._new_in_pass += is_new
+        self._seen += is_new
+
+    @property
+    def are_all_seen(self) -> bool:
+        """Whether the pass found none that was new, and none is missing.
+
+        Where the vendor does not count, the pass must have listed all that any pass did. Where it counts, calls that
+        were created since do not make up for a missing one.
+        """
+        complete = self._seen_in_pass == self._seen if self.counted is None else self._seen >= self.counted
+        return self._new_in_pass == 0 and complete
+
+
+def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) -> datetime | None:
+    """Return when the newest call was created that existed when the reading began; None: unknown."""
+    created = [call.created_at for call in first.calls if call.created_at is not None]
+    if len(created) > 1 and all(one >= other for one, other in pairwise(created)) and created[0] > created[-1]:
+        return created[0]  # newest first: true whatever the clocks say
+    return None if began is None else max([began(), *created])
+
+
+def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
+    """Accept a list that two passes showed alike, although it repeats a call or its count is wrong.
+
+    :raises IncompleteHistory: when calls are certainly missing.
+    """
+    counted = max(last.totals, default=0)
+    ignores_page_number = not last.totals and last.first_page_is_full and len(last.ids) <= page_size
+    if counted > len(last.ids) + COUNT_TOLERANCE or ignores_page_number:
+        raise IncompleteHistory(
+            f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.ids)}. "
+            "Nothing of it is used; read a smaller window, or report it to the vendor.",
+            permanent=False,
+        )
+    log.warning(
+        "%s repeats a call or counts wrongly (%d calls shown, %d counted), the same in two passes: it is taken as "
+        "complete.",
+        name,
+        len(last.ids),
+        counted,
     )
 
 
-def _latest(began: datetime, first: Page) -> datetime:
-    """Return when the last call was created that was there when the reading began."""
-    # What the first page shows was there, whatever the vendor's clock says of it.
-    return max([began, *(call.created_at for call in first.calls if call.created_at is not None)])
-
-
-def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
-    """Yield page after page, in order; the reader stops when it has enough."""
+def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) -> Iterator[Page]:
+    """Yield page after page, in order; the consumer stops when it has enough."""
     page = read_page(1)
     yield page
     last, number = page.last_page, 2
-    if at_once > 1 and number <= (last or number):
-        pool = ThreadPoolExecutor(at_once, thread_name_prefix="voice-pages")
+    if page_concurrency > 1 and number <= (last or number):
+        pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
         try:
             waiting: deque[Future[Page]] = deque()
             while True:
-                # Twice as many as are read at once: some wait to be taken while others are under way, so that no thread
-                # stands still while others are taken; and no more, so that memory stays that of a few pages.
-                # Where nobody knows the last page, no more are read ahead than have come: few are read in vain.
-                ahead = min(at_once, number - 1 - len(waiting)) if last is None else 2 * at_once
+                # Twice as many as are read at once, so that no thread stands still while pages are consumed, and memory
+                # stays that of a few pages. Where nobody states the last page, no more are read ahead than have come.
+                ahead = min(page_concurrency, number - 1 - len(waiting)) if last is None else 2 * page_concurrency
                 while len(waiting) < ahead and (last is None or number <= last):
                     waiting.append(pool.submit(read_page, number))
                     number += 1
@@ -149,37 +234,99 @@ def _pages(read_page: Callable[[int], Page], at_once: int) -> Iterator[Page]:
         number += 1
 
 
-def _one_pass(
-    pages: Iterator[Page],
-    current: _Pass,
-    page_size: int,
-    smallest_page_size: int,
-) -> Iterator[Call]:
-    largest = smallest_page_size
+def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int) -> Iterator[Call]:
+    """Yield the calls of one pass that it has not listed before."""
+    without_news = 0
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
-            current.totals.add(page.total)
-            current.first_total = page.total if current.first_total is None else current.first_total
-        fresh = 0
+            current.totals.append(page.total)
+        before = len(current.ids)
         for call in page.calls:
-            if not current.ids.add(call.id):
-                current.repeated = True
-                continue
-            fresh += 1
-            yield call
-        largest = max(largest, len(page.calls))
-        if not page.calls or (number > 1 and not fresh):
-            # A vendor that ignores the page number repeats its whole list: that is no movement.
-            if number == 2 and len(page.calls) == len(current.ids) < page_size:  # noqa: PLR2004 - the second page
-                current.repeated = False
+            if current.add(call.id):
+                yield call
+        if number == 1:
+            current.first_page_is_full = len(page.calls) >= page_size
+        without_news = 0 if len(current.ids) > before else without_news + 1
+        if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
-        if _says_it_is_last(page, number, len(current.ids), largest):
+        if _is_last(page, number, len(current.ids), page_size):
             return
 
 
-def _says_it_is_last(page: Page, number: int, calls_read: int, largest: int) -> bool:
-    if page.last_page is not None:
-        return number >= page.last_page
-    if page.total is not None:
-        return calls_read >= page.total
-    return len(page.calls) < largest
+def _is_last(page: Page, number: int, calls_read: int, page_size: int) -> bool:
+    """Whether the vendor's counts say that no page follows.
+
+    A full page is never the last one for certain: counts may be capped.
+    """
+    if page.total is None and page.last_page is None:
+        return False
+    counts_are_reached = number >= (page.last_page or 0) and calls_read >= (page.total or 0)
+    return counts_are_reached and len(page.calls) < min(page.per_page or page_size, page_size)
+
+
+def iter_window(
+    read_span: Callable[[Span, set[str]], Iterator[Call]],
+    span: Span,
+    split: Callable[[Span], Sequence[Span]],
+    *,
+    is_in_window: Callable[[Call], bool],
+    name: str,
+) -> Iterator[Call]:
+    """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
+
+    :param read_span: yields the calls of a span of the vendor's filter, and adds their ids to the set it is given.
+    :param span: the whole window, with its margins.
+    :param split: returns two spans that cover a span together; none when it cannot be split.
+    :param is_in_window: whether a call is asked for, rather than part of the margins.
+    :param name: the list, for messages.
+    :return: the calls that are asked for.
+    :raises IncompleteHistory: when the smallest part cannot be read, or the parts show less than the whole did.
+    """
+    seen: set[str] = set()
+    outside: set[str] = set()
+    try:
+        for call in read_span(span, seen):
+            if is_in_window(call):
+                yield call
+            else:
+                outside.add(call.id)
+    except IncompleteHistory as error:
+        parts = split(span)
+        if error.permanent or not parts:
+            raise
+        log.info("%s Reading it in smaller parts.", error.message)
+    else:
+        return
+    yielded, seen_in_parts = seen - outside, set[str]()
+    for part in parts:
+        for call in _iter_parts(read_span, part, split, seen_in_parts):
+            if call.id not in yielded and is_in_window(call):
+                yield call
+    missing = len(yielded - seen_in_parts)
+    if missing:
+        raise IncompleteHistory(
+            f"{name} shows {missing} calls in a large window that are missing from the parts of it: its time filters "
+            "do not work as documented. Nothing of it is used.",
+            permanent=False,
+        )
+
+
+def _iter_parts(
+    read_span: Callable[[Span, set[str]], Iterator[Call]],
+    span: Span,
+    split: Callable[[Span], Sequence[Span]],
+    seen: set[str],
+) -> Iterator[Call]:
+    try:
+        for call in read_span(span, set()):
+            if call.id not in seen:
+                seen.add(call.id)
+                yield call
+    except IncompleteHistory as error:
+        parts = split(span)
+        if error.permanent or not parts:
+            raise
+    else:
+        return
+    for part in parts:
+        yield from _iter_parts(read_span, part, split, seen)

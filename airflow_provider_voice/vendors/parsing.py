@@ -1,4 +1,4 @@
-"""Reading values out of a vendor's JSON, whatever type they turn out to be."""
+"""Reads values out of a vendor's JSON, whatever type they turn out to be."""
 
 from __future__ import annotations
 
@@ -6,28 +6,56 @@ import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_voice.models import read_time
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 
-def quoted(value: object) -> str:
-    """Return an id fit for one segment of a path."""
-    return quote(str(value), safe="")
+def path_segment(value: object) -> str:
+    """Return an id quoted for one segment of a URL's path.
+
+    :param value: the id.
+    :return: the quoted text.
+    :raises InvalidRequest: for an empty id, ``.`` and ``..``, which would address another path.
+    """
+    text = str(value)
+    if text.strip() in ("", ".", ".."):
+        raise InvalidRequest(f"{text!r} is no id. Give the id that the vendor shows.")
+    return quote(text, safe="")
 
 
-def rows_of(value: Any) -> list[dict[str, Any]] | None:
-    """Return ``value`` when it is a list of objects; None otherwise."""
+def shown(value: object) -> str:
+    """Return a user's value quoted for a message, at most 40 characters, with phone numbers masked.
+
+    :param value: the value, of any type.
+    """
+    return mask_numbers_in(repr(value))[:40]
+
+
+def as_rows(value: Any) -> list[dict[str, Any]] | None:
+    """Return ``value`` when it is a list of objects; None otherwise.
+
+    :param value: any JSON value.
+    """
     return value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else None
 
 
+def as_object(value: Any) -> dict[str, Any]:
+    """Return ``value`` when it is an object; an empty one otherwise.
+
+    :param value: any JSON value.
+    """
+    return value if isinstance(value, dict) else {}
+
+
 def as_text(value: Any) -> str | None:
-    """Return an id or text of any JSON type as text; None for what is none."""
-    if type(value) is str:  # what it nearly always is: an export asks a dozen times a row
-        return value.strip() or None
-    if isinstance(value, bool) or value is None:
+    """Return an id or text of any JSON type as text; None for an empty text and for other values.
+
+    :param value: any JSON value.
+    """
+    if isinstance(value, bool):
         return None
     if isinstance(value, (str, int)):
         return str(value).strip() or None
@@ -37,7 +65,10 @@ def as_text(value: Any) -> str | None:
 
 
 def as_float(value: Any) -> float | None:
-    """Return a finite number, also from a text such as ``"0.077"``; None for what is none."""
+    """Return a finite number, also from a text such as ``"0.077"``; None for other values.
+
+    :param value: any JSON value.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -48,18 +79,18 @@ def as_float(value: Any) -> float | None:
 
 
 def as_int(value: Any) -> int | None:
-    """Return a whole, non-negative number of at most 63 bits; None for what is none."""
-    if type(value) is int and 0 <= value < 2**63:  # what it nearly always is
-        return value
+    """Return a whole, non-negative number of at most 63 bits; None for other values.
+
+    :param value: any JSON value.
+    """
     number = as_float(value)
     return int(number) if number is not None and 0 <= number < 2**63 else None
 
 
-def first_of(row: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value under one of the names that is neither None nor empty text."""
+def first_value(row: Mapping[str, Any], *names: str) -> Any:
+    """Return the first value under one of the names that is neither None nor empty text.
+
+    :param row: an object of the vendor.
+    :param names: field names, the most likely one first.
+    """
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
-
-
-def latest_time(*values: Any) -> datetime | None:
-    """Return the latest of several vendor times; None when none can be read."""
-    return max((moment for moment in map(read_time, values) if moment is not None), default=None)

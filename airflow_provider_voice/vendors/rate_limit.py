@@ -1,7 +1,8 @@
-"""How fast we may ask: a requests-per-minute limit per connection, and what a vendor says about waiting."""
+"""Rate limits: the requests a minute of a connection, and how long a vendor asks to wait."""
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -13,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+log = logging.getLogger(__name__)
+
+#: The longest wait that a vendor may ask for, in seconds. A longer one is cut to this, so that one bad header cannot
+#: stop a connection for days; a vendor that is still busy then answers 429 once more.
+MAX_RETRY_AFTER_SECONDS = 600.0
+
 _WINDOW = 60.0
 _EPOCH_SECONDS = 1_000_000_000
 _EPOCH_MILLISECONDS = 100_000_000_000
 
 
 class RateLimiter:
-    """Lets at most ``per_minute`` requests start in any 60 seconds, over all threads that share it."""
+    """Lets at most ``per_minute`` requests start in any 60 seconds, over all threads that share it.
+
+    :param per_minute: requests in any 60 seconds.
+    :param clock: monotonic seconds; for tests.
+    :param sleep: waits for seconds; for tests.
+    """
 
     def __init__(
         self,
@@ -35,7 +47,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def acquire(self) -> None:
-        """Wait for a place and take it."""
+        """Wait until a request may start, and count it."""
         while True:
             with self._lock:
                 now = self._clock()
@@ -53,30 +65,38 @@ _limiters_lock = threading.Lock()
 
 
 def limiter_for(key: str, per_minute: int | None) -> RateLimiter | None:
-    """Return the limiter that everybody in this process shares under ``key``; None when there is no limit."""
+    """Return the limiter that all users of ``key`` share in this process.
+
+    :param key: the connection, for example.
+    :param per_minute: requests in any 60 seconds; None: no limit.
+    :return: the limiter, or None when there is no limit.
+    """
     if not per_minute:
         return None
     with _limiters_lock:
         return _limiters.setdefault((key, per_minute), RateLimiter(per_minute))
 
 
-def wait_asked(headers: Mapping[str, str], body: Any, *, now: datetime) -> float | None:
-    """Return how many seconds a vendor asks to wait.
+def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> float | None:
+    """Return the seconds a vendor asks to wait, at most :data:`MAX_RETRY_AFTER_SECONDS`.
 
-    Read in this order: ``Retry-After`` (seconds or an HTTP date), ``error.details.retry_after`` of the body (Talkover),
-    ``X-RateLimit-Reset`` (epoch or seconds: its unit is documented nowhere) when ``X-RateLimit-Remaining`` is 0.
+    Read in this order: ``Retry-After`` (seconds or an HTTP date), ``error.details.retry_after`` of the body (Talkover
+    docs: make-call), ``X-RateLimit-Reset`` (epoch or seconds: its unit is documented nowhere) when
+    ``X-RateLimit-Remaining`` is 0.
 
-    :param headers: the answer's headers, case-insensitive.
+    :param headers: the response's headers, case-insensitive.
     :param body: the parsed body, of any shape.
-    :param now: the time at the vendor (its ``Date`` header) or here.
-    :return: seconds, never negative; None when nothing readable is said.
+    :param now: the vendor's time (its ``Date`` header), or this machine's.
+    :return: seconds, never negative; None when nothing readable is stated.
     """
-    for wait in (_retry_after(headers.get("Retry-After"), now), _body_wait(body)):
-        if wait is not None:
-            return wait
+    waits = [_retry_after(headers.get("Retry-After"), now), _body_wait(body)]
     if str(headers.get("X-RateLimit-Remaining", "")).strip() == "0":
-        return _reset(headers.get("X-RateLimit-Reset"), now)
-    return None
+        waits.append(_reset(headers.get("X-RateLimit-Reset"), now))
+    wait = next((wait for wait in waits if wait is not None), None)
+    if wait is None or wait <= MAX_RETRY_AFTER_SECONDS:
+        return wait
+    log.warning("The vendor asks to wait for %.0f s; the wait is cut to %.0f s.", wait, MAX_RETRY_AFTER_SECONDS)
+    return MAX_RETRY_AFTER_SECONDS
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:

@@ -1,21 +1,20 @@
 """Talkstack (docs.talkstack.ai): two addresses, reads that are POSTs, and a history without pages.
 
-The history takes a ``pageSize`` and nothing else to go on with, and its largest page is not documented. So a reply is
-only taken for whole when it can be told from one that was cut; see :class:`_WholeHistory`.
+How the history is read completely is in ``talkstack_history.py``.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CapabilityNotSupported,
-    IncompleteHistory,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
@@ -24,29 +23,27 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
-from airflow_provider_voice.vendors.base import Vendor
-from airflow_provider_voice.vendors.date_filters import widened_days
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_text, first_of, latest_time, rows_of
+from airflow_provider_voice.vendors.base import Vendor, describe
+from airflow_provider_voice.vendors.date_filters import days_with_margin
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
+from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_provider_voice.vendors.http import Answer
+    from airflow_provider_voice.vendors.http import ApiResponse
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Asked for one after the other while a reply is full; pageSize defaults to 20, its maximum is not documented.
-PAGE_SIZES = (100, 1000, 10_000)
-DEFAULT_PAGE = 20
-
-# From so many waiting calls on, one look into the history is worth its request.
+# From so many waiting calls on, one request for the history is worth its cost.
 _HISTORY_FROM = 5
-# How long the history's word that a call goes on is taken; after that the call itself is asked. Nothing says how
-# quickly the history follows.
-_BELIEVED_FOR = timedelta(minutes=30)
-_GOING_ON = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
+# How long the history is trusted that a call goes on; after that the call itself is asked for. Nothing says how quickly
+# the history follows.
+_TRUSTED_FOR = timedelta(minutes=30)
+_ACTIVE = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
+# Talkstack docs: get-call-data and get-call-history.
 _STATUSES = {
     "queued": CallStatus.QUEUED,
     "initiated": CallStatus.QUEUED,
@@ -57,17 +54,17 @@ _STATUSES = {
     "failed": CallStatus.FAILED,
     "no_answer": CallStatus.NO_ANSWER,
     "voicemail": CallStatus.VOICEMAIL,
-    # over 6 s of silence in the call or on an answering machine: the platform hangs up (Get call data)
+    # over 6 s of silence in the call or on an answering machine: the platform hangs up
     "silence": CallStatus.VOICEMAIL,
-    "canceled": CallStatus.CANCELED,
-    "cancelled": CallStatus.CANCELED,
+    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, which these words are, though not on the page
 }
-# What the status filter of the history takes (Get call history); voicemail and silence are not among them.
-FILTER_WORDS = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 
 
 class Talkstack(Vendor):
-    """The Talkstack API; facts from docs.talkstack.ai (Make phone call, Get call data, Get call history, Voices)."""
+    """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
+
+    Example: see :class:`Vendor`; ``Settings`` need a ``project_id`` here.
+    """
 
     name = "talkstack"
     title = "Talkstack"
@@ -75,15 +72,18 @@ class Talkstack(Vendor):
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
-        # The largest reply seen so far: the vendor gives at least so many rows at once.
-        self.largest_reply = DEFAULT_PAGE
+        # The most rows that one reply had so far: the vendor's page is at least as large.
+        self._largest_reply = 0
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:
-        """Return the API key header; a bearer token would end after two hours."""
+        """Return the API key header; a bearer token would end after two hours.
+
+        :param token: the credential.
+        """
         return {"x-api-key": token}
 
     @property
@@ -97,16 +97,23 @@ class Talkstack(Vendor):
         return self.settings.project_id
 
     def check(self) -> str:
-        """Ask for the voices: no parameters, 401 for a bad key."""
-        answer = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
-        body = answer.body
-        voices = rows_of(body.get("voices") if isinstance(body, dict) else body)
+        """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
+
+        :return: a sentence for people.
+        :raises VoiceError: what the vendor's refusal means.
+        """
+        response = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
+        voices = as_rows(as_object(response.body).get("voices"))
         if voices is None:
-            raise self._unreadable(answer, "the list of voices", "a list under 'voices'")
+            raise self._unreadable(response, "the list of voices", "a list under 'voices'")
         return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse what make-call has no field for."""
+        """Refuse a request that make-call has no field for.
+
+        :param request: the completed request.
+        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        """
         _ = self.project_id
         unsupported = {
             "context": (request.context, "use variables, or keep it in your own table"),
@@ -121,93 +128,107 @@ class Talkstack(Vendor):
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
         if request.variables:
             body["dynamicVariables"] = request.variables
-        answer = self.http.create(f"{self.calls_url}/call/makeCall", doing=doing, body=body)
-        record = answer.body if isinstance(answer.body, dict) else {}
-        for name in ("call", "data"):
-            if isinstance(record.get(name), dict):
-                record = record[name]
-        call_id = as_text(first_of(record, "call_id", "callId", "sid", "callSid"))
-        if not call_id:
-            raise self._without_id(answer, doing)
+        url = f"{self.calls_url}/call/makeCall"
+        response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
+        record = as_object(as_object(response.body).get("call"))
         return Call(
-            id=call_id,
+            id=_call_id_in(response.body) or "",
             vendor=self.name,
-            status=CallStatus.QUEUED,  # the answer has no call status; its `status` is "success"
+            status=CallStatus.QUEUED,  # the response has no call status; its `status` is "success"
             to=request.to,
             from_=as_text(record.get("from")),
             direction="outbound",
             agent_id=request.agent_id,
-            created_at=answer.server_time,
+            created_at=response.server_time,
             raw=record,
         )
 
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
 
-        The status words stand under "Error Responses" in the docs, so they are looked for in answers of any HTTP code.
+        A status is read from a record of a call under a good HTTP status. The docs list the status words under "Error
+        Responses" (get-call-data), so the three words of a call that goes on are understood in a 400 or 404 too; an
+        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for a call that talks.
+
+        :param ref: the call.
+        :return: the call; None when the vendor does not know it (yet).
+        :raises VoiceError: what the vendor's refusal means.
         """
-        doing = f"call {ref.id}"
+        doing = describe(ref)
         body = {"sid": ref.id, "projectId": self.project_id}
-        answer = self.http.request("POST", f"{self.base_url}/call", doing=doing, body=body, accept=self._is_about_call)
-        word = self._status_word(answer.body)
-        if word is None and answer.status == _NOT_FOUND:
+        response = self.http.request(
+            "POST",
+            f"{self.base_url}/call",
+            doing=doing,
+            body=body,
+            accept=lambda one: one.status == _NOT_FOUND or self._active_word_in(one) is not None,
+        )
+        word = self._active_word_in(response)
+        if word is not None:
+            call = Call(id=ref.id, vendor=self.name, **self.status_fields(word), raw=as_object(response.body))
+        elif response.status == _NOT_FOUND:
             return None
-        record = answer.body if isinstance(answer.body, dict) else {}
-        inner = first_of(record, "call", "data")
-        if isinstance(inner, dict) and "status" in inner and "status" not in _call_marks(record):
-            record = inner
-        if word is None and not _call_marks(record):
-            raise self._unreadable(answer, doing, "a call in it")
-        call = self._call({**record, "status": word if word is not None else record.get("status")}, call_id=ref.id)
-        return self._with_ref(call, ref)
+        elif _is_call_record(response.body):
+            call = self._call(response.body, call_id=ref.id)
+        else:
+            raise self._unreadable(response, doing, "the record of a call")
+        return _with_ref(call, ref)
+
+    def _active_word_in(self, response: ApiResponse) -> str | None:
+        """Return the status word of a call that goes on in a response of a bad status that is documented."""
+        word = as_object(response.body).get("status")
+        is_active = isinstance(word, str) and _STATUSES.get(fold_word(word)) in _ACTIVE
+        return word if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
 
     def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Ask the history once which of many calls go on, and look up only those that it does not say that of.
+        """Ask the history once which of many calls go on, and look up only the others.
 
-        What the history shows as ended is looked up all the same: it has no ``voicemail`` and no ``silence`` among its
-        statuses, so its ending may not be the true one. What it shows as going on is believed for a while only.
+        A call that the history shows as ended is looked up too: the history has no ``voicemail`` and no ``silence``
+        among its statuses, so its ending may not be the true one.
         """
         active = self._active_in_history(wanted) if len(wanted) >= _HISTORY_FROM else {}
         rest = {key: ref for key, ref in wanted.items() if key not in active}
         return {**active, **super()._find_many(rest)}
 
     def _active_in_history(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _BELIEVED_FOR
+        oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _TRUSTED_FOR
         young = {key: ref for key, ref in wanted.items() if ref.placed_at is not None and ref.placed_at > oldest}
         placed = [ref.placed_at for ref in young.values() if ref.placed_at is not None]
         if len(placed) < _HISTORY_FROM:
             return {}
-        first, _ = widened_days(min(placed), max(placed) + timedelta(microseconds=1))
+        first, _ = days_with_margin(min(placed), max(placed))
         size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
         try:
-            rows = self.read_history({"startTimeAfter": first.isoformat()}, size)
-            calls = [self._call(row) for row in rows]
-        except (RequestRejected, InvalidPhoneNumber, VendorUnavailable, IncompleteHistory) as error:
-            log.info("Talkstack's history does not serve for %d calls: %s", len(young), error.message)
+            rows = self._ask_history({"startTimeAfter": first.isoformat()}, size)
+        except (RequestRejected, InvalidPhoneNumber, VendorUnavailable) as error:
+            log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
-        return {
-            call.id: self._with_ref(call, young[call.id])
-            for call in calls
-            if call.id in young and call.status in _GOING_ON
-        }
-
-    @staticmethod
-    def _with_ref(call: Call, ref: CallRef) -> Call:
-        known = {"to": ref.to, "agent_id": ref.agent_id, "created_at": ref.placed_at}
-        return Call(**{**vars(call), **{name: getattr(call, name) or value for name, value in known.items()}})
+        calls = [self._call(row) for row in rows if _row_id(row) in young]
+        return {call.id: _with_ref(call, young[call.id]) for call in calls if call.status in _ACTIVE}
 
     def _history(
-        self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        agent_id: str | None,
+        direction: str | None,
+        to: str | None,
+        page_concurrency: int,
     ) -> Iterator[Call]:
-        del agent_id, direction  # the history has no such filters
-        first, last = widened_days(start, end)
-        rows = _WholeHistory(self, {"to": to}).read(first, last)
-        return (self._call(row) for row in rows)
+        del agent_id, direction, page_concurrency  # the history has no such filters and no pages
+        return map(self._call, read_history(lambda *query: self._reply(to, *query), *days_with_margin(start, end)))
 
-    def read_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
-        """Ask once for at most ``page_size`` rows; filters go into the query of the POST (Get call history)."""
+    def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
+        rows = self._ask_history({**query, "to": to}, page_size)
+        self._largest_reply = max(self._largest_reply, len(rows))
+        by_id = {self._row_id(row, *_ID_FIELDS): row for row in rows}
+        return HistoryReply(by_id, len(rows), self._largest_reply)
+
+    def _ask_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
+        """Ask once for at most ``page_size`` rows; filters go into the query of the POST (get-call-history)."""
         doing = "the call history"
-        answer = self.http.request(
+        response = self.http.request(
             "POST",
             f"{self.base_url}/call/get-call-history",
             doing=doing,
@@ -215,65 +236,39 @@ class Talkstack(Vendor):
             body={"projectId": self.project_id, "pageSize": page_size},
         )
         self.pages_read += 1
-        rows = _find_rows(answer.body)
+        rows = _rows_in(response.body)
         if rows is None:
-            raise self._unreadable(answer, doing, "a list of calls")
+            raise self._unreadable(response, doing, "a list of calls")
         return rows
 
-    def row_id(self, row: Mapping[str, Any]) -> str:
-        """Return the id of a history row, whose fields no stored page shows."""
-        return self._row_id(row, "callSid", "sid", "call_id", "callId", "call_sid", "id", "_id")
-
     def _call(self, row: Mapping[str, Any], call_id: str | None = None) -> Call:
-        recordings = first_of(row, "recordingUrls", "recording_urls")
-        has_list = isinstance(recordings, list) and recordings
-        recording = recordings[0] if has_list else first_of(row, "recordingUrl", "recording_url")
+        """Return a record of get-call-data or a row of the history as a call.
+
+        The rows of the history are on no stored page. Its filters are those of Twilio's list of calls (Talkstack docs:
+        get-call-history), so a row is read in the form of get-call-data or of Twilio, in either spelling of its names.
+        """
+        recordings = row.get("recordingUrls")
         direction = as_text(row.get("direction"))
-        word = as_text(row.get("status"))
-        return Call.of_row(
-            {
-                "id": call_id or self.row_id(row),
-                "vendor": self.name,
-                "status": self.read_status(word),
-                "vendor_status": word,
-                "to": as_text(first_of(row, "to", "phoneNumber", "number")),
-                "from_": as_text(row.get("from")),
-                # "outbound-api", "outbound-dial": Twilio's words, should the rows be Twilio's (inferred)
-                "direction": direction.split("-")[0].lower() if direction else None,
-                "agent_id": as_text(first_of(row, "agentId", "agent_id")),
-                "agent_name": as_text(first_of(row, "agentName", "agent_name")),
-                "duration_seconds": as_int(first_of(row, "seconds", "duration")),
-                "cost": as_float(first_of(row, "cost", "price")),
-                "recording_url": as_text(recording),
-                "created_at": read_time(
-                    first_of(row, "date", "dateCreated", "date_created", "createdAt", "created_at", *_STARTED)
-                ),
-                "updated_at": latest_time(first_of(row, "dateUpdated", "date_updated", "updatedAt", "updated_at")),
-                "ended_at": read_time(first_of(row, "endTime", "end_time", "endedAt", "ended_at")),
-                "raw": row,
-            }
+        return Call(
+            id=call_id or self._row_id(row, *_ID_FIELDS),
+            vendor=self.name,
+            **self.status_fields(as_text(row.get("status"))),
+            to=as_text(first_value(row, "to", "phoneNumber")),
+            from_=as_text(row.get("from")),
+            # "outbound-api", "outbound-dial": Twilio's words
+            direction=direction.split("-")[0].lower() if direction else None,
+            agent_id=as_text(row.get("agentId")),
+            duration_seconds=as_int(first_value(row, "seconds", "duration")),
+            cost=as_float(first_value(row, "cost", "price")),
+            recording_url=as_text(recordings[0]) if isinstance(recordings, list) and recordings else None,
+            created_at=read_time(first_value(row, "date", "dateCreated", "date_created", "startTime", "start_time")),
+            updated_at=read_time(first_value(row, "dateUpdated", "date_updated")),
+            ended_at=read_time(first_value(row, "endTime", "end_time")),
+            raw=row,
         )
 
-    def _is_about_call(self, answer: Answer) -> bool:
-        if answer.status in (401, 403, 429):
-            return False
-        return answer.status == _NOT_FOUND or self._status_word(answer.body) is not None
-
-    def _status_word(self, body: Any) -> str | None:
-        """Return the call status anywhere a body may hold it; "success" and "error" of the envelope are none."""
-        if not isinstance(body, dict):
-            return body if self.knows_status(body) else None
-        if _call_marks(body) and as_text(body.get("status")) and fold_word(body["status"]) not in _ENVELOPE_WORDS:
-            return as_text(body["status"])  # a whole record: its word counts even when nobody knows it
-        for holder in (body, body.get("call"), body.get("data"), body.get("error")):
-            for name in ("status", "callStatus", "call_status", "message", "error"):
-                word = holder.get(name) if isinstance(holder, dict) else None
-                if self.knows_status(word):
-                    return str(word)
-        return None
-
-    def _explain_code(self, code: str, text: str, answer: Answer) -> type[VoiceError] | None:
-        del code, answer
+    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
+        del code, response
         if "agent" in text:
             return AgentNotUsable
         if "unauthorized" in text or "api key" in text:
@@ -283,99 +278,42 @@ class Talkstack(Vendor):
         return InvalidPhoneNumber if "number" in text else None
 
 
-_NOT_FOUND = 404
-_STARTED = ("startTime", "start_time")
-_ENVELOPE_WORDS = ("success", "succcess", "error", "ok")
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+# get-call-data has `callSid`, Twilio's list of calls `sid`.
+_ID_FIELDS = ("callSid", "sid")
+_OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
 
 
-def _call_marks(record: Mapping[str, Any]) -> set[str]:
-    """Return which fields of Get call data a record has; none means that it is no call."""
-    return {"callSid", "seconds", "date", "to", "from", "recordingUrls", "phoneNumber"} & record.keys()
+def _call_id_in(body: Any) -> str | None:
+    return as_text(as_object(as_object(body).get("call")).get("call_id"))
 
 
-_ROW_HOLDERS = ("data", "calls", "history", "callHistory", "call_history", "results", "items")
+def _row_id(row: Mapping[str, Any]) -> str | None:
+    return as_text(first_value(row, *_ID_FIELDS))
 
 
-def _find_rows(body: Any) -> list[dict[str, Any]] | None:
-    """Find the list of calls, at the top or one or two objects down: the page that shows where it stands is cut."""
-    holders = [body]
+def _is_call_record(body: Any) -> bool:
+    """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
+    record = as_object(body)
+    if as_text(record.get("status")) is None:
+        return False
+    return _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+
+
+def _rows_in(body: Any) -> list[dict[str, Any]] | None:
+    """Return the list of calls: bare as get-all-agents, or named ``data`` or ``calls``, in one wrapper at most.
+
+    The page that shows where it stands is cut; other pages use these forms (get-all-agents, get-project, voices).
+    """
     for _ in range(3):
-        for holder in holders:
-            rows = rows_of(holder)
-            if rows is not None:
-                return rows
-        holders = [
-            holder[name] for holder in holders if isinstance(holder, dict) for name in _ROW_HOLDERS if name in holder
-        ]
+        rows = as_rows(body)
+        if rows is not None or not isinstance(body, dict):
+            return rows
+        body = body["data"] if "data" in body else body.get("calls")
     return None
 
 
-@dataclass
-class _WholeHistory:
-    """Reads a window of days completely or not at all.
-
-    A reply of n rows to a larger ``pageSize`` is either whole or cut at a maximum of n that nobody documents. It is
-    whole for certain when the vendor was seen to give more than n rows in one reply. Any other is split, by day and
-    then by status, until every part is certain; then the parts together are the whole.
-    """
-
-    vendor: Talkstack
-    filters: Mapping[str, Any]
-
-    def read(self, first: date, last: date) -> Iterator[dict[str, Any]]:
-        """Yield every row of the days from ``first`` to ``last``, each once.
-
-        :raises IncompleteHistory: when a day's calls of one status are still more than one reply can hold.
-        """
-        # "Before" means on or before that day's midnight, "After" on or after it.
-        query = {"startTimeAfter": first.isoformat(), "startTimeBefore": (last + timedelta(days=1)).isoformat()}
-        rows, certain = self._ask(query)
-        if not certain:
-            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-            rows = {key: row for day in days for key, row in self._read_day(day).items()}
-        yield from rows.values()
-
-    def _read_day(self, day: date) -> dict[str, dict[str, Any]]:
-        query = {"startTime": day.isoformat()}
-        rows, certain = self._ask(query)
-        if certain:
-            return rows
-        together = dict(rows)
-        for word in FILTER_WORDS:
-            part, certain = self._ask({**query, "status": word})
-            if not certain:
-                raise self._cut(day, f"with status {word}", len(part))
-            together.update(part)
-        beyond = [row for row in rows.values() if fold_word(row.get("status") or "") not in _FILTERED]
-        if beyond:
-            raise self._cut(day, "of which some have a status the vendor can not filter by", len(rows))
-        return together
-
-    def _ask(self, query: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], bool]:
-        """Return the rows by id, and whether they are certainly all there are."""
-        rows: list[dict[str, Any]] = []
-        for size in PAGE_SIZES:
-            try:
-                reply = self.vendor.read_history({**self.filters, **query}, size)
-            except (RequestRejected, InvalidPhoneNumber, VendorUnavailable):
-                if not rows:
-                    raise
-                break  # the larger page was refused or too large to read: go on with the smaller one
-            rows = reply
-            self.vendor.largest_reply = max(self.vendor.largest_reply, len(rows))
-            if len(rows) < size:
-                return self._by_id(rows), len(rows) < self.vendor.largest_reply
-        return self._by_id(rows), False
-
-    def _by_id(self, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {self.vendor.row_id(row): row for row in rows}
-
-    def _cut(self, day: date, which: str, count: int) -> IncompleteHistory:
-        return IncompleteHistory(
-            f"Talkstack's history of {day} has {count} calls {which}, as many as one reply seems to hold, and no way "
-            "to ask for the rest. Nothing of it is used; ask the vendor for a larger page.",
-            vendor=self.vendor.name,
-        )
-
-
-_FILTERED = frozenset(fold_word(word) for word in FILTER_WORDS)
+def _with_ref(call: Call, ref: CallRef) -> Call:
+    return replace(
+        call, to=call.to or ref.to, agent_id=call.agent_id or ref.agent_id, created_at=call.created_at or ref.placed_at
+    )

@@ -1,47 +1,48 @@
 """UnleashX (docs.unleashx.ai): ``token`` header, integer agents, a create whose id no other request takes.
 
-Its create answers with an ``execution_id``, its lists with an integer ``ID``; what joins them is our tag, which goes
-out in ``metadata`` and is looked for with the ``input_data`` filter.
+Its create answers with an ``execution_id``, its lists with an integer ``ID``; our tag joins them: it is sent in
+``metadata`` and looked for with the ``input_data`` filter.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CapabilityNotSupported,
-    IncompleteHistory,
     InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor
-from airflow_provider_voice.vendors.date_filters import DAY, widened_days
-from airflow_provider_voice.vendors.pagination import Page, walk
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_text, first_of, rows_of
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
+from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import days_with_margin
+from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_provider_voice.vendors.http import Answer
+    from airflow_provider_voice.vendors.http import ApiResponse
 
-LIMIT = 100
-# Default and maximum of `limit` are not documented here; the other lists default to 10.
-SMALLEST_PAGE = 10
-# "Keep to 3 months": longer windows are asked for in pieces.
+LIMIT = 100  # default and maximum of `limit` are not documented
+# "Keep to 3 months" (UnleashX docs: call-summary): longer windows are asked for in pieces.
 MAX_WINDOW = timedelta(days=80)
+# Windows that never stand still are split down to this.
+MIN_WINDOW = timedelta(minutes=1)
 # Without a creation time a call is looked for this far back.
 _LOOK_BACK = timedelta(days=31)
 _LIST_FROM = 4
+_LIST_NAME = "UnleashX's list of executions"
 
 _STATUSES = {
-    # withdrawn call-summary page, make call
+    # UnleashX docs: make-call, and the withdrawn page call-summary
     "initiated": CallStatus.QUEUED,
     "queued": CallStatus.QUEUED,
     "ringing": CallStatus.RINGING,
@@ -49,7 +50,7 @@ _STATUSES = {
     # status_overrides on the connection is the other one.
     "answered": CallStatus.IN_PROGRESS,
     "in_progress": CallStatus.IN_PROGRESS,
-    "running": CallStatus.IN_PROGRESS,  # call-history
+    "running": CallStatus.IN_PROGRESS,  # UnleashX docs: call-logs (call-history)
     "completed": CallStatus.COMPLETED,
     "failed": CallStatus.FAILED,
     "busy": CallStatus.BUSY,
@@ -58,18 +59,18 @@ _STATUSES = {
     "canceled": CallStatus.CANCELED,
     "rejected": CallStatus.FAILED,
     "timeout": CallStatus.FAILED,
-    # campaign-audience-stats, counted there as success
+    # UnleashX docs: campaign-audience-stats, counted there as success
     "answer": CallStatus.COMPLETED,
     "agent_ended": CallStatus.COMPLETED,
     "user_ended": CallStatus.COMPLETED,
-    # the dashboard's wording (faqs)
+    # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard's wording)
     "unanswered": CallStatus.NO_ANSWER,
     "voicemail": CallStatus.VOICEMAIL,
 }
 
 
 class UnleashX(Vendor):
-    """The UnleashX API; facts from docs.unleashx.ai (Make call, Call summary, Authentication)."""
+    """The UnleashX API (UnleashX docs: make-call, call-summary, authentication); example: see :class:`Vendor`."""
 
     name = "unleashx"
     title = "UnleashX"
@@ -79,217 +80,228 @@ class UnleashX(Vendor):
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:
-        """Return the ``token`` header."""
+        """Return the ``token`` header.
+
+        :param token: the credential.
+        """
         return {"token": token}
 
     def check(self) -> str:
-        """Ask ``POST /verify``, which the authentication page gives for this."""
+        """Send ``POST /verify`` (UnleashX docs: authentication).
+
+        :return: a sentence for people.
+        :raises VoiceError: what the vendor's refusal means.
+        """
         self.http.request("POST", f"{self.base_url}/verify", doing="the check of the token", body={})
         return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse what make-call has no field for; the agent id must be a whole number."""
-        self._agent(request.agent_id)
+        """Refuse a request that make-call has no field for; the agent id must be a whole number.
+
+        :param request: the completed request.
+        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        """
+        _agent_number(request.agent_id)
         if request.delay_seconds:
             raise CapabilityNotSupported("UnleashX has no delayed calls: leave delay_seconds out.", vendor=self.name)
         if request.is_testing:
             raise CapabilityNotSupported("UnleashX has no test calls: it would ring for real.", vendor=self.name)
         both = sorted(request.variables.keys() & request.context.keys())
         if both:
-            names = ", ".join(both)[:80]
+            names = shown(", ".join(both))
             raise InvalidRequest(f"variables and context share the key(s) {names}; UnleashX keeps both in one place.")
         if TAG_KEY in {**request.variables, **request.context}:
             raise InvalidRequest(f"variables and context must not hold {TAG_KEY!r}: our own tag is kept there.")
 
-    def _agent(self, agent_id: str | None) -> int:
-        if agent_id is None or not agent_id.isascii() or not agent_id.isdigit():
-            raise InvalidRequest(f"UnleashX's agent ids are whole numbers; {agent_id!r:.40} is none.", vendor=self.name)
-        return int(agent_id)
-
     def _create(self, request: CallRequest, doing: str) -> Call:
         body = {
-            "agent_id": self._agent(request.agent_id),
+            "agent_id": _agent_number(request.agent_id),
             "phone_number": request.to,
             "metadata": {**request.context, **request.variables, TAG_KEY: request.tag},
         }
-        answer = self.http.create(f"{self.base_url}/agents/call", doing=doing, body=body)
-        record = answer.body if isinstance(answer.body, dict) else {}
-        if isinstance(record.get("data"), dict):
-            record = record["data"]
-        call_id = as_text(first_of(record, "execution_id", "call_id", "id"))
-        if not call_id:
-            raise self._without_id(answer, doing)
-        word = as_text(first_of(record, "call_status", "status"))
+        url = f"{self.base_url}/agents/call"
+        response = self.http.create(url, doing=doing, body=body, call_id_in=_execution_id_in)
+        record = as_object(as_object(response.body).get("data"))
+        word = as_text(record.get("call_status"))
         return Call(
-            id=call_id,
+            id=_execution_id_in(response.body) or "",
             vendor=self.name,
-            status=self.read_status(word) if word else CallStatus.QUEUED,
-            vendor_status=word,
+            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
             to=request.to,
             direction="outbound",
             agent_id=request.agent_id,
-            created_at=answer.server_time,
+            created_at=response.server_time,
             tag=request.tag,
             raw=record,
         )
 
     def find(self, ref: CallRef) -> Call | None:
-        """Find one call by our tag, or where there is none by anything in a row that is its id.
+        """Find one call by our tag, or by its id fields.
 
-        The filter by tag is *inferred* from the docs. Where it finds nothing, the rows of those days are compared one
-        by one, so that a vendor that does not filter by metadata only costs pages.
+        The filter by tag is *inferred* from the docs. Where it finds nothing, the rows of the call's days are compared
+        one by one, so that a vendor that does not filter by metadata only costs pages.
+
+        :param ref: the call.
+        :return: the call, with the id of ``ref``; None when the vendor does not show it.
+        :raises VoiceError: what the vendor's refusal means.
         """
-        start, end = _window_of(ref)
-        agent_id = ref.agent_id if (ref.agent_id or "").isdigit() else None
-        attempts: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
-        attempts.append({"calling_number": _digits(ref.to)} if ref.to else {})
-        for filters in attempts:
-            calls = self._listed(start, end, f"call {ref.id}", agent_id=agent_id, for_lookup=True, **filters)
-            with suppress(IncompleteHistory):  # then it was not seen this time
-                call = next((call for call in calls if _is_row_of(call.raw, ref)), None)
-                if call is not None:
-                    return self._with_ref(call, ref)
+        days = _days_of(ref)
+        filters: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
+        filters.append({"calling_number": _digits(ref.to)} if ref.to else {})
+        for each in filters:
+            calls = self._iter_for_lookup(days, describe(ref), agent_id=ref.agent_id, passes=2, **each)
+            call = next((call for call in calls if _is_call(call.raw, ref)), None)
+            if call is not None:
+                return _with_ref(call, ref)
         return None
 
     def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look a few calls up one by one; of many, read the list of their days until every one was seen."""
+        """Look up a few calls one by one; for many, read the list of their days until every one was seen."""
         if len(wanted) < _LIST_FROM:
             return super()._find_many(wanted)
         found: dict[str, Call] = {}
         dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
         undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
         for some in (dated, undated):
-            missing = {key: ref for key, ref in some.items() if key not in found}
-            try:
-                self._find_in_list(missing, found)
-            except IncompleteHistory:  # rows moved: the few that were not seen are looked for by themselves
-                missing = {key: ref for key, ref in missing.items() if key not in found and ref.tag}
-                found.update(super()._find_many(dict(list(missing.items())[:LIMIT])))
+            found.update(self._find_in_list(some))
         return found
 
-    def _find_in_list(self, wanted: dict[str, CallRef], found: dict[str, Call]) -> None:
-        """Read the list of the calls' days, of their agent when it is one, and move what is seen into ``found``."""
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        found: dict[str, Call] = {}
         if not wanted:
-            return
-        windows = [_window_of(ref) for ref in wanted.values()]
+            return found
+        days = [_days_of(ref) for ref in wanted.values()]
+        span = min(first for first, _ in days), max(last for _, last in days)
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
+        by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
+        for call in self._iter_for_lookup(span, f"{len(wanted)} calls", agent_id=agent_id, passes=1):
+            candidates = (by_key[key] for key in _keys_of(call.raw) if key in by_key)
+            ref = next((ref for ref in candidates if ref.id not in found and _is_call(call.raw, ref)), None)
+            if ref is not None:
+                found[ref.id] = _with_ref(call, ref)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _iter_for_lookup(
+        self, span: tuple[datetime, datetime], doing: str, *, agent_id: str | None, passes: int, **filters: Any
+    ) -> Iterator[Call]:
         agent_id = agent_id if (agent_id or "").isdigit() else None
-        by_mark = {mark: ref for ref in wanted.values() for mark in (ref.id, ref.tag) if mark}
-        start, end = min(start for start, _ in windows), max(end for _, end in windows)
-        for call in self._listed(start, end, f"{len(wanted)} calls", agent_id=agent_id, for_lookup=True):
-            ref = next((by_mark[text] for text in _marks_in(call.raw) if text in by_mark), None)
-            if ref is not None and ref.id not in found:
-                found[ref.id] = self._with_ref(call, ref)
-                if len(found.keys() & wanted.keys()) == len(wanted):
-                    return
+        return iter_pages(
+            self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters),
+            page_size=LIMIT,
+            name=_LIST_NAME,
+            passes=passes,
+            must_be_complete=False,
+            sleep=self._sleep,
+        )
 
     def _history(
-        self, start: datetime, end: datetime, agent_id: str | None, direction: str | None, to: str | None
-    ) -> Iterator[Call]:
-        del direction  # the list has no such filter
-        if agent_id is not None:
-            self._agent(agent_id)
-        number: dict[str, Any] = {"calling_number": _digits(to)} if to else {}
-        # Each piece is cut exactly, so that a call near a cut does not come twice.
-        while start < end:
-            piece_end = min(end, start + MAX_WINDOW)
-            for call in self._listed(start, piece_end, "the call history", agent_id=agent_id, **number):
-                if call.created_at is None or start <= call.created_at < piece_end:
-                    yield call
-            start = piece_end
-
-    def _listed(
         self,
         start: datetime,
         end: datetime,
-        doing: str,
         *,
-        agent_id: str | None = None,
-        for_lookup: bool = False,
-        **filters: Any,
+        agent_id: str | None,
+        direction: str | None,
+        to: str | None,
+        page_concurrency: int,
     ) -> Iterator[Call]:
-        first, last = widened_days(start, end)
+        del direction  # the list has no such filter
+        if agent_id is not None:
+            _agent_number(agent_id)
+        filters = {"agent_id": agent_id, **({"calling_number": _digits(to)} if to else {})}
+
+        def read_span(span: tuple[datetime, datetime], seen: set[str]) -> Iterator[Call]:
+            return iter_pages(
+                self._page_reader(span, "the call history", strict=True, **filters),
+                page_size=LIMIT,
+                name=_LIST_NAME,
+                page_concurrency=page_concurrency,
+                began=self._capture_now(),
+                seen=seen,
+                sleep=self._sleep,
+            )
+
+        while start < end:
+            piece_end = min(end, start + MAX_WINDOW)
+            yield from iter_window(
+                read_span,
+                _midnights(days_with_margin(start, piece_end)),
+                _split,
+                # Each piece is cut exactly, so that a call near a cut does not come twice.
+                is_in_window=lambda call, first=start, last=piece_end: self._is_created_in(call, first, last),  # type: ignore[misc]  # bound to this piece
+                name=_LIST_NAME,
+            )
+            start = piece_end
+
+    def _page_reader(
+        self, span: tuple[datetime, datetime], doing: str, *, strict: bool, **filters: Any
+    ) -> Callable[[int], Page]:
+        """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
         # Both bounds are always sent: without them the list is of the last month only.
-        bounds = {"fromdate": first.isoformat(), "todate": last.isoformat()}
-        params = {"agent_id": agent_id, **bounds, **filters, "limit": LIMIT}
+        bounds = dict(zip(("fromdate", "todate"), _written(span), strict=True))
+        params = {**filters, **bounds, "limit": LIMIT}
 
         def read_page(number: int) -> Page:
-            answer = self.http.request(
+            response = self.http.request(
                 "GET",
                 f"{self.base_url}/agents/executions/list",
                 doing=doing,
                 params={**params, "page": number},
-                accept=_is_no_history,
+                accept=_is_empty_history,
             )
             self.pages_read += 1
-            if _is_no_history(answer):
+            if _is_empty_history(response):
                 return Page([])
-            body = answer.body if isinstance(answer.body, dict) else {}
-            inner = body.get("data")
-            # At the top in the sample, under `data` where the project's standard wrapper is used.
-            holder = body if "datalist" in body else inner if isinstance(inner, dict) else {}
-            rows = rows_of(holder.get("datalist"))
+            body = as_object(response.body)
+            # At the top in the sample (call-summary), under `data` in the project's standard wrapper (call-logs).
+            rows = as_rows((body if "datalist" in body else as_object(body.get("data"))).get("datalist"))
             if rows is None:
-                raise self._unreadable(answer, doing, "a list of rows under 'datalist'")
-            return Page(list(map(self._call, rows)))
+                raise self._unreadable(response, doing, "a list of rows under 'datalist'")
+            return Page([self._call(row) for row in rows if strict or as_text(row.get("ID"))])
 
-        return walk(
-            read_page,
-            page_size=LIMIT,
-            smallest_page_size=SMALLEST_PAGE,
-            at_once=self.page_concurrency,
-            what="UnleashX's list of executions",
-            for_lookup=for_lookup,
-            began=None if for_lookup else self.from_now(),
-        )
+        return read_page
 
     def _call(self, row: Mapping[str, Any]) -> Call:
-        status, word = self._status(row)
         is_testing = row.get("is_testing")
         duration = as_int(row.get("TOTAL_DURATION"))
-        return Call.of_row(
-            {
-                "id": self._row_id(row, "ID", "id"),
-                "vendor": self.name,
-                "status": status,
-                "vendor_status": word,
-                "to": as_text(first_of(row, "CALLING_NUMBER", "calling_number")),
-                "from_": as_text(first_of(row, "PROVIDER_NUMBER", "provider_number")),
-                "direction": _direction(row),
-                "agent_id": as_text(first_of(row, "AGENT_ID", "agent_id")),
-                "agent_name": as_text(first_of(row, "agent_name", "AGENT_NAME")),
-                "duration_seconds": duration if duration is not None else _seconds_of(row.get("total_duration")),
-                "cost": as_float(first_of(row, "TOTAL_COST", "total_cost", "COST", "cost")),
-                "recording_url": as_text(row.get("FILE_PATH")),
-                "is_testing": is_testing if isinstance(is_testing, bool) else None,
-                "created_at": _created(row),
-                "updated_at": read_time(first_of(row, "UPDATED_AT", "updated_at")),
-                "ended_at": read_time(first_of(row, "ENDED_AT", "ended_at")),
-                "tag": _tag_of(row),
-                "raw": row,
-            }
+        tag = _tag_of(row)
+        return Call(
+            id=self._row_id(row, "ID"),
+            vendor=self.name,
+            **self._status_of(row),
+            to=as_text(row.get("CALLING_NUMBER")),
+            from_=as_text(row.get("PROVIDER_NUMBER")),
+            direction="outbound" if tag else None,  # the row does not state it; we place outbound calls only
+            agent_id=as_text(row.get("AGENT_ID")),
+            agent_name=as_text(row.get("agent_name")),
+            duration_seconds=duration if duration is not None else _seconds_of(row.get("total_duration")),
+            cost=as_float(first_value(row, "total_cost", "cost")),  # call-cost and openapi.json
+            recording_url=as_text(row.get("FILE_PATH")),
+            is_testing=is_testing if isinstance(is_testing, bool) else None,
+            created_at=read_time(row.get("CREATED_AT")) or _display_time(row),
+            updated_at=read_time(row.get("UPDATED_AT")),
+            ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
+            tag=tag,
+            raw=row,
         )
 
-    def _status(self, row: Mapping[str, Any]) -> tuple[CallStatus, str | None]:
+    def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Choose between CALL_STATUS and STATUS, whose difference is documented nowhere.
 
         Ended beats not ended; of two endings CALL_STATUS is nearer to the phone, but a failure is never hidden behind
-        a success, and a word nobody knows never becomes one.
+        a success, and an unknown word never becomes one.
         """
-        words = [as_text(first_of(row, upper, upper.lower())) for upper in ("CALL_STATUS", "STATUS")]
-        read = [(self.read_status(word), word) for word in words if word]
-        if not read:
-            return CallStatus.UNKNOWN, None
-        endings = [(status, word) for status, word in read if status.is_terminal]
-        for status, word in endings:
-            if status is not CallStatus.COMPLETED:
-                return status, word
-        unknown = next(((status, word) for status, word in read if status is CallStatus.UNKNOWN), None)
-        return unknown or (endings or read)[0]
+        words = [as_text(row.get(name)) for name in ("CALL_STATUS", "STATUS")]
+        read = [self.status_fields(word) for word in words if word]
+        endings = [one for one in read if one["status"].is_terminal]
+        bad = [one for one in endings if one["status"] is not CallStatus.COMPLETED]
+        unknown = [one for one in read if one["status"] is CallStatus.UNKNOWN]
+        return next(iter(bad or unknown or endings or read), {"status": CallStatus.UNKNOWN})
 
-    def _explain_code(self, code: str, text: str, answer: Answer) -> type[VoiceError] | None:
-        del answer
+    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
+        del response
         if code in ("INVALID_LOGIN_TOKEN", "SESSIONEXPIRED") or any(
             words in text for words in ("auth key", "session expired", "token")
         ):
@@ -300,81 +312,94 @@ class UnleashX(Vendor):
             return InvalidPhoneNumber
         return InsufficientCredits if "credit" in text or "balance" in text else None
 
-    @staticmethod
-    def _with_ref(call: Call, ref: CallRef) -> Call:
-        # What was placed keeps the id the create answered, whatever number the list gives the row.
-        return Call(**{**vars(call), "id": ref.id, "tag": call.tag or ref.tag, "to": ref.to or call.to})
+
+def _agent_number(agent_id: str | None) -> int:
+    if agent_id is None or not agent_id.isascii() or not agent_id.isdigit():
+        raise InvalidRequest(f"UnleashX's agent ids are whole numbers; {shown(agent_id)} is none.", vendor="unleashx")
+    return int(agent_id)
 
 
-def _is_no_history(answer: Answer) -> bool:
-    """404 "No call history found for the given filters" means an empty list."""
-    if answer.status != 404:  # noqa: PLR2004 - HTTP's own number
-        return False
-    text = str(answer.body.get("message", "")) if isinstance(answer.body, dict) else ""
-    return "no call history" in text.lower() or "no data" in text.lower() or "no record" in text.lower()
+def _execution_id_in(body: Any) -> str | None:
+    body = as_object(body)
+    return as_text((as_object(body.get("data")) or body).get("execution_id"))
 
 
-def _created(row: Mapping[str, Any]) -> datetime | None:
-    return read_time(first_of(row, "CREATED_AT", "created_at")) or _display_time(row)
+def _with_ref(call: Call, ref: CallRef) -> Call:
+    # A call placed here keeps the id of its create, whatever number the list gives the row.
+    return replace(call, id=ref.id, tag=call.tag or ref.tag, to=ref.to or call.to)
 
 
-def _window_of(ref: CallRef) -> tuple[datetime, datetime]:
+def _is_empty_history(response: ApiResponse) -> bool:
+    """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs)."""
+    text = str(as_object(response.body).get("message", "")).lower()
+    return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
+
+
+def _days_of(ref: CallRef) -> tuple[datetime, datetime]:
     if ref.placed_at is not None:
-        return ref.placed_at - DAY / 2, ref.placed_at + DAY / 2
+        return _midnights(days_with_margin(ref.placed_at, ref.placed_at))
     now = datetime.now(timezone.utc)
-    return now - _LOOK_BACK, now + timedelta(minutes=1)
+    return _midnights(days_with_margin(now - _LOOK_BACK, now))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text and whole number anywhere in a row, however deep."""
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, dict):
-            left.extend(item.values())
-        elif isinstance(item, list):
-            left.extend(item)
-        elif (text := as_text(item)) is not None:
-            yield text
+def _midnights(days: tuple[date, date]) -> tuple[datetime, datetime]:
+    first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in days)
+    return first, last
 
 
-def _marks_in(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what may be an id or our tag in a row: where it belongs first, so that few texts are looked at."""
+def _written(span: tuple[datetime, datetime]) -> tuple[str, ...]:
+    """Return the bounds as days, or as times where the span is less than a day (UnleashX docs: call-summary)."""
+    if span[1] - span[0] >= timedelta(days=1):
+        return tuple(moment.date().isoformat() for moment in span)
+    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in span)
+
+
+def _split(span: tuple[datetime, datetime]) -> tuple[tuple[datetime, datetime], ...]:
+    """Return two spans that cover a span together; they overlap, because a bound may not be included."""
+    start, end = span
+    length = end - start
+    if length <= MIN_WINDOW:
+        return ()
+    middle = (start + length / 2).replace(microsecond=0)
+    if length > timedelta(days=1):
+        middle = middle.replace(hour=0, minute=0, second=0)
+        return (start, middle), (middle, end)
+    return (start, middle), (middle - timedelta(seconds=1), end)
+
+
+# Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).
+_EXECUTION_ID_FIELDS = frozenset({"execution_id", "track_id", "call_id"})
+
+
+def _keys_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the values of a row that may identify its call: our tag, ids of the create, the list's own id."""
+    ids = [as_text(value) for name, value in row.items() if name.lower() in _EXECUTION_ID_FIELDS]
+    return [key for key in (_tag_of(row), *ids, as_text(row.get("ID"))) if key]
+
+
+def _is_call(row: Mapping[str, Any], ref: CallRef) -> bool:
+    """Whether a row is the call: by its tag fields and id fields only, never by any other value in it."""
     tag = _tag_of(row)
-    if tag is not None:
-        yield tag
-    yield from _texts(dict(row))
-
-
-def _is_row_of(row: Mapping[str, Any], ref: CallRef) -> bool:
-    marks = {ref.tag, ref.id} - {None}
-    # INPUT_DATA may come as an object or as the text of one.
-    return any(text in marks or (ref.tag is not None and ref.tag in text) for text in _texts(dict(row)))
+    if ref.tag and tag:
+        return tag == ref.tag
+    keys = _keys_of(row)
+    # The id of a call that was placed here is its execution id: it is not compared with the list's integer.
+    return ref.id in (keys[:-1] if ref.tag and as_text(row.get("ID")) else keys)
 
 
 def _tag_of(row: Mapping[str, Any]) -> str | None:
-    for name in ("INPUT_DATA", "input_data", "metadata", "RETURN_DATA"):
-        holder = row.get(name)
-        if isinstance(holder, str) and TAG_KEY in holder:
-            holder = _parsed(holder)
-        if isinstance(holder, dict) and as_text(holder.get(TAG_KEY)):
-            return as_text(holder[TAG_KEY])
+    """Return our tag from the request's metadata (UnleashX docs: call-summary; INPUT_DATA may be an object's text)."""
+    for name in ("INPUT_DATA", "metadata"):
+        value = row.get(name)
+        if isinstance(value, str) and TAG_KEY in value:
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                continue
+        tag = as_text(as_object(value).get(TAG_KEY))
+        if tag:
+            return tag
     return None
-
-
-def _parsed(text: str) -> Any:
-    import json  # only for a row whose INPUT_DATA is the text of an object
-
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _direction(row: Mapping[str, Any]) -> str | None:
-    known = {"1": "outbound", "2": "inbound", "outbound": "outbound", "inbound": "inbound"}
-    stated = known.get(fold_word(first_of(row, "DIRECTION", "direction", "CALLING_TYPE", "calling_type")))
-    return stated or ("outbound" if _tag_of(row) else None)
 
 
 def _seconds_of(text: Any) -> int | None:

@@ -1,30 +1,43 @@
-"""What a connection says about a vendor, as plain data: no Airflow, no HTTP."""
+"""The settings of one vendor connection as plain data: no Airflow, no HTTP."""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MAX_TIMEOUT = 3600.0
+_MAX_PER_MINUTE = 1_000_000
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What a connection says about a vendor; made by the hook, or by hand without Airflow.
+    """The settings of one vendor connection; made by the hook, or by hand without Airflow.
+
+    Example::
+
+        Talkover(Settings(token="talq_...", default_agent_id="agent_1", requests_per_minute=100))
 
     :param token: the credential.
-    :param base_url: where the API is; None: the vendor's own address.
+    :param base_url: the API's address; None: the vendor's own.
     :param calls_base_url: Talkstack's second address; None: the vendor's own, or ``base_url`` where that is given, so
         that a connection to a test server never rings through the real one.
     :param project_id: Talkstack's project.
     :param default_agent_id: the agent of requests that name none.
-    :param default_region: the country of numbers written without ``+``.
-    :param requests_per_minute: limit kept in this process; None: none.
-    :param connect_timeout: seconds, default 10.
-    :param read_timeout: seconds, default 30.
-    :param status_overrides: vendor word -> our status, before the vendor's own map.
-    :param limit_key: who shares the limit; default: vendor and address.
+    :param default_region: two-letter country of numbers written without ``+``.
+    :param requests_per_minute: limit kept in this process, from 1; None: none.
+    :param connect_timeout: seconds to connect, at most 3600, default 10.
+    :param read_timeout: seconds without a byte, at most 3600, default 30.
+    :param status_overrides: vendor word -> call status, before the vendor's own map.
+    :param limit_key: users of the same key share the limit; default: vendor and address.
+    :raises InvalidRequest: naming the setting that makes no sense; never with its value.
     """
 
     token: str = field(repr=False)
@@ -38,3 +51,25 @@ class Settings:
     read_timeout: float = 30.0
     status_overrides: Mapping[str, Any] = field(default_factory=dict)
     limit_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "read_timeout"):
+            if not _is_number(getattr(self, name), _MAX_TIMEOUT):
+                raise InvalidRequest(f"{name} must be a number greater than 0 and at most {_MAX_TIMEOUT:.0f} seconds.")
+        limit = self.requests_per_minute
+        if limit is not None and (not _is_number(limit, _MAX_PER_MINUTE) or int(limit) != limit):
+            raise InvalidRequest(f"requests_per_minute must be a whole number from 1 to {_MAX_PER_MINUTE}.")
+        if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", str(self.default_region)):
+            raise InvalidRequest("default_region must be a two-letter country code such as 'US'.")
+        try:
+            overrides = {str(word): status_of(status) for word, status in self.status_overrides.items()}
+        except (AttributeError, TypeError, InvalidRequest):
+            raise InvalidRequest(
+                'status_overrides must map vendor words to call statuses, such as {"answered": "completed"}.'
+            ) from None
+        object.__setattr__(self, "status_overrides", overrides)
+
+
+def _is_number(value: object, most: float) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 < value <= most  # type: ignore[arg-type, operator]  # a number

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import json
 import logging
 import socket
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
+import threading
+import time
+import tracemalloc
+from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_voice import __version__
 from airflow_provider_voice.exceptions import (
@@ -23,14 +25,44 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import CallRef, CallRequest
-from airflow_provider_voice.vendors import http as http_module
-from airflow_provider_voice.vendors.rate_limit import wait_asked
+from airflow_provider_voice.vendors import transport
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, TOKEN, Reply, vendor_at
 
 GOOD = {"success": True, "data": {"id": "call_1", "status": "initiated"}}
 ROWS = {"data": [], "pagination": {"current_page": 1, "last_page": 1, "total": 0}}
+
+
+@pytest.fixture
+def raw_server():
+    """Make a server that sends the same bytes, or pieces of them, to everybody."""
+    sockets = []
+
+    def serve(content):
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+
+        def run() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        connection.recv(65536)
+                        for piece in [content] if isinstance(content, bytes) else content():
+                            connection.sendall(piece)
+                    except OSError:
+                        continue
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield serve
+    for listener in sockets:
+        listener.close()
 
 
 def read(vendor):
@@ -44,13 +76,51 @@ def read(vendor):
         Reply({"message": "broken"}, status=500),
         Reply(b"<html>", status=502),
         Reply({"message": "slow"}, status=408),
+        Reply({"message": "taken"}, status=409),
+        Reply({"message": "too early"}, status=425),
+        Reply({"message": "gone"}, status=499),
+        Reply(b"<html>not found</html>", status=404),
+        Reply({"message": "page"}, status=400, headers={"Content-Type": "text/html"}),
+        Reply(b"\x00\x01", status=400),
+        Reply({"message": "no", "id": "call_1"}, status=400),
+        Reply(GOOD | {"success": False}),
+        Reply({"error": True, "code": 500, "message": "broken"}),
+        Reply({}, status=302, headers={"Location": "https://example.org/api"}),
+        Reply({}, status=303, headers={"Location": "https://example.org/api"}),
+        Reply({}, status=304),
+        Reply(GOOD, status=307, headers={"Location": "https://example.org/api"}),
+        Reply(b"", status=101),
         Reply(b"<html>it works</html>"),
         Reply(GOOD, cut=10),
         Reply({"success": True, "data": {}}),
         Reply([1, 2, 3]),
         Reply(b"null"),
     ],
-    ids=["lost", "500", "502", "408", "garbage", "cut", "no id", "list", "null"],
+    ids=[
+        "lost",
+        "500",
+        "502",
+        "408",
+        "409",
+        "425",
+        "499",
+        "404 page",
+        "400 page",
+        "400 bytes",
+        "400 with id",
+        "failure with id",
+        "500 in a 200",
+        "302",
+        "303",
+        "304",
+        "307",
+        "101",
+        "garbage",
+        "cut",
+        "no id",
+        "list",
+        "null",
+    ],
 )
 def test_a_create_whose_answer_is_lost_is_sent_once_and_says_so(scripted, reply) -> None:
     server = scripted(lambda seen: reply)
@@ -62,7 +132,7 @@ def test_a_create_whose_answer_is_lost_is_sent_once_and_says_so(scripted, reply)
     assert "+1415•••••01" in unknown.value.message
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
 def test_a_refused_create_is_sent_once(scripted, status) -> None:
     server = scripted(lambda seen: Reply({"message": "no"}, status=status))
     with pytest.raises(VoiceError) as refused:
@@ -144,17 +214,71 @@ def test_a_read_gives_up_after_five_tries(scripted) -> None:
     assert gone.value.status_code == 503
 
 
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_an_interim_response_is_read_over_to_the_final_one(raw_server, interim) -> None:
+    body = json.dumps(GOOD).encode()
+    final = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    url = raw_server(f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n".encode() * 2 + final + body)
+    assert vendor_at(url, "talkover").create(CallRequest(NUMBER)).id == "call_1"
+
+
 def test_a_redirect_is_not_followed_and_names_the_host(scripted) -> None:
     other = scripted(lambda seen: GOOD)
     server = scripted(lambda seen: Reply({}, status=302, headers={"Location": f"{other.url}/api?token=x"}))
-    for ask in (read, lambda vendor: vendor.create(CallRequest(NUMBER))):
-        with pytest.raises(RequestRejected, match=other.url.removeprefix("http://")):
+    asks = ((read, RequestRejected), (lambda vendor: vendor.create(CallRequest(NUMBER)), CallOutcomeUnknown))
+    for ask, error in asks:
+        with pytest.raises(error, match=other.url.removeprefix("http://")):
             ask(vendor_at(server.url, "talkover"))
     assert not other.seen
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def endless(piece: bytes, pause: float = 0.05):
+    while True:
+        yield piece
+        time.sleep(pause)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        lambda: endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nX-Slow: "], endless(b"a")),
+        lambda: itertools.chain([HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;"], endless(b"x")),
+        lambda: itertools.chain([HEAD + b"Content-Length: 1000000\r\n\r\n"], endless(b" ")),
+        lambda: itertools.chain([b"HTTP/1.1 302 Found\r\nContent-Length: 1000000\r\n\r\n"], endless(b" ")),
+    ],
+    ids=["flood of 100", "slow header", "chunk extension", "slow body", "slow redirect"],
+)
+def test_every_response_ends_within_the_time_limit(raw_server, monkeypatch, pieces) -> None:
+    monkeypatch.setattr(transport, "MAX_SECONDS", 0.5)
+    url = raw_server(pieces)
+    began = time.monotonic()
+    for ask, error in ((read, VendorUnavailable), (lambda one: one.create(CallRequest(NUMBER)), CallOutcomeUnknown)):
+        with pytest.raises(error):
+            ask(vendor_at(url, "talkover"))
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 503])
+def test_a_small_packed_body_cannot_fill_the_memory(scripted, status) -> None:
+    packed = gzip.compress(gzip.compress(b"", 9) + b" " * (400 * 1024 * 1024), 6)
+    server = scripted(lambda seen: Reply(packed, status=status, headers={"Content-Encoding": "gzip"}))
+    tracemalloc.start()
+    try:
+        with pytest.raises(VendorUnavailable, match="larger than 32 MiB"):
+            read(vendor_at(server.url, "talkover"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 120 * 1024 * 1024
+    assert len(server.seen) == 1
+
+
 def test_a_body_too_large_is_refused_also_when_it_is_packed(scripted, monkeypatch) -> None:
-    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_BODY_BYTES", 1024 * 1024)
     packed = gzip.compress(b" " * (8 * 1024 * 1024))
     server = scripted(lambda seen: Reply(packed, headers={"Content-Encoding": "gzip"}))
     with pytest.raises(VendorUnavailable, match="larger than 1 MiB"):
@@ -203,32 +327,3 @@ def test_nothing_secret_in_logs_or_errors_at_any_level(scripted, caplog) -> None
     for error in (refused.value, lost.value):
         assert error.__cause__ is None
         assert error.__context__ is None
-
-
-NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "wait"),
-    [
-        ({"Retry-After": "12"}, None, 12),
-        ({"Retry-After": format_datetime(NOW + timedelta(seconds=30), usegmt=True)}, None, 30),
-        ({"Retry-After": format_datetime(NOW - timedelta(seconds=30), usegmt=True)}, None, 0),
-        ({}, {"error": {"details": {"retry_after": 60}}}, 60),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "17"}, None, 17),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp()) + 9)}, None, 9),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp() + 9) * 1000)}, None, 9),
-        ({"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "17"}, None, None),
-        ({"Retry-After": "soon"}, {"error": "x"}, None),
-        ({}, {"error": {"details": {"retry_after": "nan"}}}, None),
-        ({}, [1], None),
-    ],
-)
-def test_what_the_vendor_says_about_waiting(headers, body, wait) -> None:
-    assert wait_asked(headers, body, now=NOW) == wait
-
-
-@given(st.dictionaries(st.sampled_from(["Retry-After", "X-RateLimit-Remaining", "X-RateLimit-Reset"]), st.text()))
-def test_any_header_gives_seconds_or_nothing(headers) -> None:
-    wait = wait_asked(headers, None, now=NOW)
-    assert wait is None or 0 <= wait < float("inf")

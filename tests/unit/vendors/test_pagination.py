@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import datetime, timedelta, timezone
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.models import Call, CallStatus
-from airflow_provider_voice.vendors.pagination import Page, walk
+from airflow_provider_voice.vendors.pagination import PAUSES, Page, iter_pages, iter_window
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -19,9 +20,12 @@ def call(call_id):
     return Call(call_id, "vendor", CallStatus.COMPLETED, created_at=created_at)
 
 
-def ids_read(read_page, page_size, smallest=1):
-    calls = walk(read_page, page_size=page_size, smallest_page_size=smallest, what="The list")
-    return [call.id for call in calls]
+def iter_list(read_page, **more):
+    return iter_pages(read_page, **{"page_size": 10, "name": "The list", "sleep": lambda seconds: None, **more})
+
+
+def ids_read(read_page, page_size, **more):
+    return [call.id for call in iter_list(read_page, page_size=page_size, **more)]
 
 
 def pages_of(items, size, *, totals, last_pages):
@@ -45,7 +49,7 @@ def test_every_call_once_whatever_page_size_the_server_really_uses(
 ) -> None:
     size = min(asked, given_size)
     read_page = pages_of(items, size, totals=totals, last_pages=last_pages)
-    assert ids_read(read_page, asked, smallest=1) == items
+    assert ids_read(read_page, asked) == items
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.data())
@@ -79,7 +83,7 @@ def test_pages_are_read_at_once_and_come_in_order() -> None:
             pairs[number // 2].wait()
         return plain(number)
 
-    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    calls = iter_list(read_page, page_concurrency=4)
     assert [call.id for call in calls] == items
 
 
@@ -95,10 +99,10 @@ def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
             pairs[number // 2 if number % 2 == 0 else number // 2 + 1].wait()
         return plain(number)
 
-    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
+    calls = iter_list(read_page, page_concurrency=4)
     assert [call.id for call in calls] == items
     assert set(range(1, 11)) <= set(asked)
-    assert max(asked) <= 10 + 3
+    assert max(asked) <= 11 + 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
@@ -109,26 +113,56 @@ def test_a_short_list_costs_hardly_more_where_nobody_knows_the_last(count) -> No
         asked.append(number)
         return plain(number)
 
-    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", at_once=4)
-    needed = count // 10 + 1
+    calls = iter_list(read_page, page_concurrency=4)
+    needed = -(-count // 10) + 1  # and the empty page that ends it
     assert len(list(calls)) == count
-    assert len(asked) < max(2 * needed, 2)
+    assert len(asked) <= needed + 3
 
 
 def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
-    with pytest.raises(IncompleteHistory, match="7 counted"):
+    with pytest.raises(IncompleteHistory, match="7 calls by the vendor's count"):
         ids_read(lambda number: Page([call("1")] if number == 1 else [], total=7, last_page=1), 10)
 
 
-def test_a_server_that_ignores_the_page_number_is_read_once() -> None:
-    asked = []
+@pytest.mark.parametrize("wrong", ["total one too high", "an id listed twice", "a repeated last page"])
+def test_a_list_that_stands_still_is_read_although_its_bookkeeping_is_wrong(wrong, caplog) -> None:
+    items = [str(number) for number in range(25)]
+    if wrong == "an id listed twice":
+        items.insert(12, "3")
 
     def read_page(number):
-        asked.append(number)
-        return Page([call(str(item)) for item in range(15)])
+        if wrong == "a repeated last page":
+            return Page([call(item) for item in items[(min(number, 3) - 1) * 10 : min(number, 3) * 10]])
+        page = pages_of(items, 10, totals=True, last_pages=True)(number)
+        return Page(page.calls, page.total + (wrong == "total one too high"), page.last_page)
 
-    assert len(ids_read(read_page, 100, smallest=10)) == 15
-    assert asked == [1, 2]
+    assert sorted(ids_read(read_page, 10), key=int) == [str(number) for number in range(25)]
+    assert "taken as complete" in caplog.text
+
+
+def test_a_server_that_ignores_the_page_number_is_read_or_refused() -> None:
+    rows = Page([call(str(item)) for item in range(15)])
+    assert len(ids_read(lambda number: rows, 100)) == 15
+    with pytest.raises(IncompleteHistory):
+        ids_read(lambda number: rows, 15)  # as many as were asked for: there may be more
+
+
+@pytest.mark.parametrize("cap", [1, 3, 9, 15, 19])
+@pytest.mark.parametrize("counts", ["none", "pages of the size asked for", "capped total", "right"])
+def test_a_page_shorter_than_asked_for_is_no_end(cap, counts) -> None:
+    items = [str(number) for number in range(45)]
+    last = -(-len(items) // cap)
+    stated = {
+        "none": {},
+        "pages of the size asked for": {"total": 45, "last_page": 1},
+        "capped total": {"total": 2 * cap, "last_page": 2, "per_page": cap},
+        "right": {"total": 45, "last_page": last, "per_page": cap},
+    }[counts]
+
+    def read_page(number):
+        return Page([call(item) for item in items[(number - 1) * cap : number * cap]], **stated)
+
+    assert ids_read(read_page, 100) == items
 
 
 @given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 4), st.randoms(use_true_random=False))
@@ -143,11 +177,9 @@ def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, a
             items.insert(0, items.pop(rng.randrange(len(items))))
         return page
 
-    calls = walk(
+    calls = iter_list(
         read_page,
         page_size=size,
-        smallest_page_size=1,
-        what="The list",
         began=lambda: BEGAN,
     )
     try:
@@ -169,11 +201,9 @@ def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
         items.insert(0, f"new {len(items)}")
         return page
 
-    calls = walk(
+    calls = iter_list(
         read_page,
         page_size=10,
-        smallest_page_size=1,
-        what="The list",
         began=lambda: BEGAN,
     )
     assert {str(number) for number in range(50)} <= {call.id for call in calls}
@@ -197,11 +227,9 @@ def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None
 
     with pytest.raises(IncompleteHistory):
         list(
-            walk(
+            iter_list(
                 read_page,
                 page_size=5,
-                smallest_page_size=5,
-                what="The list",
                 began=lambda: BEGAN,
             )
         )
@@ -220,5 +248,78 @@ def test_what_the_first_page_shows_was_there_whatever_the_clock_says() -> None:
         minutes.insert(0, len(minutes) + 1)
         return page
 
-    calls = walk(read_page, page_size=10, smallest_page_size=10, what="The list", began=lambda: BEGAN)
+    calls = iter_list(read_page, began=lambda: BEGAN)
     assert {str(minute) for minute in range(1, 31)} <= {call.id for call in calls}
+
+
+def moving_list(size, *, order, added=0, touched=0):
+    """Return a list of 200 calls, newest first, that changes with every page that is read of it."""
+    items = [call(str(number)) for number in range(200)]
+    made = itertools.count(1)
+
+    def read_page(number, keep=lambda one: True):
+        items[:0] = [
+            Call(f"new {one}", "vendor", CallStatus.QUEUED, created_at=BEGAN + timedelta(seconds=one))
+            for one in sorted(itertools.islice(made, added), reverse=True)
+        ]
+        if touched and order == "updated":
+            items[:0] = [items.pop() for _ in range(touched)]
+        listed = [one for one in items if keep(one)]
+        return Page(listed[(number - 1) * size : number * size])
+
+    return read_page
+
+
+def test_three_new_calls_a_page_are_no_reason_to_refuse() -> None:
+    waits = []
+    calls = iter_list(moving_list(10, order="created", added=3), began=lambda: BEGAN, sleep=waits.append)
+    assert {str(number) for number in range(200)} <= {one.id for one in calls}
+    assert waits == [PAUSES[0]]
+
+
+def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> None:
+    """The five oldest calls are touched with every page, and the list is sorted by its last change."""
+    read_page = moving_list(10, order="updated", touched=5)
+    spans = []
+
+    def read_span(span, seen):
+        spans.append(span)
+        first, last = span
+
+        def keep(one):
+            return first <= int(one.id) <= last
+
+        return iter_list(lambda number: read_page(number, keep), seen=seen)
+
+    def split(span):
+        middle = sum(span) // 2
+        return ((span[0], middle), (middle, span[1])) if span[1] - span[0] > 1 else ()
+
+    calls = iter_window(read_span, (0, 199), split, is_in_window=lambda one: 10 <= int(one.id) < 150, name="The list")
+    got = [one.id for one in calls]
+    assert sorted(got, key=int) == [str(number) for number in range(10, 150)]
+    assert len(spans) > 2
+
+
+def test_parts_that_show_less_than_the_whole_are_refused() -> None:
+    read_page = moving_list(10, order="updated", touched=5)
+
+    def read_span(span, seen):
+        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), seen=seen)
+
+    calls = iter_window(read_span, (0, 9), lambda span: ((0, 4), (4, 9)), is_in_window=bool, name="The list")
+    with pytest.raises(IncompleteHistory, match="missing from the parts"):
+        list(calls)
+
+
+def test_the_smallest_part_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(IncompleteHistory, match="kept changing"):
+        list(
+            iter_window(
+                lambda span, seen: iter_list(moving_list(10, order="updated", touched=5), seen=seen),
+                0,
+                lambda span: (),
+                is_in_window=bool,
+                name="The list",
+            )
+        )

@@ -1,0 +1,74 @@
+"""The connection form for Airflow before 3.2. Later ones read the same texts from ``get_provider_info``.
+
+``get_provider_info`` imports nothing and nothing imports it; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Field -> label, description, type. ``project_id`` and ``calls_host`` are Talkstack's.
+_TALKSTACK_FIELDS = {
+    "project_id": ("Project id", "The project whose agents call and whose history is read. Required.", "string"),
+    "calls_host": (
+        "Calls host",
+        "Base URL of the address that places calls. Empty: calls.talkstack.ai, or Host when that is set.",
+        "string",
+    ),
+}
+_FIELDS = {
+    "default_agent_id": ("Default agent id", "The agent of calls that name none.", "string"),
+    "default_region": (
+        "Default region", "Two-letter country of numbers written without +, such as US.", "string",
+    ),
+    "requests_per_minute": (
+        "Requests per minute", "Limit for this connection in one process. Empty: none.", "integer",
+    ),
+    "connect_timeout": ("Connect timeout", "Seconds to connect. Empty: 10.", "number"),
+    "read_timeout": ("Read timeout", "Seconds without a byte. Empty: 30.", "number"),
+    "status_overrides": (
+        "Status overrides", 'JSON object, vendor word to our status: {"answered": "completed"}.', "string",
+    ),
+    "allow_http": ("Allow http", "Send the token unencrypted to a host that is not this machine.", "boolean"),
+}  # fmt: skip
+_TOKEN_LABELS = {"talkover": "API token (talq_...)", "talkstack": "API key", "unleashx": "API token"}
+
+
+def form_fields(connection_type: str) -> dict[str, tuple[str, str, str]]:
+    """Return the custom fields of a form, which are kept in the connection's ``extra``.
+
+    :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    :return: field name -> label, description, JSON type.
+    """
+    return {**(_TALKSTACK_FIELDS if connection_type == "talkstack" else {}), **_FIELDS}
+
+
+def form_widgets(connection_type: str) -> dict[str, Any]:
+    """Return the custom fields as form widgets.
+
+    :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    :return: field name -> widget.
+    """
+    from wtforms import BooleanField, IntegerField, StringField  # only where a form is made
+
+    kinds = {"boolean": BooleanField, "integer": IntegerField}
+    return {
+        name: kinds.get(kind, StringField)(label, description=description)
+        for name, (label, description, kind) in form_fields(connection_type).items()
+    }
+
+
+def field_behaviour(connection_type: str) -> dict[str, Any]:
+    """Return how the standard fields of a form look.
+
+    :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    """
+    return {
+        "hidden_fields": ["login"],
+        "relabeling": {
+            "password": _TOKEN_LABELS[connection_type],
+            "host": "Host (empty: the vendor's own)",
+            "schema": "Scheme (https)",
+        },
+        "placeholders": {"host": "https://...", "schema": "https"},
+    }

@@ -1,0 +1,234 @@
+"""Sends one HTTP request and reads one response within fixed limits of time and size.
+
+Nothing here knows what a response means or whether a request may be repeated: that is ``http.py``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, cast
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_provider_voice import __version__
+from airflow_provider_voice.phone import mask_numbers_in
+
+if TYPE_CHECKING:
+    import socket
+
+    from requests import PreparedRequest, Session
+    from urllib3.poolmanager import PoolManager, ProxyManager
+
+#: Seconds from the first byte waited for to the last byte of the body, interim responses and headers included.
+MAX_SECONDS = 120.0
+#: Bytes of a body, unpacked; the bytes on the wire may be as many and 1 MiB more for headers and framing.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_WIRE_ALLOWANCE = 1024 * 1024
+_MAX_INTERIM_RESPONSES = 20
+_READ_SIZE = 64 * 1024
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+class UnusableResponse(Exception):
+    """A response that is too large, too slow or packed in a way this client did not ask for."""
+
+
+class _LimitedReader(io.RawIOBase):
+    """Reads a socket under one deadline and one budget of bytes, whatever part of a response is being read."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._socket = sock
+        self._read_timeout = sock.gettimeout()
+        self._deadline = time.monotonic() + MAX_SECONDS
+        self._bytes_left = MAX_BODY_BYTES + _WIRE_ALLOWANCE
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise UnusableResponse(f"its response took longer than {MAX_SECONDS:.0f} s")
+        timeout = self._read_timeout
+        self._socket.settimeout(seconds_left if timeout is None else min(timeout, seconds_left))
+        count = self._raw.readinto(buffer)
+        self._bytes_left -= count or 0
+        if self._bytes_left < 0:
+            raise UnusableResponse(_too_large())
+        return cast("int | None", count)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class LimitedResponse(http.client.HTTPResponse):
+    """A response read under limits, and read over every interim response (1xx) except 101.
+
+    ``http.client`` reads over 100 alone: it takes ``103 Early Hints`` for the final response and leaves the final one
+    unread.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_LimitedReader(self.fp.detach(), sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:  # noqa: PLR2004 - HTTP's numbers
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise UnusableResponse(f"it sent more than {_MAX_INTERIM_RESPONSES} interim responses")
+
+
+class Transport(HTTPAdapter):
+    """A ``requests`` adapter with limited responses, which can prove that a request never left.
+
+    :attr:`connected` becomes true the moment a connection (TCP, a proxy's tunnel and TLS) is established. While it is
+    false no byte of the request was written, whatever the exception's class says: urllib3 uses one class for a failed
+    TLS handshake and for TLS breaking after the request was sent.
+
+    :param connections: connections kept open for reuse.
+    """
+
+    def __init__(self, connections: int = 10) -> None:
+        self.connected = False
+        super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Create the pool manager with this adapter's connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self._use_own_connections(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
+        """Return the manager of a proxy, with this adapter's connections."""
+        manager = cast("ProxyManager", super().proxy_manager_for(*args, **kwargs))
+        self._use_own_connections(manager)
+        return manager
+
+    def _use_own_connections(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {
+            "http": self._pool_class(HTTPConnectionPool),
+            "https": self._pool_class(HTTPSConnectionPool),
+        }
+
+    def _pool_class(self, pool_class: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+        adapter = self
+        connection_class: Any = pool_class.ConnectionCls
+
+        class ReportingConnection(connection_class):  # type: ignore[misc]  # a class known at run time
+            response_class = LimitedResponse
+
+            def connect(self) -> None:
+                """Connect, and report that it worked."""
+                super().connect()
+                adapter.connected = True
+
+        return type(f"Reporting{pool_class.__name__}", (pool_class,), {"ConnectionCls": ReportingConnection})
+
+
+class CredentialHeaders(AuthBase):
+    """Sets the vendor's credential headers last.
+
+    Passed as ``auth``, because requests would otherwise replace an Authorization header with what ``~/.netrc`` holds.
+
+    :param headers: the headers by name.
+    """
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Set the headers on one request."""
+        request.headers.update(self._headers)
+        return request
+
+    def __repr__(self) -> str:
+        return "CredentialHeaders(***)"
+
+
+def new_session(credential_headers: dict[str, str], transport: Transport) -> Session:
+    """Return a session that names this package, asks for JSON and carries the credential.
+
+    :param credential_headers: the headers that carry the token.
+    :param transport: sends its requests.
+    :return: the session; it keeps no cookies, because :func:`send` does not hand it any response.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = f"airflow-provider-voice/{__version__} requests/{requests.__version__}"
+    session.headers["Accept"] = "application/json"
+    session.headers["Accept-Encoding"] = "gzip"
+    session.auth = CredentialHeaders(credential_headers)
+    session.mount("https://", transport)
+    session.mount("http://", transport)
+    return session
+
+
+def send(session: Session, request: requests.Request, timeout: tuple[float, float]) -> tuple[requests.Response, bytes]:
+    """Send one request and read its response; a redirect is a response like any other.
+
+    The adapter is called directly: ``Session.send`` reads the whole body of a redirect into memory before it returns.
+
+    :param session: from :func:`new_session`.
+    :param request: the request.
+    :param timeout: seconds to connect and seconds without a byte.
+    :return: the response and its unpacked body.
+    :raises UnusableResponse: when it exceeds a limit.
+    :raises requests.RequestException, urllib3.exceptions.HTTPError, OSError: when the connection fails.
+    """
+    prepared = session.prepare_request(request)
+    url = prepared.url or ""
+    environment: Any = session.merge_environment_settings(url, {}, True, None, None)
+    response = session.get_adapter(url).send(prepared, timeout=timeout, **environment)
+    with response:
+        return response, _read_body(response)
+
+
+def _read_body(response: requests.Response) -> bytes:
+    """Return the body, unpacked in steps so that a small packed body cannot fill the memory."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise UnusableResponse("its response is packed in a way that was not asked for")
+    unpack = zlib.decompressobj(_GZIP_OR_ZLIB) if "gzip" in encoding or encoding == "deflate" else None
+    body = bytearray()
+    while piece := response.raw.read(_READ_SIZE, decode_content=False):
+        try:
+            body += piece if unpack is None else unpack.decompress(piece, MAX_BODY_BYTES + 1 - len(body))
+        except zlib.error:
+            raise UnusableResponse("its packed response is damaged") from None
+        if len(body) > MAX_BODY_BYTES:
+            raise UnusableResponse(_too_large())
+    if unpack is not None and body and not unpack.eof:
+        raise UnusableResponse("its packed response is cut")
+    return bytes(body)
+
+
+def _too_large() -> str:
+    return f"its response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB"
+
+
+class _MaskNumbers(logging.Filter):
+    """Masks phone numbers in the URLs that urllib3 logs at DEBUG; vendors take numbers in queries and paths."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the arguments of one record; never drop it."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(mask_numbers_in(arg) if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+def mask_numbers_in_urllib3_logs() -> None:
+    """Install the filter once; urllib3 writes the path of every request to its DEBUG log."""
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(item, _MaskNumbers) for item in logger.filters):
+            logger.addFilter(_MaskNumbers())
