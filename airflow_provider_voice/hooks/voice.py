@@ -41,6 +41,8 @@ class VoiceHook(BaseHook):
     default_conn_name = "voice_default"
     conn_type: ClassVar[str] = ""
     hook_name: ClassVar[str] = "Voice"
+    #: Whether the vendor's call list says of a call that it is inbound or outbound.
+    reports_direction: ClassVar[bool] = True
 
     def __init__(self, voice_conn_id: str = default_conn_name, *, connection: Connection | None = None) -> None:
         super().__init__()
@@ -221,6 +223,7 @@ class UnleashXHook(VoiceHook):
 
     conn_type = "unleashx"
     hook_name = "UnleashX"
+    reports_direction = False
 
     def _vendor_class(self) -> type[Vendor]:
         from airflow_provider_voice.vendors.unleashx import UnleashX

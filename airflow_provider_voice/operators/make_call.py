@@ -486,7 +486,7 @@ class MakeCallOperator(BaseOperator):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise watch.timed_out(self.timeout)
-            self._sleep(context, min(watch.next_look_in(self.poll_interval), left))
+            self._sleep(context, min(watch.next_poll_in(self.poll_interval), left))
 
     def _sleep(self, context: Context, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -1,11 +1,11 @@
-"""``CallStatusSensor``: wait until calls have ended, in poke, reschedule or deferrable mode."""
+"""``CallStatusSensor``: waits until calls have ended, in poke, reschedule or deferrable mode."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -18,10 +18,10 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import Call, CallRef, CallStatus, statuses_of
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
-from airflow_provider_voice.utils.masking import masked_calls, plain
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.call_references import call_refs, is_literal_call, masked_calls
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import boolean, connection_id, endings_of, is_literal, one_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,26 +29,42 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_voice.models import Call, CallRef, CallStatus
+
+Mode = Literal["poke", "reschedule"]
+OnEmpty = Literal["skip", "succeed", "fail"]
+
 _STATE_KEY = "voice_watch"
 
 
 class CallStatusSensor(BaseSensorOperator):
     """Wait until one call, or every call of a list, has ended.
 
-    :param call: what ``MakeCallOperator`` returned, a call id, or a list of either. With what the operator returned a
-        look costs one request; a bare id makes the sensor search for it.
+    .. code-block:: python
+
+        ring = MakeCallOperator(task_id="ring", to="+14155552671", agent_id="agent_1")
+        CallStatusSensor(task_id="wait", call=ring.output, expected_statuses=["completed"], deferrable=True)
+
+    Every duration is a number of seconds or a ``timedelta``.
+
+    :param call: the output of ``MakeCallOperator``, its text or JSON, a call id, or a list of these. With the
+        operator's output a poll costs one request; with a bare id the sensor has to search for the call.
     :param voice_conn_id: the connection the call was placed with, default ``voice_default``.
-    :param expected_statuses: endings that are a success; another one fails the task without a retry. None (default):
-        any ending.
-    :param grace_period: seconds the vendor is given to show the call before ``CallNotFound``, default 300.
-    :param tolerated_outage: seconds of failed looks that are waited out, default 3600; a refused token (401, 403) fails
-        at once, and is never turned into a skip.
-    :param poke_interval: seconds between two looks, default 30.
-    :param timeout: seconds to wait at most, default ``[sensors] default_timeout``.
-    :param mode: ``poke`` or ``reschedule`` (better from a minute of ``poke_interval`` on).
+    :param expected_statuses: endings that are a success; any other ending fails the task without a retry. None
+        (default): every ending is a success.
+    :param on_empty: what an empty list of calls does: ``skip`` (default), ``succeed`` with an empty list, or ``fail``.
+    :param grace_period: how long the vendor may take to show the call before the task fails with ``CallNotFound``,
+        default 300 s.
+    :param tolerated_outage: for how long failed polls are tolerated, default 3600 s; a refused token (401, 403) fails
+        the task at once, and is never turned into a skip.
+    :param poke_interval: time between two polls, default 30 s.
+    :param timeout: the longest wait, default ``[sensors] default_timeout``.
+    :param mode: ``poke`` (default) or ``reschedule``, which frees the worker slot between polls.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
     :param soft_fail: skip instead of failing when the call ends otherwise, is not found or does not end in time.
-    :return: ``Call.to_dict()``, or a list of them in the order asked for.
+    :param kwargs: the arguments of ``BaseSensorOperator`` and ``BaseOperator``, ``never_fail`` for one.
+    :return: ``Call.to_dict()``, or a list of them in the order of ``call``.
+    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
     template_fields: Sequence[str] = ("call", "voice_conn_id", "expected_statuses")
@@ -59,29 +75,50 @@ class CallStatusSensor(BaseSensorOperator):
         *,
         call: Any,
         voice_conn_id: str = VoiceHook.default_conn_name,
-        expected_statuses: Collection[Any] | None = None,
-        grace_period: float = GRACE_SECONDS,
-        tolerated_outage: float = OUTAGE_SECONDS,
+        expected_statuses: Collection[CallStatus | str] | CallStatus | str | None = None,
+        on_empty: OnEmpty = "skip",
+        grace_period: timedelta | float = GRACE_SECONDS,
+        tolerated_outage: timedelta | float = OUTAGE_SECONDS,
         poke_interval: timedelta | float = 30,
+        timeout: timedelta | float | None = None,
+        mode: Mode = "poke",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        soft_fail: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
-        self.call = call
-        self.voice_conn_id = voice_conn_id
-        if isinstance(expected_statuses, CallStatus):
-            expected_statuses = (expected_statuses,)
-        self.expected_statuses = expected_statuses
-        self.grace_period = grace_period
-        self.tolerated_outage = tolerated_outage
-        self.deferrable = deferrable
-        if isinstance(expected_statuses, (list, tuple, set, frozenset)):
-            self._accepted()  # a wrong word is known when the DAG is parsed
+        with bad_arguments_end_the_task():
+            one_of("mode", mode, get_args(Mode))
+            _check_base_arguments(soft_fail, kwargs)
+            super().__init__(
+                poke_interval=seconds_of("poke_interval", poke_interval),
+                timeout=None if timeout is None else seconds_of("timeout", timeout, minimum=0),
+                mode=mode,
+                soft_fail=soft_fail,
+                **kwargs,
+            )
+            self.call = call
+            self.voice_conn_id = voice_conn_id
+            self.expected_statuses = expected_statuses
+            self.on_empty = on_empty
+            self.grace_period = seconds_of("grace_period", grace_period, minimum=0)
+            self.tolerated_outage = seconds_of("tolerated_outage", tolerated_outage, minimum=0)
+            self.deferrable = boolean("deferrable", deferrable)
+            self._check_arguments()
         self._watch: CallWatch | None = None
+
+    def _check_arguments(self) -> None:
+        """Check what is known when the DAG is parsed; templates and other tasks' outputs are checked later."""
+        one_of("on_empty", self.on_empty, get_args(OnEmpty))
+        if is_literal(self.voice_conn_id):
+            connection_id(self.voice_conn_id)
+        if is_literal(self.expected_statuses):
+            self._accepted()
+        if is_literal_call(self.call):
+            self._refs()
 
     @property
     def call(self) -> Any:
-        """The call or calls; Airflow renders another task's output into this and shows it, so numbers are hidden."""
+        """The call or calls, masked, because Airflow shows what it renders into a template field."""
         return self._call
 
     @call.setter
@@ -94,44 +131,52 @@ class CallStatusSensor(BaseSensorOperator):
         return VoiceHook.for_connection(self.voice_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Wait in the mode chosen and return the call or calls."""
+        """Wait in the mode chosen and return the call or calls.
+
+        :param context: the task's context.
+        :return: see the class.
+        """
         with _refused_tokens_never_skip():
-            if not self.deferrable:
-                return super().execute(context)
-            with self._soft(context):
-                self._wait_deferred()
-        return None
+            with self._failures_as_configured():
+                refs = self._refs()
+                if not refs:
+                    return self._result_of_nothing()
+                if self.deferrable:
+                    return self._defer(refs)
+            return super().execute(context)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Look once.
+        """Poll once.
 
+        :param context: the task's context.
         :return: False while a call goes on; otherwise the result.
-        :raises AirflowFailException: for what no further look can change.
+        :raises AirflowFailException: for a permanent error, which no further poll can change.
         """
         with permanent_errors_end_the_task():
-            watch = self._watch or self._new_watch(context)
-            self._watch = watch
-            try:
-                watch.take(self.hook.get_calls(watch.pending))
-            except VoiceError as error:
-                watch.fail(error)
-            if not watch.is_over:
-                self._keep(context, watch)
+            watch = self._watch = self._watch or self._new_watch(context)
+            if not self._poll(watch):
+                self._store_state(context, watch)
                 return False
-            return PokeReturnValue(is_done=True, xcom_value=self._result([call for call in watch.results if call]))
+            return PokeReturnValue(is_done=True, xcom_value=self._result(watch.results))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the trigger; see :meth:`execute_complete`."""
+        """Go on after the trigger; see :meth:`execute_complete`.
+
+        :param next_method: the name of the method.
+        :param next_kwargs: its arguments.
+        :param context: the task's context.
+        """
         with _refused_tokens_never_skip():
             return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Return what the trigger found, or fail as the wait did.
+        """Return the calls of the trigger's event, or fail as the wait did.
 
         :param context: the task's context.
-        :param event: what the trigger fired.
+        :param event: the payload of the event.
+        :return: see the class.
         """
-        from airflow_provider_voice.triggers.call_status import call_from_event
+        from airflow_provider_voice.triggers.call_status import call_from_event  # see _defer
 
         del context
         with permanent_errors_end_the_task():
@@ -147,31 +192,45 @@ class CallStatusSensor(BaseSensorOperator):
                 raise AirflowSensorTimeout(watch.timed_out(self.timeout).message)
             return self._result(calls)
 
-    def _wait_deferred(self) -> None:
-        from airflow_provider_voice.triggers.call_status import (
-            CallStatusTrigger,
-        )  # costs a DAG file what it never needs
+    def _defer(self, refs: list[CallRef]) -> Any:
+        if len(refs) > 1:
+            # One request for all: calls that have ended already need no triggerer. One call is left to the trigger, so
+            # that the sensors of a thousand mapped tasks share its requests.
+            watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage)
+            if self._poll(watch):
+                return self._result(watch.results)
+        # Imported here: it would slow down the parsing of every DAG file.
+        from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 
         wait, cut_short = float(self.timeout), False
         if self.execution_timeout is not None and self.execution_timeout.total_seconds() < wait:
+            # Airflow does not count the time a task is deferred, so the trigger does.
             wait, cut_short = self.execution_timeout.total_seconds(), True
         self.defer(
             trigger=CallStatusTrigger(
                 voice_conn_id=self.voice_conn_id,
-                calls=[ref.to_dict() for ref in self._refs()],
+                calls=[ref.to_dict() for ref in refs],
                 deadline=time.time() + wait,
-                poll_interval=max(self.poke_interval, 0.1),
-                grace=self.grace_period,
-                outage=self.tolerated_outage,
+                poll_interval=self.poke_interval,
+                grace_period=self.grace_period,
+                tolerated_outage=self.tolerated_outage,
                 memo={"cut_short": cut_short},
             ),
             method_name="execute_complete",
         )
+        return None
+
+    def _poll(self, watch: CallWatch) -> bool:
+        """Poll the calls once and return whether all of them have ended."""
+        try:
+            watch.take(self.hook.get_calls(watch.pending))
+        except VoiceError as error:
+            watch.fail(error)
+        return watch.is_over
 
     @contextmanager
-    def _soft(self, context: Context) -> Iterator[None]:
-        """Do for the way into the triggerer what the base class does for a poke."""
-        del context
+    def _failures_as_configured(self) -> Iterator[None]:
+        """Apply ``soft_fail`` and ``never_fail`` outside of a poke, where the base class does not."""
         try:
             with permanent_errors_end_the_task():
                 yield
@@ -181,24 +240,27 @@ class CallStatusSensor(BaseSensorOperator):
             raise
 
     def _refs(self) -> list[CallRef]:
-        calls = self.call if isinstance(self.call, list) else [self.call]
-        if not calls:
-            raise InvalidRequest("The list of calls to wait for is empty.")
-        return [CallRef.of(plain(call)) for call in calls]
+        return call_refs(self.call)
+
+    def _result_of_nothing(self) -> list[Any]:
+        if self.on_empty == "skip":
+            raise AirflowSkipException("The list of calls to wait for is empty.")
+        if self.on_empty == "fail":
+            raise InvalidRequest("The list of calls to wait for is empty, and on_empty is 'fail'.")
+        return []
 
     def _accepted(self) -> frozenset[CallStatus]:
-        accepted = statuses_of(self.expected_statuses)
-        endless = sorted(status.value for status in accepted if not status.is_terminal)
-        if endless:
-            raise InvalidRequest(f"A call does not end as {', '.join(endless)}; expected_statuses lists endings only.")
-        return accepted
+        if self.expected_statuses is None:
+            return frozenset()
+        return endings_of("expected_statuses", self.expected_statuses)
 
-    def _result(self, calls: list[Call]) -> Any:
+    def _result(self, calls: Sequence[Call | None]) -> Any:
         accepted = self._accepted()
-        for call in calls:
+        results = []
+        for call in filter(None, calls):
             if accepted:
                 check_ending(call, accepted)
-        results = [call.to_dict() for call in calls]
+            results.append(call.to_dict())
         return results if isinstance(self.call, list) else results[0]
 
     def _new_watch(self, context: Context) -> CallWatch:
@@ -211,16 +273,26 @@ class CallStatusSensor(BaseSensorOperator):
             state=state if isinstance(state, dict) else None,
         )
 
-    def _keep(self, context: Context, watch: CallWatch) -> None:
-        """Hand what is known to the next poke's process (Airflow 3.3+); in poke mode it is this one."""
+    def _store_state(self, context: Context, watch: CallWatch) -> None:
+        """Store the state of the watch for the process of the next poke (Airflow 3.3+); in poke mode it is this one."""
         store = context.get("task_state_store") if self.reschedule else None
         if store is not None:
             store.set(_STATE_KEY, watch.state)
 
 
+def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
+    """Check the arguments that ``BaseSensorOperator`` would answer with errors of other classes."""
+    for name in ("never_fail", "silent_fail", "exponential_backoff"):
+        boolean(name, kwargs.get(name, False))
+    if kwargs.get("max_wait") is not None:
+        seconds_of("max_wait", kwargs["max_wait"])
+    if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
+        raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
+
+
 @contextmanager
 def _refused_tokens_never_skip() -> Iterator[None]:
-    """Undo ``soft_fail`` and ``never_fail`` for a refused token: that says nothing about a call."""
+    """Undo ``soft_fail`` and ``never_fail`` for a refused token, which tells nothing about a call."""
     try:
         yield
     except AirflowSkipException as skip:

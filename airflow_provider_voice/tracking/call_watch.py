@@ -1,7 +1,7 @@
-"""Waiting for calls to end: what one waiting task knows, and when it gives up. No clock loop, no Airflow here.
+"""Decides whether a wait for calls is over, goes on or has failed.
 
-The operator, the sensor and the trigger each have their own way to wait between two looks; what a look means is the
-same for all of them and is decided here.
+The operator, the sensor and the trigger each wait between two polls in their own way; what a poll result means is the
+same for all of them and is decided here. No HTTP, no event loop and no Airflow here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import CallNotCompleted, CallNotFound, VoiceError
 from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,21 +24,29 @@ log = logging.getLogger(__name__)
 
 #: Seconds a vendor is given to show a new call.
 GRACE_SECONDS = 300.0
-#: Seconds without one readable answer that are tolerated.
+#: Seconds without one readable response that are tolerated.
 OUTAGE_SECONDS = 3600.0
-#: Seconds between two looks that are never undercut unless ``poll_interval`` itself is shorter.
+#: The shortest time between two polls of a young call, in seconds; a shorter ``poll_interval`` takes precedence.
 QUICKEST_SECONDS = 5.0
 _SHARE_OF_AGE = 0.25
+_NAMED_CALLS = 5
 
 
 class CallWatch:
-    """The calls one task waits for.
+    """The calls that one task waits for, and what the vendor last reported about each.
 
-    :param refs: the calls, in the order their results are wanted.
-    :param grace: seconds from the first look until a call that the vendor does not show is given up, default 300.
-    :param outage: seconds of failed looks that are tolerated, default 3600.
-    :param clock: seconds, ever rising; wall-clock seconds where ``state`` outlives the process.
-    :param state: what an earlier process knew, see :attr:`state`.
+    .. code-block:: python
+
+        watch = CallWatch([CallRef("call_1", to="+14155552601")])
+        while not watch.is_over:
+            watch.take(hook.get_calls(watch.pending))
+            time.sleep(watch.next_poll_in(30))
+
+    :param refs: the calls, in the order in which their results are wanted.
+    :param grace: seconds from the first poll until a call that the vendor does not show is given up, default 300.
+    :param outage: seconds of failed polls that are tolerated, default 3600.
+    :param clock: returns seconds that never decrease; wall-clock seconds when ``state`` outlives the process.
+    :param state: the :attr:`state` of an earlier process; None starts anew.
     """
 
     def __init__(
@@ -60,12 +69,12 @@ class CallWatch:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the next process must know: JSON, ids and times only."""
+        """Return the JSON state that the next process goes on from: ids and times only."""
         return {"missing_since": self._missing_since, "failing_since": self._failing_since}
 
     @property
     def pending(self) -> list[CallRef]:
-        """The calls that have not ended, as far as is known."""
+        """Return the calls that are not known to have ended."""
         return [
             ref
             for ref in self._by_id.values()
@@ -74,23 +83,27 @@ class CallWatch:
 
     @property
     def is_over(self) -> bool:
-        """Whether every call has ended."""
+        """Return whether every call has ended."""
         return not self.pending
 
     @property
     def results(self) -> list[Call | None]:
-        """The calls as last seen, in the order asked for; None for one never seen."""
+        """Return the calls as last reported, in the order of ``refs``; None for a call that was never reported."""
         return [self._calls.get(ref.id) for ref in self.refs]
 
     def last_status(self, call_id: str) -> CallStatus | None:
-        """Return what a call was last seen as."""
+        """Return the status that a call was last reported with.
+
+        :param call_id: the id of the call.
+        :return: the status; None when the call was never reported.
+        """
         call = self._calls.get(call_id)
         return None if call is None else call.status
 
     def take(self, found: Mapping[str, Call]) -> None:
-        """Take what a look found.
+        """Update the watch with a poll result.
 
-        :param found: calls by id; a pending one that is absent is missing.
+        :param found: the reported calls by id; a pending call that is absent counts as missing.
         :raises CallNotFound: when a call has been missing for longer than its grace.
         """
         self._failing_since = None
@@ -102,11 +115,9 @@ class CallWatch:
                 continue
             self._missing_since.pop(ref.id, None)
             if call.status != self.last_status(ref.id):
-                log.info(
-                    "Call %s is %s (%s says %s).", ref.id, call.status, call.vendor, call.vendor_status or "nothing"
-                )
+                log.info("Call %s is %s (%s says %s).", ref.id, call.status, call.vendor, _vendor_term(call))
             self._calls[ref.id] = call
-            # What the vendor shows makes the next look cheaper: by number instead of by days.
+            # With the number, the time and the agent of the call the next poll is cheaper.
             self._by_id[ref.id] = replace(
                 ref,
                 to=ref.to or call.to,
@@ -117,32 +128,35 @@ class CallWatch:
     def _miss(self, ref: CallRef, now: float) -> None:
         since = self._missing_since.setdefault(ref.id, now)
         if now - since < self._grace:
-            log.info("Call %s is not shown by the vendor (yet).", ref.id)
+            log.info("The vendor does not show call %s yet.", ref.id)
             return
         raise CallNotFound(
             f"The vendor has not shown call {ref.id} for {now - since:.0f} s. Check the id and that the connection is "
             "the one the call was placed with."
         )
 
-    def next_look_in(self, poll_interval: float, seen: Mapping[str, Call] | None = None) -> float:
-        """Return the seconds until the next look is worth its request.
+    def next_poll_in(self, poll_interval: float, found: Mapping[str, Call] | None = None) -> float:
+        """Return the seconds until the next poll is worth its request.
 
         Most calls that end early (busy, failed, not answered) do so within their first minute, so a young call is
-        looked at after a quarter of its age; a call that talks, after the whole interval.
+        polled after a quarter of its age; a call in progress, after the whole interval.
 
-        :param poll_interval: seconds, the longest that is ever returned.
-        :param seen: what a look showed that was not taken yet.
+        :param poll_interval: seconds, the longest time that is ever returned.
+        :param found: a poll result that has not been taken yet, calls by id; default none.
+        :return: seconds, at most ``poll_interval``.
         """
-        now = self._clock()
-        calls = {**self._calls, **(seen or {})} if seen else self._calls
-        return min(
-            (_worth_a_look(ref, calls.get(ref.id), now, poll_interval) for ref in self.pending), default=poll_interval
+        now, found = self._clock(), found or {}
+        waits = (
+            _seconds_until_poll(ref, found.get(ref.id) or self._calls.get(ref.id), now, poll_interval)
+            for ref in self.pending
         )
+        return min(waits, default=poll_interval)
 
     def fail(self, error: VoiceError) -> None:
-        """Take a look that failed.
+        """Update the watch with a failed poll.
 
-        :param error: raised again at once when it is permanent, or when nothing could be read for too long.
+        :param error: the reason of the failure.
+        :raises VoiceError: ``error`` itself, when it is permanent or polls have failed for longer than the outage.
         """
         if error.permanent:
             raise error
@@ -150,27 +164,36 @@ class CallWatch:
         since = self._failing_since = self._failing_since if self._failing_since is not None else now
         if now - since >= self._outage:
             raise error
-        log.warning("Could not look at %d call(s), will look again: %s", len(self.pending), error.message)
+        log.warning("Polling %d call(s) failed and is tried again: %s", len(self.pending), error.message)
 
     def timed_out(self, seconds: float) -> CallNotCompleted:
-        """Return the error for calls that did not end in time."""
+        """Return the error for calls that did not end in time.
+
+        :param seconds: how long the task has waited.
+        """
         pending = self.pending
-        shown = ", ".join(f"{ref.id} ({self.last_status(ref.id) or 'never seen'})" for ref in pending[:5])
-        more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004 - as many as are named
-        last = self.last_status(pending[0].id) if pending else None
+        named = ", ".join(
+            f"{ref.id} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS]
+        )
+        more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(
-            f"Not ended within {seconds:.0f} s: call {shown}{more}. Raise timeout, or look at the vendor's dashboard.",
-            status=last,
+            f"Not ended within {seconds:.0f} s: call {named}{more}. Raise timeout, or check the vendor's dashboard.",
+            status=self.last_status(pending[0].id) if pending else None,
         )
 
 
-def _worth_a_look(ref: CallRef, call: Call | None, now: float, poll_interval: float) -> float:
+def _seconds_until_poll(ref: CallRef, call: Call | None, now: float, poll_interval: float) -> float:
     placed_at = ref.placed_at or (call.created_at if call else None)
     settled = call is not None and (call.status.is_terminal or call.status is CallStatus.IN_PROGRESS)
     if placed_at is None or settled:
         return poll_interval
     age = max(0.0, now - placed_at.timestamp())
     return min(poll_interval, max(QUICKEST_SECONDS, age * _SHARE_OF_AGE))
+
+
+def _vendor_term(call: Call) -> str:
+    """Return the vendor's own status for logs and errors; a vendor may write anything there, a number too."""
+    return mask_numbers_in(call.vendor_status or "nothing")[:60]
 
 
 def check_ending(
@@ -180,13 +203,13 @@ def check_ending(
 
     :param call: a call that has ended.
     :param accepted: the statuses that count as a success.
-    :param retryable: statuses after which the task may be retried (and rings again).
-    :raises CallNotCompleted: with the status; permanent unless it is a retryable one.
+    :param retryable: statuses after which the task may be retried (and rings again), default none.
+    :raises CallNotCompleted: with the status; permanent unless the status is a retryable one.
     """
     if call.status in accepted:
         return
     raise CallNotCompleted(
-        f"Call {call.id} ended as {call.status} ({call.vendor} says {call.vendor_status or 'nothing'}), and the task "
+        f"Call {call.id} ended as {call.status} ({call.vendor} says {_vendor_term(call)}), and the task "
         f"wants {' or '.join(sorted(status.value for status in accepted))}.",
         status=call.status,
         vendor=call.vendor,

@@ -1,65 +1,104 @@
-"""Which calls have ended since the last look: an edge, not a level. No clock, no HTTP, no Airflow here."""
+"""Decides which calls have ended since the last poll, so that each ending is reported once.
+
+The cursor is a creation time and a few call ids; storing it is up to the caller. No clock, no HTTP, no Airflow here.
+"""
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
 
     from airflow_provider_voice.models import Call
 
+log = logging.getLogger(__name__)
+
+#: After an outage the calls of so long a time are read again at most; an older cursor leaves a hole, which is logged.
+MAX_CATCH_UP = timedelta(days=31)
+
 
 class ReportedEndings:
-    """Remembers which endings were already told, in as little as will do.
+    """The cursor of one trigger: where its next poll begins, and which endings after that were reported.
 
-    Kept are the creation time from which on there may still be news, and the ids of the calls since then that have
-    ended. The first look is the baseline: what had ended before it is no news.
+    The first poll is the baseline: calls that had ended before it are not reported.
 
-    :param look_back: how long ago a call may have been created that has not ended; older ones are given up.
-    :param late: how long after its creation a call may appear in the vendor's list.
-    :param state: what an earlier cursor's :attr:`state` said; None: start anew.
+    .. code-block:: python
+
+        endings = ReportedEndings(look_back=timedelta(days=1), listing_delay=timedelta(hours=1), state=stored)
+        calls = hook.list_calls(endings.start(now), now)
+        for call in endings.take(calls, now):
+            print(call.id, "has ended")
+
+    :param look_back: how long ago a call may have been created that has not ended; the ending of an older one is not
+        reported. It does not limit how far the cursor goes back after an outage; :data:`MAX_CATCH_UP` does.
+    :param listing_delay: how long after its creation a call may appear in the vendor's list.
+    :param state: the :attr:`state` of an earlier process; None starts anew.
     """
 
-    def __init__(self, *, look_back: timedelta, late: timedelta, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, look_back: timedelta, listing_delay: timedelta, state: Mapping[str, Any] | None = None
+    ) -> None:
         self._look_back = look_back
-        self._late = late
+        self._listing_delay = listing_delay
         self._since = read_time((state or {}).get("since"))
-        self._told: set[str] = set((state or {}).get("told") or ())
+        reported = (state or {}).get("reported")
+        self._reported = {str(call_id) for call_id in reported} if isinstance(reported, list) else set()
 
     @property
     def is_new(self) -> bool:
-        """Whether there was no look yet."""
+        """Return whether there was no poll yet."""
         return self._since is None
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the next cursor must know: JSON, ids and a time only."""
-        return {"since": write_time(self._since), "told": sorted(self._told)}
+        """Return the JSON state that the next process goes on from: ids and a time only."""
+        return {"since": write_time(self._since), "reported": sorted(self._reported)}
 
     def start(self, now: datetime) -> datetime:
-        """Return from which creation time on calls must be looked at."""
-        oldest = now - self._look_back
-        return oldest if self._since is None else max(self._since, oldest)
+        """Return the creation time from which on calls must be read.
 
-    def take(self, calls: Iterable[Call], now: datetime) -> list[Call]:
-        """Take every call created since :meth:`start` and return those whose ending was not told yet.
+        However old the cursor is, the next poll goes on from it, so that an outage of the triggerer or of the vendor
+        loses no ending; :data:`MAX_CATCH_UP` is the limit.
 
-        :param calls: all of them, ended or not.
-        :param now: when they were asked for, by the vendor's clock.
+        :param now: the vendor's time.
         """
-        since, ended = now - self._late, []
-        for call in calls:
-            if call.status.is_terminal:
-                ended.append(call)
-            elif call.created_at is not None:
-                since = min(since, call.created_at)
-        since = max(since, self.start(now))
-        news = [] if self.is_new else [call for call in ended if call.id not in self._told]
+        if self._since is None:
+            return now - self._look_back
+        return max(self._since, now - max(MAX_CATCH_UP, self._look_back))
+
+    def take(self, calls: Collection[Call], now: datetime) -> list[Call]:
+        """Move the cursor and return the calls whose ending was not reported yet.
+
+        :param calls: every call created since :meth:`start`, ended or not.
+        :param now: the vendor's time when they were requested.
+        :return: the calls to report; none for the first poll.
+        """
+        start = self.start(now)
+        if self._since is not None and start > self._since:
+            log.warning(
+                "The endings of calls created from %s to %s are not reported: the last poll was too long ago, and at "
+                "most %d days are read again. Find these calls in the vendor's call history.",
+                write_time(self._since), write_time(start), (now - start).days,
+            )  # fmt: skip
+        ended = [call for call in calls if call.status.is_terminal]
+        active = {call.id: call.created_at for call in calls if not call.status.is_terminal and call.created_at}
+        # Calls that never end do not hold the cursor back for longer than the look-back.
+        oldest = max(start, now - max(self._look_back, self._listing_delay))
+        since = max(oldest, min([now - self._listing_delay, *active.values()]))
+        given_up = sorted(call_id for call_id, created_at in active.items() if created_at < since)
+        if given_up:
+            log.warning(
+                "%d call(s) have not ended within look_back (%s) and their endings will not be reported: %s",
+                len(given_up), self._look_back, ", ".join(given_up[:5]),
+            )  # fmt: skip
+        unreported = [] if self.is_new else [call for call in ended if call.id not in self._reported]
         self._since = since
-        # What was created before `since` is not looked at again, so its id need not be kept.
-        self._told = {call.id for call in ended if call.created_at is None or call.created_at >= since}
-        return news
+        # Calls created before the cursor are not read again, so their ids need not be kept.
+        self._reported = {call.id for call in ended if call.created_at is None or call.created_at >= since}
+        return unreported

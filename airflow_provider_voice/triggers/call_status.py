@@ -1,8 +1,9 @@
-"""The trigger that waits for calls in the triggerer: asynchronous, the vendor asked through a thread."""
+"""``CallStatusTrigger``: waits in the triggerer until calls have ended."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -11,41 +12,62 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, VoiceError
+from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import Call, CallRef
-from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.models import Call, CallRef, json_object
+from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
+from airflow_provider_voice.utils.call_references import call_refs
+from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
+    from datetime import timedelta
 
-# Past its deadline a trigger still gets one look, when it comes within so many seconds.
-_FIRST_LOOK_SECONDS = 60.0
+#: A trigger fires so many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
+#: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
+#: ended. That takes a pass of the scheduler's loop: measured up to 8 s with 200 sensors on two cores, seven times
+#: overbooked, where 5 s failed one of the 200.
+EARLIEST_EVENT_SECONDS = 20.0
+# Past its deadline a trigger still gets one poll, when the result comes within so many seconds.
+_FIRST_POLL_SECONDS = 60.0
+_LAST_EPOCH_SECOND = 253_402_300_799  # the end of the year 9999
 
 
 class CallStatusTrigger(BaseEventTrigger):
-    """Fires once, when every call has ended, when waiting makes no more sense, or at the deadline.
+    """Fires once: when every call has ended, when waiting can no longer help, or at the deadline.
 
-    All of them that wait on one connection in one triggerer share one poll loop through Airflow's shared streams
+    All triggers that wait on one connection in one triggerer share one poll loop through Airflow's shared streams
     (3.3+), unless ``[voice] shared_polling`` is off; otherwise each polls alone.
 
-    The arguments hold neither a token nor a number: Airflow logs them. A call's number is learned from the vendor's
-    first answer and kept in memory only.
+    Airflow logs the arguments and the event, so neither holds a token or a number. The trigger learns a call's number
+    from the vendor's first response and keeps it in memory only.
+
+    .. code-block:: python
+
+        self.defer(
+            trigger=CallStatusTrigger(
+                voice_conn_id="voice_default", calls=[CallRef(call_id).to_dict()], deadline=time.time() + 3600
+            ),
+            method_name="execute_complete",
+        )
 
     :param voice_conn_id: the connection.
-    :param calls: what ``CallRef.to_dict()`` returned, one a call.
-    :param deadline: epoch seconds after which the wait is given up; it lives here, because a timeout of Airflow's
-        ``defer`` would go past the operator.
-    :param poll_interval: seconds between two looks, default 30.
-    :param grace: seconds a vendor is given to show a new call, default 300.
-    :param outage: seconds of failed looks that are tolerated, default 3600.
-    :param memo: handed back in the event as it is; ``defer(kwargs=...)`` does not survive Airflow 3.1's ``dag.test()``.
-    :param end_call_on_kill: whether calls are hung up when a user kills the waiting task (Airflow 3.3+), default False.
+    :param calls: the calls, each as ``CallRef.to_dict()``.
+    :param deadline: epoch seconds at which the trigger gives up. The deadline lives here because a timeout of Airflow's
+        ``defer`` would bypass the operator.
+    :param poll_interval: seconds between two polls, as a number or a ``timedelta``, default 30.
+    :param grace_period: seconds that a vendor is given to show a new call, default 300.
+    :param tolerated_outage: seconds of failed polls that are tolerated, default 3600.
+    :param memo: JSON that the event returns unchanged; ``defer(kwargs=...)`` does not survive Airflow 3.1's
+        ``dag.test()``.
+    :param end_call_on_kill: hang up when the waiting task is marked or cleared by a user (Airflow 3.3+), default False.
+        Airflow also reports a kill when another triggerer has taken over the trigger of one that was busy for too long.
+    :raises InvalidRequest: when an argument makes no sense.
     """
 
-    #: It is a task's trigger: a triggerer queue of its task is kept to (event triggers of assets have none).
+    #: It is the trigger of a task, so it keeps to the task's triggerer queue; triggers of assets have none.
     supports_triggerer_queue = True
 
     def __init__(
@@ -54,22 +76,26 @@ class CallStatusTrigger(BaseEventTrigger):
         voice_conn_id: str,
         calls: list[dict[str, Any]],
         deadline: float,
-        poll_interval: float = 30.0,
-        grace: float = GRACE_SECONDS,
-        outage: float = OUTAGE_SECONDS,
+        poll_interval: timedelta | float = 30.0,
+        grace_period: timedelta | float = GRACE_SECONDS,
+        tolerated_outage: timedelta | float = OUTAGE_SECONDS,
         memo: dict[str, Any] | None = None,
         end_call_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
-        self.voice_conn_id = voice_conn_id
-        self.calls = calls
-        self.deadline = deadline
-        self.poll_interval = poll_interval
-        self.grace = grace
-        self.outage = outage
-        self.memo = memo or {}
-        self.end_call_on_kill = end_call_on_kill
-        self._watch = CallWatch([CallRef.of(call) for call in calls], grace=grace, outage=outage)
+        if not isinstance(calls, (list, tuple)) or not calls:
+            raise InvalidRequest("calls must be a list of at least one call.")
+        refs = call_refs(calls)
+        self.voice_conn_id = connection_id(voice_conn_id)
+        # Not the argument itself: a call of another form may hold its number.
+        self.calls = [ref.to_dict() for ref in refs]
+        self.deadline = _epoch_seconds(deadline)
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
+        self.grace_period = seconds_of("grace_period", grace_period, minimum=0)
+        self.tolerated_outage = seconds_of("tolerated_outage", tolerated_outage, minimum=0)
+        self.memo = json_object("memo", memo)
+        self.end_call_on_kill = boolean("end_call_on_kill", end_call_on_kill)
+        self._watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
@@ -80,72 +106,85 @@ class CallStatusTrigger(BaseEventTrigger):
                 "calls": self.calls,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
-                "grace": self.grace,
-                "outage": self.outage,
+                "grace_period": self.grace_period,
+                "tolerated_outage": self.tolerated_outage,
                 "memo": self.memo,
                 "end_call_on_kill": self.end_call_on_kill,
             },
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what all triggers of one connection have in common; None where polling is not to be shared."""
+        """Return the key that all triggers of one connection share; None when polling is not shared."""
         if not conf.getboolean("voice", "shared_polling", fallback=True):
             return None
-        return ("airflow_provider_voice.models", self.voice_conn_id)
+        return ("airflow_provider_voice", self.voice_conn_id)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[PollResult]:
-        """Look for everybody who waits on the connection of ``kwargs``, until the last one leaves."""
-        async with aclosing(shared_poll(kwargs["voice_conn_id"]).looks()) as looks:
-            async for look in looks:
-                yield look
+        """Poll for every trigger on a connection, until the last one leaves.
+
+        :param kwargs: the arguments of one of the triggers.
+        """
+        async with aclosing(shared_poll(kwargs["voice_conn_id"]).results()) as results:
+            async for result in results:
+                yield result
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[PollResult]) -> AsyncIterator[TriggerEvent]:
-        """Take from every look what is about our calls."""
+        """Fire the event of this trigger's calls.
+
+        :param shared_stream: the results of the shared poll loop.
+        """
         yield await self._wait(shared_poll(self.voice_conn_id), shared_stream)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait with a loop of our own: Airflow before 3.3, ``dag.test()``, or sharing turned off."""
+        """Fire with a poll loop of its own: Airflow before 3.3, ``dag.test()``, or sharing turned off."""
         poll = CallPoll(self.voice_conn_id)
-        async with aclosing(poll.looks()) as looks:
-            event = await self._wait(poll, looks)
+        async with aclosing(poll.results()) as results:
+            event = await self._wait(poll, results)
         yield event
 
-    async def _wait(self, poll: CallPoll, looks: AsyncIterator[PollResult]) -> TriggerEvent:
-        """Take looks until it is over; never raise what a look can run into."""
-        error: VoiceError | None = None
-        timed_out, looked = False, False
-        ours = {ref.id for ref in self._watch.refs}
-        with poll.waiting(self._watch, self.poll_interval):
-            while not (self._watch.is_over or timed_out or error):
-                left = self.deadline - time.time()
-                if not looked:
-                    # A call may have ended while no triggerer ran: past the deadline, too, it is looked at once.
-                    left = max(left, _FIRST_LOOK_SECONDS)
-                try:
-                    look = await asyncio.wait_for(anext(looks), max(left, 0.0))
-                except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
-                    timed_out = True
-                    continue
-                if not ours & look.asked:
-                    continue  # a look that had begun when we came
-                looked = True
-                try:
-                    self._take(look)
-                except VoiceError as failure:
-                    error = failure
-                timed_out = not (self._watch.is_over or error) and time.time() >= self.deadline
-        event = {**event_of(self._watch, error=error, timed_out=timed_out), "memo": self.memo}
-        return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+    async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
+        """Wait for the calls; whatever a poll can fail with ends up in the event and is not raised."""
+        began = time.monotonic()
+        with poll.subscribed(self._watch, self.poll_interval):
+            payload = await self._take_results(results)
+        if self.trigger_id is not None:  # in dag.test() there is no scheduler
+            await asyncio.sleep(began + EARLIEST_EVENT_SECONDS - time.monotonic())
+        return TriggerEvent({**payload, "memo": self.memo})  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
-    def _take(self, look: PollResult) -> None:
-        if look.error is not None:
-            self._watch.fail(look.error)
+    async def _take_results(self, results: AsyncIterator[PollResult]) -> dict[str, Any]:
+        """Take results until the wait is over and return the payload of the event."""
+        error: VoiceError | None = None
+        timed_out, polled = False, False
+        ours = {ref.id for ref in self._watch.refs}
+        while not (self._watch.is_over or timed_out or error):
+            left = self.deadline - time.time()
+            if not polled:
+                # A call may have ended while no triggerer ran: it is polled once, also past the deadline.
+                left = max(left, _FIRST_POLL_SECONDS)
+            try:
+                result = await asyncio.wait_for(anext(results), max(left, 0.0))
+            except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
+                timed_out = True
+                continue
+            if not ours & result.requested:
+                continue  # a poll that had begun before this trigger subscribed
+            polled = True
+            try:
+                self._take(result)
+            except VoiceError as failure:
+                error = failure
+            timed_out = not (self._watch.is_over or error) and time.time() >= self.deadline
+        return event_of(self._watch, error=error, timed_out=timed_out)
+
+    def _take(self, result: PollResult) -> None:
+        if result.error is not None:
+            self._watch.fail(result.error)
         else:
-            self._watch.take(look.found)
+            self._watch.take(result.found)
 
     async def on_kill(self) -> None:
-        """Hang up, where the vendor can, when a user killed the waiting task."""
+        """Hang up, if that is wanted and the vendor can, when a user killed the waiting task."""
         if not self.end_call_on_kill:
             return
         connection = await VoiceHook.aget_connection(self.voice_conn_id)
@@ -160,8 +199,20 @@ class CallStatusTrigger(BaseEventTrigger):
                 self.log.warning("Could not end call %s: %s", ref.id, error.message)
 
 
+def _epoch_seconds(deadline: Any) -> float:
+    is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
+    if not is_number or not 0 <= deadline <= _LAST_EPOCH_SECOND:
+        raise InvalidRequest(f"deadline must be epoch seconds, not {shown(deadline)}.")
+    return float(deadline)
+
+
 def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> dict[str, Any]:
-    """Return what a task must know of a wait that is over, as JSON without a full number: Airflow logs events."""
+    """Return the payload of an event, as JSON without a full number: Airflow logs events.
+
+    :param watch: the calls, as last reported.
+    :param error: why the wait failed; None when it did not.
+    :param timed_out: whether the deadline has passed.
+    """
     return {
         "calls": [None if call is None else masked(call) for call in watch.results],
         "error": None if error is None else error.to_dict(),
@@ -169,14 +220,41 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     }
 
 
+# As many digits of a number are cut out of a recording's URL; what is left, country and area code, a mask shows too.
+_CUT_DIGITS = 7
+
+
 def masked(call: Call) -> dict[str, Any]:
-    """Return a call as JSON with its numbers masked."""
+    """Return a call as JSON with its numbers masked, also where the URL of its recording repeats them.
+
+    :param call: the call.
+    """
     data = call.to_dict()
+    for name in ("vendor_status", "agent_name"):
+        data[name] = None if data[name] is None else mask_numbers_in(data[name])
     for name in ("to", "from"):
-        data[name] = None if data[name] is None else mask_number(data[name])
+        if data[name] is None:
+            continue
+        digits = _last_digits(data[name])
+        if data["recording_url"] and digits:
+            written = r"(?:%[0-9A-Fa-f]{2}|[^0-9A-Za-z]){0,3}".join(digits)
+            url = data["recording_url"].replace(digits, f"{{{name}}}")
+            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, url)
+        data[name] = mask_number(data[name])
     return data
 
 
 def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
-    """Return a call of an event with the number its task knows; the other one stays masked."""
-    return Call.from_dict({**data, "to": ref.to or data.get("to")})
+    """Return a call of an event with the number that its task knows; the other number stays masked.
+
+    :param data: one of the event's ``calls``.
+    :param ref: the call as its task knows it.
+    """
+    data = {**data, "to": ref.to or data.get("to")}
+    if ref.to and data.get("recording_url"):
+        data["recording_url"] = data["recording_url"].replace("{to}", _last_digits(ref.to))
+    return Call.from_dict(data)
+
+
+def _last_digits(number: str) -> str:
+    return re.sub(r"\D", "", number)[-_CUT_DIGITS:]

@@ -1,73 +1,88 @@
-"""``CallsFinishedTrigger``: an event for an asset when calls end, inbound ones too; for ``AssetWatcher``."""
+"""``CallsFinishedTrigger``: an asset event when calls have ended, inbound ones too; for ``AssetWatcher``."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import InvalidRequest, VendorUnavailable, VoiceError
-from airflow_provider_voice.models import CallStatus, statuses_of, write_time
+from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
+from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import write_time
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
-from airflow_provider_voice.triggers.poll_loop import ConnectionHook, backoff_seconds, budget_seconds
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
+from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
+from airflow_provider_voice.utils.call_arguments import agent_of
+from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from airflow_provider_voice.hooks.voice import VoiceHook
-    from airflow_provider_voice.models import Call
+    from airflow_provider_voice.models import Call, CallStatus
+
+Direction = Literal["inbound", "outbound"]
 
 _STATE_KEY = "voice_calls_finished"
-#: So many calls are told in one event at most: an event's payload is a row of Airflow's database.
+#: The most calls in one event, whose payload is a row of Airflow's database.
 CALLS_PER_EVENT = 100
 
 
 class CallsFinishedTrigger(BaseEventTrigger):
-    """Fires whenever calls have ended since the last look, with their ids.
+    """Fires whenever calls have ended since the last poll, with their ids.
 
-    Edge-triggered: what had ended before the first look is no news, and an ending is told once. Which ones were told is
-    kept in the asset's state store (Airflow 3.3+), written one look *after* they were told: a crash in between tells
-    them again, and none is lost (at least once). Without the store it is kept in memory: what ends while no triggerer
-    runs is then not told.
+    Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
+    the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
+    reports them again, and none is lost (at least once). After an outage the trigger goes on from the stored cursor,
+    however old, up to 31 days. Without the store the cursor is kept in memory: what ends while no triggerer runs is not
+    reported.
 
-    The event's payload: ``{"voice_conn_id", "calls": [{"id", "status", "direction", "agent_id", "tag",
-    "duration_seconds", "created_at", "ended_at"}, ...]}``, at most 100 calls each, without numbers: Airflow logs it.
+    The event's payload, without numbers because Airflow logs it: ``{"voice_conn_id", "calls": [{"id", "status",
+    "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at"}, ...]}``, at most 100 calls each.
+
+    .. code-block:: python
+
+        finished = Asset("voice_calls_finished", watchers=[AssetWatcher(name="calls", trigger=CallsFinishedTrigger())])
 
     :param voice_conn_id: the connection, default ``voice_default``.
-    :param agent_id: only calls of this agent; None: all.
-    :param direction: ``inbound`` or ``outbound``; None: both.
-    :param statuses: only calls that ended so; None: every ending.
-    :param poll_interval: seconds between two looks, default 60.
-    :param look_back: seconds a call may go on and still be told, default a day.
-    :param late: seconds a vendor may take to list a call, default an hour.
-    :raises InvalidRequest: when ``statuses`` holds one that is no ending.
+    :param agent_id: only calls of this agent; None (default): all.
+    :param direction: ``inbound`` or ``outbound``; None (default): both. With a direction the connection is read when
+        the DAG is parsed, because UnleashX does not report directions.
+    :param statuses: only calls that ended with one of these statuses; None (default): every ending.
+    :param poll_interval: time between two polls, seconds or a ``timedelta``, default 60 s.
+    :param look_back: for how long after its creation an unfinished call is followed, seconds or a ``timedelta``,
+        default a day.
+    :param listing_delay: how long after its creation a vendor may list a call, seconds or a ``timedelta``, default an
+        hour.
+    :raises InvalidRequest: when an argument makes no sense.
+    :raises CapabilityNotSupported: when the connection's vendor does not report directions.
     """
 
     def __init__(
         self,
         *,
-        voice_conn_id: str = "voice_default",
-        agent_id: str | None = None,
-        direction: str | None = None,
-        statuses: Collection[str] | None = None,
-        poll_interval: float = 60.0,
-        look_back: float = 86_400.0,
-        late: float = 3600.0,
+        voice_conn_id: str = VoiceHook.default_conn_name,
+        agent_id: str | int | None = None,
+        direction: Direction | None = None,
+        statuses: Collection[CallStatus | str] | CallStatus | str | None = None,
+        poll_interval: timedelta | float = 60.0,
+        look_back: timedelta | float = 86_400.0,
+        listing_delay: timedelta | float = 3600.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
-        self.voice_conn_id = voice_conn_id
-        self.agent_id = agent_id
+        self.voice_conn_id = connection_id(voice_conn_id)
+        self.agent_id = agent_of(agent_id)
         self.direction = direction
-        self.statuses = sorted(status.value for status in statuses_of(statuses))
-        if not all(CallStatus(status).is_terminal for status in self.statuses):
-            raise InvalidRequest(f"statuses lists endings only, not {', '.join(self.statuses)}.")
-        self.poll_interval = poll_interval
-        self.look_back = look_back
-        self.late = late
+        self.statuses = None if statuses is None else sorted(map(str, endings_of("statuses", statuses)))
+        self.poll_interval = seconds_of("poll_interval", poll_interval)
+        self.look_back = seconds_of("look_back", look_back)
+        self.listing_delay = seconds_of("listing_delay", listing_delay, minimum=0)
+        if direction is not None:
+            one_of("direction", direction, get_args(Direction))
+            _check_direction_when_parsed(self.voice_conn_id)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
@@ -77,15 +92,15 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 "voice_conn_id": self.voice_conn_id,
                 "agent_id": self.agent_id,
                 "direction": self.direction,
-                "statuses": self.statuses or None,
+                "statuses": self.statuses,
                 "poll_interval": self.poll_interval,
                 "look_back": self.look_back,
-                "late": self.late,
+                "listing_delay": self.listing_delay,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look for ever; what a look can run into is logged and looked at again, for nobody waits who could be told."""
+        """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on."""
         hooks = ConnectionHook(self.voice_conn_id)
         try:
             async for event in self._events(hooks):
@@ -94,79 +109,111 @@ class CallsFinishedTrigger(BaseEventTrigger):
             hooks.close()
 
     async def _events(self, hooks: ConnectionHook) -> AsyncIterator[TriggerEvent]:
-        state, failures = await self._load(), 0
-        cursor = ReportedEndings(
-            look_back=timedelta(seconds=self.look_back), late=timedelta(seconds=self.late), state=state
+        stored, failures = await self._load(), 0
+        endings = ReportedEndings(
+            look_back=timedelta(seconds=self.look_back),
+            listing_delay=timedelta(seconds=self.listing_delay),
+            state=stored,
         )
         while True:
             try:
                 hook = await hooks.get()
                 before = hook.vendor.http.sent
-                news = await sync_to_async(self._look, thread_sensitive=False)(hook, cursor)
-                pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
-                failures = 0
-            except Exception as failure:  # noqa: BLE001 - a trigger that died would tell nothing, and nobody that it does
+                ended = await sync_to_async(self._poll, thread_sensitive=False)(hook, endings)
+            except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises at once, for ever
                 failures += 1
-                error = failure if isinstance(failure, VoiceError) else VendorUnavailable(type(failure).__name__)
-                pause = backoff_seconds(error, failures, self.poll_interval)
-                self.log.warning("Could not look for calls that ended, will look again in %.0f s: %s", pause, error)
+                pause = self._pause_after(failure, failures)
                 hooks.forget()
                 await asyncio.sleep(pause)
                 continue
-            if state is None and await self._save(cursor.state):
-                state = cursor.state  # the baseline tells nothing, so nothing is to be waited for
-            for number in range(0, len(news), CALLS_PER_EVENT):
-                payload = {
-                    "voice_conn_id": self.voice_conn_id,
-                    "calls": [_told(call) for call in news[number : number + CALLS_PER_EVENT]],
-                }
+            failures = 0
+            pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
+            if stored is None and await self._save(endings.state):
+                stored = endings.state  # the first poll reports nothing, so its state need not wait for an event
+            for first in range(0, len(ended), CALLS_PER_EVENT):
+                calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]
+                payload = {"voice_conn_id": self.voice_conn_id, "calls": calls}
                 yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
             await asyncio.sleep(pause)
-            # Only now: the events have long left this process.
-            if cursor.state != state and await self._save(cursor.state):
-                state = cursor.state
+            # Only now: by this time the events are in Airflow's database.
+            if endings.state != stored and await self._save(endings.state):
+                stored = endings.state
 
-    def _look(self, hook: VoiceHook, cursor: ReportedEndings) -> list[Call]:
+    def _pause_after(self, failure: Exception, failures: int) -> float:
+        error = failure if isinstance(failure, VoiceError) else VendorUnavailable(type(failure).__name__)
+        pause = backoff_seconds(error, failures, self.poll_interval)
+        report = self.log.error if error.permanent else self.log.warning
+        report("Polling for calls that have ended failed and is tried again in %.0f s: %s", pause, error)
+        return pause
+
+    def _poll(self, hook: VoiceHook, endings: ReportedEndings) -> list[Call]:
+        if self.direction is not None:
+            _check_direction(hook)
         now = hook.vendor.now()
         found = hook.list_calls(
-            cursor.start(now), now + timedelta(minutes=1), agent_id=self.agent_id, direction=self.direction
+            endings.start(now), now + timedelta(minutes=1), agent_id=self.agent_id, direction=self.direction
         )
-        news = cursor.take([replace(call, raw={}) for call in found], now)
-        return [call for call in news if not self.statuses or call.status.value in self.statuses]
+        ended = endings.take([replace(call, raw={}) for call in found], now)
+        return [call for call in ended if not self.statuses or call.status.value in self.statuses]
 
     async def _load(self) -> dict[str, Any] | None:
         store = getattr(self, "asset_state_store", None)
         if store is None:
-            self.log.info("There is no asset state store: which endings were told is kept in memory.")
+            self.log.info("There is no asset state store: the reported endings are kept in memory.")
             return None
         while True:
             try:
                 state = await store.aget(_STATE_KEY)
             except ValueError:
-                # One trigger for several assets, when their watchers' arguments are the same.
+                # Airflow makes one trigger for several assets when the arguments of their watchers are equal.
                 self.asset_state_store = None
-                self.log.warning("Several assets share this trigger: which endings were told is kept in memory.")
+                self.log.warning("Several assets share this trigger: the reported endings are kept in memory.")
                 return None
-            except Exception as failure:  # noqa: BLE001 - to begin anew would lose what ended meanwhile
-                self.log.warning("The asset's state can not be read (%s), will try again.", type(failure).__name__)
+            except Exception as failure:  # noqa: BLE001 - starting without the state would lose endings
+                self.log.warning("Reading the asset's state failed (%s) and is tried again.", type(failure).__name__)
                 await asyncio.sleep(self.poll_interval)
                 continue
             return state if isinstance(state, dict) else None
 
     async def _save(self, state: dict[str, Any]) -> bool:
-        """Write the state; return whether it is written, for what is not is written after the next look."""
+        """Store the state and return whether that worked; what fails is stored after the next poll."""
         store = getattr(self, "asset_state_store", None)
         if store is None:
             return True
         try:
             await store.aset(_STATE_KEY, state)
-        except Exception as failure:  # noqa: BLE001 - an unwritten state means to be told twice, not to stop telling
-            self.log.warning("The asset's state can not be written (%s), will try again.", type(failure).__name__)
+        except Exception as failure:  # noqa: BLE001 - without a stored state endings are reported twice, never lost
+            self.log.warning("Storing the asset's state failed (%s) and is tried again.", type(failure).__name__)
             return False
         return True
 
 
-def _told(call: Call) -> dict[str, Any]:
+def _check_direction_when_parsed(voice_conn_id: str) -> None:
+    """Refuse a filter by direction when the DAG is parsed, which is the earliest moment somebody can see the error.
+
+    The vendor is known from the connection only. In the triggerer, whose event loop a look-up would block, and
+    where the connection cannot be read, the first poll fails with the same error.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        try:
+            hook = VoiceHook.for_connection(voice_conn_id)
+        except Exception:  # noqa: BLE001 - a DAG may be parsed where its connections are not known
+            return
+        _check_direction(hook)
+
+
+def _check_direction(hook: VoiceHook) -> None:
+    if not hook.reports_direction:
+        raise CapabilityNotSupported(
+            f"{hook.hook_name} does not report whether a call is inbound or outbound, so CallsFinishedTrigger cannot "
+            f"filter the calls of {hook.voice_conn_id!r} by direction. Leave direction out.",
+            vendor=hook.conn_type,
+        )
+
+
+def _payload_of(call: Call) -> dict[str, Any]:
     return {
         "id": call.id,
         "status": call.status.value,

@@ -1,6 +1,6 @@
-"""The poll loop of one connection: it knows which calls are waited for, asks for those due, and shows everyone.
+"""The poll loop of one connection: it requests the calls that are due and hands each result to every subscriber.
 
-In the triggerer all triggers on one connection share it (Airflow 3.3+); below that, each trigger has one to itself.
+In the triggerer all triggers on one connection share one loop (Airflow 3.3+); below that, each trigger has its own.
 """
 
 from __future__ import annotations
@@ -12,47 +12,55 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VendorUnavailable, VoiceError
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.exceptions import AuthenticationFailed, VendorUnavailable, VoiceError
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
+from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from airflow.sdk import Connection
-
+    from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call, CallRef
     from airflow_provider_voice.tracking.call_watch import CallWatch
 
 log = logging.getLogger(__name__)
 
-#: Seconds a shared loop gives those who come together to come, so that one look serves them all.
+#: Seconds that a shared loop waits for further triggers that start together, so that one request serves them all.
 GATHER_SECONDS = 1.0
-#: How much of the vendor's requests per minute the looks of one connection may use; the rest is for placing calls.
+#: The share of the vendor's requests per minute that the polls of one connection may use; the rest places calls.
 BUDGET_SHARE = 0.5
-#: The longest pause after failed looks, in seconds.
+#: The shortest time between two polls, in seconds; a shorter ``poll_interval`` is raised to it.
+SHORTEST_INTERVAL = 0.1
+#: The longest pause after failed polls, in seconds.
 LONGEST_BACKOFF = 300.0
-# A connection is read again so often, or after a refused token: it may have been changed during a wait.
-_CONNECTION_SECONDS = 300.0
-_CONNECTION_FIELDS = ("conn_type", "host", "port", "schema", "password", "extra")
 
 
 @dataclass(frozen=True)
 class PollResult:
-    """What one look showed: which calls were asked for, and those found or the error."""
+    """The result of one poll.
 
-    asked: frozenset[str]
+    :param requested: the ids of the calls that were requested.
+    :param found: the calls that the vendor reported, by id.
+    :param error: why the poll failed; None when it did not.
+    """
+
+    requested: frozenset[str]
     found: Mapping[str, Call]
     error: VoiceError | None = None
 
 
-class Member:
-    """One who waits: for which calls, and when they are to be looked at next."""
+class Subscriber:
+    """One waiting trigger: its calls, and when they are due.
+
+    :param watch: the calls.
+    :param poll_interval: the longest time between two polls, in seconds.
+    :param due: when the next poll is due, by ``time.monotonic()``.
+    """
 
     def __init__(self, watch: CallWatch, poll_interval: float, due: float) -> None:
         self.watch = watch
@@ -61,86 +69,98 @@ class Member:
 
 
 class CallPoll:
-    """The loop of one connection.
+    """Polls one connection and publishes the results to its subscribers.
+
+    .. code-block:: python
+
+        poll = CallPoll("voice_default")
+        with poll.subscribed(watch, poll_interval=30):
+            async for result in poll.results():
+                watch.take(result.found)
 
     :param voice_conn_id: the connection.
-    :param gather: seconds from a member's joining to its first look, default 0.
+    :param gather: seconds from a subscription to its first poll, default 0.
     """
 
     def __init__(self, voice_conn_id: str, *, gather: float = 0.0) -> None:
         self.voice_conn_id = voice_conn_id
         self._gather = gather
-        self._members: set[Member] = set()
+        self._subscribers: set[Subscriber] = set()
         self._changed = asyncio.Event()
         self._not_before = 0.0
         self._failures = 0
         self._hooks = ConnectionHook(voice_conn_id)
-        self._said_too_slow = False
+        self._warned_of_interval = False
 
     @contextmanager
-    def waiting(self, watch: CallWatch, poll_interval: float) -> Iterator[None]:
-        """Have the calls of a watch looked at while the block runs.
+    def subscribed(self, watch: CallWatch, poll_interval: float) -> Iterator[None]:
+        """Poll the calls of a watch while the block runs.
 
-        :param watch: what is waited for; who waits hands it what :meth:`looks` yields.
-        :param poll_interval: the longest time between two looks, in seconds.
+        :param watch: the calls; the subscriber hands the watch each result of :meth:`results`.
+        :param poll_interval: the longest time between two polls, in seconds.
         """
-        member = Member(watch, poll_interval, time.monotonic() + self._gather)
-        self._members.add(member)
+        poll_interval = max(poll_interval, SHORTEST_INTERVAL)
+        subscriber = Subscriber(watch, poll_interval, time.monotonic() + self._gather)
+        self._subscribers.add(subscriber)
         self._changed.set()
         try:
             yield
         finally:
-            self._members.discard(member)
+            self._subscribers.discard(subscriber)
 
-    async def looks(self) -> AsyncGenerator[PollResult, None]:
-        """Yield one look after the other, for ever; what a look can run into is in it and not raised."""
+    async def results(self) -> AsyncGenerator[PollResult, None]:
+        """Poll for ever and yield each result; a failed poll is a result with an error, never an exception."""
         try:
             while True:
-                due = await self._due()
-                look = await self._look([ref for member in due for ref in member.watch.pending])
-                for member in due:
-                    member.due = time.monotonic() + member.watch.next_look_in(member.poll_interval, look.found)
-                yield look
+                due = await self._wait_for_due()
+                result = await self._poll([ref for subscriber in due for ref in subscriber.watch.pending])
+                now = time.monotonic()
+                for subscriber in due:
+                    pause = subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
+                    subscriber.due = now + pause
+                yield result
         finally:
             self._hooks.close()
 
-    async def _due(self) -> list[Member]:
-        """Wait until somebody's calls are due; return everyone whose turn comes so soon that it is cheaper together."""
+    async def _wait_for_due(self) -> list[Subscriber]:
+        """Wait until a subscriber is due; return it and those that are due so soon that one request serves them all."""
         while True:
             self._changed.clear()
             wait = None
-            if self._members:
+            if self._subscribers:
                 now = time.monotonic()
-                wait = max(min(member.due for member in self._members), self._not_before) - now
+                wait = max(min(subscriber.due for subscriber in self._subscribers), self._not_before) - now
                 if wait <= 0:
-                    # Half an interval early: so all that have like intervals soon go in one beat.
-                    return [member for member in self._members if member.due - now <= member.poll_interval / 2]
+                    # Up to half an interval early, so that subscribers with equal intervals soon share every request.
+                    return [some for some in self._subscribers if some.due - now <= some.poll_interval / 2]
             try:
                 await asyncio.wait_for(self._changed.wait(), wait)
             except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
                 continue
 
-    async def _look(self, refs: list[CallRef]) -> PollResult:
-        asked = frozenset(ref.id for ref in refs)
+    async def _poll(self, refs: list[CallRef]) -> PollResult:
+        requested = frozenset(ref.id for ref in refs)
         if not refs:
-            return PollResult(asked, {})
+            return PollResult(requested, {})
         try:
-            found = await self._ask(refs)
+            found = await self._request(refs)
         except VoiceError as failure:
             error = failure
-        except Exception as failure:  # noqa: BLE001 - one surprise must not end the wait of a thousand tasks
+        except Exception as failure:  # noqa: BLE001 - one bug must not end the waits of a thousand tasks
             where = "".join(traceback.format_tb(failure.__traceback__)[-3:])
-            log.error("A look at %d call(s) failed unexpectedly:\n%s", len(refs), where)  # noqa: TRY400 - a message may hold row values
-            error = VendorUnavailable(f"A look at the calls failed with {type(failure).__name__}; see the log.")
+            # Without the exception's message, which may hold row values.
+            log.error("Polling %d call(s) failed unexpectedly (%s):\n%s", len(refs), type(failure).__name__, where)  # noqa: TRY400 - see above
+            error = VendorUnavailable(
+                f"Polling the calls failed with {type(failure).__name__}; see the triggerer's log."
+            )
         else:
             self._failures = 0
-            return PollResult(asked, found)
+            return PollResult(requested, found)
         self._failures += 1
-        promised = min((member.poll_interval for member in self._members), default=LONGEST_BACKOFF)
-        self._not_before = time.monotonic() + backoff_seconds(error, self._failures, promised)
-        return PollResult(asked, {}, error)
+        self._not_before = time.monotonic() + backoff_seconds(error, self._failures, self._shortest_interval())
+        return PollResult(requested, {}, error)
 
-    async def _ask(self, refs: list[CallRef]) -> dict[str, Call]:
+    async def _request(self, refs: list[CallRef]) -> dict[str, Call]:
         hook = await self._hooks.get()
         try:
             return await self._get_calls(hook, refs)
@@ -154,97 +174,62 @@ class CallPoll:
 
     async def _get_calls(self, hook: VoiceHook, refs: list[CallRef]) -> dict[str, Call]:
         before = hook.vendor.http.sent
-        # In a thread: requests blocks, and the event loop is shared by every trigger of the process.
+        # In a thread: requests blocks, and every trigger of the process shares the event loop.
         found = await sync_to_async(hook.get_calls, thread_sensitive=False)(refs)
         self._keep_to_budget(hook, hook.vendor.http.sent - before)
         return found
 
+    def _shortest_interval(self) -> float:
+        return min((subscriber.poll_interval for subscriber in self._subscribers), default=LONGEST_BACKOFF)
+
     def _keep_to_budget(self, hook: VoiceHook, requests: int) -> None:
-        """Let the next look wait as long as the requests of this one take their share of the vendor's minute."""
-        told = hook.vendor.settings.requests_per_minute
+        """Delay the next poll by the time that the requests of this one take of the vendor's minute."""
+        limit, interval = hook.vendor.settings.requests_per_minute, self._shortest_interval()
         seconds = budget_seconds(hook, requests)
-        promised = min((member.poll_interval for member in self._members), default=seconds)
-        if told is None:
-            seconds = min(seconds, promised)  # a limit we only presume breaks no promise
-        elif seconds > promised and not self._said_too_slow:
-            self._said_too_slow = True
+        if limit is None:
+            seconds = min(seconds, interval)  # a limit that is only presumed does not stretch the user's interval
+        elif seconds > interval and not self._warned_of_interval:
+            self._warned_of_interval = True
             log.warning(
-                "A look at the waiting calls of %s takes %d requests, so at %d requests per minute there are %.0f s "
-                "between two looks, more than the poll_interval of %.0f s.",
-                self.voice_conn_id, requests, told, seconds, promised,
+                "Polling the waiting calls of %s takes %d requests, so %d requests per minute allow one poll in "
+                "%.0f s, more than the poll_interval of %.0f s.",
+                self.voice_conn_id, requests, limit, seconds, interval,
             )  # fmt: skip
         self._not_before = time.monotonic() + seconds
 
 
-class ConnectionHook:
-    """The hook of a connection that may be changed while it is used for a long time.
-
-    :param voice_conn_id: the connection.
-    """
-
-    def __init__(self, voice_conn_id: str) -> None:
-        self.voice_conn_id = voice_conn_id
-        self._hook: VoiceHook | None = None
-        self._made_of: list[Any] = []
-        self._read_at = 0.0
-
-    async def get(self) -> VoiceHook:
-        """Return the hook, the same one as long as the connection is.
-
-        :raises InvalidRequest: when the connection is gone or makes no sense.
-        """
-        now = time.monotonic()
-        if self._hook is not None and now - self._read_at < _CONNECTION_SECONDS:
-            return self._hook
-        try:
-            # The asynchronous way: the synchronous one would block the triggerer's loop.
-            connection = await VoiceHook.aget_connection(self.voice_conn_id)
-        except AirflowNotFoundException:
-            raise InvalidRequest(f"There is no connection {self.voice_conn_id!r} any more. Add it again.") from None
-        made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
-        if self._hook is None or made_of != self._made_of:
-            # In a thread: the first one imports requests, and the event loop is not to wait for that.
-            fresh = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
-            self.close()
-            self._hook, self._made_of = fresh, made_of
-        self._read_at = now
-        return self._hook
-
-    def _make_hook(self, connection: Connection) -> VoiceHook:
-        hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
-        _ = hook.vendor  # a field that makes no sense is an error here, not in the middle of a look
-        return hook
-
-    def forget(self) -> None:
-        """Read the connection again the next time."""
-        self._read_at = -_CONNECTION_SECONDS
-
-    def close(self) -> None:
-        """Close the vendor's connections."""
-        if self._hook is not None:
-            self._hook.vendor.close()
-            self._hook = None
-
-
 def budget_seconds(hook: VoiceHook, requests: int) -> float:
-    """Return how long so many requests take their share of what the vendor (or the connection) allows a minute."""
+    """Return how many seconds a poll has to leave to the next one, to stay within its share of the rate limit.
+
+    :param hook: the hook that sent the requests; its connection, or else its vendor's plan, has the limit.
+    :param requests: how many requests the poll took.
+    """
     allowed = hook.vendor.settings.requests_per_minute or hook.vendor.presumed_per_minute
     return requests * 60.0 / (allowed * BUDGET_SHARE)
 
 
 def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:
-    """Return how long to wait after failed looks: exponential with jitter, and never less than the vendor asked for."""
+    """Return the pause after failed polls: exponential with jitter, and not shorter than the vendor asks for.
+
+    :param error: the last failure; its ``retry_after`` counts up to ``MAX_RETRY_AFTER_SECONDS``.
+    :param failures: how many polls have failed in a row, from 1 on.
+    :param interval: the usual seconds between two polls.
+    """
     longest = min(LONGEST_BACKOFF, interval * 2.0 ** min(failures - 1, 10))
+    retry_after = min(getattr(error, "retry_after", None) or 0.0, MAX_RETRY_AFTER_SECONDS)
     # random is right here: jitter spreads load, it guards nothing
-    return float(max(getattr(error, "retry_after", None) or 0.0, longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
+    return float(max(retry_after, longest * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter
 
 
-# By event loop: what is waited on in one can not be woken from another (tests run several in one process).
+# By event loop: an asyncio.Event of one loop cannot be set from another (tests run several in one process).
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, CallPoll]] = WeakKeyDictionary()
 
 
 def shared_poll(voice_conn_id: str) -> CallPoll:
-    """Return the loop that everybody in this process shares for a connection."""
+    """Return the loop that all triggers of this process share for a connection.
+
+    :param voice_conn_id: the connection.
+    """
     polls = _shared.setdefault(asyncio.get_running_loop(), {})
     if voice_conn_id not in polls:
         polls[voice_conn_id] = CallPoll(voice_conn_id, gather=GATHER_SECONDS)

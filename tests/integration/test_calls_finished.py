@@ -28,7 +28,7 @@ class Store(dict):
 
 @pytest.fixture
 def connect_fast(connect, monkeypatch):
-    """A connection whose budget allows a look at any time."""
+    """A connection whose budget allows a poll at any time."""
     if find_spec("airflow.triggers.shared_stream") is None:
         # Airflow 3.1 can fetch a connection the asynchronous way in a triggerer only.
         async def get(conn_id):
@@ -48,13 +48,13 @@ def trigger(store=None, **more) -> CallsFinishedTrigger:
     return made
 
 
-def told_while(made, meanwhile, *, events=1) -> list[dict]:
+def reported_while(made, meanwhile, *, events=1) -> list[dict]:
     async def run():
         payloads, stream = [], made.run()
 
         async def read():
             async for event in stream:
-                payloads.append(event.payload)  # noqa: PERF401 - looked at while it grows
+                payloads.append(event.payload)  # noqa: PERF401 - read while it grows
 
         task = asyncio.create_task(read())
         await asyncio.sleep(0.5)
@@ -77,7 +77,7 @@ def ids(payloads) -> list[str]:
 
 
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
-def test_endings_are_told_once_with_ids_and_no_number(connect_fast, vendor) -> None:
+def test_endings_are_reported_once_with_ids_and_no_number(connect_fast, vendor) -> None:
     with Sandbox(speed=0) as sandbox:
         connect_fast(sandbox, vendor)
         sandbox.seed(vendor, 5, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
@@ -90,14 +90,14 @@ def test_endings_are_told_once_with_ids_and_no_number(connect_fast, vendor) -> N
             end.inbound = inbound[0]
             sandbox.advance(900)
 
-        payloads = told_while(trigger(store), end)
+        payloads = reported_while(trigger(store), end)
         placed = next(call for call in sandbox.calls(vendor) if call.to == "+14155552611")
     key = (lambda call: str(call.key)) if vendor == "unleashx" else (lambda call: call.id)
     assert sorted(ids(payloads)) == sorted([key(placed), key(end.inbound)])
     assert "4155552611" not in json.dumps(payloads) + json.dumps(store)
 
 
-def test_a_restart_goes_on_where_the_store_says_and_tells_again_what_may_be_lost(connect_fast) -> None:
+def test_a_restart_goes_on_from_the_store_and_reports_again_what_may_be_lost(connect_fast) -> None:
     with Sandbox(speed=0) as sandbox:
         connect_fast(sandbox)
         hook = VoiceHook.for_connection("voice_default")
@@ -108,19 +108,19 @@ def test_a_restart_goes_on_where_the_store_says_and_tells_again_what_may_be_lost
         def end_first():
             next(call for call in sandbox.calls("talkover") if call.id == first.id).hung_up_at = sandbox.now()
 
-        assert ids(told_while(trigger(store), end_first)) == [first.id]
+        assert ids(reported_while(trigger(store), end_first)) == [first.id]
         # While no triggerer runs:
         next(call for call in sandbox.calls("talkover") if call.id == second.id).hung_up_at = sandbox.now()
-        assert ids(told_while(trigger(store), lambda: None)) == [second.id]
+        assert ids(reported_while(trigger(store), lambda: None)) == [second.id]
 
-        # It died after it told and before it wrote: told again.
+        # It died after it reported and before it stored the cursor: reported again.
         crashed = Store(store)
         third = hook.make_call(CallRequest("+14155552613"))
         slow = trigger(crashed, poll_interval=600)
         next(call for call in sandbox.calls("talkover") if call.id == third.id).hung_up_at = sandbox.now()
-        assert ids(told_while(slow, lambda: None)) == [third.id]
-        assert ids(told_while(trigger(crashed), lambda: None)) == [third.id]
-        assert ids(told_while(trigger(crashed), lambda: None, events=0)) == []
+        assert ids(reported_while(slow, lambda: None)) == [third.id]
+        assert ids(reported_while(trigger(crashed), lambda: None)) == [third.id]
+        assert ids(reported_while(trigger(crashed), lambda: None, events=0)) == []
 
 
 def test_an_outage_and_a_refused_token_do_not_end_the_watching(connect_fast) -> None:
@@ -132,10 +132,10 @@ def test_an_outage_and_a_refused_token_do_not_end_the_watching(connect_fast) -> 
             sandbox.add_fault("status", operation="list", status=401, times=1)
             sandbox.advance(900)
 
-        assert ids(told_while(trigger(Store()), trouble)) == [call.id]
+        assert ids(reported_while(trigger(Store()), trouble)) == [call.id]
 
 
-def test_many_endings_are_told_in_several_events_and_only_the_wanted_ones(connect_fast) -> None:
+def test_many_endings_come_in_several_events_and_only_the_wanted_ones(connect_fast) -> None:
     with Sandbox(speed=0) as sandbox:
         connect_fast(sandbox)
         calls = []
@@ -144,7 +144,7 @@ def test_many_endings_are_told_in_several_events_and_only_the_wanted_ones(connec
             calls.extend(sandbox.seed("talkover", 250, sandbox.now() - timedelta(minutes=9), sandbox.now()))
             sandbox.advance(600)
 
-        payloads = told_while(trigger(Store(), statuses=["busy", "completed"]), history, events=2)
+        payloads = reported_while(trigger(Store(), statuses=["busy", "completed"]), history, events=2)
         wanted = {call.id for call in calls if call.status(sandbox.now()).value in ("busy", "completed", "voicemail")}
     assert set(ids(payloads)) == wanted
     assert max(len(payload["calls"]) for payload in payloads) <= CALLS_PER_EVENT
@@ -178,6 +178,22 @@ def test_a_store_that_fails_now_and_then_ends_nothing_and_loses_nothing(connect_
         connect_fast(sandbox)
         call = VoiceHook.for_connection("voice_default").make_call(CallRequest("+14155552611"))
         store = Shaky()
-        payloads = told_while(trigger(store), lambda: sandbox.advance(900))
+        payloads = reported_while(trigger(store), lambda: sandbox.advance(900))
         assert ids(payloads) == [call.id]
-        assert ids(told_while(trigger(Store(store)), lambda: None, events=0)) == []
+        assert ids(reported_while(trigger(Store(store)), lambda: None, events=0)) == []
+
+
+@pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
+def test_sixty_hours_without_a_triggerer_lose_no_ending(connect_fast, vendor) -> None:
+    """Three of eight endings were reported: the look-back of a day cut off the others."""
+    with Sandbox(speed=0) as sandbox:
+        connect_fast(sandbox, vendor)
+        store = Store()
+        assert reported_while(trigger(store), lambda: None, events=0) == []
+        ended = []
+        for _ in range(8):
+            sandbox.advance(7.5 * 3600)
+            ended += sandbox.seed(vendor, 1, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
+        payloads = reported_while(trigger(store), lambda: None)
+    key = (lambda call: str(call.key)) if vendor == "unleashx" else (lambda call: call.id)
+    assert sorted(ids(payloads)) == sorted(map(key, ended))

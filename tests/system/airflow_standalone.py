@@ -1,4 +1,4 @@
-"""A real ``airflow standalone`` for tests: started, asked through its API, stopped."""
+"""A real ``airflow standalone`` for tests: started, used through its API, stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAGS = Path(__file__).parents[2] / "dags_examples"
 
 
 class Standalone:
-    """A running Airflow and the sandbox it calls."""
+    """A running Airflow, and the sandbox that its connections point to."""
 
     def __init__(self, sandbox: Sandbox, home: Path, vendor: str = "talkover") -> None:
         self.sandbox = sandbox
@@ -32,7 +32,7 @@ class Standalone:
         self.log = home / "standalone.log"
 
     def _dags(self) -> Path:
-        """Copy the examples without their schedules, which would start runs of their own, and looking more often."""
+        """Copy the examples, polling more often, without their schedules, which would start runs of their own."""
         folder = self.home / "dags"
         shutil.copytree(DAGS, folder)
         for file in folder.glob("*.py"):
@@ -81,7 +81,7 @@ class Standalone:
 
     @staticmethod
     def until(what: Any, seconds: float) -> Any:
-        """Ask until there is an answer; what never comes is a failure with the last reason."""
+        """Call a function until its result is true, and return that; fail with the last error after so many seconds."""
         deadline, reason = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
             try:
@@ -100,8 +100,8 @@ class Standalone:
         command = [sys.executable, "-m", "airflow", name]
         return subprocess.Popen(command, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
 
-    def pids_of(self, words: str) -> list[int]:
-        """Return the processes of this Airflow whose command line holds the words."""
+    def pids_of(self, command: str) -> list[int]:
+        """Return the processes of this Airflow whose command line contains a text."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -111,6 +111,6 @@ class Standalone:
                 home = (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if words in line and f"AIRFLOW_HOME={self.home}".encode() in home:
+            if command in line and f"AIRFLOW_HOME={self.home}".encode() in home:
                 found.append(int(entry.name))
         return found

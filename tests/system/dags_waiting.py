@@ -1,4 +1,4 @@
-"""Many sensors that wait, deferred, for calls somebody else placed."""
+"""Many deferred sensors that wait for calls that were placed elsewhere."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Many deferred sensors on a real Airflow: what they cost, and what becomes of them when a triggerer dies.
+"""Many deferred sensors on a real Airflow: their requests, calls that have ended already, and a triggerer that dies.
 
 ``WAITING_SENSORS=300 pytest tests/system/test_waiting.py -s`` prints the numbers for 300, and says when Airflow warned
-that the triggerer's loop was blocked. Without it that is no failure: on a busy machine Airflow warns of itself. What our
-own work takes of the loop is in ``tests/integration/test_shared_polling.py``.
+that the triggerer's loop was blocked. Without it that is no failure: on a busy machine Airflow warns of itself. How our
+own work is cut into steps of the loop is in ``tests/unit/triggers/test_poll_loop.py``.
 """
 
 from __future__ import annotations
@@ -117,16 +117,19 @@ def test_many_deferred_sensors_cost_a_few_list_requests(waiting) -> None:
     log_while_watched = airflow.log.read_bytes()[log_so_far:]
     airflow.sandbox.advance(600)
     check_every_call_ended_right(airflow, path)
+    # Once more, over calls that have ended already: with an event within a second or two of the deferral, the scheduler
+    # failed 12 to 28 of 200 of them ("finished with state success, but ... queued").
+    check_every_call_ended_right(airflow, start_run(airflow))
 
     pages = -(-COUNT // 100)
     print(f"\n{COUNT} sensors deferred: {len(spent)} list requests in {watched} s, {grown / COUNT:.0f} KiB each")
     print(re.findall(r"blocked for [\d.]+ seconds", airflow.log.read_text(errors="replace")), "in all")
     assert {request.operation for request in spent} == {"list"}
-    # Every 10 s by the interval; what a budget of half of 100 requests a minute leaves for more is not used.
+    # Every 10 s by the interval; the budget of half of 100 requests a minute would allow more.
     assert len(spent) <= pages * (watched / 10 + 3)
     logs = "".join(file.read_text(errors="replace") for file in airflow.home.rglob("*.log"))
     assert "was asked for" in logs
-    # Looked at while no workers run: with as many as there are cores, Airflow's own triggerer waits for a core.
+    # Read while no workers run: with as many as there are cores, Airflow's own triggerer waits for a core.
     assert "WAITING_SENSORS" not in os.environ or b"async thread was blocked" not in log_while_watched
     assert not any(call.to.lstrip("+") in logs for call in airflow.sandbox.calls("talkover"))
 

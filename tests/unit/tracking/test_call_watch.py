@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_results_in_the_order_asked_for() -> None:
     assert [(item.id, item.status) for item in watch.results] == [("b", "busy"), ("a", "completed"), ("b", "busy")]
 
 
-def test_what_the_vendor_shows_makes_the_next_look_cheaper() -> None:
+def test_the_number_the_vendor_reports_makes_the_next_poll_cheaper() -> None:
     watch = CallWatch([CallRef("a")])
     watch.take({"a": call("a", "ringing", to="+14155552601")})
     assert watch.pending == [CallRef("a", "+14155552601", None, None, "a")]
@@ -48,7 +49,7 @@ def test_a_call_not_shown_yet_gets_its_grace() -> None:
         watch.take({})
 
 
-def test_a_call_that_shows_and_hides_again_starts_a_new_grace() -> None:
+def test_a_call_that_appears_and_disappears_again_gets_a_new_grace() -> None:
     clock = Clock()
     watch = CallWatch([CallRef("a")], grace=300, clock=clock)
     watch.take({})
@@ -59,7 +60,7 @@ def test_a_call_that_shows_and_hides_again_starts_a_new_grace() -> None:
     assert not watch.is_over
 
 
-def test_outages_are_waited_out_to_a_limit() -> None:
+def test_outages_are_tolerated_up_to_a_limit() -> None:
     clock = Clock()
     watch = CallWatch([CallRef("a")], outage=3600, clock=clock)
     for clock.now in (0, 1800, 3599):
@@ -74,7 +75,7 @@ def test_outages_are_waited_out_to_a_limit() -> None:
         CallWatch([CallRef("a")]).fail(AuthenticationFailed("401"))
 
 
-def test_what_is_known_outlives_the_process() -> None:
+def test_the_state_outlives_the_process() -> None:
     clock = Clock()
     first = CallWatch([CallRef("a")], grace=300, clock=clock)
     first.take({})
@@ -93,3 +94,45 @@ def test_endings() -> None:
     with pytest.raises(CallNotCompleted) as again:
         check_ending(call("a", "busy"), frozenset({CallStatus.COMPLETED}), retryable=frozenset({CallStatus.BUSY}))
     assert not again.value.permanent
+
+
+def test_a_number_among_the_vendors_status_words_is_masked(caplog) -> None:
+    busy = Call("a", "talkover", CallStatus.BUSY, "busy +14155552671")
+    with caplog.at_level("INFO"):
+        CallWatch([CallRef("a")]).take({"a": busy})
+    with pytest.raises(CallNotCompleted) as failed:
+        check_ending(busy, frozenset({CallStatus.COMPLETED}))
+    assert "4155552671" not in caplog.text + failed.value.message
+    assert "busy" in failed.value.message
+
+
+def test_the_next_poll_of_one_call_reads_nothing_of_the_others() -> None:
+    """A thousand triggers ask this after each shared poll, in one step of the event loop."""
+
+    class Counting(dict):
+        reads = 0
+
+        def get(self, key, default=None):
+            Counting.reads += 1
+            return super().get(key, default)
+
+        def keys(self):
+            raise AssertionError("all calls of the result were read")
+
+        __iter__ = items = values = keys
+
+    found = Counting({str(number): call(str(number), "ringing") for number in range(1000)})
+    watch = CallWatch([CallRef("7")])
+    assert watch.next_poll_in(30, found) == 30
+    watch.take(found)
+    assert Counting.reads == 2
+
+
+def test_a_young_call_is_polled_sooner_than_one_in_progress() -> None:
+    clock = Clock()
+    clock.now = 1040.0
+    placed_at = datetime.fromtimestamp(1000, timezone.utc)
+    watch = CallWatch([CallRef("a", placed_at=placed_at)], clock=clock)
+    assert watch.next_poll_in(30) == 10
+    assert watch.next_poll_in(30, {"a": call("a", "in_progress")}) == 30
+    assert watch.next_poll_in(2) == 2

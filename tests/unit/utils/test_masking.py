@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from airflow_provider_voice.utils.masking import MaskedValue, masked_number, plain
+
+NUMBER = "+14155552671"
+
+
+def test_a_number_is_shown_masked_and_used_as_it_is() -> None:
+    masked = masked_number(NUMBER)
+    assert plain(masked) == NUMBER == masked
+    assert f"{masked} {masked!r} {masked.serialize()}".count("+1415•••••71") == 3
+    assert hash(masked) == hash(MaskedValue(NUMBER, "+1415•••••71"))
+
+
+def test_templates_and_other_values_stay_as_they_are() -> None:
+    for value in ("{{ params.to }}", "{% if x %}1{% endif %}", "nobody", None, 5):
+        assert masked_number(value) is value
