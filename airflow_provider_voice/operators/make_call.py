@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -34,7 +35,7 @@ from airflow_provider_voice.models import (
     statuses_of,
     write_time,
 )
-from airflow_provider_voice.phone import mask_number, parse_number
+from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
@@ -59,7 +60,6 @@ from airflow_provider_voice.utils.validation import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk import Context
@@ -522,7 +522,13 @@ def _loaded(policy: Any) -> ContactPolicy | None:
         return None
     from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
 
-    return as_policy(policy)
+    if isinstance(policy, (list, tuple)) and not all(isinstance(name, (str, os.PathLike)) for name in policy):
+        raise InvalidRequest("policy is a list with something else than names and paths of rule files.")
+    try:
+        return as_policy(policy)
+    except InvalidRequest as error:
+        # It quotes the name of the file, which may be a phone number that was meant for another argument.
+        raise InvalidRequest(mask_numbers_in(error.message)) from None
 
 
 def task_facts(context: Context, retries: int | None) -> TaskFacts:
