@@ -1,7 +1,7 @@
-"""One class per failure a user can act on.
+"""One exception class for each failure that a user can act on.
 
-Nothing here imports Airflow. Hooks raise these; operators and sensors end the task without a retry on the
-permanent ones and let Airflow retry the others.
+Nothing here imports Airflow. Hooks raise these errors. Operators and sensors end the task without a retry on a
+permanent one and let Airflow retry the others.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from typing import Any
 class VoiceError(Exception):
     """Base of every error of this package.
 
+    >>> error = InsufficientCredits("Talkover refused the call: no credit.", vendor="talkover", status_code=402)
+    >>> error.permanent, error.status_code
+    (True, 402)
+
     :param message: what happened, to which call, agent or page, and what to do; numbers masked, never a token.
     :param vendor: ``talkover``, ``talkstack`` or ``unleashx``; None when no vendor was asked.
-    :param status_code: the HTTP status of the vendor's answer; None when there was none.
+    :param status_code: the HTTP status of the vendor's response; None when there was none.
     :param code: the vendor's own error code; None when it gave none.
     :param request_id: the vendor's id of the request, for its support desk; None when it gave none.
-    :param permanent: whether asking again in the same way can not help; None: the class's default.
+    :param permanent: whether the same request would fail again; None: the class's default.
     """
 
     permanent_by_default = True
@@ -48,7 +52,10 @@ class VoiceError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON, so that a trigger can hand it to its task: see :func:`error_from_dict`."""
+        """Return the error as JSON, so that a trigger can hand it to its task: see :func:`error_from_dict`.
+
+        :return: class name, message and fields.
+        """
         return {
             "class": type(self).__name__,
             "message": self.message,
@@ -66,19 +73,19 @@ class VoiceError(Exception):
 
 
 class InvalidRequest(VoiceError, ValueError):
-    """Refused here, before anything was sent: an argument or a connection field makes no sense."""
+    """An argument or a connection field is wrong; nothing was sent."""
 
 
 class InvalidPhoneNumber(VoiceError, ValueError):
-    """The number can not be called; the message says why (too short, no such country code, ...)."""
+    """The number cannot be called; the message says why (too short, no such country code, ...)."""
 
 
 class AuthenticationFailed(VoiceError):
-    """The vendor refuses the token (HTTP 401) or what it may do (HTTP 403)."""
+    """The vendor refuses the token (HTTP 401), or the token may not do this (HTTP 403)."""
 
 
 class AgentNotUsable(VoiceError):
-    """The agent does not exist, is not published or may not call."""
+    """The agent does not exist, is not published or may not place calls."""
 
 
 class InsufficientCredits(VoiceError):
@@ -86,11 +93,14 @@ class InsufficientCredits(VoiceError):
 
 
 class RequestRejected(VoiceError):
-    """The vendor refused the request for another reason (other 4xx, a redirect, ``success: false``)."""
+    """The vendor refused the request for another reason (other 4xx, a redirect, ``success: false``).
+
+    Of a create this alone does not prove that no phone rang: see ``dialing.outcomes.proves_no_ring``.
+    """
 
 
 class RateLimited(VoiceError):
-    """The vendor asks to slow down and kept asking for as long as we were willing to wait.
+    """The vendor asked to slow down, and kept asking for longer than the hook waits.
 
     :param retry_after: seconds the vendor asks to wait; None when it does not say.
     """
@@ -103,20 +113,20 @@ class RateLimited(VoiceError):
 
 
 class VendorUnavailable(VoiceError):
-    """The vendor did not answer, or not with something that can be read; asking later may help."""
+    """The vendor did not respond, or not in a form that can be read; a later request may succeed."""
 
     permanent_by_default = False
 
 
 class CallOutcomeUnknown(VoiceError):
-    """A create was sent and its answer was lost: the phone may have rung.
+    """A create was sent and its outcome is not known: the phone may have rung.
 
-    Permanent unless somebody can tell that a later look is safe: asking again *in the same way* would ring again.
+    Permanent, because the same request could ring again, unless a retry only searches the vendor's list.
     """
 
 
 class CallNotFound(VoiceError):
-    """The vendor does not know the call, also after the time it is given to show new calls."""
+    """The vendor does not show the call, even after the time it is given to show new calls."""
 
 
 class CallNotCompleted(VoiceError):
@@ -149,7 +159,7 @@ class NotAllowedNow(VoiceError):
 
 
 class IncompleteHistory(VoiceError):
-    """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
+    """The vendor's history of the requested window cannot be read completely, so nothing of it was used."""
 
 
 class WarehouseFailed(VoiceError):

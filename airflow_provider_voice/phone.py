@@ -1,6 +1,6 @@
-"""Phone numbers: parse to E.164, mask for people's eyes, candidate time zones.
+"""Phone numbers: parsing to E.164, masking, candidate time zones.
 
-``phonenumbers`` is imported when the first number is looked at, because its metadata would slow down every DAG file.
+``phonenumbers`` is imported with the first number that is parsed: its metadata would slow down every DAG file.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 MASK = "•"
 
-# What people write around digits. Anything else (letters, two numbers in one cell, an extension) would be cut or
-# guessed by a lenient parser, and a call to a guessed number reaches a stranger.
+# The signs that people write around digits. A lenient parser would cut or guess anything else (letters, two numbers in
+# one cell, an extension), and a call to a guessed number reaches a stranger.
 _WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
 _MIN_DIGITS, _MAX_DIGITS = 7, 18
-# Runs of digits, with what people and URLs write between them.
+# Runs of digits with the signs that people and URLs put between them.
 _NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
 _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
 
 
 def parse_number(text: str, region: str | None = None) -> str:
-    """Return a phone number in E.164 form.
+    """Parse a phone number.
+
+    >>> parse_number("(415) 555-2671", "US")
+    '+14155552671'
 
     :param text: the number as people write it: ``+1 415 555 2671``, ``tel:+14155552671``, or a local form when
         ``region`` is given.
@@ -63,7 +66,9 @@ def _checked_region(region: str | None) -> str | None:
     if region is None or region == "":
         return None
     if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise InvalidPhoneNumber(f"{region!r:.12} is no country. Give a two-letter code such as 'US'.")
+        raise InvalidPhoneNumber(
+            f"{mask_numbers_in(repr(region))[:12]} is no country code. Give a two-letter code such as 'US'."
+        )
     return region.upper()
 
 
@@ -92,14 +97,14 @@ def _possible_reason(number: PhoneNumber) -> str | None:
 
 
 def _refused(text: str, reason: str) -> InvalidPhoneNumber:
-    return InvalidPhoneNumber(f"{mask_number(text)} can not be called: {reason}.")
+    return InvalidPhoneNumber(f"{mask_number(text)} cannot be called: {reason}.")
 
 
 def mask_number(number: str | None) -> str:
-    """Return the number with its middle hidden, for logs and messages.
+    """Mask the middle of a number, for logs and messages.
 
     :param number: any text; None gives ``"-"``.
-    :return: e.g. ``+1415•••••71``; what is shorter than seven digits is hidden whole.
+    :return: e.g. ``+1415•••••71``; fewer than seven digits are masked completely.
 
     >>> mask_number("+14155552671")
     '+1415•••••71'
@@ -119,10 +124,13 @@ def mask_number(number: str | None) -> str:
 
 
 def mask_numbers_in(text: str) -> str:
-    """Return ``text`` with everything that may be a phone number masked.
+    """Mask everything in a text that may be a phone number.
 
-    Used on texts of other people (a vendor's message, a URL), where a date is left readable and any other run of
-    seven or more digits is taken for a number.
+    Meant for texts of others (a vendor's message, a URL): a date stays readable, and any other run of seven or more
+    digits counts as a number.
+
+    :param text: any text.
+    :return: the text with its numbers masked.
     """
 
     def hide(match: re.Match[str]) -> str:
@@ -133,7 +141,12 @@ def mask_numbers_in(text: str) -> str:
 
 
 def same_number(one: str | None, other: str | None) -> bool:
-    """Tell whether two texts name the same number when only their digits count (vendors drop the ``+``)."""
+    """Tell whether two texts are the same number, comparing digits only: vendors drop the ``+``.
+
+    :param one: a number, or None.
+    :param other: another one.
+    :return: False when one of them is missing.
+    """
     if not one or not other:
         return False
     return re.sub(r"\D", "", one) == re.sub(r"\D", "", other)

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from airflow_provider_voice.operators.make_call import MakeCallOperator
@@ -127,12 +128,14 @@ class Task:
         self.map_index = map_index
         self.task_id = task_id
         self.run = run or Run()
-        self.has_ended = False
+        self.has_ended = self.has_succeeded = False
         self.arguments = {"to": "+14155552602", "poll_interval": 0.01, **arguments}
         self.store: Store | None = Store()
         self.errors: list[BaseException] = []
         #: Which other tasks of the run place calls, by task id.
         self.others: tuple[str, ...] = ()
+        #: Called with the moment until which a deferred task waits; a test moves its clock there.
+        self.on_wait: Callable[[datetime], None] = lambda moment: None
 
     def clear(self, *, clear_on_success: bool = False) -> None:
         """Do what Airflow does when a user clears the task while it is not running.
@@ -183,6 +186,7 @@ class Task:
             self.store.effects = effects
         outcome = self._outcome(effects)
         self.has_ended = outcome is not None
+        self.has_succeeded = outcome is not None and outcome.state == "success"
         return outcome
 
     def _outcome(self, effects: Effects) -> Outcome | None:
@@ -209,13 +213,21 @@ class Task:
         return outcome
 
     def _execute(self) -> dict[str, Any]:
-        try:
-            return self.operator().execute(self.context())
-        except TaskDeferred as deferred:
-            path, arguments = deferred.trigger.serialize()
-            event = asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
-            assert path.endswith(type(deferred.trigger).__name__)
-            return self.operator().execute_complete(self.context(), event)
+        method, arguments = "execute", {}
+        while True:
+            try:
+                return getattr(self.operator(), method)(self.context(), **arguments)
+            except TaskDeferred as deferred:
+                method, arguments = deferred.method_name, {**(deferred.kwargs or {}), "event": self._event(deferred)}
+
+    def _event(self, deferred: TaskDeferred) -> Any:
+        """Return the payload of the event that the trigger fires."""
+        path, arguments = deferred.trigger.serialize()
+        assert path.endswith(type(deferred.trigger).__name__)
+        if isinstance(deferred.trigger, DateTimeTrigger):
+            self.on_wait(deferred.trigger.moment)
+            return deferred.trigger.moment
+        return asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
 
     async def _fire(self, trigger: Any) -> Any:
         async for event in trigger.run():

@@ -61,7 +61,7 @@ def look_for_call(
 
     The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
     must have been created while the create was under way, by the vendor's clock. A call that matches but was created
-    later, or that has no tag although the vendor keeps tags, may or may not be the one: nobody is told that it is.
+    later, or that has no tag although the vendor keeps tags, may or may not be the one, so it is an error.
 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
@@ -99,7 +99,7 @@ def look_for_call(
 def clock_offset(vendor: Vendor) -> timedelta:
     """Return how far the vendor's clock is ahead of this machine's.
 
-    :param vendor: the vendor; it is asked when none of its responses has told its time yet.
+    :param vendor: the vendor; it is asked for its time when no response has shown it yet.
     :return: the difference, negative when the vendor's clock is behind.
     """
     return vendor.now() - datetime.now(timezone.utc)

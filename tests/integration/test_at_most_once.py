@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +22,7 @@ from airflow_provider_voice.operators import make_call
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
+from tests.interim_proxy import interim_proxy
 from tests.mutations import MUTATIONS
 from tests.tries import Effects, MappedTask, Run, Task
 
@@ -532,3 +534,22 @@ def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monke
     else:  # nobody was hung up on
         assert outcome.result["how"] == "reattached"
     assert len(connected.rings) == 1
+
+
+@pytest.mark.parametrize("died", [False, True], ids=["alive", "died after the create"])
+def test_cleared_after_interim_responses_nobody_is_rung_again(moving, monkeypatch, vendor_name, died) -> None:
+    with interim_proxy(urlsplit(moving.url).port) as port:
+        connection = moving.connection_json(vendor_name).replace(str(urlsplit(moving.url).port), str(port))
+        monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", connection)
+        moving.vendor_name = vendor_name
+        task = Task(moving)
+        counted = Effects()
+        Task(moving, to=BUSY).attempt(counted)
+        first = task.attempt(Effects((counted.seen.index("vendor.create"), "after")) if died else None)
+        assert (first is None) is died
+        if not died:
+            assert first.result["how"] == "placed"
+        task.clear(clear_on_success=True)
+        outcome = task.finish()
+    assert (outcome.state, outcome.result["how"]) == ("success", "adopted")
+    assert moving.rings_per_number() == {BUSY: 1, DONE: 1}

@@ -13,7 +13,7 @@ from airflow_provider_voice.dialing import dialer as dialer_module
 from airflow_provider_voice.dialing import reconcile
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
-from tests.tries import Effects, Task
+from tests.tries import Effects, Run, Task
 
 TASKS = 3
 FAULTS = st.sampled_from(
@@ -21,6 +21,7 @@ FAULTS = st.sampled_from(
         {"kind": "lost_answer"},
         {"kind": "reset"},
         {"kind": "status", "status": 500, "accepted": True},
+        {"kind": "status", "status": 303, "accepted": True},
         {"kind": "status", "status": 503},
         {"kind": "status", "status": 429},
         {"kind": "status", "status": 402},
@@ -42,9 +43,11 @@ class Dialing(RuleBasedStateMachine):
         self.sandbox.__enter__()
         os.environ["AIRFLOW_CONN_VOICE_DEFAULT"] = self.sandbox.connection_json(vendor)
         more = {"wait_for_completion": True, "success_statuses": ["busy"]} if wait else {}
+        self.run = Run()
         numbers = ["+14155552602", "+14155552602", "+14155552702"]
         self.tasks = [
-            Task(self.sandbox, map_index=index, to=numbers[index], retries=2, **more) for index in range(TASKS)
+            Task(self.sandbox, map_index=index, run=self.run, to=numbers[index], retries=2, **more)
+            for index in range(TASKS)
         ]
         self.done: dict[int, dict] = {}
 
@@ -53,13 +56,30 @@ class Dialing(RuleBasedStateMachine):
         outcome = self.tasks[index].attempt(Effects((number, when) if when else None))
         if outcome is not None and outcome.state == "success":
             result = outcome.result
-            if index in self.done:
+            assert result["to"] == self.tasks[index].arguments["to"]
+            if index in self.done and result["how"] == "reattached":
                 assert result["id"] == self.done[index]["id"]
             self.done[index] = result
 
+    @rule(index=st.integers(0, TASKS - 1), clear_on_success=st.booleans())
+    def clear(self, index: int, clear_on_success: bool) -> None:
+        self.tasks[index].clear(clear_on_success=clear_on_success and self.tasks[index].has_succeeded)
+
     @rule(index=st.integers(0, TASKS - 1))
-    def clear(self, index: int) -> None:
-        self.tasks[index].clear()
+    def clear_while_running(self, index: int) -> None:
+        self.tasks[index].clear_while_running()
+
+    @rule(index=st.integers(0, TASKS - 1), reads=st.integers(1, 3))
+    def forget(self, index: int, reads: int) -> None:
+        self.tasks[index].store.forgets = reads
+
+    @rule(first=st.integers(0, TASKS - 1), second=st.integers(0, TASKS - 1))
+    def change_the_list(self, first: int, second: int) -> None:
+        """Two rows of the list change places, and Airflow clears the task."""
+        one, other = self.tasks[first].arguments, self.tasks[second].arguments
+        one["to"], other["to"] = other["to"], one["to"]
+        for task in self.tasks:
+            task.clear()
 
     @rule(fault=FAULTS)
     def go_wrong(self, fault: dict) -> None:

@@ -112,6 +112,28 @@ def test_mapped_templated_and_chained(fast_sandbox, connect, run_dag) -> None:
     assert set(fast_sandbox.rings_per_number().values()) == {1}
 
 
+def test_a_bad_row_of_a_mapped_task_fails_at_once_and_the_others_are_called(fast_sandbox, connect, run_dag) -> None:
+    connect(fast_sandbox)
+    constructed = []
+
+    class Counted(MakeCallOperator):
+        def __init__(self, **arguments) -> None:
+            constructed.append(arguments.get("to"))
+            super().__init__(**arguments)
+
+    with make_dag("bad_rows") as dag:
+
+        @task
+        def contacts() -> list[dict]:
+            return [{"to": DONE}, {"to": "+1415"}, {"to": BUSY, "is_testing": "perhaps"}, {"to": [BUSY]}]
+
+        Counted.partial(task_id="ring", retries=2, retry_delay=timedelta(0)).expand_kwargs(contacts())
+    run = run_dag(dag)
+    assert run.states["ring"] == ["success", "failed", "failed", "failed"]
+    assert fast_sandbox.rings_per_number() == {DONE: 1}
+    assert constructed.count("+1415") == 1
+
+
 @pytest.mark.parametrize("mode", [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
 def test_sensor_modes(fast_sandbox, connect, run_dag, vendor_name, mode) -> None:
     connect(fast_sandbox, vendor_name)

@@ -50,7 +50,8 @@ ODD = [
 ARGUMENTS = [
     "to", "agent_id", "variables", "context", "delay_seconds", "is_testing", "voice_conn_id", "region",
     "wait_for_completion", "deferrable", "poll_interval", "timeout", "success_statuses", "redial_statuses", "on_clear",
-    "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill",
+    "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill", "policy", "time_zone", "jurisdiction",
+    "when_closed",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(ODD), st.text(max_size=20), st.integers(), st.floats(), st.timedeltas(), st.binary(max_size=5),
@@ -157,6 +158,16 @@ def test_a_rendered_to_that_is_no_text_is_refused_and_not_shown(value: Any) -> N
     assert "4155552601" not in error.value.message
 
 
+def test_airflow_stores_rendered_fields_without_them() -> None:
+    from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+    made = make(variables={"name": "Ada"}, context={"phone": NUMBER}, agent_id=7)
+    stored = _serialize_rendered_fields(made)
+    assert (stored["to"], stored["variables"], stored["agent_id"]) == (mask_number(NUMBER), {"name": "***"}, 7)
+    assert "4155552601" not in json.dumps(stored)
+    assert "Ada" not in json.dumps(stored)
+
+
 def test_templates_stay_what_they_are_until_they_are_rendered() -> None:
     made = make(to="{{ params.to }}", variables={"name": "{{ params.name }}"}, agent_id="{{ params.agent }}")
     assert made.to == "{{ params.to }}"
@@ -180,7 +191,7 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._check_may_ring({})
+        made._check_may_ring({}, [], None)
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 

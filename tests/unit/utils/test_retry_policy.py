@@ -22,6 +22,8 @@ def policy():
         (RateLimited("slow", retry_after=300), 30, 300),
         (RateLimited("slow", retry_after=300), 600, None),
         (RateLimited("slow", retry_after=10**9), 30, 6 * 3600),
+        (RateLimited("slow", retry_after=float("inf")), 30, 6 * 3600),
+        (RateLimited("slow", retry_after=float("nan")), 30, None),
         (RateLimited("slow"), 30, None),
         (VendorUnavailable("gone"), 30, None),
         (ValueError("other"), 30, None),

@@ -1,0 +1,205 @@
+"""The dialer with a vendor and a clock of the test's own: when it rings again, and how far back it looks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.dialing.dialer import LOOKS, Dialer, DialRules
+from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
+from airflow_provider_voice.dialing.task_facts import TaskFacts
+from airflow_provider_voice.exceptions import (
+    AuthenticationFailed,
+    CallOutcomeUnknown,
+    RequestRejected,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.models import Call, CallRequest, CallStatus
+
+MINUTE = timedelta(minutes=1)
+REQUEST = CallRequest("+14155552601", "agent_1")
+
+
+class Vendor:
+    """Keeps a list of calls, and fails where a test wants it."""
+
+    name, title, keeps_tags = "v", "V", False
+
+    def __init__(self) -> None:
+        self.http = SimpleNamespace(clock_offset=0.0)
+        self.calls: list[Call] = []
+        self.windows: list[tuple[datetime, datetime]] = []
+        self.create_error: VoiceError | None = None
+        self.list_error: VoiceError | None = None
+        self.creates = 0
+
+    def complete(self, request: CallRequest) -> CallRequest:
+        return request
+
+    def check_request(self, request: CallRequest) -> None:
+        pass
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def list_calls(self, start: datetime, end: datetime, *, to: str) -> Iterator[Call]:
+        self.windows.append((start, end))
+        if self.list_error is not None:
+            raise self.list_error
+        return (call for call in self.calls if call.to == to and start <= call.created_at < end)
+
+
+class World:
+    """One task and its tries."""
+
+    def __init__(self, **rules: Any) -> None:
+        self.now = datetime.now(timezone.utc)
+        self.vendor = Vendor()
+        self.values: dict[str, Any] = {}
+        self.rules = DialRules(**rules)
+        self.slept: list[float] = []
+        self.attempts: list[list[datetime]] = []
+        self.facts: dict[str, Any] = {"try_number": 0, "max_tries": 9, "retries": 9, "run_began_at": self.now}
+
+    def make_call(self, request: CallRequest) -> Call:
+        self.vendor.creates += 1
+        if self.vendor.create_error is not None:
+            raise self.vendor.create_error
+        call = Call(id=f"c{self.vendor.creates}", vendor="v", status=CallStatus.QUEUED, to=request.to,
+                    agent_id=request.agent_id, created_at=self.now)  # fmt: skip
+        self.vendor.calls.append(call)
+        return call
+
+    def dial(self, request: CallRequest = REQUEST, **facts: Any) -> Any:
+        self.facts = {**self.facts, "try_number": self.facts["try_number"] + 1, **facts}
+        hook = SimpleNamespace(vendor=self.vendor, voice_conn_id="voice_default", make_call=self.make_call)
+        store = SimpleNamespace(get=self.values.get, set=self.values.__setitem__)
+        task = TaskFacts("d", "r", "t", **self.facts)
+        return Dialer(
+            hook,
+            store,
+            task,
+            self.rules,
+            before_ringing=self.attempts.append,
+            sleep=self.slept.append,
+            now=lambda: self.now,
+        ).dial(request)
+
+    def lose_a_create(self, request: CallRequest = REQUEST) -> None:
+        self.vendor.create_error = CallOutcomeUnknown("lost")
+        with pytest.raises(CallOutcomeUnknown) as unknown:
+            self.dial(request)
+        assert not unknown.value.permanent
+        self.vendor.create_error = None
+
+
+@pytest.mark.parametrize("delay", [0, 3600])
+def test_nobody_is_rung_again_before_the_absence_and_the_delay_have_passed(delay: int) -> None:
+    request = CallRequest(REQUEST.to, REQUEST.agent_id, delay_seconds=delay)
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create(request)
+    for minutes in (14, 0.9):
+        world.now += timedelta(minutes=minutes)
+        with pytest.raises(CallOutcomeUnknown):
+            world.dial(request)
+    if delay:
+        world.now += 30 * MINUTE
+        with pytest.raises(CallOutcomeUnknown):
+            world.dial(request)
+        world.now += 30 * MINUTE
+    world.now += MINUTE
+    assert (world.dial(request).generation, world.vendor.creates) == (2, 2)
+    assert len(world.attempts[-1]) == 1  # the lost one counts for a contact policy
+
+
+def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create()
+    world.now += 14 * MINUTE
+    world.vendor.list_error = VendorUnavailable("down", status_code=503)
+    with pytest.raises(CallOutcomeUnknown, match="cannot be read"):
+        world.dial()
+    world.vendor.list_error = None
+    for minutes in (2, 14):
+        world.now += minutes * MINUTE
+        with pytest.raises(CallOutcomeUnknown):
+            world.dial()
+    world.now += 2 * MINUTE
+    assert world.dial().generation == 2
+
+
+def test_before_ringing_again_calls_of_any_later_time_are_looked_for() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create()
+    world.now += 60 * MINUTE
+    world.vendor.calls.append(Call(id="late", vendor="v", status=CallStatus.QUEUED, to=REQUEST.to, agent_id="agent_1",
+                                   created_at=world.now - 20 * MINUTE))  # fmt: skip
+    with pytest.raises(CallOutcomeUnknown, match="late"):
+        world.dial()
+    assert world.vendor.creates == 1
+
+
+def test_without_permission_nobody_is_ever_rung_again() -> None:
+    world = World()
+    world.lose_a_create()
+    for _ in range(5):
+        world.now += timedelta(days=3)
+        with pytest.raises(CallOutcomeUnknown):
+            world.dial()
+    assert world.vendor.creates == 1
+
+
+def test_a_refused_token_ends_the_looks() -> None:
+    world = World()
+    world.lose_a_create()
+    world.vendor.list_error = AuthenticationFailed("no", status_code=401)
+    with pytest.raises(CallOutcomeUnknown) as unknown:
+        world.dial()
+    assert unknown.value.permanent
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 408, 409, 425, 500])
+def test_an_answer_that_is_no_clear_refusal_leaves_an_intent(status: int) -> None:
+    world = World()
+    world.vendor.create_error = RequestRejected("?", status_code=status)
+    with pytest.raises(CallOutcomeUnknown):
+        world.dial()
+    assert world.values["voice_dial"]["state"] == "intent"
+
+
+def test_a_first_try_costs_no_look_and_a_retry_without_a_record_all_of_them() -> None:
+    world = World()
+    assert world.dial().how == "placed"
+    assert (world.slept, world.vendor.windows) == ([], [])
+    world.values.clear()
+    world.vendor.calls.clear()
+    assert world.dial().how == "placed"
+    assert world.slept == list(LOOKS)
+
+
+def test_a_new_index_of_a_mapped_task_in_a_cleared_run_looks_once() -> None:
+    world = World()
+    world.dial(map_index=3, clear_number=1, try_number=1)
+    assert len(world.vendor.windows) == 1
+
+
+def test_the_look_goes_back_to_the_runs_beginning_and_no_further_than_ninety_days(caplog) -> None:
+    for days, expected in ((2, timedelta(days=2)), (4000, LONGEST_LOOK_BACK)):
+        world = World()
+        with caplog.at_level(logging.WARNING):
+            world.dial(try_number=2, run_began_at=world.now - timedelta(days=days))
+        since = world.now - world.vendor.windows[0][0]
+        assert abs(since - expected) < timedelta(minutes=3)
+    assert "not looked for" in caplog.text
+
+
+def test_the_record_holds_no_number() -> None:
+    world = World()
+    world.dial()
+    assert "4155552601" not in str(world.values)

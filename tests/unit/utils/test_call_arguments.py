@@ -1,0 +1,83 @@
+"""The arguments of one call, and what Airflow may show of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
+from airflow_provider_voice.utils.call_arguments import (
+    agent_of,
+    check_number,
+    delay_of,
+    masked_dialed,
+    masked_values,
+    text_or_none,
+)
+from airflow_provider_voice.utils.masking import MaskedValue, plain
+
+NUMBER = "+14155552601"
+OUTPUT = SimpleNamespace(resolve=None, iter_references=None)
+
+
+@pytest.mark.parametrize("value", [NUMBER, 14155552601, [NUMBER], {"to": NUMBER}, b"+14155552601", 1.4155552601e10])
+def test_what_is_dialed_is_never_shown(value: Any) -> None:
+    masked = masked_dialed(value)
+    assert isinstance(masked, MaskedValue)
+    assert plain(masked) == value
+    assert "4155552601" not in str(masked) + repr(masked) + str(masked.serialize())
+
+
+@pytest.mark.parametrize("value", [None, "{{ params.to }}", OUTPUT, "nobody"], ids=str)
+def test_what_is_no_number_yet_stays(value: Any) -> None:
+    assert masked_dialed(value) is value
+    assert masked_dialed(masked_dialed(NUMBER)) == NUMBER
+
+
+def test_values_about_a_person_are_masked_once_they_are_final() -> None:
+    masked = masked_values({"name": "Ada", NUMBER: 1})
+    assert plain(masked) == {"name": "Ada", NUMBER: 1}
+    assert "Ada" not in str(masked)
+    assert "4155552601" not in str(masked)
+    for value in (None, {}, {"name": "{{ x }}"}, {"a": [OUTPUT]}, "{{ x }}"):
+        assert masked_values(value) is value
+
+
+@pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7")])
+def test_agents(value: Any, agent: str | None) -> None:
+    assert agent_of(value) == agent
+    for bad in (True, 1.5, ["a"], -1, 10**5000):
+        with pytest.raises(InvalidRequest):
+            agent_of(bad)
+
+
+@pytest.mark.parametrize("value", [60, "60", 60.0, timedelta(minutes=1)])
+def test_delays(value: Any) -> None:
+    assert delay_of(value) == 60
+    for bad in (-1, 3601, 1.5, "x", None, timedelta(hours=2), True):
+        with pytest.raises(InvalidRequest):
+            delay_of(bad)
+
+
+def test_numbers_are_checked_as_far_as_they_are_known() -> None:
+    for to, region in ((NUMBER, None), ("{{ x }}", "US"), ("(415) 555-2601", None), ("4155552601", "us"), (OUTPUT, 7)):
+        if region == 7:
+            with pytest.raises(InvalidRequest):
+                check_number(to, region)
+        else:
+            check_number(to, region)
+    for to, region in (("+1415", None), ("nobody", None), ([NUMBER], None), (14155552601, None), ("415", "US")):
+        with pytest.raises(InvalidPhoneNumber):
+            check_number(to, region)
+    with pytest.raises(InvalidRequest, match="two-letter") as error:
+        check_number(NUMBER, NUMBER)
+    assert "4155552601" not in error.value.message
+
+
+def test_texts() -> None:
+    assert (text_or_none("x", ""), text_or_none("x", None), text_or_none("x", "a")) == (None, None, "a")
+    with pytest.raises(InvalidRequest):
+        text_or_none("x", 7)

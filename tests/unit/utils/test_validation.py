@@ -1,0 +1,146 @@
+"""The checks of single arguments: what is understood, what is refused."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.utils.validation import (
+    boolean,
+    boolean_or_text,
+    connection_id,
+    duration,
+    endings_of,
+    has_template,
+    is_literal,
+    is_resolved,
+    one_of,
+    seconds_of,
+    shown,
+    whole_or_text,
+)
+
+CIRCULAR: list[Any] = []
+CIRCULAR.append(CIRCULAR)
+OUTPUT = SimpleNamespace(resolve=None, iter_references=None)  # as Airflow's XComArg
+
+
+@pytest.mark.parametrize("value", [timedelta(seconds=90), 90, 90.0])
+def test_a_duration_is_a_timedelta_or_seconds(value: Any) -> None:
+    assert duration("wait", value) == timedelta(seconds=90)
+    assert seconds_of("wait", value) == 90.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, math.inf, math.nan, 1e300, 10**400, timedelta.max, timedelta(0), True, "90", None, [90], CIRCULAR],
+    ids=lambda value: str(value)[:12],
+)
+def test_anything_else_is_no_duration(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="wait must be a timedelta or a number of seconds"):
+        duration("wait", value)
+
+
+def test_a_duration_may_have_a_minimum() -> None:
+    assert seconds_of("wait", 0, minimum=0) == 0.0
+    assert duration("wait", 60, minimum=timedelta(minutes=1)) == timedelta(minutes=1)
+    with pytest.raises(InvalidRequest, match="at least 60 s"):
+        seconds_of("wait", 59.9, minimum=60)
+
+
+@given(st.one_of(st.floats(), st.integers(), st.timedeltas(), st.text(), st.none(), st.binary()))
+def test_no_duration_raises_anything_else(value: Any) -> None:
+    with suppress(InvalidRequest):
+        assert seconds_of("wait", value) > 0
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", " yes ", "On", "1", "t", "y", 1, True])
+def test_what_means_true(value: Any) -> None:
+    assert boolean_or_text("flag", value) is True
+
+
+@pytest.mark.parametrize("value", ["false", "FALSE", " no ", "Off", "0", "f", "n", 0, False])
+def test_what_means_false(value: Any) -> None:
+    assert boolean_or_text("flag", value) is False
+
+
+@pytest.mark.parametrize("value", ["", "maybe", "10", 2, -1, 1.0, 0.0, None, [], "truefalse"])
+def test_what_is_not_understood_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        boolean_or_text("flag", value)
+    with pytest.raises(InvalidRequest):
+        boolean("flag", value)
+
+
+@pytest.mark.parametrize("value", [1, "true"])
+def test_a_boolean_that_no_template_renders_is_a_boolean(value: Any) -> None:
+    assert boolean("flag", True) is True
+    with pytest.raises(InvalidRequest):
+        boolean("flag", value)
+
+
+@pytest.mark.parametrize(("value", "number"), [(7, 7), ("7", 7), (" 007 ", 7), (0, 0)])
+def test_a_whole_number_may_be_text(value: Any, number: int) -> None:
+    assert whole_or_text("count", value) == number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, "-1", 1.5, "1.5", "", "²", "٣", True, None, 10**30, "9" * 30, 10**5000],
+    ids=lambda value: type(value).__name__,
+)
+def test_anything_else_is_no_whole_number(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="count must be a whole number"):
+        whole_or_text("count", value)
+
+
+def test_a_choice_is_one_of_the_texts() -> None:
+    one_of("mode", "a", ("a", "b"))
+    for value in ("c", None, ["a"], {"a"}, 1):
+        with pytest.raises(InvalidRequest, match="mode must be one of 'a', 'b'"):
+            one_of("mode", value, ("a", "b"))
+
+
+def test_endings() -> None:
+    assert endings_of("x", "busy") == endings_of("x", [CallStatus.BUSY]) == {CallStatus.BUSY}
+    for value in ([], None, "ringing", ["hung up"], [None], 7, {"busy": 1}, CIRCULAR):
+        with pytest.raises(InvalidRequest):
+            endings_of("x", value)
+
+
+def test_a_connection_id_is_a_text() -> None:
+    assert connection_id(" voice ") == "voice"
+    for value in ("", " ", None, 7, ["voice"]):
+        with pytest.raises(InvalidRequest):
+            connection_id(value)
+
+
+def test_a_value_is_shown_short_and_without_a_number() -> None:
+    assert "5552601" not in shown("+14155552601")
+    assert len(shown("x" * 1000)) == 40
+    assert shown(10**5000) == "a value of type int"
+
+
+@pytest.mark.parametrize(
+    ("value", "literal", "resolved", "template"),
+    [
+        ("text", True, True, False),
+        ("{{ x }}", False, True, True),
+        ({"a": ["{% x %}"]}, True, True, True),
+        (OUTPUT, False, False, False),
+        ({"a": [(OUTPUT,)]}, False, False, False),
+        (CIRCULAR, True, True, False),
+    ],
+    ids=["text", "template", "nested template", "output", "nested output", "circular"],
+)
+def test_what_is_final(value: Any, literal: bool, resolved: bool, template: bool) -> None:
+    assert (is_literal(value), is_resolved(value), has_template(value)) == (literal, resolved, template)
