@@ -138,6 +138,12 @@ class IncompleteHistory(VoiceError):
     """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
 
 
+class LedgerFailed(VoiceError):
+    """The ledger's database refused or did not answer; nobody is called without it."""
+
+    permanent_by_default = False
+
+
 class CapabilityNotSupported(VoiceError):
     """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
 
@@ -147,7 +153,7 @@ _CLASSES: dict[str, type[VoiceError]] = {
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        IncompleteHistory, CapabilityNotSupported,
+        IncompleteHistory, LedgerFailed, CapabilityNotSupported,
     )
 }  # fmt: skip
 
