@@ -6,6 +6,7 @@ permanent ones and let Airflow retry the others.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 
@@ -134,6 +135,19 @@ class StaleRun(VoiceError):
     """The DAG run is too old to ring anybody for it."""
 
 
+class NotAllowedNow(VoiceError):
+    """The contact policy does not allow the call at this time.
+
+    :param next_at: first instant at which the call is allowed, an aware datetime (or its ISO text); ``None`` when it is
+        never allowed by itself.
+    """
+
+    def __init__(self, message: str = "", *, next_at: datetime | str | None = None, **kwargs: Any) -> None:
+        at = datetime.fromisoformat(next_at) if isinstance(next_at, str) else next_at
+        super().__init__(message, next_at=None if at is None else at.isoformat(), **kwargs)
+        self.next_at = at
+
+
 class IncompleteHistory(VoiceError):
     """The vendor's history of the asked window can not be read completely, so nothing of it was used."""
 
@@ -153,7 +167,7 @@ _CLASSES: dict[str, type[VoiceError]] = {
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        IncompleteHistory, LedgerFailed, CapabilityNotSupported,
+        NotAllowedNow, IncompleteHistory, LedgerFailed, CapabilityNotSupported,
     )
 }  # fmt: skip
 

@@ -26,15 +26,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, look_for_call
 from airflow_provider_voice.dialing.record import RECORD_KEY, Record
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallOutcomeUnknown,
     InvalidRequest,
-    RateLimited,
-    RequestRejected,
-    VendorUnavailable,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time, write_time
@@ -217,7 +215,7 @@ class Dialer:
         except CallOutcomeUnknown as error:
             return self._settle(request, record, error)
         except VoiceError as error:
-            if _proves_no_ring(error):
+            if proves_no_ring(error):
                 record.state = "refused"
                 self._save_if_possible(record)
                 raise
@@ -363,15 +361,3 @@ class Dialer:
 
 def _tagged(request: CallRequest, key: str) -> CallRequest:
     return CallRequest(**{**vars(request), "tag": key})
-
-
-def _proves_no_ring(error: VoiceError) -> bool:
-    """Tell whether an error of a create proves that the vendor did not accept it.
-
-    Every named refusal does, and what was never sent does. A 409 does not: it may say that there is such a call.
-    """
-    if isinstance(error, RequestRejected):
-        return error.status_code != 409  # noqa: PLR2004 - HTTP's own number
-    if isinstance(error, VendorUnavailable):
-        return error.status_code is None  # could not be sent; an answer of 5xx is a CallOutcomeUnknown already
-    return isinstance(error, RateLimited) or error.permanent

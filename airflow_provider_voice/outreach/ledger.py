@@ -114,7 +114,7 @@ class Intents:
 
 
 @dataclass(frozen=True)
-class NextStep:
+class NextState:
     """What a contact does after an attempt.
 
     :param state: its next state.
@@ -222,7 +222,7 @@ class Ledger:
         """Give claimed contacts back as they were."""
         self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
 
-    def decide(self, decisions: Iterable[tuple[Claimed, NextStep]]) -> None:
+    def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
         """Store that claimed contacts are not called now, and give them back."""
         rows = [
             {
@@ -398,7 +398,7 @@ class Ledger:
             self.database.execute_many(connection, update.values(state=AttemptState.PLACED.value, **values), rows)
             self._move(
                 connection,
-                [(attempt, NextStep(ContactState.IN_CALL, "the call was placed")) for attempt, _ in outcomes],
+                [(attempt, NextState(ContactState.IN_CALL, "the call was placed")) for attempt, _ in outcomes],
                 (ContactState.DIALING, ContactState.UNKNOWN),
                 now,
             )
@@ -406,7 +406,7 @@ class Ledger:
         if outcomes:
             self.database.transact(work)
 
-    def refused(self, outcomes: Sequence[tuple[Attempt, NextStep]]) -> None:
+    def refused(self, outcomes: Sequence[tuple[Attempt, NextState]]) -> None:
         """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count."""
 
         def work(connection: Connection) -> None:
@@ -434,13 +434,13 @@ class Ledger:
             )
             values = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
             self.database.execute_many(connection, update.values(**values), rows)
-            steps = [(attempt, NextStep(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
+            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
             self._move(connection, steps, (ContactState.DIALING, ContactState.UNKNOWN), now, fenced=True)
 
         if outcomes:
             self.database.transact(work)
 
-    def ended(self, outcomes: Sequence[tuple[Attempt, str, datetime | None, NextStep]]) -> None:
+    def ended(self, outcomes: Sequence[tuple[Attempt, str, datetime | None, NextState]]) -> None:
         """Store how calls ended and what their contacts do next; doing so twice changes nothing.
 
         :param outcomes: attempt, final status, when the call ended, and the contact's next step.
@@ -474,7 +474,7 @@ class Ledger:
             )
             values = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
             self.database.execute_many(connection, update.values(**values), rows)
-            steps = [(attempt, NextStep(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
+            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
             self._move(connection, steps, (ContactState.IN_CALL,), now)
 
         if outcomes:
@@ -483,7 +483,7 @@ class Ledger:
     def _move(
         self,
         connection: Connection,
-        steps: Sequence[tuple[Attempt, NextStep]],
+        steps: Sequence[tuple[Attempt, NextState]],
         from_states: Sequence[ContactState],
         now: datetime,
         *,

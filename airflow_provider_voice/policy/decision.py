@@ -1,0 +1,133 @@
+"""The values of a contact policy: the person who is asked about, and the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_number, parse_number
+from airflow_provider_voice.policy.places import check_code
+from airflow_provider_voice.policy.zones import load_zone
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+ZoneSource = Literal["given", "jurisdiction", "number", "none"]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person who may be called.
+
+    .. code-block:: python
+
+        Person(to="+14155552601", time_zone="America/New_York")
+
+    :param to: the number in E.164 form.
+    :param time_zone: the IANA zone whose clock counts, when it is known; ``None`` or an empty text when it is not.
+    :param jurisdiction: ISO 3166-1 or -2 code of the law that protects the person, e.g. ``US-FL``; ``None`` or an empty
+        text: it follows from the number.
+    :param subject: what the call is about. Rules do not look at it: hand :meth:`ContactPolicy.decide` the attempts of
+        this number and subject.
+    :raises InvalidPhoneNumber: when ``to`` is no number that can be called.
+    :raises InvalidRequest: when the zone or the jurisdiction does not exist.
+    """
+
+    to: str
+    time_zone: str | None = None
+    jurisdiction: str | None = None
+    subject: str | None = None
+
+    def __post_init__(self) -> None:
+        time_zone = _text_or_none(self.time_zone, "time_zone")
+        jurisdiction = _text_or_none(self.jurisdiction, "jurisdiction")
+        if time_zone is not None:
+            load_zone(time_zone)
+        object.__setattr__(self, "to", parse_number(self.to))
+        object.__setattr__(self, "time_zone", time_zone)
+        object.__setattr__(self, "jurisdiction", None if jurisdiction is None else check_code(jurisdiction))
+
+    def __repr__(self) -> str:
+        return f"Person({mask_number(self.to)}, time_zone={self.time_zone!r}, jurisdiction={self.jurisdiction!r})"
+
+
+@dataclass(frozen=True)
+class RuleAnswer:
+    """What one rule said about a call.
+
+    :param rule: id of the rule.
+    :param file: the file it comes from.
+    :param allowed: whether this rule allows the call.
+    :param reason: the same in words, beginning with a verb.
+    :param source: where the rule is written.
+    :param as_of: when the source was read.
+    """
+
+    rule: str
+    file: str
+    allowed: bool
+    reason: str
+    source: str | None = None
+    as_of: date | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a person may be called at an instant.
+
+    :param allowed: whether every rule that applies allows the call and the person's place is known.
+    :param reason: one sentence for people; it holds no phone number.
+    :param rule: id of the rule that forbids the call, the one that opens last when several do; ``None`` when the call
+        is allowed or the place is not known.
+    :param next_at: first instant, in UTC, at which the call is allowed, the asked one when it is allowed now; ``None``
+        when it is never allowed by itself: the place is not known, or no instant within a year will do.
+    :param zones: the time zones whose clocks were read.
+    :param zone_source: where the zones come from. ``number`` is a guess: people take their numbers to other places.
+    :param as_of: when the source of ``rule`` was read.
+    :param asked: the answer of every rule that applies.
+    """
+
+    allowed: bool
+    reason: str
+    rule: str | None
+    next_at: datetime | None
+    zones: tuple[str, ...]
+    zone_source: ZoneSource
+    as_of: date | None = None
+    asked: tuple[RuleAnswer, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the decision as JSON-safe values, with times in ISO 8601."""
+        return {
+            "allowed": self.allowed,
+            "reason": self.reason,
+            "rule": self.rule,
+            "next_at": None if self.next_at is None else self.next_at.isoformat(),
+            "zones": list(self.zones),
+            "zone_source": self.zone_source,
+            "as_of": _iso(self.as_of),
+            "asked": [
+                {
+                    "rule": answer.rule,
+                    "file": answer.file,
+                    "allowed": answer.allowed,
+                    "reason": answer.reason,
+                    "source": answer.source,
+                    "as_of": _iso(answer.as_of),
+                }
+                for answer in self.asked
+            ],
+        }
+
+
+def _text_or_none(value: Any, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} takes text, not {type(value).__name__}. Leave it out when it is not known.")
+    return value.strip() or None
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
