@@ -168,7 +168,7 @@ class Ledger:
             now = self.database.now(connection)
             if limit <= 0 or (ends_at is not None and now >= ends_at) or not self._is_running(connection):
                 return []
-            due = and_(contacts.c.state.in_(_WAITING), contacts.c.due_at <= now)
+            due = and_(contacts.c.state.in_(_WAITING), contacts.c.due_at <= now, is_loaded(self.campaign))
             return self._claim(connection, due, limit, now)
 
         return self.database.transact(work)
@@ -588,6 +588,12 @@ class Ledger:
     def _is_running(self, connection: Connection) -> bool:
         query = select(campaigns.c.state).where(campaigns.c.campaign == self.campaign)
         return connection.execute(query).scalar() == "running"
+
+
+def is_loaded(campaign: str) -> Any:
+    """Return the condition that the load which brought a contact was whole: half a list is not called."""
+    whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
+    return contacts.c.first_load <= whole
 
 
 def counts_by(connection: Connection, column: Any, campaign_column: Any, campaign: str) -> dict[str, int]:

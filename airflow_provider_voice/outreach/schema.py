@@ -83,8 +83,9 @@ campaigns = _table(
     Column("campaign", _text(KEY_LENGTH), primary_key=True),
     # "running", "paused" or "canceled"; a user's word, see the command line.
     Column("state", _text(16), nullable=False),
-    # The number of the last load of contacts, and when it was whole.
+    # The number of the last load of contacts that was begun, and of the last one that was whole.
     Column("load_number", Integer, nullable=False, default=0),
+    Column("loaded_number", Integer, nullable=False, default=0),
     Column("begun_by", _text(KEY_LENGTH)),
     Column("next_poll_at", UtcTime),
     Column("calls_per_minute", Double),
@@ -113,6 +114,8 @@ contacts = _table(
     Column("lease_owner", _text(80)),
     Column("lease_until", UtcTime),
     Column("fence", BigInteger, nullable=False, default=0),
+    # The load that brought the contact (nobody is called before it was whole), and the last one that had it.
+    Column("first_load", Integer, nullable=False, default=0),
     Column("load_number", Integer, nullable=False, default=0),
     Column("row_digest", _text(64)),
     Column("updated_at", UtcTime, nullable=False),
