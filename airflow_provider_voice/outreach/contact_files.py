@@ -31,7 +31,9 @@ def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         "parquet": _parquet_rows,
     }
     if ending not in readers:
-        raise InvalidRequest(f"Contacts are read from .csv, .jsonl, .ndjson and .parquet files, not from {name!r:.120}.")
+        raise InvalidRequest(
+            f"Contacts are read from .csv, .jsonl, .ndjson and .parquet files, not from {name!r:.120}."
+        )
     return readers[ending](name, file)
 
 

@@ -174,11 +174,9 @@ class ContactLoader:
             contact.merged_into = holder.key
             contact.reason = f"the same number as contact {holder.key[:80]!r}"
 
-    def _sort(
-        self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime
-    ) -> None:
+    def _sort(self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime) -> None:
         """Decide whether a contact is new, changed or as it was."""
-        values = {
+        values: dict[str, Any] = {
             "state": contact.state.value,
             "reason": contact.reason,
             "to_number": contact.to,
@@ -212,9 +210,10 @@ class ContactLoader:
             contacts.c.campaign == self._campaign,
             contacts.c.contact_key == bindparam("b_key"),
             # One that is being dialed since it was read stays as it is; the next load changes it.
-            contacts.c.state.not_in([ContactState.DIALING.value, ContactState.IN_CALL.value]),
+            contacts.c.state != ContactState.DIALING.value,
+            contacts.c.state != ContactState.IN_CALL.value,
         )
-        values = {name: bindparam(f"b_{name}") for name in names}
+        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
         # A worker that claimed the contact holds the old row: its fence is raised, so it cannot dial the old number.
         return update.values(
             first_load=bindparam("b_first"), load_number=bindparam("b_load"), updated_at=bindparam("b_now"),
@@ -251,9 +250,7 @@ class ContactLoader:
                     update.values(merged_into=holder, reason=f"the same number as contact {holder[:80]!r}")
                 )
                 continue
-            state = case(
-                (contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value
-            )
+            state = case((contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value)
             connection.execute(
                 update.values(state=state, reason=None, merged_into=None, due_at=now, attempts=row.attempts)
             )

@@ -92,9 +92,7 @@ class Contact:
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
-def contacts_of(
-    rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None
-) -> Iterator[Contact]:
+def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None) -> Iterator[Contact]:
     """Yield a contact for every row; a row that cannot be called becomes a rejected contact.
 
     :param rows: the user's rows.

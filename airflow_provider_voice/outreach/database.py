@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.schema import migrate
@@ -81,7 +82,7 @@ class Database:
                     # random is right here: two transactions that lost against each other must not meet again
                     time.sleep(random.uniform(0.01, 0.05) * number)  # noqa: S311 - jitter
                     continue
-            except SQLAlchemyError as error:
+            except PoolTimeout as error:
                 failure = error
             break
         raise _failed(failure)
@@ -191,5 +192,7 @@ def _failed(error: SQLAlchemyError) -> LedgerFailed:
     advice = "It is asked again." if may_pass else "Check the connection, its rights and its tables."
     # A clean text of the database's own about a missing right or table would help, yet may quote values.
     return LedgerFailed(
-        f"The ledger's database refused or broke off a transaction ({name}). {advice}", code=name, permanent=not may_pass
+        f"The ledger's database refused or broke off a transaction ({name}). {advice}",
+        code=name,
+        permanent=not may_pass,
     )

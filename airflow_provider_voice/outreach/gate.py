@@ -7,19 +7,22 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_voice.exceptions import VoiceError
+from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.ledger import NextState
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
     from airflow_provider_voice.outreach.ledger import Claimed, Ledger
     from airflow_provider_voice.policy import ContactPolicy
 
 log = logging.getLogger(__name__)
+
+_FEWEST_DIGITS, _MOST_DIGITS = 7, 15
+_LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 
 
 class DoNotCall(Protocol):
@@ -69,7 +72,7 @@ class Gate:
         if not claimed:
             return verdicts
         numbers = {contact.to for contact in claimed}
-        listed = self._do_not_call.listed(numbers) if self._do_not_call is not None else set()
+        listed = self._listed(numbers)
         history: dict[str, list[datetime]] = {}
         now: datetime | None = None
         if self._policy is not None:
@@ -82,6 +85,17 @@ class Gate:
             else:
                 verdicts.refused.append((contact, refusal))
         return verdicts
+
+    def _listed(self, numbers: Collection[str]) -> set[str]:
+        if self._do_not_call is None:
+            return set()
+        try:
+            return self._do_not_call.listed(numbers)
+        except VoiceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a list that cannot be read allows nobody
+            name = type(error).__name__
+        raise LedgerFailed(f"The do-not-call list cannot be read ({name}), so nobody is called. It is asked again.")
 
     def refusal(
         self, contact: Claimed, at: datetime | None, attempts: Iterable[datetime], *, is_listed: bool
@@ -110,42 +124,39 @@ class Gate:
 class ListedNumbers:
     """A do-not-call list whose numbers were written by people.
 
-    :param numbers: reads the whole list, as it is now; called for every batch.
-    :param region: two-letter country of numbers written without ``+``.
+    :param read: reads the whole list as it is now; called for every batch.
     """
 
-    def __init__(self, numbers: object, region: str | None = None) -> None:
-        self._numbers = numbers
-        self._region = region
+    def __init__(self, read: Callable[[], Iterable[object]]) -> None:
+        self._read = read
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now."""
-        read = self._numbers() if callable(self._numbers) else self._numbers
-        return matching(numbers, read, self._region)  # type: ignore[arg-type]  # a callable or the list itself
+        return matching(numbers, self._read())
 
 
-def matching(numbers: Collection[str], written: Iterable[object], region: str | None) -> set[str]:
+def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     """Return those of the E.164 numbers that a list names, however the list writes them.
 
-    A doubt excludes: an entry matches by its number in E.164 form where it can be read, and by its digits anyway, also
-    without the country code when it has at least seven of them.
+    A doubt excludes. An entry with ``+`` matches by its digits, also with an extension behind them. An entry without it
+    matches every number that ends in its digits (it may lack the country code, or have a leading zero), and every
+    number that its own digits end in (it may begin with ``00`` or ``011``).
+
+    :param numbers: E.164 numbers.
+    :param written: the entries of the list.
     """
-    by_digits: dict[str, str] = {number.lstrip("+"): number for number in numbers}
-    found: set[str] = set()
-    lengths = range(7, 16)
+    by_digits = {number.lstrip("+"): number for number in numbers}
     endings: dict[str, set[str]] = {}
     for digits, number in by_digits.items():
-        for length in lengths:
-            if length <= len(digits):
-                endings.setdefault(digits[-length:], set()).add(number)
+        for length in range(_FEWEST_DIGITS, len(digits) + 1):
+            endings.setdefault(digits[-length:], set()).add(number)
+    found: set[str] = set()
     for entry in written:
-        digits = re.sub(r"\D", "", str(entry)) if entry is not None else ""
-        if str(entry).strip().startswith("+"):
-            if digits in by_digits:
-                found.add(by_digits[digits])
-            continue
-        # Written without +: with a leading 0 or 00, with or without its country.
-        found |= endings.get(digits.lstrip("0"), set())
+        text = "" if entry is None else str(entry).strip()
+        digits = re.sub(r"\D", "", text)
+        parts = [digits[:length] for length in _LENGTHS]
+        if not text.startswith("+"):
+            found |= endings.get(digits.lstrip("0"), set())
+            parts = [digits[-length:] for length in _LENGTHS]
+        found.update(by_digits[part] for part in parts if part in by_digits)
     return found
-
-

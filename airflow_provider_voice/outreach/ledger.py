@@ -21,6 +21,7 @@ from airflow_provider_voice.outreach.states import COUNTED, WAITING, AttemptStat
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from enum import Enum
 
     from sqlalchemy import Connection
 
@@ -173,25 +174,37 @@ class Ledger:
 
         return self.database.transact(work)
 
-    def claim_unsettled(self, limit: int, *, with_unknown: bool = False) -> list[Attempt]:
-        """Claim contacts whose attempt another worker left without an outcome; its lease must have ended.
+    def claim_unsettled(self, limit: int, state: ContactState) -> list[Attempt]:
+        """Claim contacts whose attempt was left without an outcome by a worker whose lease has ended.
 
         :param limit: how many at most.
-        :param with_unknown: also those that were given up as unknown: the vendor's list may show the call by now.
+        :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
         """
 
         def work(connection: Connection) -> list[Attempt]:
             now = self.database.now(connection)
-            states = [ContactState.DIALING.value, *([ContactState.UNKNOWN.value] if with_unknown else [])]
-            claimed = self._claim(connection, contacts.c.state.in_(states), limit, now)
+            claimed = self._claim(connection, contacts.c.state == state.value, limit, now)
             by_key = {contact.key: contact for contact in claimed}
-            open_states = (AttemptState.INTENT.value, AttemptState.UNKNOWN.value)
-            rows = self._attempts_of(connection, by_key, attempts.c.state.in_(open_states))
+            is_open = attempts.c.state.in_((AttemptState.INTENT.value, AttemptState.UNKNOWN.value))
+            rows = self._attempts_of(connection, by_key, is_open & attempts.c.call_id.is_(None))
             return [
                 _attempt(row, by_key[row.contact_key].fence)
                 for row in rows
                 if row.attempt == by_key[row.contact_key].last_attempt
             ]
+
+        return self.database.transact(work)
+
+    def own_intents(self) -> list[Attempt]:
+        """Return the attempts that this worker intended and whose outcome is not stored."""
+
+        def work(connection: Connection) -> list[Attempt]:
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.owner == self.owner,
+                attempts.c.state == AttemptState.INTENT.value,
+            )
+            return [_attempt(row, row.fence or 0) for row in connection.execute(query)]
 
         return self.database.transact(work)
 
@@ -234,7 +247,11 @@ class Ledger:
             }
             for item, step in decisions
         ]
-        values = {"state": bindparam("b_state"), "reason": bindparam("b_reason"), "due_at": bindparam("b_due")}
+        values: dict[str, Any] = {
+            "state": bindparam("b_state"),
+            "reason": bindparam("b_reason"),
+            "due_at": bindparam("b_due"),
+        }
         self._write_claimed(rows, values)
 
     def _write_claimed(self, rows: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
@@ -247,7 +264,7 @@ class Ledger:
                 contacts.c.contact_key == bindparam("b_key"),
                 contacts.c.fence == bindparam("b_fence"),
                 contacts.c.lease_owner == self.owner,
-                contacts.c.state.in_(_WAITING),
+                is_one_of(contacts.c.state, WAITING),
             )
             update = contacts.update().where(held)
             now = self.database.now(connection)
@@ -346,9 +363,7 @@ class Ledger:
             call_id=None, intended_at=now, clock_offset=clock_offset, fence=item.fence,
         )  # fmt: skip
 
-    def _insert_intents(
-        self, connection: Connection, made: Sequence[tuple[Attempt, Claimed]], now: datetime
-    ) -> None:
+    def _insert_intents(self, connection: Connection, made: Sequence[tuple[Attempt, Claimed]], now: datetime) -> None:
         rows = [
             {
                 "attempt_id": attempt.id,
@@ -379,6 +394,8 @@ class Ledger:
                 last_attempt=contacts.c.last_attempt + 1,
                 reason=None,
                 due_at=None,
+                # A whole lease from here on: the sender goes by half of it.
+                lease_until=now + timedelta(seconds=self.lease_seconds),
                 updated_at=now,
             )
         )
@@ -388,13 +405,18 @@ class Ledger:
 
         def work(connection: Connection) -> None:
             now = self.database.now(connection)
-            open_states = [AttemptState.INTENT.value, AttemptState.UNKNOWN.value]
             rows = [
                 {"b_id": attempt.id, "b_call": call.id, "b_placed": call.created_at or now}
                 for attempt, call in outcomes
             ]
-            update = attempts.update().where(attempts.c.attempt_id == bindparam("b_id"), attempts.c.state.in_(open_states))
-            values = {"call_id": bindparam("b_call"), "placed_at": bindparam("b_placed"), "evidence": None}
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"), is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN))
+            )
+            values: dict[str, Any] = {
+                "call_id": bindparam("b_call"),
+                "placed_at": bindparam("b_placed"),
+                "evidence": None,
+            }
             self.database.execute_many(connection, update.values(state=AttemptState.PLACED.value, **values), rows)
             self._move(
                 connection,
@@ -415,7 +437,11 @@ class Ledger:
             update = attempts.update().where(
                 attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.INTENT.value
             )
-            values = {"state": AttemptState.REFUSED.value, "evidence": bindparam("b_evidence"), "ended_at": now}
+            values: dict[str, Any] = {
+                "state": AttemptState.REFUSED.value,
+                "evidence": bindparam("b_evidence"),
+                "ended_at": now,
+            }
             self.database.execute_many(connection, update.values(**values), rows)
             self._move(connection, outcomes, (ContactState.DIALING,), now, uncount=True)
 
@@ -430,9 +456,9 @@ class Ledger:
             rows = [{"b_id": attempt.id, "b_evidence": evidence[:_MOST_EVIDENCE]} for attempt, evidence in outcomes]
             update = attempts.update().where(
                 attempts.c.attempt_id == bindparam("b_id"),
-                attempts.c.state.in_([AttemptState.INTENT.value, AttemptState.UNKNOWN.value]),
+                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
             )
-            values = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
+            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
             self.database.execute_many(connection, update.values(**values), rows)
             steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
             self._move(connection, steps, (ContactState.DIALING, ContactState.UNKNOWN), now, fenced=True)
@@ -455,7 +481,7 @@ class Ledger:
             update = attempts.update().where(
                 attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
             )
-            values = {"status": bindparam("b_status"), "ended_at": bindparam("b_ended")}
+            values: dict[str, Any] = {"status": bindparam("b_status"), "ended_at": bindparam("b_ended")}
             self.database.execute_many(connection, update.values(state=AttemptState.ENDED.value, **values), rows)
             steps = [(attempt, step) for attempt, _, _, step in outcomes]
             self._move(connection, steps, (ContactState.IN_CALL,), now)
@@ -472,7 +498,7 @@ class Ledger:
             update = attempts.update().where(
                 attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
             )
-            values = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
+            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
             self.database.execute_many(connection, update.values(**values), rows)
             steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
             self._move(connection, steps, (ContactState.IN_CALL,), now)
@@ -506,12 +532,12 @@ class Ledger:
             contacts.c.campaign == self.campaign,
             contacts.c.contact_key == bindparam("b_key"),
             contacts.c.last_attempt == bindparam("b_number"),
-            contacts.c.state.in_([state.value for state in from_states]),
+            is_one_of(contacts.c.state, from_states),
         ]
         if fenced:
             # A worker that woke up late must not give up what another one is looking for.
             where += [contacts.c.fence == bindparam("b_fence"), contacts.c.lease_owner == self.owner]
-        values = {
+        values: dict[str, Any] = {
             "state": bindparam("b_state"),
             "reason": bindparam("b_reason"),
             "due_at": bindparam("b_due"),
@@ -590,6 +616,11 @@ class Ledger:
         return connection.execute(query).scalar() == "running"
 
 
+def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
+    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows."""
+    return or_(*(column == state.value for state in states))
+
+
 def is_loaded(campaign: str) -> Any:
     """Return the condition that the load which brought a contact was whole: half a list is not called."""
     whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
@@ -616,5 +647,3 @@ def _attempt(row: Any, fence: int) -> Attempt:
         call_id=row.call_id, intended_at=row.intended_at, placed_at=row.placed_at, clock_offset=row.clock_offset,
         fence=fence,
     )  # fmt: skip
-
-

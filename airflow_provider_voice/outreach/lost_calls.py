@@ -20,11 +20,13 @@ class LostCall:
 
     :param attempt: the attempt; the fence in it is the one under which it is looked for.
     :param cause: what is known of the create itself.
+    :param is_known: whether the ledger has it as unknown already, with its evidence.
     """
 
-    def __init__(self, attempt: Attempt, cause: str) -> None:
+    def __init__(self, attempt: Attempt, cause: str, *, is_known: bool = False) -> None:
         self.attempt = attempt
         self.cause = cause
+        self.is_known = is_known
         self.looks = 0
         self.last_problem: str | None = None
 

@@ -94,6 +94,7 @@ class RedialRules:
 
 def _span(name: str, value: timedelta | float) -> timedelta:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < timedelta.max.total_seconds():
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < timedelta.max.total_seconds():
         raise InvalidRequest(f"redial_after[{name!r:.30}] must be a timedelta or a number of seconds from 0 on.")
     return timedelta(seconds=seconds)
