@@ -1,4 +1,4 @@
-"""The words of this package: what a call is, how it ends, how one asks for it and finds it again.
+"""Dataclasses and the status vocabulary that every vendor shares: call, request, reference, status, times.
 
 Nothing here knows a vendor, a connection or Airflow.
 """
@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_number, mask_numbers_in
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,11 @@ MAX_DELAY_SECONDS = 3600
 
 
 class CallStatus(str, Enum):
-    """Where a call stands, in one vocabulary for all vendors."""
+    """The state of a call, in one vocabulary for all vendors.
+
+    >>> CallStatus("no_answer").is_terminal, CallStatus.RINGING.rank
+    (True, 1)
+    """
 
     QUEUED = "queued"
     RINGING = "ringing"
@@ -38,7 +43,7 @@ class CallStatus(str, Enum):
 
     #: How far the call has come: queued 0, ringing 1, in progress 2, ended 3, unknown -1.
     rank: int
-    #: Whether the call has ended; a word nobody knows has not.
+    #: Whether the call has ended. An unknown status counts as not ended.
     is_terminal: bool
 
     def __init__(self, word: str) -> None:
@@ -56,7 +61,11 @@ _unknown_words: set[tuple[str, str]] = set()
 
 
 def fold_word(word: object) -> str:
-    """Return a status word as the maps know it: lower case, blanks and hyphens as ``_``."""
+    """Normalize a status word.
+
+    :param word: a vendor's or a user's word.
+    :return: lower case, with blanks and hyphens as ``_``.
+    """
     return re.sub(r"[\s\-_]+", "_", str(word).strip()).lower()
 
 
@@ -66,7 +75,7 @@ def read_status(word: object, words: Mapping[str, CallStatus], *, vendor: str) -
     :param word: the vendor's word; None or an empty text is unknown.
     :param words: folded vendor word -> our status.
     :param vendor: whose word it is, for the log.
-    :return: our status; :attr:`CallStatus.UNKNOWN` for a word nobody knows, which is logged once per process.
+    :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown word, which is logged once per process.
     """
     folded = fold_word("" if word is None else word)
     status = words.get(folded)
@@ -75,28 +84,35 @@ def read_status(word: object, words: Mapping[str, CallStatus], *, vendor: str) -
     if folded and (vendor, folded) not in _unknown_words:
         _unknown_words.add((vendor, folded))
         log.warning(
-            "%s reports the call status %.40r, which is not known here: it counts as not ended. "
-            "If you know what it means, set status_overrides on the connection.",
+            "%s reports the unknown call status %s; it counts as not ended. If you know what it means, set "
+            "status_overrides on the connection.",
             vendor,
-            folded,
+            _shown(folded),
         )
     return CallStatus.UNKNOWN
 
 
 def status_of(value: object) -> CallStatus:
-    """Return the :class:`CallStatus` a user wrote, as member or text.
+    """Return the :class:`CallStatus` that a user wrote.
 
+    :param value: a member or its text.
+    :return: the member.
     :raises InvalidRequest: when there is no such status.
     """
     try:
         return CallStatus(fold_word(getattr(value, "value", value)))
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
-        raise InvalidRequest(f"{value!r:.40} is no call status. Use one of: {known}.") from None
+        raise InvalidRequest(f"{_shown(value)} is no call status. Use one of: {known}.") from None
 
 
 def statuses_of(values: object) -> frozenset[CallStatus]:
-    """Return a set of statuses from one status or any collection of them; see :func:`status_of`."""
+    """Return a set of statuses; see :func:`status_of`.
+
+    :param values: one status, a list, tuple or set of them, or None.
+    :return: the statuses; empty for None.
+    :raises InvalidRequest: when one is no status, or the collection is of another type.
+    """
     if values is None:
         return frozenset()
     if isinstance(values, (str, CallStatus)):
@@ -119,21 +135,21 @@ _EPOCH_MILLISECONDS = 100_000_000_000
 
 
 def read_time(value: object) -> datetime | None:
-    """Return the instant a vendor wrote, as an aware UTC ``datetime``.
+    """Parse an instant as vendors write it.
 
     :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822, the display text of UnleashX
         (``15 Jan 2025, 10:12 AM``), epoch seconds or milliseconds, or a ``datetime``. A time without a zone is read
         as UTC: no vendor page says otherwise (inferred).
-    :return: the instant; None when there is none or it can not be read.
+    :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
     moment: datetime | None
     if value is None:
         return None
     if type(value) is str:
-        # What vendors nearly always write, without the detour: an export reads three times a row.
+        # Vendors nearly always write ISO 8601, and an export parses three times per row: the quick way comes first.
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:  # among others of what ends in Z, before Python 3.11
+        except ValueError:  # before Python 3.11 also for a text that ends in Z
             pass
         else:
             if moment.tzinfo is timezone.utc:
@@ -182,7 +198,7 @@ def _read_iso(text: str) -> datetime | None:
         return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
     except ValueError:
         pass
-    import pendulum  # only for what the standard library of the oldest Python can not read
+    import pendulum  # slow to import; only for texts that the standard library of the oldest Python cannot parse
 
     try:
         parsed = pendulum.parse(text)
@@ -201,7 +217,11 @@ def _read_display(text: str) -> datetime | None:
 
 
 def write_time(moment: datetime | None) -> str | None:
-    """Return an instant as ISO 8601 in UTC with ``Z``; None stays None."""
+    """Format an instant.
+
+    :param moment: an aware ``datetime``, or None.
+    :return: ISO 8601 in UTC with ``Z``; None for None.
+    """
     return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
@@ -209,14 +229,17 @@ def write_time(moment: datetime | None) -> str | None:
 class CallRequest:
     """One call to be placed.
 
+    >>> CallRequest(to="+14155552671", agent_id="agent_1", variables={"name": "Ada"})
+    CallRequest(to='+1415•••••71', agent_id='agent_1', tag=None)
+
     :param to: the number to ring.
-    :param agent_id: the vendor's agent that talks; empty: the connection's ``default_agent_id``.
+    :param agent_id: the vendor's agent that talks; None or empty: the connection's ``default_agent_id``.
     :param variables: values for the agent's prompt (Talkover ``payload``, Talkstack ``dynamicVariables``, UnleashX
         ``metadata``).
     :param context: values that are not spoken but come back with events (Talkover ``context``, UnleashX ``metadata``).
     :param delay_seconds: seconds the vendor waits before it rings, 0 to 3600, default 0; only Talkover has it.
     :param is_testing: a call that is neither billed nor counted, default False; only Talkover has it.
-    :param tag: our correlation text, sent where the vendor keeps one; None: the hook makes one up.
+    :param tag: our correlation id, sent where the vendor keeps one; None: the hook makes one.
     :raises InvalidRequest: when a value is of the wrong type or out of range.
     """
 
@@ -238,24 +261,37 @@ class CallRequest:
             object.__setattr__(self, "agent_id", str(self.agent_id).strip())
 
     def __repr__(self) -> str:
-        from airflow_provider_voice.phone import mask_number
-
         shown = mask_number(self.to if isinstance(self.to, str) else None)
         return f"CallRequest(to={shown!r}, agent_id={self.agent_id!r}, tag={self.tag!r})"
 
 
 def check_delay(delay_seconds: object) -> None:
-    """Raise :class:`InvalidRequest` unless ``delay_seconds`` is a whole number of seconds from 0 to 3600."""
+    """Check a delay.
+
+    :param delay_seconds: what the user gave.
+    :raises InvalidRequest: unless it is a whole number of seconds from 0 to 3600.
+    """
     is_whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
     if not is_whole or delay_seconds not in range(MAX_DELAY_SECONDS + 1):
         limits = f"a whole number from 0 to {MAX_DELAY_SECONDS}"
-        raise InvalidRequest(f"delay_seconds must be {limits}, not {delay_seconds!r:.30}.")
+        raise InvalidRequest(f"delay_seconds must be {limits}, not {_shown(delay_seconds)}.")
+
+
+def _shown(value: object) -> str:
+    """Return a value for an error text: short, with phone numbers masked."""
+    try:
+        return mask_numbers_in(repr(value))[:40]
+    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
+        return f"a value of type {type(value).__name__}"
 
 
 def json_object(name: str, value: object) -> dict[str, Any]:
-    """Return ``value`` as a new dict that is sure to be JSON; None is an empty one.
+    """Return a copy of a mapping that can be written as JSON.
 
-    :raises InvalidRequest: when it is not a mapping with text keys, or holds what JSON can not.
+    :param name: the argument, for the error text.
+    :param value: a mapping, or None for an empty one.
+    :return: a new dictionary of JSON values.
+    :raises InvalidRequest: when it is no mapping with text keys, or holds a value that JSON cannot.
     """
     if value is None:
         return {}
@@ -264,19 +300,22 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError):
-        raise InvalidRequest(f"{name} holds a value that JSON can not carry. Use text, numbers and lists.") from None
+        raise InvalidRequest(f"{name} holds a value that JSON cannot carry. Use text, numbers and lists.") from None
     return copy
 
 
 @dataclass(frozen=True)
 class CallRef:
-    """What is known of a call one wants to find again; the more is known, the cheaper is the look-up.
+    """What is known of a call that is to be found again. The more is known, the cheaper is the request.
 
-    :param id: the vendor's id of the call, as the create answered it.
-    :param to: the number that was rung, E.164.
-    :param placed_at: when the call was created; looked for on that day and the days beside it.
-    :param tag: our correlation text of the create.
-    :param agent_id: the agent of the call.
+    >>> CallRef.of({"id": "c1", "to": "+14155552671", "tag": "afv-1"})
+    CallRef(id='c1', tag='afv-1')
+
+    :param id: the vendor's id of the call, from the response to the create.
+    :param to: the number that was rung, E.164; None: not known.
+    :param placed_at: when the call was created; it is searched for on that day and the days beside it. None: not known.
+    :param tag: our correlation id of the create; None: not known.
+    :param agent_id: the agent of the call; None: not known.
     """
 
     id: str
@@ -287,10 +326,11 @@ class CallRef:
 
     @classmethod
     def of(cls, value: CallRef | Call | Mapping[str, Any] | str | int) -> CallRef:
-        """Return the reference to a call, whatever form the call is in.
+        """Return the reference to a call.
 
-        :param value: a reference, a :class:`Call`, what ``Call.to_dict()`` returned, or a call id.
-        :raises InvalidRequest: when there is no call id in it.
+        :param value: a reference, a :class:`Call`, a dictionary from ``Call.to_dict()``, or a call id.
+        :return: the reference.
+        :raises InvalidRequest: when the value holds no call id.
         """
         if isinstance(value, CallRef):
             return value
@@ -304,7 +344,10 @@ class CallRef:
         return cls(_call_id(value))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the reference as JSON, without the number: it goes into trigger arguments, which are logged."""
+        """Return the reference as JSON, without the number: trigger arguments are logged.
+
+        :return: the fields that are known.
+        """
         known = {"id": self.id, "placed_at": write_time(self.placed_at), "tag": self.tag, "agent_id": self.agent_id}
         return {name: value for name, value in known.items() if value is not None}
 
@@ -326,46 +369,70 @@ def _call_id(value: object) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One call as a vendor shows it, in our words, with the vendor's own record beside it.
+    """One call as a vendor shows it, in our vocabulary, with the vendor's own record beside it.
 
-    Times are aware UTC; ``duration_seconds`` whole seconds; ``cost`` in the vendor's unit (no vendor names a currency).
+    A field is None when the vendor does not say. Times are aware ``datetime`` values in UTC.
+
+    >>> Call(id="c1", vendor="talkover", status=CallStatus.BUSY, to="+14155552671")
+    Call(id='c1', vendor='talkover', status='busy', to='+1415•••••71')
     """
 
+    #: The vendor's id of the call; for UnleashX the execution id of the create, or the integer of a list row.
     id: str
+    #: ``talkover``, ``talkstack`` or ``unleashx``.
     vendor: str
+    #: The state of the call in our vocabulary.
     status: CallStatus
+    #: The vendor's own status word.
     vendor_status: str | None = None
+    #: The number that was rung, as the vendor writes it.
     to: str | None = None
+    #: The number that rang.
     from_: str | None = None
+    #: ``inbound`` or ``outbound``.
     direction: str | None = None
+    #: The vendor's id of the agent that talks.
     agent_id: str | None = None
+    #: The agent's name for people.
     agent_name: str | None = None
+    #: Length of the conversation in whole seconds.
     duration_seconds: int | None = None
+    #: Price in the vendor's unit; no vendor names a currency.
     cost: float | None = None
+    #: Where the recording can be fetched.
     recording_url: str | None = None
+    #: Whether it is a test call, which is neither billed nor counted.
     is_testing: bool | None = None
+    #: When the vendor accepted the call.
     created_at: datetime | None = None
+    #: When the vendor last changed its record of the call.
     updated_at: datetime | None = None
+    #: When the call ended.
     ended_at: datetime | None = None
+    #: Our correlation id of the create.
     tag: str | None = None
+    #: The vendor's record as it came; not part of :meth:`to_dict` and of comparisons.
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of_row(cls, values: dict[str, Any]) -> Call:
-        """Return a call as ``Call(**values)`` does, for those who read thousands; ``raw`` must be among the values.
+        """Return a call as ``Call(**values)`` does, for exports that read thousands of rows.
 
-        The ``__init__`` of a frozen dataclass sets field after field through ``object.__setattr__``, which is a third
-        of the time it takes to read a row of a list; keyword arguments would be a fifth. What is left out is found on
-        the class: its default.
+        The ``__init__`` of a frozen dataclass calls ``object.__setattr__`` for each field, which takes a third of the
+        time of reading a row. A field that is left out has the default of the class.
 
-        :param values: the fields by name; the call keeps this very dict.
+        :param values: the fields by name, ``raw`` among them; the call keeps this dictionary.
+        :return: the call.
         """
         call = object.__new__(cls)
         object.__setattr__(call, "__dict__", values)
         return call
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the call as JSON without ``raw``; ``from_`` is called ``from``, times are ISO 8601 in UTC."""
+        """Return the call as JSON.
+
+        :return: every field but ``raw``; ``from_`` is called ``from``, times are ISO 8601 in UTC.
+        """
         result: dict[str, Any] = {}
         for name in _CALL_FIELDS:
             value = getattr(self, name)
@@ -376,8 +443,10 @@ class Call:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Call:
-        """Return the call that :meth:`to_dict` described; unknown names are ignored.
+        """Return the call that :meth:`to_dict` described.
 
+        :param data: the dictionary; unknown names are ignored.
+        :return: the call.
         :raises InvalidRequest: when id, vendor or status is missing.
         """
         if not isinstance(data, Mapping) or not all(data.get(name) for name in ("id", "vendor", "status")):
@@ -389,8 +458,6 @@ class Call:
         return cls(**values)
 
     def __repr__(self) -> str:
-        from airflow_provider_voice.phone import mask_number
-
         shown = f"id={self.id!r}, vendor={self.vendor!r}, status={self.status.value!r}"
         return f"Call({shown}, to={mask_number(self.to)!r})"
 

@@ -26,7 +26,7 @@ def survives(mutation: str) -> bool:
         "no:cacheprovider",
         MATRIX,
         "-k",
-        "crash_matrix or late",
+        "crash_matrix or late or cleared or forgets",
     ]
     done = subprocess.run(
         command, env={**os.environ, "VOICE_MUTATION": mutation}, capture_output=True, text=True, check=False

@@ -5,8 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from airflow_provider_voice.dialing import dialer
 from airflow_provider_voice.dialing.dialer import Dialer
 from airflow_provider_voice.dialing.record import Record
+from airflow_provider_voice.dialing.task_facts import TaskFacts
+from airflow_provider_voice.exceptions import CallOutcomeUnknown
+from airflow_provider_voice.operators import make_call
 
 
 def none(monkeypatch: Any) -> None:
@@ -27,7 +31,9 @@ def intent_after(monkeypatch: Any) -> None:
 def no_reconcile(monkeypatch: Any) -> None:
     """Send again instead of looking for the call."""
     monkeypatch.setattr(
-        Dialer, "_settle", lambda self, request, record, cause=None: self._place(request, self._next(record, request))
+        Dialer,
+        "_look_then_fail",
+        lambda self, request, record, cause=None: self._place(request, self._next(record, request)),
     )
 
 
@@ -43,10 +49,34 @@ def new_key_every_try(monkeypatch: Any) -> None:
     monkeypatch.setattr(Record, "from_json", classmethod(from_json))
 
 
+def retries_do_not_look(monkeypatch: Any) -> None:
+    """Take a retry without a record for a first try."""
+    monkeypatch.setattr(TaskFacts, "may_follow_a_call", property(lambda self: False))
+
+
+def look_from_start_date(monkeypatch: Any) -> None:
+    """Look for calls since the run's start date, which a clear moves."""
+    monkeypatch.setattr(make_call, "run_began_at", lambda run: run.start_date)
+
+
+def anything_is_a_refusal(monkeypatch: Any) -> None:
+    """Take every error of the vendor that is no unknown outcome for a refusal."""
+    monkeypatch.setattr(dialer, "proves_no_ring", lambda error: not isinstance(error, CallOutcomeUnknown))
+
+
+def one_record_for_everybody(monkeypatch: Any) -> None:
+    """Do not ask whose record it is."""
+    monkeypatch.setattr(Dialer, "_fingerprint", lambda self, request: "the same")
+
+
 MUTATIONS = {
     "none": none,
     "no_intent": no_intent,
     "intent_after": intent_after,
     "no_reconcile": no_reconcile,
     "new_key_every_try": new_key_every_try,
+    "retries_do_not_look": retries_do_not_look,
+    "look_from_start_date": look_from_start_date,
+    "anything_is_a_refusal": anything_is_a_refusal,
+    "one_record_for_everybody": one_record_for_everybody,
 }

@@ -1,4 +1,8 @@
-"""Runs the tries of one task the way Airflow would, with a crash wherever a test wants one.
+"""Runs the tries of one task the way Airflow 3.3.2 does, with a crash wherever a test wants one.
+
+What Airflow does on a clear stands in ``clear_task_instances`` (airflow/models/taskinstance.py): a task that is not
+running gets ``max_tries = try_number + retries``; a running one keeps its ``max_tries``, is killed and tried again; the
+run's ``clear_number`` goes up; ``start_date`` of a *finished* run is set anew when the run starts again.
 
 Every effect (a write or read of the state store, a request to the vendor) goes through :class:`Effects`, which numbers
 them and can die before or after any of them. A new effect in the code is a new number, and so a new row of the matrix.
@@ -11,10 +15,12 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from airflow_provider_voice.operators.make_call import MakeCallOperator
@@ -56,9 +62,17 @@ class Store:
         self.values: dict[str, Any] = {}
         self.effects = Effects()
         self.refuses: Callable[[Any], bool] = lambda value: False
+        #: So many reads to come find nothing: the client takes any 404 with a JSON body for "no such key".
+        self.forgets = 0
 
     def get(self, key: str) -> Any:
-        return self.effects.run("store.get", lambda: copy.deepcopy(self.values.get(key)))
+        def read() -> Any:
+            if self.forgets:
+                self.forgets -= 1
+                return None
+            return copy.deepcopy(self.values.get(key))
+
+        return self.effects.run("store.get", read)
 
     def set(self, key: str, value: Any) -> None:
         def write() -> None:
@@ -79,47 +93,102 @@ class Outcome:
     tries: int = 1
 
 
+@dataclass
+class Run:
+    """One DAG run, shared by its tasks."""
+
+    run_type: str = "manual"
+    run_after: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    start_date: datetime | None = field(default_factory=lambda: datetime.now(timezone.utc))
+    clear_number: int = 0
+    logical_date: datetime | None = None
+    data_interval_end: datetime | None = None
+    #: XComs under ``call_id``, by task id and map index.
+    call_ids: dict[tuple[str, int], str] = field(default_factory=dict)
+    run_id: str = "r"
+
+
 class Task:
     """One task instance: its tries, clears and deferrals."""
 
     def __init__(
-        self, sandbox: Sandbox, *, retries: int = 3, map_index: int = -1, run_type: str = "manual", **arguments: Any
+        self,
+        sandbox: Sandbox,
+        *,
+        retries: int = 3,
+        map_index: int = -1,
+        run: Run | None = None,
+        task_id: str = "t",
+        **arguments: Any,
     ):
         self.sandbox = sandbox
         self.retries = retries
         self.max_tries = retries
         self.try_number = 0
         self.map_index = map_index
-        self.run_type = run_type
+        self.task_id = task_id
+        self.run = run or Run()
+        self.has_ended = False
         self.arguments = {"to": "+14155552602", "poll_interval": 0.01, **arguments}
         self.store: Store | None = Store()
         self.errors: list[BaseException] = []
-        self.started = sandbox.now()
+        #: Which other tasks of the run place calls, by task id.
+        self.others: tuple[str, ...] = ()
+        #: Called with the moment until which a deferred task waits; a test moves its clock there.
+        self.on_wait: Callable[[datetime], None] = lambda moment: None
 
-    def clear(self) -> None:
-        """Do what Airflow does when a user clears the task."""
+    def clear(self, *, clear_on_success: bool = False) -> None:
+        """Do what Airflow does when a user clears the task while it is not running.
+
+        :param clear_on_success: whether ``[state_store] clear_on_success`` emptied the store when the task succeeded.
+        """
         self.max_tries = self.try_number + self.retries
+        self.run.clear_number += 1
+        if self.has_ended:  # then the run, of which it is the last task, has ended too
+            self.run.start_date = datetime.now(timezone.utc)
+        if clear_on_success and self.store is not None:
+            self.store.values.clear()
+        self.has_ended = False
+
+    def clear_while_running(self) -> None:
+        """Do what Airflow does when a user clears the task while it runs; the next attempt is the one that follows."""
+        self.run.clear_number += 1
+        self.has_ended = False
 
     def context(self) -> dict[str, Any]:
+        run = self.run
+
+        def xcom_push(key: str, value: Any) -> None:
+            run.call_ids[self.task_id, self.map_index] = value
+
+        def xcom_pull(task_ids: list[str], key: str) -> list[str]:
+            return [call_id for (task_id, _), call_id in run.call_ids.items() if task_id in task_ids]
+
         ti = SimpleNamespace(
-            dag_id="d", run_id="r", task_id="t", map_index=self.map_index, try_number=self.try_number,
-            max_tries=self.max_tries, xcom_push=lambda key, value: None,
+            dag_id="d", run_id="r", task_id=self.task_id, map_index=self.map_index, try_number=self.try_number,
+            max_tries=self.max_tries, xcom_push=xcom_push, xcom_pull=xcom_pull,
         )  # fmt: skip
-        run = SimpleNamespace(
-            run_id="r", run_type=self.run_type, run_after=self.started, data_interval_end=None, start_date=self.started
-        )
-        context = {"ti": ti, "dag_run": run}
+        tasks = [
+            SimpleNamespace(task_id=name, operator_class=MakeCallOperator) for name in (self.task_id, *self.others)
+        ]
+        context = {"ti": ti, "dag_run": run, "dag": SimpleNamespace(tasks=tasks)}
         return context if self.store is None else {**context, "task_state_store": self.store}
 
     def operator(self) -> MakeCallOperator:
-        return MakeCallOperator(task_id="t", retries=self.retries, **self.arguments)
+        return MakeCallOperator(task_id=self.task_id, retries=self.retries, **self.arguments)
 
     def attempt(self, effects: Effects | None = None) -> Outcome | None:
         """Run one try; return how the task ended, None when Airflow would try again."""
         self.try_number += 1
+        self.run.call_ids.pop((self.task_id, self.map_index), None)  # Airflow deletes a task's XComs before each try
         effects = effects or Effects()
         if self.store is not None:
             self.store.effects = effects
+        outcome = self._outcome(effects)
+        self.has_ended = outcome is not None
+        return outcome
+
+    def _outcome(self, effects: Effects) -> Outcome | None:
         try:
             with watched_requests(effects):
                 return Outcome("success", self._execute(), tries=self.try_number)
@@ -143,18 +212,56 @@ class Task:
         return outcome
 
     def _execute(self) -> dict[str, Any]:
-        try:
-            return self.operator().execute(self.context())
-        except TaskDeferred as deferred:
-            path, arguments = deferred.trigger.serialize()
-            event = asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
-            assert path.endswith(type(deferred.trigger).__name__)
-            return self.operator().execute_complete(self.context(), event)
+        method, arguments = "execute", {}
+        while True:
+            try:
+                return getattr(self.operator(), method)(self.context(), **arguments)
+            except TaskDeferred as deferred:
+                method, arguments = deferred.method_name, {**(deferred.kwargs or {}), "event": self._event(deferred)}
+
+    def _event(self, deferred: TaskDeferred) -> Any:
+        """Return the payload of the event that the trigger fires."""
+        path, arguments = deferred.trigger.serialize()
+        assert path.endswith(type(deferred.trigger).__name__)
+        if isinstance(deferred.trigger, DateTimeTrigger):
+            self.on_wait(deferred.trigger.moment)
+            return deferred.trigger.moment
+        return asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
 
     async def _fire(self, trigger: Any) -> Any:
         async for event in trigger.run():
             return event.payload
         raise AssertionError("no event")
+
+
+class MappedTask:
+    """A mapped task: one task instance for each number of a list, which may be another list after a clear.
+
+    Airflow keeps the task instances (and with them the state store) by map index, whatever their rows are now.
+    """
+
+    def __init__(self, sandbox: Sandbox, numbers: list[str], **arguments: Any):
+        self.sandbox = sandbox
+        self.arguments = arguments
+        self.run = Run()
+        self.tasks: list[Task] = []
+        self._expand(numbers)
+
+    def _expand(self, numbers: list[str]) -> None:
+        del self.tasks[len(numbers) :]
+        for index, number in enumerate(numbers):
+            if index == len(self.tasks):
+                self.tasks.append(Task(self.sandbox, map_index=index, run=self.run, **self.arguments))
+            self.tasks[index].arguments["to"] = number
+
+    def clear(self, numbers: list[str], *, clear_on_success: bool = False) -> None:
+        """Clear the task and what makes its list, which is then ``numbers``."""
+        for task in self.tasks:
+            task.clear(clear_on_success=clear_on_success)
+        self._expand(numbers)
+
+    def finish(self) -> list[Outcome]:
+        return [task.finish() for task in self.tasks]
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Place one call at most once: whether a create may be sent, and what became of one whose answer was lost."""
+"""Places one call at most once, and finds out what became of a create whose answer was lost."""

@@ -1,19 +1,9 @@
-"""Placing one call at most once, whatever dies, hangs or is retried.
+"""Places one call at most once, whatever dies, hangs or is retried.
 
-A create can not be taken back and no vendor here has an idempotency key. So, in this order: store an intent; send;
-store the call id. What a later try finds decides what it may do:
+A create cannot be taken back, and no vendor here has an idempotency key. So the order is: store an intent; send; store
+the call id. What a later try may do stands in the tables of :mod:`airflow_provider_voice.dialing.decisions`.
 
-======================  ==========================================================================================
-the record says         the try does
-======================  ==========================================================================================
-nothing                 places the call (below Airflow 3.3, where nothing can be stored: looks for it first)
-``placed``              attaches to the call it names; never a create
-``intent``, no call id  looks the call up at the vendor: one match is adopted, anything else is an error
-``refused``             places the call: the vendor is known not to have accepted the earlier create
-``ended``               places the next call, when the ending is one the user wants to ring again after
-======================  ==========================================================================================
-
-Nothing here imports Airflow: the operator brings the task's facts and its state store.
+Nothing here imports Airflow: the operator hands in the facts of the task and its state store.
 """
 
 from __future__ import annotations
@@ -22,15 +12,23 @@ import hashlib
 import logging
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from airflow_provider_voice.dialing.decisions import OUTCOMES, Finding, Occasion, Situation, Step, step_for
 from airflow_provider_voice.dialing.outcomes import proves_no_ring
-from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, look_for_call
+from airflow_provider_voice.dialing.reconcile import (
+    LONGEST_CREATE,
+    LONGEST_LOOK_BACK,
+    Evidence,
+    clock_offset,
+    look_for_call,
+)
 from airflow_provider_voice.dialing.record import RECORD_KEY, Record
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
+    CallNotCompleted,
     CallOutcomeUnknown,
     InvalidRequest,
     VoiceError,
@@ -41,69 +39,72 @@ from airflow_provider_voice.phone import mask_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_voice.dialing.task_facts import TaskFacts
     from airflow_provider_voice.hooks.voice import VoiceHook
 
 log = logging.getLogger(__name__)
 
-#: Seconds between looks for a call whose answer was lost, within one try: lists may show it late.
+#: Seconds to wait before each look for a call within one try: the vendor's list may show the call late.
 LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
-PLACED, REATTACHED, ADOPTED = "placed", "reattached", "adopted"
+
+#: ``placed``: by this try. ``reattached``: by an earlier try that stored its id. ``adopted``: found at the vendor.
+How = Literal["placed", "reattached", "adopted"]
 
 
 class StateStore(Protocol):
-    """The task state store, as far as it is needed: it survives retries and clears."""
+    """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
 
     def get(self, key: str) -> Any:
-        """Return the value under a key, None when there is none."""
+        """Return the value under a key; None when there is none."""
 
     def set(self, key: str, value: Any) -> None:
         """Store a JSON value durably before returning."""
 
 
 @dataclass(frozen=True)
-class TaskFacts:
-    """What the dialer must know of the task: who it is, which try this is, and whether a user cleared it."""
+class DialedCall:
+    """The call of a task, as it is handed from the dialer through the wait to the task's result."""
 
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-    try_number: int = 1
-    max_tries: int = 0
-    retries: int = 0
-    run_started_at: datetime | None = None
+    call: Call
+    #: How the task came by the call.
+    how: How
+    #: Number of the intended call: 1, and one more for each redial or new call after a clear.
+    generation: int
 
-    @property
-    def is_last_try(self) -> bool:
-        """Whether Airflow will not try again by itself."""
-        return self.try_number > self.max_tries
-
-    @property
-    def was_cleared(self) -> bool:
-        """Whether a user cleared the task at least once: a clear raises ``max_tries`` above the task's retries."""
-        return self.max_tries > self.retries
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``Call.to_dict()`` with ``how`` and ``generation``: the result of the task."""
+        return {**self.call.to_dict(), "how": self.how, "generation": self.generation}
 
 
 @dataclass(frozen=True)
-class Dialed:
-    """The call of this task, how it came to be (``placed``, ``reattached``, ``adopted``) and its generation."""
+class DialRules:
+    """What the user allows the dialer to do."""
 
-    call: Call
-    how: str
-    generation: int
+    #: Whether a user's clear asks for a new call (``on_clear="new_call"``).
+    new_call_on_clear: bool = False
+    #: Endings after which a retry rings again.
+    redial_statuses: frozenset[CallStatus] = frozenset()
+    #: How long the vendor's list must have been readable and without the call, beyond ``delay_seconds``, before a
+    #: create whose outcome is not known is given up and sent again; None: never.
+    redial_when_absent_for: timedelta | None = None
 
 
 class Dialer:
     """Places the call of one task at most once.
 
-    :param hook: the connection.
+    :param hook: the hook of the connection.
     :param store: the task state store; None below Airflow 3.3.
-    :param facts: the task.
-    :param new_call_on_clear: whether a user's clear means a new call (``on_clear="new_call"``).
-    :param redial_statuses: endings after which a retry rings again.
-    :param redial_when_absent_for: how long the vendor's list must have been readable and without the call before a
-        create whose answer was lost is given up and sent again; None: never.
-    :param before_ringing: called right before a new call is placed; raises when none may be (a stale run).
+    :param facts: the task and its try.
+    :param rules: what the user allows; default: nothing is ever sent a second time.
+    :param before_ringing: called right before an intent is stored, with the times at which this task may have rung the
+        person before; raises when nobody may be rung now (a stale run, a contact policy).
+    :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
+    :param sleep: waits between two looks; for tests.
+    :param now: this machine's clock; for tests.
+
+    >>> dialer = Dialer(hook, store, facts)  # doctest: +SKIP
+    >>> dialer.dial(CallRequest(to="+14155552671", agent_id="agent_1")).how  # doctest: +SKIP
+    'placed'
     """
 
     def __init__(
@@ -111,230 +112,312 @@ class Dialer:
         hook: VoiceHook,
         store: StateStore | None,
         facts: TaskFacts,
+        rules: DialRules = DialRules(),
         *,
-        new_call_on_clear: bool = False,
-        redial_statuses: frozenset[CallStatus] = frozenset(),
-        redial_when_absent_for: timedelta | None = None,
-        before_ringing: Callable[[], None] = lambda: None,
+        before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
+        calls_of_others: Callable[[], frozenset[str]] = frozenset,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._hook = hook
         self._store = store
         self._facts = facts
-        self._new_call_on_clear = new_call_on_clear
-        self._redial_statuses = redial_statuses
-        self._redial_when_absent_for = redial_when_absent_for
+        self._rules = rules
         self._before_ringing = before_ringing
+        self._calls_of_others = calls_of_others
         self._sleep = sleep
         self._now = now
 
-    def dial(self, request: CallRequest) -> Dialed:
-        """Return the call of this task: the one an earlier try placed, or a new one.
+    def dial(self, request: CallRequest) -> DialedCall:
+        """Return the call of this task: the one that an earlier try placed, or a new one.
 
         :param request: the call wanted.
-        :raises CallOutcomeUnknown: when it can not be known whether the phone rang, with what was looked for.
-        :raises VoiceError: what the vendor's refusal means; nothing rang.
+        :return: the call, how the task came by it, and its generation.
+        :raises CallOutcomeUnknown: when nobody can tell whether the phone rang, with what was looked for.
+        :raises InvalidRequest: when an earlier try of this task was to ring somebody else.
+        :raises VoiceError: the vendor's refusal; nothing rang.
         """
         request = self._hook.vendor.complete(request)
         self._hook.vendor.check_request(request)
-        record = self._load()
-        if record is None:
-            return self._dial_without_record(request)
-        if self._starts_anew(record):
-            return self._place(request, self._next(record, request))
-        self._check_same(record, request)
-        if record.call is not None:
-            log.info("An earlier try placed call %s; this one attaches to it.", record.call.get("id"))
-            return Dialed(self._attached(record, request), REATTACHED, record.generation)
-        return self._settle(request, record)
+        return self._follow(request, self._load())
 
     def ended(self, call: Call) -> None:
-        """Store how the call ended, so that a retry may ring again after an ending in ``redial_statuses``."""
+        """Store how the call ended, so that a retry may ring again after an ending in ``redial_statuses``.
+
+        :param call: the call that has ended.
+        """
         record = self._load()
         if record is not None and record.call is not None and record.call.get("id") == call.id:
             record.state, record.status = "ended", call.status.value
-            # What may ring again is a retry that follows this try, not a clear: see _starts_anew.
+            # A retry that follows this try may ring again; a clear may not: see _occasion.
             record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
             self._save_if_possible(record)
 
-    def _dial_without_record(self, request: CallRequest) -> Dialed:
-        """Place the call, after looking for an earlier one where an earlier try could have placed it unrecorded."""
-        cleared_anew = self._facts.was_cleared and self._new_call_on_clear
-        # With a store no record means that nothing was ever sent: the intent is stored first. Only a clear of a task
-        # that had succeeded may have lost it ([state_store] clear_on_success).
-        may_have_rung = self._facts.try_number > 1 and (self._store is None or self._facts.was_cleared)
-        if may_have_rung and not cleared_anew:
-            if self._store is None:
-                log.warning(
-                    "Airflow below 3.3 stores nothing between tries: this try looks for the call of an earlier one in "
-                    "the vendor's list, which may show it late. Upgrade to be sure."
-                )
-            record = self._next(None, request)
-            since = self._facts.run_started_at or self._now() - timedelta(days=1)
-            tag = record.key if self._store is None else None
-            found = self._look(request, Evidence(since=since, until=None, tag=tag))
-            if found is not None:
-                self._save_call(record, found)
-                return Dialed(found, ADOPTED, record.generation)
-        return self._place(request, self._next(None, request))
+    def hung_up(self, call: Call) -> None:
+        """Store that the killed task asked the vendor to end the call, so that no retry takes its end for a success.
 
-    def _starts_anew(self, record: Record) -> bool:
-        """Tell whether this try belongs to a new intended call; what is unclear belongs to the old one."""
-        if self._new_call_on_clear and self._facts.max_tries > record.max_tries:
-            return True
-        if record.state == "refused":
-            return True
-        ended = record.state == "ended" and record.status in {status.value for status in self._redial_statuses}
-        is_retry = self._facts.try_number > record.try_number and self._facts.max_tries == record.max_tries
-        return ended and is_retry
+        :param call: the call of this task.
+        """
+        record = self._load()
+        if record is not None and record.call is not None and record.call.get("id") == call.id:
+            record.was_hung_up = True
+            self._save_if_possible(record)
+
+    def _follow(self, request: CallRequest, record: Record | None) -> DialedCall:
+        """Do the step that the table names."""
+        same = record is None or record.fingerprint == self._fingerprint(request)
+        situation = Situation(record.state if record else "none", same, self._occasion(record))
+        step = step_for(situation)
+        if step == "place":
+            return self._place(request, self._next(record, request))
+        if step == "look, then place":
+            return self._look_then_place(request, record)
+        if record is None or step == "refuse":
+            raise self._of_another_request(request)
+        if step == "attach":
+            return self._attach(record, request)
+        return self._look_then_fail(request, record)
+
+    def _occasion(self, record: Record | None) -> Occasion:
+        """Return what this try is; where it is not certain, the occasion that rings nobody."""
+        facts, rules = self._facts, self._rules
+        if rules.new_call_on_clear and facts.was_cleared_since(record):
+            return "new call"
+        if record is None:
+            return "again" if facts.may_follow_a_call else "first"
+        if rules.new_call_on_clear and facts.run_was_cleared_since(record):
+            log.warning(
+                "The DAG run was cleared while this task was running, and Airflow does not say whether this task was "
+                "among the cleared ones. No new call is placed; to get one, clear the task again when it has ended."
+            )
+        is_retry = facts.try_number > record.try_number and facts.max_tries == record.max_tries
+        may_redial = record.status in {status.value for status in rules.redial_statuses}
+        return "redial" if is_retry and may_redial else "again"
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
+        """Return the record of the next intended call."""
         generation = record.generation + 1 if record else 1
         earlier = list(record.earlier_ids) if record else []
+        attempts = list(record.earlier_attempts) if record else []
         if record and record.call:
             earlier.append(str(record.call.get("id")))
+        if record and record.state != "refused":
+            attempts.append(str(write_time(record.intent_at)))
         return Record(
             generation=generation,
-            key=self._key(generation),
+            key=self._key(request, generation),
             state="intent",
             intent_at=self._now(),
             fingerprint=self._fingerprint(request),
             max_tries=self._facts.max_tries,
             try_number=self._facts.try_number,
-            clock_offset=self._hook.vendor.http.clock_offset,
+            clear_number=self._facts.clear_number,
             earlier_ids=earlier,
+            earlier_attempts=attempts,
         )
 
-    def _place(self, request: CallRequest, record: Record) -> Dialed:
-        """Store the intent, send, store the id: the order is the promise."""
-        self._before_ringing()
+    def _place(self, request: CallRequest, record: Record) -> DialedCall:
+        """Store the intent, send, store the id: this order is the promise."""
+        self._before_ringing([moment for text in record.earlier_attempts if (moment := read_time(text))])
+        record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
         self._save(record)
         try:
-            call = self._hook.make_call(_tagged(request, record.key))
-        except CallOutcomeUnknown as error:
-            return self._settle(request, record, error)
+            call = self._hook.make_call(replace(request, tag=record.key))
         except VoiceError as error:
             if proves_no_ring(error):
                 record.state = "refused"
                 self._save_if_possible(record)
                 raise
-            return self._settle(request, record, error)
+            record.given_up_at = self._now()
+            self._save_if_possible(record)
+            return self._look_then_fail(request, record, error)
         self._save_call(record, call)
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
-        return Dialed(call, PLACED, record.generation)
+        return DialedCall(call, "placed", record.generation)
 
-    def _settle(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> Dialed:
-        """Find out what became of a create whose answer is not known; never by sending it again."""
-        try:
-            if record.clock_offset is None:
-                # Kept with the intent: a later try may run on a machine whose clock is another.
-                record.clock_offset = clock_offset(self._hook.vendor).total_seconds()
-            evidence = Evidence(
-                since=record.intent_at,
-                until=record.intent_at,
-                clock_offset=record.clock_offset,
-                tag=record.key,
-                not_these=frozenset(record.earlier_ids),
-            )
-            found = self._look(request, evidence)
-        except (CallOutcomeUnknown, AuthenticationFailed):
-            raise
-        except VoiceError as error:
-            record.absent_since = None
-            self._save_if_possible(record)
-            why = f"the vendor's list can not be read ({error.message})"
-            raise self._still_unknown(request, record, why, cause) from None
-        if found is not None:
-            self._save_call(record, found)
-            log.info("Found call %s of the create whose answer was lost.", found.id)
-            return Dialed(found, ADOPTED, record.generation)
-        if self._absent_long_enough(record):
+    def _look_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
+        """Place the call unless the vendor shows that this run has already rung the person."""
+        if self._store is None:
             log.warning(
-                "The vendor's list has been without the call for %s: ringing again, as redial_when_absent_for asks.",
-                self._redial_when_absent_for,
+                "Airflow below 3.3 stores nothing between tries: this try looks for the call of an earlier one in the "
+                "vendor's list, which may show it late. Upgrade to be sure."
             )
-            return self._place(request, self._next(record, request))
-        raise self._still_unknown(request, record, "the vendor's list does not show it", cause)
-
-    def _absent_long_enough(self, record: Record) -> bool:
-        now = self._now()
-        if record.absent_since is None:
-            record.absent_since = now
-            self._save_if_possible(record)
-        wanted = self._redial_when_absent_for
-        return wanted is not None and now - record.absent_since >= wanted
-
-    def _still_unknown(
-        self, request: CallRequest, record: Record, why: str, cause: VoiceError | None
-    ) -> CallOutcomeUnknown:
-        last = (
-            " This was the last try; look there by hand before you clear the task." if self._facts.is_last_try else ""
-        )
-        return CallOutcomeUnknown(
-            f"It is not known whether {mask_number(request.to)} was rung: a create was sent at "
-            f"{write_time(record.intent_at)} without a readable answer, and {why} (looked for agent "
-            f"{request.agent_id}, tag {record.key}, at {write_time(self._now())} on connection "
-            f"{self._hook.voice_conn_id}). Nothing is sent "
-            f"again.{last}",
-            vendor=self._hook.vendor.name,
-            status_code=cause.status_code if cause else None,
-            request_id=cause.request_id if cause else None,
-            # Looking again later can settle it and rings nobody.
-            permanent=False,
-        )
-
-    def _look(self, request: CallRequest, evidence: Evidence) -> Call | None:
+        fresh = self._next(record, request)
+        evidence = self._evidence_of_run(request, fresh)
         for pause in LOOKS:
             self._sleep(pause)
+            stored = self._load() if record is None else None
+            if stored is not None:
+                log.warning("The task state store returned no record at first, and returns one now.")
+                return self._follow(request, stored)
+            # What is unclear or unreadable is raised, and fails the try.
             found = look_for_call(self._hook.vendor, request, evidence, now=self._now)
+            if found is not None:
+                return self._adopt(fresh, found)
+        return self._place(request, fresh)
+
+    def _evidence_of_run(self, request: CallRequest, fresh: Record) -> Evidence:
+        """Return what is known of a call that an unrecorded try of this run may have placed."""
+        facts, now = self._facts, self._now()
+        began = facts.run_began_at or now - timedelta(days=1)
+        if self._rules.new_call_on_clear and facts.max_tries > facts.retries and facts.run_started_at is not None:
+            began = facts.run_started_at  # the calls before the clear are not the new one
+        if began < now - LONGEST_LOOK_BACK:
+            log.warning("The run was due at %s; earlier calls than of the last %s are not looked for.",
+                        write_time(began), LONGEST_LOOK_BACK)  # fmt: skip
+            began = now - LONGEST_LOOK_BACK
+        list_may_have_changed = facts.map_index >= 0 and bool(facts.clear_number)
+        by_prefix = self._store is not None or list_may_have_changed
+        return Evidence(
+            since=began,
+            until=None,
+            # Without a store every try of an index makes the same tag; with one, the tag has a random part.
+            tag=fresh.key if self._store is None else None,
+            tag_prefix=self._tag_prefix(request) if by_prefix else None,
+            not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
+            delay=timedelta(seconds=request.delay_seconds),
+        )
+
+    def _look_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
+        """Find out what became of a create whose outcome is not known; send nothing unless the user allows it."""
+        step: Step = "look, then fail"
+        problem: VoiceError | None = None
+        found: Call | None = None
+        try:
+            found = self._look(request, record)
+        except CallOutcomeUnknown:
+            raise
+        except VoiceError as error:
+            problem = error
+        finding = self._finding(request, record, found, problem)
+        outcome = OUTCOMES[step, finding]
+        if outcome == "adopt" and found is not None:
+            return self._adopt(record, found)
+        if outcome == "place":
+            log.warning(
+                "The vendor's list has been without the call since %s: ringing again, as redial_when_absent_for asks.",
+                write_time(record.absent_since),
+            )
+            return self._place(request, self._next(record, request))
+        raise self._still_unknown(request, record, problem, cause)
+
+    def _look(self, request: CallRequest, record: Record) -> Call | None:
+        """Look for the call of a stored intent, as often as one try does."""
+        vendor = self._hook.vendor
+        if record.clock_offset is None:
+            # Kept with the intent: a later try may run on a machine whose clock is another.
+            record.clock_offset = clock_offset(vendor).total_seconds()
+        for pause in LOOKS:
+            self._sleep(pause)
+            evidence = Evidence(
+                since=record.intent_at,
+                until=record.given_up_at or record.intent_at + LONGEST_CREATE,
+                clock_offset=record.clock_offset,
+                tag=record.key,
+                not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
+                delay=timedelta(seconds=request.delay_seconds),
+                # Before anybody is rung a second time, no call of any later moment may be the lost one.
+                latest=self._now() if self._rules.redial_when_absent_for is not None else None,
+            )
+            found = look_for_call(vendor, request, evidence, now=self._now)
             if found is not None:
                 return found
         return None
 
-    def _attached(self, record: Record, request: CallRequest) -> Call:
+    def _finding(self, request: CallRequest, record: Record, found: Call | None, problem: VoiceError | None) -> Finding:
+        """Return what the looks of this try found, and store since when the list is without the call."""
+        if found is not None:
+            return "one call"
+        if problem is not None:
+            record.absent_since = None
+            self._save_if_possible(record)
+            return "unreadable"
+        now, wanted = self._now(), self._rules.redial_when_absent_for
+        if record.absent_since is None:
+            record.absent_since = now
+            self._save_if_possible(record)
+        if wanted is None:
+            return "nothing"
+        wanted += timedelta(seconds=request.delay_seconds)
+        return "nothing for long" if now - record.absent_since >= wanted else "nothing"
+
+    def _adopt(self, record: Record, call: Call) -> DialedCall:
+        self._save_call(record, call)
+        log.info("Found call %s of an earlier create; this try adopts it.", call.id)
+        return DialedCall(call, "adopted", record.generation)
+
+    def _attach(self, record: Record, request: CallRequest) -> DialedCall:
+        """Return the call that the record names, as the vendor shows it now or as it was stored."""
         data: Mapping[str, Any] = record.call or {}
+        if record.was_hung_up:
+            raise CallNotCompleted(
+                f"Call {data.get('id')} was hung up, because an earlier try of the task was killed and "
+                "end_call_on_kill is set. Clear the task with on_clear='new_call' to ring again.",
+                status=record.status,
+                vendor=self._hook.vendor.name,
+            )
+        log.info("An earlier try placed call %s; this try attaches to it.", data.get("id"))
         tag = data.get("tag") or record.key
         ref = CallRef(str(data["id"]), request.to, read_time(data.get("created_at")), tag, request.agent_id)
+        call = None
         try:
             call = self._hook.get_call(ref)
         except VoiceError as error:
             if error.permanent:
                 raise
-            log.info("The call can not be looked at now: %s", error.message)
-            call = None
-        if call is not None:
-            return call
-        status = CallStatus(data.get("status", CallStatus.QUEUED.value))
-        return Call(
-            id=ref.id, vendor=self._hook.vendor.name, status=status, to=request.to, direction="outbound",
-            agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
-        )  # fmt: skip
+            log.info("The vendor does not show the call now: %s", error.message)
+        if call is None:
+            status = CallStatus(data.get("status", CallStatus.QUEUED.value))
+            call = Call(
+                id=ref.id, vendor=self._hook.vendor.name, status=status, to=request.to, direction="outbound",
+                agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
+            )  # fmt: skip
+        return DialedCall(call, "reattached", record.generation)
 
-    def _check_same(self, record: Record, request: CallRequest) -> None:
-        if record.fingerprint != self._fingerprint(request):
-            raise InvalidRequest(
-                f"An earlier try of this task was to ring another number, by another agent or connection, than "
-                f"{mask_number(request.to)}, so neither call can stand for the other. Clear the task with "
-                "on_clear='new_call' to ring the new one."
-            )
+    def _still_unknown(
+        self, request: CallRequest, record: Record, problem: VoiceError | None, cause: VoiceError | None
+    ) -> CallOutcomeUnknown:
+        advice = "A retry looks again"
+        if self._facts.is_last_try:
+            advice = "This was the last try; look for the call at the vendor before you clear the task"
+        list_says = "the vendor's list does not show the call"
+        if problem is not None:
+            list_says = f"the vendor's list cannot be read ({problem.message})"
+        return CallOutcomeUnknown(
+            f"Nobody can tell whether {mask_number(request.to)} was rung: a create was sent at "
+            f"{write_time(record.intent_at)} without a readable answer, and {list_says} (tag {record.key}, connection "
+            f"{self._hook.voice_conn_id}, looked at {write_time(self._now())}). Nothing is sent again. {advice}.",
+            vendor=self._hook.vendor.name,
+            status_code=cause.status_code if cause else None,
+            request_id=cause.request_id if cause else None,
+            # A later look can settle it and rings nobody; but not with a token that is refused.
+            permanent=isinstance(problem, AuthenticationFailed),
+        )
+
+    def _of_another_request(self, request: CallRequest) -> InvalidRequest:
+        where = f" under map index {self._facts.map_index}" if self._facts.map_index >= 0 else ""
+        return InvalidRequest(
+            f"The task stored the call of another number, agent or connection{where} than that of "
+            f"{mask_number(request.to)}, so neither call can stand for the other and nobody is rung. If the list of a "
+            "mapped task has changed, start a new run for the people who are new in it; to ring this number all the "
+            "same, clear the task with on_clear='new_call'."
+        )
 
     def _fingerprint(self, request: CallRequest) -> str:
-        text = "\x1f".join((self._hook.voice_conn_id, request.to, request.agent_id or "", *self._name()))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash(self._hook.voice_conn_id, request.to, request.agent_id or "", *self._facts.name)
 
-    def _name(self) -> tuple[str, ...]:
-        facts = self._facts
-        return facts.dag_id, facts.run_id, facts.task_id, str(facts.map_index)
+    def _tag_prefix(self, request: CallRequest) -> str:
+        """Return the part of the tag that is the same for all tries and indexes of the task for this request."""
+        return f"afv-{self._fingerprint(request)[:24]}-"
 
-    def _key(self, generation: int) -> str:
-        """Return the dial key: of dag, run, task, map index and generation, and unlike any other deployment's.
+    def _key(self, request: CallRequest, generation: int) -> str:
+        """Return the tag of a create.
 
-        The random part is stored with the intent before it is sent. Without a store every try must find the same key.
+        With a store it ends in a random part, which is stored before it is sent. Without a store every try must make
+        the same tag again.
         """
         nonce = uuid.uuid4().hex if self._store is not None else ""
-        text = "\x1f".join((*self._name(), str(generation), nonce))
-        return f"afv-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+        return self._tag_prefix(request) + _hash(str(self._facts.map_index), str(generation), nonce)[:16]
 
     def _load(self) -> Record | None:
         data = self._store.get(RECORD_KEY) if self._store is not None else None
@@ -346,18 +429,21 @@ class Dialer:
 
     def _save_call(self, record: Record, call: Call) -> None:
         record.state = "placed"
-        # No number: the record may be shown in Airflow's UI.
-        created_at = write_time(call.created_at)
-        record.call = {"id": call.id, "created_at": created_at, "status": call.status.value, "tag": call.tag}
+        record.call = {
+            "id": call.id,
+            "created_at": write_time(call.created_at),
+            "status": call.status.value,
+            "tag": call.tag,
+        }
         self._save_if_possible(record)
 
     def _save_if_possible(self, record: Record) -> None:
-        """Store what makes the next try quicker; the stored intent already keeps it from ringing."""
+        """Store what makes the next try quicker; the stored intent already keeps the next try from ringing."""
         try:
             self._save(record)
         except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
             log.warning("Could not store the state of the call (%s); a retry will look it up.", type(error).__name__)
 
 
-def _tagged(request: CallRequest, key: str) -> CallRequest:
-    return CallRequest(**{**vars(request), "tag": key})
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

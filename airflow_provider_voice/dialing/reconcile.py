@@ -1,14 +1,14 @@
-"""Looking at a vendor for the call of a create whose answer was lost. Reads only; rings nobody."""
+"""Looks at a vendor for the call of a create whose answer is not known. Reads only; rings nobody."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
-from airflow_provider_voice.models import Call, CallRef, write_time
+from airflow_provider_voice.models import Call, write_time
 from airflow_provider_voice.phone import mask_number, same_number
 
 if TYPE_CHECKING:
@@ -19,28 +19,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The vendor's clock is read off a Date header of whole seconds, and its database need not be the server that sent it.
-BEFORE = timedelta(minutes=2)
-# A create that hung may be worked off long after it was sent.
-AFTER = timedelta(minutes=15)
+#: How far a record's creation time may lie outside the time in which the create was under way. The vendor's clock is
+#: read off a Date header of whole seconds, and its database need not be the server that sent the header.
+CLOCK_TOLERANCE = timedelta(minutes=2)
+#: How long after a create the vendor may still work it off, and how late its list may show the call. No vendor
+#: documents either; ``redial_when_absent_for`` must not be shorter.
+LATE_ARRIVAL = timedelta(minutes=15)
+#: How long a create can be under way before the worker gives it up: the wait for the rate limit, refusals with 429 and
+#: the read of the response. Used where the worker died and nobody knows when.
+LONGEST_CREATE = timedelta(minutes=5)
+#: How far back a call is looked for at most. Vendors keep lists in windows of up to three months.
+LONGEST_LOOK_BACK = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the lost create, by the clock of this machine.
+    """What is known of the create, by the clock of the worker that sent it."""
 
-    :param since: not sent before this.
-    :param until: not sent after this; None: up to now.
-    :param clock_offset: seconds the vendor's clock was ahead of the clock that dated this; None: of ours, now.
-    :param tag: our correlation text; the vendor may keep it.
-    :param not_these: ids of earlier calls of the task.
-    """
-
+    #: The create was not sent before this moment.
     since: datetime
+    #: The create was not under way after this moment; None: it may have been sent up to now.
     until: datetime | None
+    #: Seconds the vendor's clock was ahead of the worker's; None: as far as it is ahead of this machine's now.
     clock_offset: float | None = None
+    #: Our tag of the create. A vendor that keeps tags shows it.
     tag: str | None = None
+    #: Ids of calls that are known to belong to somebody else, or to an earlier call of the task.
     not_these: frozenset[str] = frozenset()
+    #: What our tag begins with, where the whole tag is not known.
+    tag_prefix: str | None = None
+    #: How long the vendor waits before it rings (``delay_seconds``); its record may be dated by the ringing.
+    delay: timedelta = timedelta(0)
+    #: A call created up to this moment may still be the one; None: up to ``until`` and :data:`LATE_ARRIVAL`.
+    latest: datetime | None = None
 
 
 def look_for_call(
@@ -48,42 +59,54 @@ def look_for_call(
 ) -> Call | None:
     """Find the one call that the create can have made.
 
-    By tag where the vendor's records show it; otherwise by number, agent and direction among the calls created around
-    the time of the create, in the vendor's time.
+    The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
+    must have been created while the create was under way, by the vendor's clock. A call that matches but was created
+    later, or that has no tag although the vendor keeps tags, may or may not be the one: nobody is told that it is.
 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
     :param evidence: what is known of the create.
     :param now: this machine's clock.
-    :return: the call; None when the vendor's list was read completely and shows none.
-    :raises CallOutcomeUnknown: when several calls fit, with their ids.
-    :raises VoiceError: when the list can not be read.
+    :return: the call; None when the vendor's list was read completely and shows no call that fits.
+    :raises CallOutcomeUnknown: when several calls fit, or it is not certain that the one that fits is ours, with ids.
+    :raises VoiceError: when the list cannot be read.
     """
     offset = clock_offset(vendor) if evidence.clock_offset is None else timedelta(seconds=evidence.clock_offset)
-    first = evidence.since + offset - BEFORE
-    last = (evidence.until or now()) + offset + AFTER
+    until = evidence.until or now()
+    first = evidence.since + offset - CLOCK_TOLERANCE
+    last = max(until + LATE_ARRIVAL, evidence.latest or until) + evidence.delay + offset
+    certain_until = until + evidence.delay + offset + CLOCK_TOLERANCE
     fitting: list[Call] = []
+    doubtful: list[Call] = []
     for call in vendor.list_calls(first, last, to=request.to):
         if evidence.tag is not None and call.tag == evidence.tag:
-            return _as_placed(vendor, call, request, evidence)
-        if _fits(call, request, evidence):
-            fitting.append(call)
-    if evidence.tag is not None and vendor.keeps_tags:
-        fitting = []  # its records show tags, so none of these is ours
-    if len(fitting) > 1:
-        ids = ", ".join(call.id for call in fitting[:10])
-        raise CallOutcomeUnknown(
-            f"{len(fitting)} calls to {mask_number(request.to)} fit the create whose answer was lost: {ids} (created "
-            f"from {write_time(first)} to {write_time(last)}). Which one it was can not be known; nothing is sent "
-            "again.",
-            vendor=vendor.name,
-        )
-    return _as_placed(vendor, fitting[0], request, evidence) if fitting else None
+            return _as_placed(call, request, evidence)
+        if not _fits(call, request, evidence):
+            continue
+        shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
+        if vendor.keeps_tags and call.tag is not None and not shows_tag:
+            continue  # somebody else's call
+        in_time = call.created_at is not None and call.created_at <= certain_until
+        is_certain = shows_tag or (in_time and not _expects_tag(vendor, evidence))
+        (fitting if is_certain else doubtful).append(call)
+    if len(fitting) == 1 and not doubtful:
+        return _as_placed(fitting[0], request, evidence)
+    if fitting or doubtful:
+        raise _unclear(vendor, request, [*fitting, *doubtful], first, last)
+    return None
 
 
 def clock_offset(vendor: Vendor) -> timedelta:
-    """Return how far the vendor's clock is ahead of ours."""
+    """Return how far the vendor's clock is ahead of this machine's.
+
+    :param vendor: the vendor; it is asked when none of its responses has told its time yet.
+    :return: the difference, negative when the vendor's clock is behind.
+    """
     return vendor.now() - datetime.now(timezone.utc)
+
+
+def _expects_tag(vendor: Vendor, evidence: Evidence) -> bool:
+    return vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
 
 
 def _fits(call: Call, request: CallRequest, evidence: Evidence) -> bool:
@@ -95,14 +118,25 @@ def _fits(call: Call, request: CallRequest, evidence: Evidence) -> bool:
     )
 
 
-def _as_placed(vendor: Vendor, call: Call, request: CallRequest, evidence: Evidence) -> Call:
-    log.debug("%s shows call %s for the lost create.", vendor.title, call.id)
-    ref = CallRef(call.id, request.to, call.created_at, call.tag or evidence.tag, call.agent_id or request.agent_id)
-    values = {
-        **vars(call),
-        "to": ref.to,
-        "tag": ref.tag,
-        "agent_id": ref.agent_id,
-        "direction": call.direction or "outbound",
-    }
-    return Call(**values)
+def _unclear(
+    vendor: Vendor, request: CallRequest, calls: list[Call], first: datetime, last: datetime
+) -> CallOutcomeUnknown:
+    ids = ", ".join(call.id for call in calls[:10])
+    which = "the call may or may not be" if len(calls) == 1 else f"each of {len(calls)} calls may be"
+    return CallOutcomeUnknown(
+        f"Nobody can tell whether {mask_number(request.to)} was rung by this task: {which} the one whose outcome is "
+        f"not known: {ids} ({vendor.title}, created from {write_time(first)} to {write_time(last)}). Nothing is sent "
+        "again. Look the ids up at the vendor; to ring all the same, clear the task with on_clear='new_call'.",
+        vendor=vendor.name,
+    )
+
+
+def _as_placed(call: Call, request: CallRequest, evidence: Evidence) -> Call:
+    log.debug("The vendor shows call %s for the create whose outcome was not known.", call.id)
+    return replace(
+        call,
+        to=request.to,
+        tag=call.tag or evidence.tag,
+        agent_id=call.agent_id or request.agent_id,
+        direction=call.direction or "outbound",
+    )

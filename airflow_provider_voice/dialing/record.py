@@ -1,9 +1,9 @@
-"""What is stored of a call between the tries of its task."""
+"""The record of a call that one try of a task leaves for the next; it holds no phone number."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import read_time, write_time
@@ -11,49 +11,82 @@ from airflow_provider_voice.models import read_time, write_time
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: The key in the task state store.
+#: The key of the record in the task state store.
 RECORD_KEY = "voice_dial"
-_STATES = ("intent", "placed", "refused", "ended")
+
+#: ``intent``: a create may have been sent. ``placed``: the vendor answered with a call. ``refused``: the vendor is
+#: known not to have accepted the create. ``ended``: the call has ended and the task has seen it.
+RecordState = Literal["intent", "placed", "refused", "ended"]
 
 
 @dataclass
 class Record:
-    """What is stored between tries. Never a number: only a hash that tells whether it is still the same request."""
+    """One intended call of one task instance.
 
+    The record is stored where people can read it, so it holds a hash of what is dialed instead of the number.
+    """
+
+    #: How many calls this task has intended so far, this one included; the first is 1.
     generation: int
+    #: The tag that was sent with the create.
     key: str
-    state: str
+    #: How far the call has come.
+    state: RecordState
+    #: When the intent was stored, by the clock of the worker.
     intent_at: datetime
+    #: Hash of connection, number and agent: the same for the same request.
     fingerprint: str
+    #: ``max_tries`` of the task when the record was last changed by a try; a clear raises it.
     max_tries: int
+    #: Number of that try.
     try_number: int
+    #: How often the DAG run had been cleared by then; None where Airflow does not say.
+    clear_number: int | None = None
+    #: When the create was given up without a readable answer; None while it is not known to have failed.
+    given_up_at: datetime | None = None
+    #: Seconds the vendor's clock was ahead of the worker's; None when it is not known.
     clock_offset: float | None = None
+    #: ``id``, ``created_at``, ``status`` and ``tag`` of the call; None until the call is known.
     call: dict[str, Any] | None = None
+    #: The status the call ended with; None until it has ended.
     status: str | None = None
+    #: Whether a killed try asked the vendor to end the call.
+    was_hung_up: bool = False
+    #: Since when every complete read of the vendor's list was without the call; None: not read or not complete.
     absent_since: datetime | None = None
+    #: Ids of the calls of earlier generations.
     earlier_ids: list[str] = field(default_factory=list)
+    #: When earlier generations may have rung the person, ISO 8601: a contact policy counts them.
+    earlier_attempts: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON."""
+        """Return the record as JSON.
+
+        :return: the fields by name, times as text.
+        """
         data = dict(vars(self))
-        data.update(intent_at=write_time(self.intent_at), absent_since=write_time(self.absent_since))
+        data.update({name: write_time(data[name]) for name in _TIMES})
         return data
 
     @classmethod
     def from_json(cls, data: Any) -> Record:
         """Read a record back.
 
-        :raises CallOutcomeUnknown: when it can not be read: an unreadable intent is an intent all the same.
+        :param data: what :meth:`to_json` returned, or anything else that stands under the key.
+        :return: the record.
+        :raises CallOutcomeUnknown: when the data is no record. An unreadable intent is an intent all the same.
         """
         try:
             known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-            intent_at = read_time(known.pop("intent_at"))
-            absent_since = read_time(known.pop("absent_since", None))
-            if intent_at is not None and known["state"] in _STATES:
-                return cls(intent_at=intent_at, absent_since=absent_since, **known)
+            known.update({name: read_time(known.get(name)) for name in _TIMES})
+            if known["intent_at"] is not None and known["state"] in get_args(RecordState):
+                return cls(**known)
         except (TypeError, KeyError):
             pass
         raise CallOutcomeUnknown(
-            "The stored record of an earlier try can not be read, so it can not be known whether the phone rang. "
-            f"Look in the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
+            "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look in "
+            f"the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
         )
+
+
+_TIMES = ("intent_at", "given_up_at", "absent_since")

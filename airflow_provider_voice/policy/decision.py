@@ -40,13 +40,9 @@ class Person:
     subject: str | None = None
 
     def __post_init__(self) -> None:
-        time_zone = _text_or_none(self.time_zone, "time_zone")
-        jurisdiction = _text_or_none(self.jurisdiction, "jurisdiction")
-        if time_zone is not None:
-            load_zone(time_zone)
         object.__setattr__(self, "to", parse_number(self.to))
-        object.__setattr__(self, "time_zone", time_zone)
-        object.__setattr__(self, "jurisdiction", None if jurisdiction is None else check_code(jurisdiction))
+        object.__setattr__(self, "time_zone", _known_zone(self.time_zone))
+        object.__setattr__(self, "jurisdiction", _known_jurisdiction(self.jurisdiction))
 
     def __repr__(self) -> str:
         return f"Person({mask_number(self.to)}, time_zone={self.time_zone!r}, jurisdiction={self.jurisdiction!r})"
@@ -119,6 +115,35 @@ class Decision:
                 for answer in self.asked
             ],
         }
+
+
+# The errors below do not quote the value: it comes from a row about a person, and may be in the wrong column.
+
+
+def _known_zone(value: Any) -> str | None:
+    name = _text_or_none(value, "time_zone")
+    if name is None:
+        return None
+    try:
+        load_zone(name)
+    except InvalidRequest:
+        raise InvalidRequest(
+            "The person's time zone does not exist. Write a name of the IANA database, such as 'America/New_York'."
+        ) from None
+    return name
+
+
+def _known_jurisdiction(value: Any) -> str | None:
+    code = _text_or_none(value, "jurisdiction")
+    if code is None:
+        return None
+    try:
+        return check_code(code)
+    except InvalidRequest:
+        raise InvalidRequest(
+            "The person's jurisdiction does not exist. Write an ISO 3166 code of a country or one of its states, such "
+            "as 'US' or 'US-FL'."
+        ) from None
 
 
 def _text_or_none(value: Any, name: str) -> str | None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MICROSECOND = timedelta(microseconds=1)
 _MINUTE = 60 * 10**6
 _DAY = 24 * 60 * _MINUTE
 _WEEK = 7 * _DAY
@@ -102,11 +101,10 @@ class WeeklyHours:
         :param wall: a naive local time.
         :return: ``wall`` itself while the hours are open, or ``None`` when they do not open again that day.
         """
-        midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-        now = (wall - midnight) // _MICROSECOND
+        now = (wall.hour * 60 + wall.minute) * _MINUTE + wall.second * 10**6 + wall.microsecond
         for start, end in self.starts[wall.weekday()]:
             if now < end:
-                return wall if now >= start else midnight + start * _MICROSECOND
+                return wall if now >= start else wall + timedelta(microseconds=start - now)
         return None
 
     def describe(self, weekday: int) -> str:

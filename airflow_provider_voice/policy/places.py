@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?")
 _NOT_ISO = {"UK": "GB", "EL": "GR"}
+_NO_COUNTRY = (None, "001", "ZZ")  # what phonenumbers says of satellite phones and the like
 _LONGEST_PREFIX = 11
 
 
@@ -29,7 +30,7 @@ _LONGEST_PREFIX = 11
 class NumberPlace:
     """What a phone number says about the place of its owner.
 
-    :param country: ISO 3166-1 code, or ``None`` for a number of no country.
+    :param country: ISO 3166-1 code (and ``XK`` for Kosovo), or ``None`` for a number of no country.
     :param state: ISO 3166-2 code, or ``None`` when it is not known.
     :param zones: the zones in which the number may be; empty when nothing is known.
     :param kind: what the number is when it has no place, e.g. ``a toll-free number``; otherwise ``None``.
@@ -106,7 +107,7 @@ def place_of_number(number: str) -> NumberPlace:
 
     parsed = phonenumbers.parse(number, None)
     region = phonenumbers.region_code_for_number(parsed)
-    country = region if region in _countries() else None
+    country = None if region in _NO_COUNTRY else str(region)
     kind = _kinds_without_place().get(phonenumbers.number_type(parsed))
     if kind is not None or country is None:
         return NumberPlace(country, None, (), kind or "a number that belongs to no country")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.policy.rule_files import RuleFile
     from airflow_provider_voice.policy.rules import Rule
 
-_FIRST_YEAR, _LAST_YEAR = 1970, 9900
+_FIRST_YEAR, _LAST_YEAR = 1970, 2098  # holiday calendars and zone rules are not to be trusted much further
 _MOST_HOURS_APART = 26
 
 
@@ -88,9 +88,11 @@ class ContactPolicy:
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")
         instant = _utc(at, "at")
+        if attempts is None or isinstance(attempts, str | datetime):
+            raise InvalidRequest(f"attempts takes several datetimes, not {type(attempts).__name__}. Write a list.")
         made = sorted(_utc(attempt, "attempts") for attempt in attempts)
         zones, zone_source, problem = self._zones_of(person)
-        if problem is None and hours_between(zones, instant) > self.max_zone_spread:
+        if problem is None and len(zones) > 1 and hours_between(zones, instant) > self.max_zone_spread:
             problem = (
                 f"the person may be in any of {len(zones)} time zones whose clocks differ by more than "
                 f"{self.max_zone_spread:g} hours"
@@ -141,7 +143,7 @@ def _utc(value: Any, name: str) -> datetime:
         raise InvalidRequest(
             f"{name} has no time zone ({value.isoformat()}). Write an aware datetime, such as one in UTC."
         )
-    if not _FIRST_YEAR < value.year < _LAST_YEAR:
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         raise InvalidRequest(
             f"{name} is in the year {value.year}. Write an instant from {_FIRST_YEAR} to {_LAST_YEAR}."
         )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.policy.decision import Decision, RuleAnswer
 from airflow_provider_voice.policy.zones import UTC, hours_between, load_zone, next_offset_change, wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_voice.policy.decision import ZoneSource
     from airflow_provider_voice.policy.rule_files import RuleFile
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Step = Callable[[datetime], datetime | None]
 
 _LOOK_AHEAD = timedelta(days=366)
+_MANY_ZONES = 4
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -52,16 +53,21 @@ class Question:
             return self._explained(self.instant)
         return self._explained(self._first_allowed([self._file_step(file, rules) for file, rules in self.asked]))
 
-    @property
+    @cached_property
     def _end(self) -> datetime:
         return self.instant + _LOOK_AHEAD
+
+    @cached_property
+    def _walls(self) -> Mapping[str, datetime]:
+        """What the clock of each zone shows at the instant."""
+        return {zone: wall_clock(load_zone(zone), self.instant) for zone in self.zones}
 
     def _file_allows(self, file: RuleFile, rules: list[Rule]) -> bool:
         quantifier = all if file.zones == "all" else any
         return quantifier(self._zone_allows(zone, rules) for zone in self.zones)
 
     def _zone_allows(self, zone: str, rules: list[Rule]) -> bool:
-        wall = wall_clock(load_zone(zone), self.instant)
+        wall = self._walls[zone]
         return all(rule.allows(self.instant, wall, self.attempts) for rule in rules)
 
     def _file_step(self, file: RuleFile, rules: list[Rule]) -> Step:
@@ -120,23 +126,25 @@ class Question:
         """Return the answer of a rule and when the rule opens; of several zones, about the one that opens last."""
         zone, opens = zones[0], self.instant
         for name in zones:
-            if not rule.allows(self.instant, wall_clock(load_zone(name), self.instant), self.attempts):
+            if not rule.allows(self.instant, self._walls[name], self.attempts):
                 zone_opens = self._rule_step(rule, name)(self.instant) or _NEVER
                 if zone_opens > opens:
                     zone, opens = name, zone_opens
-        reason = rule.explain(self.instant, zone, wall_clock(load_zone(zone), self.instant), self.attempts)
+        reason = rule.explain(self.instant, zone, self._walls[zone], self.attempts)
         return RuleAnswer(rule.id, file.name, opens == self.instant, reason, rule.source, rule.as_of), opens
 
     def _reason(self, worst: RuleAnswer | None, asked: int, next_at: datetime | None) -> str:
-        guess = " (a guess from the number, which its owner may have taken elsewhere)" * (self.zone_source == "number")
+        guess = ""
+        if self.zone_source == "number":
+            guess = "; the time zone is a guess from the number, which its owner may have taken elsewhere"
         if worst is None:
             rules = "No rule applies" if asked == 0 else f"{asked} {'rule applies' if asked == 1 else 'rules apply'}"
-            return f"{rules}, and nothing forbids a call by the clock of {' and '.join(self.zones)}{guess}."
+            clocks = " and ".join(self.zones) if len(self.zones) < _MANY_ZONES else f"{len(self.zones)} time zones"
+            return f"{rules}, and nothing forbids a call by the clock of {clocks}{guess}."
         cited = [worst.source, None if worst.as_of is None else f"read on {worst.as_of}"]
         source = ", ".join(text for text in cited if text)
         never = "" if next_at is not None else ", and no instant within a year is allowed"
-        clock = f"; the clock is that of {' and '.join(self.zones)}{guess}" if guess else ""
-        return f"Rule {worst.rule}{f' ({source})' if source else ''} {worst.reason}{never}{clock}."
+        return f"Rule {worst.rule}{f' ({source})' if source else ''} {worst.reason}{never}{guess}."
 
 
 def _first_common(steps: Sequence[Step], start: datetime) -> datetime | None:

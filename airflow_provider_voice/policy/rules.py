@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -238,7 +238,7 @@ def _plural(number: int, noun: str) -> str:
 
 
 def _midnight_after(wall: datetime) -> datetime:
-    return wall.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
+    return datetime.combine(wall.date() + _DAY, time.min)
 
 
 def check_calendar(code: str) -> None:

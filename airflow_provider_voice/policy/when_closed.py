@@ -94,6 +94,6 @@ def as_policy(value: Any) -> ContactPolicy | None:
     if isinstance(value, list | tuple):
         return ContactPolicy.load(*value)
     raise InvalidRequest(
-        f"policy is a {type(value).__name__}. Write ContactPolicy.load('us'), the name or path of a rule file, or a list "
-        "of them."
+        f"policy is a {type(value).__name__}. Write ContactPolicy.load('us'), the name or path of a rule file, or a "
+        "list of them."
     )

@@ -97,9 +97,11 @@ def first_instant(
         offset = _offset(zone, start)
         change = next_offset_change(zone, start, end)
         stop = end if change is None else change
-        wall = next_wall((start + offset).replace(tzinfo=None), (stop + offset).replace(tzinfo=None))
+        # Between two changes the wall clock runs as fast as time.
+        wall_start = (start + offset).replace(tzinfo=None)
+        wall = next_wall(wall_start, wall_start + (stop - start))
         if wall is not None:
-            instant = wall.replace(tzinfo=UTC) - offset
+            instant = start + (wall - wall_start)
             if instant < stop or (change is None and instant == stop):
                 return instant
         if change is None:

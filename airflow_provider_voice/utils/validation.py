@@ -1,102 +1,209 @@
-"""What can be said of the operators' arguments when a DAG is parsed."""
+"""Checks of arguments, each for one value: durations, choices, whole numbers, booleans, statuses.
+
+Operators, sensors and transfers call these when a DAG is parsed, and again for values that a template rendered.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.models import check_delay, json_object, statuses_of
-from airflow_provider_voice.phone import parse_number
-from airflow_provider_voice.utils.masking import plain
+from airflow_provider_voice.models import CallStatus, statuses_of
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
-    from airflow_provider_voice.operators.make_call import MakeCallOperator
+    from collections.abc import Iterator
+
+#: The longest duration any argument may have: it keeps inf and overflowing numbers out.
+LONGEST_DURATION = timedelta(days=3660)
+
+_TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
+_FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
+_MOST_DIGITS = 18
 
 
-def check_call_arguments(operator: MakeCallOperator) -> None:
-    """Refuse what can be known to be wrong before the task runs.
+def shown(value: object) -> str:
+    """Return a value for an error text: short, with phone numbers masked.
 
-    :raises InvalidRequest, InvalidPhoneNumber: naming the argument and what it may be.
+    :param value: any value.
+    :return: at most 40 characters.
     """
-    one_of("on_clear", operator.on_clear, ("reuse", "new_call"))
-    one_of("stale_run", operator.stale_run, ("fail", "skip", "call"))
-    _check_statuses(operator)
-    _check_span("max_run_age", operator.max_run_age)
-    if operator.redial_when_absent_for is not None:
-        _check_span("redial_when_absent_for", operator.redial_when_absent_for)
-    if is_literal(operator.delay_seconds):
-        check_delay(operator.delay_seconds)
-    for name in ("variables", "context"):
-        value = getattr(operator, name)
-        if is_resolved(value):
-            json_object(name, value)
-    to = plain(operator.to)
-    if isinstance(to, str) and is_literal(to) and is_literal(operator.region):
-        # A number without + may get its country from the connection, which is not known here.
-        is_complete = to.strip().startswith("+") or operator.region
-        if is_complete or not any(char.isdigit() for char in to):
-            parse_number(to, operator.region)
-
-
-def _check_statuses(operator: MakeCallOperator) -> None:
-    success, redial = statuses_of(operator.success_statuses), statuses_of(operator.redial_statuses)
-    if not success:
-        raise InvalidRequest("success_statuses is empty: no ending could be a success.")
-    endless = sorted(status.value for status in success | redial if not status.is_terminal)
-    if endless:
-        raise InvalidRequest(f"A call does not end as {', '.join(endless)}; list endings only.")
-    both = sorted(status.value for status in success & redial)
-    if both:
-        raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
-    if redial and not operator.wait_for_completion:
-        raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
-
-
-def _check_span(name: str, value: object) -> None:
-    if not isinstance(value, timedelta) or value <= timedelta(0):
-        raise InvalidRequest(f"{name} must be a timedelta greater than zero, not {value!r:.40}.")
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a value whose repr fails is named by its type
+        text = f"a value of type {type(value).__name__}"
+    return mask_numbers_in(text)[:40]
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Raise :class:`InvalidRequest` unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise InvalidRequest(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r:.40}.")
+    """Check an argument that is a choice.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :param allowed: the choices; of a ``Literal`` type, ``typing.get_args()``.
+    :raises InvalidRequest: when the value is none of them.
+    """
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidRequest(f"{name} must be one of {', '.join(map(repr, allowed))}, not {shown(value)}.")
 
 
-def seconds_of(name: str, value: float | timedelta) -> float:
-    """Return seconds, given as a number or a ``timedelta``; greater than zero.
+def duration(name: str, value: object, *, minimum: timedelta | None = None) -> timedelta:
+    """Return a duration that was given as a ``timedelta`` or as a number of seconds.
 
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :param minimum: the shortest duration allowed; None (default): longer than zero.
+    :return: the duration, at most ten years.
     :raises InvalidRequest: for anything else.
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise InvalidRequest(f"{name} must be a number of seconds greater than 0, not {value!r:.40}.")
-    return float(seconds)
+    result = value if isinstance(value, timedelta) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # The bound comes first: timedelta(seconds=1e300) overflows, and a comparison with nan is never true.
+        in_reach = abs(value) <= LONGEST_DURATION.total_seconds()
+        result = timedelta(seconds=value) if in_reach else None
+    is_long_enough = result is not None and (result > timedelta(0) if minimum is None else result >= minimum)
+    if result is None or not is_long_enough or result > LONGEST_DURATION:
+        least = "greater than 0" if minimum is None else f"of at least {minimum.total_seconds():g} s"
+        raise InvalidRequest(
+            f"{name} must be a timedelta or a number of seconds {least} and at most ten years, not {shown(value)}."
+        )
+    return result
 
 
-def whole_or_text(name: str, value: Any) -> int:
-    """Return a whole number that may have come out of a template as text.
+def seconds_of(name: str, value: object, *, minimum: float | None = None) -> float:
+    """Return a duration in seconds; see :func:`duration`.
 
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :param minimum: the least number of seconds; None (default): more than 0.
+    :return: seconds.
+    :raises InvalidRequest: when the value is no such duration.
+    """
+    least = None if minimum is None else timedelta(seconds=minimum)
+    return duration(name, value, minimum=least).total_seconds()
+
+
+def whole_or_text(name: str, value: object) -> int:
+    """Return a whole number, 0 or more, that may have come out of a template as text.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :return: the number.
     :raises InvalidRequest: for anything else.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
         return value
-    text = str(value).strip()
-    if not text.isascii() or not text.isdigit():
-        raise InvalidRequest(f"{name} must be a whole number, not {text!r:.30}.")
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        raise InvalidRequest(f"{name} must be a whole number, 0 or more, not {shown(value)}.")
     return int(text)
 
 
+def boolean(name: str, value: object) -> bool:
+    """Return an argument that is True or False.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :return: the value.
+    :raises InvalidRequest: for anything else, also for 1 and ``"true"``.
+    """
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} must be True or False, not {shown(value)}.")
+    return value
+
+
+def boolean_or_text(name: str, value: object) -> bool:
+    """Return a boolean that may have come out of a template as text: ``True``, ``yes``, ``on``, ``1`` and the like.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :return: the boolean.
+    :raises InvalidRequest: when the value is not understood; nothing is guessed.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, str) or (isinstance(value, int) and value in (0, 1)) else ""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise InvalidRequest(f"{name} must be true or false (also yes, no, on, off, 1, 0), not {shown(value)}.")
+
+
+def connection_id(value: object) -> str:
+    """Return the id of a voice connection.
+
+    :param value: the value of ``voice_conn_id``.
+    :return: the id without blanks around it.
+    :raises InvalidRequest: when it is no text, or an empty one.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest(f"voice_conn_id must be the id of a connection, not {shown(value)}.")
+    return value.strip()
+
+
+def endings_of(name: str, values: object) -> frozenset[CallStatus]:
+    """Return the statuses that an argument lists, all of which are endings of a call.
+
+    :param name: the argument, for the error text.
+    :param values: one status or a list, tuple or set of them, as :class:`CallStatus` or text.
+    :return: the statuses, at least one.
+    :raises InvalidRequest: when there is none, or one that is no status or no ending.
+    """
+    items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    if not items or not all(isinstance(item, str) for item in items):
+        raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
+    try:
+        statuses = statuses_of(items)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{name}: {mask_numbers_in(error.message)}") from None
+    endless = sorted(status.value for status in statuses if not status.is_terminal)
+    if endless:
+        raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")
+    return statuses
+
+
 def is_literal(value: object) -> bool:
-    """Whether a value is itself already, and neither a template nor another task's output."""
-    return not (isinstance(value, str) and ("{{" in value or "{%" in value)) and is_resolved(value)
+    """Tell whether a value is final: neither a template nor another task's output.
+
+    :param value: an argument of an operator.
+    :return: False for a text with ``{{`` or ``{%`` and for what Airflow resolves when the task runs.
+    """
+    return not _is_template(value) and is_resolved(value)
 
 
 def is_resolved(value: object) -> bool:
-    """Whether no part of a value is another task's output, which Airflow resolves when the task runs."""
-    if isinstance(value, dict):
-        return all(is_resolved(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(is_resolved(item) for item in value)
-    return not hasattr(value, "resolve")
+    """Tell whether no part of a value is another task's output, which Airflow resolves when the task runs.
+
+    :param value: an argument of an operator; it may hold itself.
+    :return: whether it is final but for templates in it.
+    """
+    return not any(hasattr(part, "resolve") and hasattr(part, "iter_references") for part in _parts_of(value))
+
+
+def has_template(value: object) -> bool:
+    """Tell whether any text in a value is a template.
+
+    :param value: an argument of an operator; it may hold itself.
+    :return: whether Airflow still has to render a part of it.
+    """
+    return any(_is_template(part) for part in _parts_of(value))
+
+
+def _is_template(value: object) -> bool:
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _parts_of(value: object) -> Iterator[object]:
+    """Yield a value and all that its mappings and sequences hold, each object once."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        if isinstance(part, Mapping):
+            waiting.extend(part.values())
+        elif isinstance(part, (list, tuple, set, frozenset)):
+            waiting.extend(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -17,10 +17,12 @@ from airflow_provider_voice.exceptions import (
     RateLimited,
     StaleRun,
 )
+from airflow_provider_voice.operators import make_call
+from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
 from tests.mutations import MUTATIONS
-from tests.tries import Effects, Task
+from tests.tries import Effects, MappedTask, Run, Task
 
 pytestmark = pytest.mark.once
 DONE, BUSY = "+14155552602", "+14155552702"  # two lines that are busy
@@ -41,6 +43,9 @@ FAULTS = {
     "garbage after accept": ({"kind": "garbage", "accepted": True}, True),
     "cut answer": ({"kind": "cut"}, True),
     "reset": ({"kind": "reset"}, False),
+    "redirect after accept": ({"kind": "status", "status": 303, "accepted": True}, True),
+    "conflict after accept": ({"kind": "status", "status": 409, "accepted": True}, True),
+    "too early after accept": ({"kind": "status", "status": 425, "accepted": True}, True),
 }
 
 
@@ -50,8 +55,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
     monkeypatch.setattr(dialer_module, "LOOKS", (0.0, 0.0))
     # The sandbox's clock runs 120 times as fast as ours, which no vendor's does: a second's pause is two minutes there.
-    monkeypatch.setattr(reconcile, "BEFORE", timedelta(hours=2))
-    monkeypatch.setattr(reconcile, "AFTER", timedelta(hours=2))
+    monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(hours=2))
+    monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(hours=2))
+    monkeypatch.setattr(make_call, "LATE_ARRIVAL", timedelta(0))
     MUTATIONS[os.environ.get("VOICE_MUTATION", "none")](monkeypatch)
 
 
@@ -134,7 +140,7 @@ def test_a_list_that_can_not_be_read_settles_nothing_and_rings_nobody_again(conn
     outcome = Task(connected).finish()
     assert (outcome.state, outcome.tries) == ("failed", 4)
     assert isinstance(outcome.error, CallOutcomeUnknown)
-    assert "can not be read" in outcome.error.message
+    assert "cannot be read" in outcome.error.message
     assert "last try" in outcome.error.message
     assert len(connected.rings) == 1
 
@@ -280,8 +286,8 @@ def test_ringing_again_is_the_users_word(connected) -> None:
 @pytest.mark.parametrize(("kind", "age"), [("backfill", 0), ("scheduled", 2), ("manual", 2)])
 @pytest.mark.parametrize(("stale_run", "state"), [("fail", "failed"), ("skip", "skipped"), ("call", "success")])
 def test_stale_runs_do_not_ring(connected, kind, age, stale_run, state) -> None:
-    task = Task(connected, run_type=kind, stale_run=stale_run)
-    task.started -= timedelta(days=age)
+    task = Task(connected, run=Run(kind), stale_run=stale_run)
+    task.run.run_after -= timedelta(days=age)
     outcome = task.finish()
     assert outcome.state == state
     assert len(connected.rings) == (stale_run == "call")
@@ -294,7 +300,7 @@ def test_a_stale_run_still_follows_the_call_it_placed(connected) -> None:
     task = Task(connected, **MODES["wait"])
     task.attempt(Effects((4, "before")))
     assert len(connected.rings) == 1
-    task.started -= timedelta(days=3)
+    task.run.run_after -= timedelta(days=3)
     assert task.finish().state == "success"
 
 
@@ -329,3 +335,200 @@ def test_two_tasks_for_one_person_each_keep_to_their_own_call(connected) -> None
         # Which of three calls it was can not be known: the ids are said, and nobody is rung again.
         assert isinstance(third.error, CallOutcomeUnknown)
         assert all(ring.call_id in third.error.message for ring in connected.rings)
+
+
+@pytest.fixture
+def hour_ago(monkeypatch, vendor_name) -> Sandbox:
+    """A vendor whose clock is an hour behind ours until the test advances it: what it dates now is an hour old then."""
+    monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(minutes=2))
+    monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(minutes=15))
+    with Sandbox(speed=1, start=datetime.now(timezone.utc) - timedelta(hours=1)) as sandbox:
+        monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json(vendor_name))
+        sandbox.vendor_name = vendor_name
+        yield sandbox
+
+
+def run_of_an_hour_ago() -> Run:
+    began = datetime.now(timezone.utc) - timedelta(hours=1, minutes=5)
+    return Run(run_after=began, start_date=began)
+
+
+@pytest.mark.parametrize("store", ["emptied", "none"])
+def test_cleared_a_finished_run_finds_its_call_although_start_date_has_moved(hour_ago, store) -> None:
+    task = Task(hour_ago, run=run_of_an_hour_ago())
+    if store == "none":
+        task.store = None
+    assert task.attempt().state == "success"
+    hour_ago.advance(3600)
+    task.clear(clear_on_success=True)
+    again = task.finish()
+    assert (again.state, again.result["how"], len(hour_ago.rings)) == ("success", "adopted", 1)
+    assert is_the_call_that_rang(hour_ago, again.result)
+
+
+@pytest.mark.parametrize("forgets", [1, 2, 100], ids=lambda number: f"{number} reads")
+@pytest.mark.parametrize("died", ["after the create", "after success"])
+def test_a_store_that_forgets_rings_nobody_again(connected, forgets, died) -> None:
+    task = Task(connected)
+    counted = Effects()
+    Task(connected, map_index=9, to=BUSY).attempt(counted)
+    if died == "after success":
+        assert task.attempt().state == "success"
+        task.clear()
+    else:
+        assert task.attempt(Effects((counted.seen.index("vendor.create"), "after"))) is None
+    task.store.forgets = forgets
+    outcome = task.finish()
+    assert connected.rings_per_number()[DONE] == 1
+    assert outcome.state == "success"
+    assert outcome.result["how"] in ("adopted", "reattached")
+
+
+def test_a_retry_without_a_record_rings_when_nobody_was_rung(connected) -> None:
+    task = Task(connected)
+    assert task.attempt(Effects((0, "after"))) is None
+    assert not connected.rings
+    outcome = task.finish()
+    assert (outcome.state, outcome.result["how"], len(connected.rings)) == ("success", "placed", 1)
+
+
+PEOPLE = ["+14155552602", "+14155552702", "+14155552802"]
+NEW = "+14155552902"
+
+
+@pytest.mark.parametrize("clear_on_success", [False, True], ids=["store", "store emptied"])
+@pytest.mark.parametrize(
+    ("numbers", "rung"),
+    [([NEW, *PEOPLE], 3), (PEOPLE[1:], 3), ([*PEOPLE, NEW], 4), (PEOPLE[::-1], 3)],
+    ids=["one in front", "the first gone", "one at the end", "turned round"],
+)
+def test_cleared_a_mapped_task_whose_list_has_changed(connected, numbers, rung, clear_on_success) -> None:
+    task = MappedTask(connected, PEOPLE)
+    assert [outcome.state for outcome in task.finish()] == ["success"] * 3
+    task.clear(numbers, clear_on_success=clear_on_success)
+    outcomes = task.finish()
+    per_number = connected.rings_per_number()
+    assert max(per_number.values()) == 1
+    assert set(PEOPLE) <= set(per_number)
+    for number, outcome in zip(numbers, outcomes, strict=True):
+        if outcome.state == "success":
+            assert outcome.result["to"] == number
+            assert number in per_number
+        else:
+            assert isinstance(outcome.error, InvalidRequest)
+            assert "map index" in outcome.error.message
+            assert outcome.tries <= 2
+    if clear_on_success:
+        assert [outcome.state for outcome in outcomes] == ["success"] * len(numbers)
+    else:
+        assert len(per_number) == rung
+
+
+def test_a_corrected_number_of_a_mapped_task_whom_another_index_rang(connected) -> None:
+    """The record under the index says "refused", so it owes nobody anything; the vendor's list says the rest."""
+    task = MappedTask(connected, [DONE, BUSY])
+    connected.add_fault("status", status=402, number=BUSY)
+    assert [outcome.state for outcome in task.finish()] == ["success", "failed"]
+    task.clear([BUSY, DONE])
+    outcomes = task.finish()
+    assert isinstance(outcomes[0].error, InvalidRequest)
+    assert outcomes[1].result["how"] == "adopted"
+    assert connected.rings_per_number() == {DONE: 1}
+
+
+def test_cleared_while_it_runs_a_task_without_retries_places_the_new_call(connected) -> None:
+    task = Task(connected, retries=0, on_clear="new_call", **MODES["wait"])
+    task.attempt(Effects((4, "before")))
+    assert len(connected.rings) == 1
+    task.clear_while_running()
+    outcome = task.attempt()
+    assert (outcome.result["how"], outcome.result["generation"]) == ("placed", 2)
+    assert len(connected.rings) == 2
+
+
+def test_cleared_while_it_runs_a_task_with_retries_says_that_no_new_call_was_placed(connected, caplog) -> None:
+    task = Task(connected, on_clear="new_call", **MODES["wait"])
+    task.attempt(Effects((4, "before")))
+    task.clear_while_running()
+    outcome = task.finish()
+    assert (outcome.result["how"], len(connected.rings)) == ("reattached", 1)
+    assert "clear the task again when it has ended" in caplog.text
+
+
+def test_a_retry_after_the_clear_for_a_new_call_places_no_third_one(connected) -> None:
+    task = Task(connected, on_clear="new_call")
+    task.store = None
+    task.attempt()
+    task.clear()
+    counted = Effects()
+    Task(connected, map_index=9, to=BUSY).attempt(counted)
+    task.attempt(Effects((counted.seen.index("vendor.create") - 2, "after")))
+    task.finish()
+    assert connected.rings_per_number()[DONE] <= 2
+
+
+def test_a_lost_create_does_not_adopt_the_call_that_another_task_owns(connected) -> None:
+    run = Run()
+    other = Task(connected, task_id="other", run=run)
+    assert other.attempt().state == "success"
+    task = Task(connected, run=run)
+    task.others = ("other",)
+    connected.add_fault("reset")
+    outcome = task.finish()
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, CallOutcomeUnknown)
+    assert len(connected.rings) == 1
+
+
+def test_a_lost_create_does_not_adopt_a_call_that_was_created_later(hour_ago) -> None:
+    task = Task(hour_ago, run=run_of_an_hour_ago())
+    hour_ago.add_fault("reset")
+    for operation in ("list", "find"):
+        hour_ago.add_fault("status", status=503, operation=operation, times=20)
+    assert task.attempt() is None
+    hour_ago.clear_faults()
+    hour_ago.advance(600)
+    later = Task(hour_ago, task_id="later", run=run_of_an_hour_ago()).attempt().result
+    outcome = task.finish()
+    assert isinstance(outcome.error, CallOutcomeUnknown)
+    assert len(hour_ago.rings) == 1
+    if hour_ago.vendor_name != "unleashx":  # there the other call's tag says whose it is
+        assert later["id"] in outcome.error.message
+
+
+def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, monkeypatch) -> None:
+    plain = MakeCallOperator._publish
+
+    def killed_after_the_create(operator, context, dialed):
+        operator.on_kill()
+        plain(operator, context, dialed)
+
+    for mode in MODES.values():
+        connected.world.reset()
+        with monkeypatch.context() as patched:
+            patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
+            task = Task(connected, **mode)
+            assert task.attempt() is None
+            assert "killed" in str(task.errors[0])
+        assert task.finish().result["how"] == "reattached"
+        assert len(connected.rings) == 1
+    assert not [request for request in connected.requests if request.operation == "end"]
+
+
+def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monkeypatch) -> None:
+    plain = MakeCallOperator._publish
+
+    def killed_after_the_create(operator, context, dialed):
+        operator.on_kill()
+        plain(operator, context, dialed)
+
+    task = Task(connected, to="+14155552606", end_call_on_kill=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
+        assert task.attempt() is None
+    outcome = task.finish()
+    if connected.vendor_name == "talkover":
+        assert isinstance(outcome.error, CallNotCompleted)
+    else:  # nobody was hung up on
+        assert outcome.result["how"] == "reattached"
+    assert len(connected.rings) == 1

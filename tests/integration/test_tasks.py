@@ -79,7 +79,7 @@ def test_execution_timeout_ends_the_call(fast_sandbox, connect, run_dag, mode) -
     with make_dag(f"execution_{mode}") as dag:
         MakeCallOperator(
             task_id="ring", to=FOREVER, wait_for_completion=True, poll_interval=0.2,
-            execution_timeout=timedelta(seconds=2), **MODES[mode],
+            execution_timeout=timedelta(seconds=2), end_call_on_kill=True, **MODES[mode],
         )  # fmt: skip
     assert run_dag(dag).state == "failed"
     assert [request.operation for request in fast_sandbox.requests].count("end") == 1
@@ -186,7 +186,8 @@ def test_no_number_and_no_token_in_any_log(fast_sandbox, connect, run_dag, caplo
         {"success_statuses": ["ringing"]},
         {"wait_for_completion": True, "redial_statuses": ["completed"]},
         {"redial_statuses": ["busy"]},
-        {"max_run_age": 3600},
+        {"max_run_age": 0},
+        {"redial_when_absent_for": timedelta(minutes=14)},
         {"redial_when_absent_for": timedelta(0)},
         {"poll_interval": 0},
         {"timeout": -1},

@@ -1,0 +1,98 @@
+"""The arguments of one call: what can be checked when a DAG is parsed, and what Airflow may show of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import check_delay
+from airflow_provider_voice.phone import mask_numbers_in, parse_number
+from airflow_provider_voice.utils.masking import MaskedValue, masked_number
+from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, shown, whole_or_text
+
+_COUNTRY_CODE_LENGTH = 2
+
+
+def masked_dialed(value: Any) -> Any:
+    """Return what is to be dialed with a text and a serialized form that show no number, whatever type it has.
+
+    :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    if value is None or isinstance(value, (str, MaskedValue)) or not is_resolved(value):
+        return masked_number(value)
+    return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
+
+
+def masked_values(value: Any) -> Any:
+    """Return a mapping with a text and a serialized form that show its keys only: its values are about a person.
+
+    :param value: the ``variables`` or ``context`` of a call. A mapping with templates or other tasks' outputs in it is
+        the code of the DAG and stays as it is, and so does anything that is no mapping.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    if not isinstance(value, Mapping) or not value or not is_resolved(value) or has_template(value):
+        return value
+    return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
+
+
+def text_or_none(name: str, value: object) -> str | None:
+    """Return a text, or None for None and for an empty text.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :return: the text.
+    :raises InvalidRequest: for anything but text and None.
+    """
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name} must be text, not {type(value).__name__}.")
+    return value
+
+
+def agent_of(value: object) -> str | None:
+    """Return an agent id as text; a number is one of UnleashX, None and an empty text are no agent.
+
+    :param value: what the user gave.
+    :return: the id; None where the connection's default applies.
+    :raises InvalidRequest: for anything but text, a whole number and None.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(whole_or_text("agent_id", value))
+    return text_or_none("agent_id", value)
+
+
+def check_number(to: object, region: object) -> None:
+    """Check what can be known of a number when a DAG is parsed.
+
+    :param to: the number, a template, or another task's output.
+    :param region: the country of a number without ``+``; None: perhaps the connection's, which is not known here.
+    :raises InvalidPhoneNumber, InvalidRequest: when it cannot be a number, whatever the connection says.
+    """
+    if is_literal(region):
+        code = text_or_none("region", region)
+        if code is not None and not (len(code) == _COUNTRY_CODE_LENGTH and code.isascii() and code.isalpha()):
+            raise InvalidRequest(f"region must be a two-letter country code such as 'US', not {shown(region)}.")
+    if not is_literal(to) or not is_literal(region):
+        return
+    is_complete = not isinstance(to, str) or to.strip().startswith("+") or bool(region)
+    if is_complete or not any(char.isdigit() for char in str(to)):
+        parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses what is not text
+
+
+def delay_of(value: object) -> int:
+    """Return ``delay_seconds`` as a whole number of seconds.
+
+    :param value: whole seconds as a number or text, or a ``timedelta``.
+    :return: 0 to 3600.
+    :raises InvalidRequest: for anything else.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, float) and seconds.is_integer():
+        seconds = int(seconds)
+    number = whole_or_text("delay_seconds", seconds)
+    check_delay(number)
+    return number

@@ -1,0 +1,120 @@
+"""Which of a vendor's calls can be the one of a create whose outcome is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, look_for_call
+from airflow_provider_voice.exceptions import CallOutcomeUnknown
+from airflow_provider_voice.models import Call, CallRequest, CallStatus
+
+SENT = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
+GIVEN_UP = SENT + timedelta(seconds=30)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+REQUEST = CallRequest("+14155552601", "agent_1")
+EVIDENCE = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, tag="afv-mine")
+
+
+def call(call_id: str = "a", at: datetime = SENT, **values: Any) -> Call:
+    return Call(**{"id": call_id, "vendor": "v", "status": CallStatus.QUEUED, "to": REQUEST.to, "agent_id": "agent_1",
+                   "direction": "outbound", "created_at": at, **values})  # fmt: skip
+
+
+def look(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) -> Call | None:
+    def list_calls(start: datetime, end: datetime, *, to: str) -> Iterator[Call]:
+        assert to == REQUEST.to
+        return (item for item in calls if start <= item.created_at < end)
+
+    vendor = SimpleNamespace(list_calls=list_calls, keeps_tags=keeps_tags, name="v", title="V")
+    return look_for_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
+
+
+@pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE, SENT, GIVEN_UP, GIVEN_UP + CLOCK_TOLERANCE])
+def test_a_call_that_was_created_while_the_create_was_under_way_is_ours(at: datetime) -> None:
+    found = look(call(at=at))
+    assert found is not None
+    assert (found.id, found.tag) == ("a", "afv-mine")
+
+
+@pytest.mark.parametrize("at", [GIVEN_UP + CLOCK_TOLERANCE + SECOND, GIVEN_UP + LATE_ARRIVAL - SECOND])
+def test_a_later_call_may_be_another_tasks(at: datetime) -> None:
+    with pytest.raises(CallOutcomeUnknown, match=r"may or may not be .* a \("):
+        look(call(at=at))
+    with pytest.raises(CallOutcomeUnknown, match="each of 2 calls"):
+        look(call("b"), call(at=at))
+
+
+@pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE - SECOND, GIVEN_UP + LATE_ARRIVAL])
+def test_a_call_of_another_time_is_not_ours(at: datetime) -> None:
+    assert look(call(at=at)) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"to": "+14155552602"}, {"agent_id": "agent_2"}, {"direction": "inbound"}, {"call_id": "earlier"}],
+    ids=str,
+)
+def test_another_call_is_not_ours(values: dict[str, Any]) -> None:
+    evidence = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, not_these=frozenset({"earlier"}))
+    assert look(call(**values), evidence=evidence) is None
+
+
+def test_what_the_vendor_does_not_say_does_not_speak_against_a_call() -> None:
+    assert look(call(agent_id=None, direction=None)) is not None
+
+
+def test_two_calls_that_fit_are_named() -> None:
+    with pytest.raises(CallOutcomeUnknown, match="a, b"):
+        look(call("a"), call("b"))
+
+
+def test_the_window_moves_with_the_vendors_clock() -> None:
+    behind = Evidence(since=SENT, until=GIVEN_UP, clock_offset=-3600.0)
+    assert look(call(at=SENT - HOUR), evidence=behind) is not None
+    assert look(call(at=SENT), evidence=behind) is None
+
+
+def test_a_delayed_call_may_be_dated_by_its_ringing() -> None:
+    delayed = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, delay=HOUR)
+    assert look(call(at=GIVEN_UP + HOUR), evidence=delayed) is not None
+    assert look(call(at=GIVEN_UP + HOUR), evidence=EVIDENCE) is None
+
+
+def test_before_somebody_is_rung_again_every_later_call_counts() -> None:
+    until_now = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, latest=SENT + 9 * HOUR)
+    with pytest.raises(CallOutcomeUnknown):
+        look(call(at=SENT + 8 * HOUR), evidence=until_now)
+
+
+def test_where_the_vendor_keeps_tags_the_tag_decides() -> None:
+    found = look(call("a", tag="afv-other"), call("b", tag="afv-mine"), keeps_tags=True)
+    assert found is not None
+    assert found.id == "b"
+    assert look(call(tag="afv-other"), keeps_tags=True) is None
+
+
+def test_a_call_without_a_tag_where_tags_are_kept_may_be_ours() -> None:
+    """That UnleashX shows our metadata is inferred: a row without it proves nothing."""
+    with pytest.raises(CallOutcomeUnknown):
+        look(call(tag=None), keeps_tags=True)
+
+
+def test_the_beginning_of_a_tag_tells_the_task_but_not_the_try() -> None:
+    of_the_task = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-task-")
+    found = look(call("a", tag="afv-other-1"), call("b", tag="afv-task-1"), evidence=of_the_task, keeps_tags=True)
+    assert found is not None
+    assert found.id == "b"
+    with pytest.raises(CallOutcomeUnknown, match="a, b"):
+        look(call("a", tag="afv-task-1"), call("b", tag="afv-task-2"), evidence=of_the_task, keeps_tags=True)
+
+
+def test_numbers_are_masked_in_the_error() -> None:
+    with pytest.raises(CallOutcomeUnknown) as unknown:
+        look(call("a"), call("b"))
+    assert "4155552601" not in unknown.value.message
+    assert unknown.value.permanent

@@ -1,0 +1,223 @@
+"""The arguments of MakeCallOperator: what is refused, what is understood, and what Airflow may show of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
+from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.operators.make_call import MakeCallOperator, calls_of_other_tasks, task_facts
+from airflow_provider_voice.phone import mask_number
+
+NUMBER = "+14155552601"
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["itself"] = [CIRCULAR]
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", json.dumps({"conn_type": "talkover", "password": "t" * 20}))
+
+
+class Hostile:
+    """A value whose texts cannot be had."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    __str__ = __repr__
+
+
+ODD = [
+    None, True, False, 0, -1, 1.5, 10**30, 10**5000, math.inf, -math.inf, math.nan, "", " ", "x", "\x00", "1e9",
+    NUMBER, 14155552601, [NUMBER], (NUMBER,), {NUMBER}, {"to": NUMBER}, {1: 2}, {"a": math.nan}, {"a": {1, 2}}, CIRCULAR,
+    b"bytes", object(), Hostile(), [Hostile()], Decimal("NaN"), datetime.now(timezone.utc), timedelta(0), timedelta.max,
+    timedelta.min, -timedelta(days=1), Path("x"), CallStatus.BUSY, CallStatus.RINGING, [None], [["busy"]], {"busy": 1},
+    "busy", ["busy"], OrderedDict(a=1), range(3), (item for item in "abc"), print, MakeCallOperator, "٣", "²", ["²"],
+]  # fmt: skip
+ARGUMENTS = [
+    "to", "agent_id", "variables", "context", "delay_seconds", "is_testing", "voice_conn_id", "region",
+    "wait_for_completion", "deferrable", "poll_interval", "timeout", "success_statuses", "redial_statuses", "on_clear",
+    "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill", "policy", "time_zone", "jurisdiction",
+    "when_closed",
+]  # fmt: skip
+VALUES = st.one_of(
+    st.sampled_from(ODD), st.text(max_size=20), st.integers(), st.floats(), st.timedeltas(), st.binary(max_size=5),
+    st.recursive(st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats()), lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=5), st.integers()), inner, max_size=3)
+    ), max_leaves=5),
+)  # fmt: skip
+
+
+def make(**arguments: Any) -> MakeCallOperator:
+    return MakeCallOperator(**{"task_id": "ring", "to": NUMBER, **arguments})
+
+
+@given(argument=st.sampled_from(ARGUMENTS), value=VALUES, also=st.sampled_from(ARGUMENTS), other=VALUES)
+@settings(max_examples=400)
+def test_a_bad_argument_raises_an_error_of_ours_and_nothing_else(
+    argument: str, value: Any, also: str, other: Any
+) -> None:
+    try:
+        make(**{argument: value, also: other})
+    except (InvalidRequest, InvalidPhoneNumber) as error:
+        assert "4155552601" not in error.message
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
+def test_every_odd_value_in_every_argument(argument: str, value: Any) -> None:
+    try:
+        made = make(**{argument: value})
+    except (InvalidRequest, InvalidPhoneNumber) as error:
+        assert "4155552601" not in error.message
+        assert isinstance(error, AirflowFailException)
+    else:
+        # Whatever was accepted can be shown: Airflow serializes the template fields.
+        assert "4155552601" not in str([str(getattr(made, name)) for name in ("to", "variables", "context")])
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        (True, True), ("True", True), ("TRUE", True), (" true", True), ("yes", True), ("1", True), (1, True), ("on", True),
+        (False, False), ("False", False), ("no", False), ("0", False), (0, False), (" OFF ", False),
+    ],
+)  # fmt: skip
+def test_is_testing_is_understood(value: Any, meant: bool) -> None:
+    assert make(is_testing=value)._request().is_testing is meant
+
+
+@pytest.mark.parametrize("value", ["", "maybe", "2", 2, 1.0, None, [], "Truee", "{{ x }} "])
+def test_what_is_not_understood_places_no_billed_call(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="is_testing"):
+        make(is_testing=value)._request()
+
+
+@pytest.mark.parametrize("value", [90, "90", " 90 ", 90.0, timedelta(seconds=90)])
+def test_a_delay_is_a_duration(value: Any) -> None:
+    assert make(delay_seconds=value)._request().delay_seconds == 90
+
+
+def test_durations_are_timedeltas_or_seconds() -> None:
+    made = make(
+        poll_interval=timedelta(minutes=1), timeout=60, max_run_age=3600, redial_when_absent_for=timedelta(hours=1)
+    )
+    assert (made.poll_interval, made.timeout, made.max_run_age) == (60.0, 60.0, timedelta(hours=1))
+
+
+@pytest.mark.parametrize("value", [1, timedelta(minutes=14), 899.9])
+def test_nobody_is_rung_again_before_the_vendor_must_have_shown_the_call(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="redial_when_absent_for"):
+        make(redial_when_absent_for=value)
+    assert make(redial_when_absent_for=900).redial_when_absent_for == timedelta(minutes=15)
+
+
+def test_a_bad_argument_of_a_mapped_task_is_fatal_in_the_worker() -> None:
+    """Airflow constructs a mapped operator in the worker, where it retries whatever is no AirflowFailException."""
+    for arguments, error_class in (({"to": "+1415"}, InvalidPhoneNumber), ({"delay_seconds": 9999}, InvalidRequest)):
+        with pytest.raises(error_class) as raised:
+            make(**arguments)
+        assert isinstance(raised.value, AirflowFailException)
+        assert type(raised.value).__name__ == error_class.__name__
+        assert raised.value.permanent
+
+
+def test_rows_about_people_are_not_shown() -> None:
+    made = make(variables={"name": "Ada", "phone": NUMBER, NUMBER: 1}, context={"order": [1, {"street": "Elm"}]})
+    for name in ("to", "variables", "context"):
+        value = getattr(made, name)
+        for shown in (str(value), repr(value), json.dumps(value.serialize(), ensure_ascii=False)):
+            assert not any(secret in shown for secret in ("Ada", "4155552601", "Elm"))
+    assert str(made.to) == mask_number(NUMBER)
+    assert made.variables.serialize()["name"] == "***"
+    request = made._request()
+    assert (request.to, request.variables["name"]) == (NUMBER, "Ada")
+    assert request.context == {"order": [1, {"street": "Elm"}]}
+
+
+@pytest.mark.parametrize("value", [[NUMBER], 14155552601, {"to": NUMBER}, (NUMBER,), 1.4155552601e10], ids=str)
+def test_a_rendered_to_that_is_no_text_is_refused_and_not_shown(value: Any) -> None:
+    made = make(to="{{ params.to }}")
+    made.to = value
+    assert "4155552601" not in str(made.to) + repr(made.to) + str(made.to.serialize())
+    with pytest.raises(InvalidPhoneNumber, match="must be text") as error:
+        made._request()
+    assert "4155552601" not in error.value.message
+
+
+def test_templates_stay_what_they_are_until_they_are_rendered() -> None:
+    made = make(to="{{ params.to }}", variables={"name": "{{ params.name }}"}, agent_id="{{ params.agent }}")
+    assert made.to == "{{ params.to }}"
+    assert made.variables == {"name": "{{ params.name }}"}
+    made.render_template_fields({"params": {"to": NUMBER, "name": "Ada", "agent": 7}})
+    assert (str(made.to), str(made.variables)) == (mask_number(NUMBER), "{'name': '***'}")
+    assert made._request().agent_id == "7"
+
+
+@example(NUMBER)
+@given(st.sampled_from(["+1 (415) 555-2601", "415-555-2601", NUMBER]))
+def test_a_number_that_was_given_as_another_argument_is_masked(number: str) -> None:
+    for argument in ("region", "on_clear", "stale_run", "success_statuses", "is_testing", "delay_seconds"):
+        with pytest.raises(InvalidRequest) as error:
+            make(**{argument: number, "to": NUMBER})
+        assert "555-2601" not in error.value.message
+        assert "5552601" not in error.value.message
+
+
+def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
+    made = make()
+    made.on_kill()
+    with pytest.raises(AirflowException) as killed:
+        made._check_may_ring({}, [], None)
+    assert not isinstance(killed.value, AirflowFailException)
+    assert not made.end_call_on_kill
+
+
+def run_context(map_index: int = -1, clear_number: int = 0, broken: bool = False) -> dict[str, Any]:
+    published = {"ring": ["a", "b"], "other": ["c"], "mapped": ["d"]}
+
+    def xcom_pull(task_ids: list[str], key: str) -> list[str]:
+        assert key == "call_id"
+        if broken:
+            raise RuntimeError("no XCom")
+        return [call_id for task_id in task_ids for call_id in published[task_id]]
+
+    tasks = [
+        make(),
+        make(task_id="other"),
+        SimpleNamespace(task_id="mapped", operator_class=MakeCallOperator),
+        SimpleNamespace(task_id="load", operator_class=dict),
+        SimpleNamespace(task_id="plain"),
+    ]
+    run = SimpleNamespace(clear_number=clear_number, run_after=None, start_date=None)
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="ring", map_index=map_index, try_number=2, max_tries=3,
+                         xcom_pull=xcom_pull)  # fmt: skip
+    return {"ti": ti, "dag": SimpleNamespace(tasks=tasks), "dag_run": run}
+
+
+def test_the_calls_of_the_runs_other_tasks_are_known() -> None:
+    assert calls_of_other_tasks(run_context()) == {"c", "d"}
+    assert calls_of_other_tasks(run_context(map_index=1)) == {"a", "b", "c", "d"}
+    # The list of a mapped task may have changed with the clear, so another index's call may be this person's.
+    assert calls_of_other_tasks(run_context(map_index=1, clear_number=1)) == {"c", "d"}
+    assert calls_of_other_tasks(run_context(broken=True)) == frozenset()
+    assert calls_of_other_tasks({"ti": SimpleNamespace(map_index=None)}) == frozenset()
+
+
+def test_the_facts_of_a_task() -> None:
+    facts = task_facts(run_context(map_index=None), 2)
+    assert (facts.map_index, facts.try_number, facts.max_tries, facts.retries) == (-1, 2, 3, 2)
+    assert facts.run_began_at is None
