@@ -1,7 +1,7 @@
 """The campaign loop: reconcile, claim, ask, reserve, store intents, send, follow, settle; until every contact is final.
 
-The ledger decides everything; what this loop keeps in memory makes it quicker and is lost without harm. Creates are sent
-from threads, the vendor's lists are read in another one, and the ledger is written by the loop's own thread.
+The ledger decides everything; what this loop keeps in memory makes it quicker and is lost without harm. Creates are
+sent from threads, the vendor's lists are read in another one, and the ledger is written by the loop's own thread.
 """
 
 from __future__ import annotations
@@ -97,11 +97,13 @@ class CampaignSettings:
 class Waiting:
     """Nothing can happen in the campaign until a time, unless one of some calls ends.
 
-    :param until: the ledger's time.
+    :param until: the time, by the ledger's clock.
+    :param seconds: the same from now on.
     :param calls: the calls in progress.
     """
 
     until: datetime
+    seconds: float
     calls: tuple[CallRef, ...] = ()
 
 
@@ -233,7 +235,7 @@ class Campaign:
         self._progress.report()
         return self._rest(may_defer=may_defer)
 
-    # -- what was begun ------------------------------------------------------------------------------------------------
+    # -- what was begun --
 
     def _renew(self) -> None:
         if not self._is_time("renew", self.ledger.lease_seconds / 3):
@@ -424,7 +426,7 @@ class Campaign:
         if self._is_time("sweep", _SWEEP_SECONDS):
             self.record.sweep(self.settings.ends_at)
 
-    # -- new calls -----------------------------------------------------------------------------------------------------
+    # -- new calls --
 
     def _call(self) -> None:
         """Claim, ask, reserve, store intents, send: as many as there are idle senders and places."""
@@ -468,10 +470,10 @@ class Campaign:
         now = self._database.transact(self._database.now)
         return offset + (datetime.now(timezone.utc) - now).total_seconds()
 
-    # -- nothing to do ---------------------------------------------------------------------------------------------------
+    # -- nothing to do --
 
     def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
-        """Wait for what comes next; return the counts when all is done, and what is waited for when that may take long."""
+        """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
         if self._senders.under_way:
             # A result ends the wait at once; without an idle sender nothing else could.
             self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
@@ -518,7 +520,7 @@ class Campaign:
         if until - outlook.now <= WORTH_DEFERRING:
             return None
         refs = tuple(attempt.ref for attempt in self.ledger.in_progress()) if outlook.in_call else ()
-        return Waiting(until, refs)
+        return Waiting(until, (until - outlook.now).total_seconds(), refs)
 
     def _is_time(self, what: str, interval: float) -> bool:
         now = time.monotonic()
@@ -527,7 +529,7 @@ class Campaign:
         self._not_before[what] = now + interval
         return True
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- the end --
 
     def _wind_down(self) -> None:
         """Wait for the creates that are on their way, store them, hang up if that is wanted, and end."""

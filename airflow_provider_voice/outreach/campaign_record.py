@@ -63,32 +63,38 @@ class CampaignRecord:
         self.campaign = campaign
         self._mine = campaigns.c.campaign == campaign
 
-    def begin(self, run: str) -> bool:
+    def was_begun_by(self, run: str) -> bool:
+        """Return whether an earlier try of this run began to call."""
+
+        def work(connection: Connection) -> bool:
+            begun_by = connection.execute(select(campaigns.c.begun_by).where(self._mine)).scalar_one_or_none()
+            return bool(begun_by == run[:KEY_LENGTH])
+
+        return self._database.transact(work)
+
+    def begin(self, run: str) -> None:
         """Create the campaign unless it exists.
 
-        :param run: the run that asks.
-        :return: whether this run is the one that began the campaign, now or in an earlier try.
+        :param run: the run that asks; it is remembered as the last one that began to call. Empty: a plan.
         :raises InvalidRequest: when the name is empty or too long.
         """
         if not self.campaign or len(self.campaign) > KEY_LENGTH:
             raise InvalidRequest(f"A campaign's name has 1 to {KEY_LENGTH} characters, not {len(self.campaign)}.")
 
-        def work(connection: Connection) -> bool:
-            query = select(campaigns.c.begun_by).where(self._mine)
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                values = {
-                    "campaign": self.campaign,
-                    "state": RUNNING,
-                    "load_number": 0,
-                    "begun_by": run[:KEY_LENGTH],
-                    "created_at": self._database.now(connection),
-                }
+        def work(connection: Connection) -> None:
+            values = {
+                "campaign": self.campaign,
+                "state": RUNNING,
+                "load_number": 0,
+                "loaded_number": 0,
+                "created_at": self._database.now(connection),
+            }
+            if connection.execute(select(campaigns.c.campaign).where(self._mine)).one_or_none() is None:
                 self._database.insert_if_missing(connection, campaigns, values)
-                row = connection.execute(query).one()
-            return bool(row.begun_by == run[:KEY_LENGTH])
+            if run:
+                connection.execute(campaigns.update().where(self._mine).values(begun_by=run[:KEY_LENGTH]))
 
-        return self._database.transact(work)
+        self._database.transact(work)
 
     def set_state(self, state: str) -> str:
         """Pause, resume or cancel the campaign; return its state before.

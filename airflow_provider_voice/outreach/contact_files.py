@@ -89,13 +89,13 @@ def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _parquet_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    import pyarrow  # an extra of this package, and large
+    import pyarrow as pa  # an extra of this package, and large
     from pyarrow import parquet
 
     try:
         for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
             yield from batch.to_pylist()
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError) as error:
         text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise InvalidRequest(f"{name} is no readable Parquet file: {text}. Nobody was called.") from None
 

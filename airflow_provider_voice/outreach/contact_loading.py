@@ -13,7 +13,7 @@ from airflow_provider_voice.outreach.schema import campaigns, contacts
 from airflow_provider_voice.outreach.states import WAITING, ContactState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -64,10 +64,11 @@ class ContactLoader:
         self._keys: dict[str, int] = {}
         self.counts = LoadCounts()
 
-    def load(self, found: Iterable[Contact]) -> LoadCounts:
+    def load(self, found: Iterable[Contact], check: Callable[[LoadCounts], None] | None = None) -> LoadCounts:
         """Load all contacts of a source.
 
         :param found: the contacts, read as they are needed.
+        :param check: called when all were read and before any of the new ones may be called; raises to refuse them.
         :return: what was read.
         """
         self._number = self._database.transact(self._next_number)
@@ -77,6 +78,8 @@ class ContactLoader:
             self.counts.rows += len(apart)
             self.counts.rejected += sum(contact.state is ContactState.REJECTED for contact in apart)
             self.counts.merged += sum(contact.state is ContactState.MERGED for contact in apart)
+        if check is not None:
+            check(self.counts)
         self._database.transact(self._finish)
         CampaignRecord(self._database, self._campaign).sweep(None)
         self._database.transact(self._promote)

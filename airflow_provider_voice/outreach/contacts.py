@@ -50,8 +50,8 @@ class Columns:
         if missing:
             shown = ", ".join(map(repr, there[:20])) or "none"
             raise InvalidRequest(
-                f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of the "
-                "number with to=, those for the agent with variables=."
+                f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of "
+                "the number with to=, those for the agent with variables=."
             )
 
     def spoken(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,8 +119,7 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
         variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, allow_nan=False)
         time_zone = _checked("time zone", row.get(columns.time_zone), _zone)
         jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), _code)
-        if key is not None and len(key) > KEY_LENGTH - _KEY_ROOM:
-            raise InvalidRequest(f"its key is longer than {KEY_LENGTH - _KEY_ROOM} characters")
+        _check_length(key)
     except (InvalidPhoneNumber, InvalidRequest) as error:
         # Derived from the row, so that the next run finds the same contact.
         if key is None or len(key) > KEY_LENGTH - _KEY_ROOM:
@@ -141,6 +140,11 @@ def _key_text(value: Any) -> str | None:
         return None
     # Databases differ in whether a blank at the end makes another text.
     return str(value).replace("\x00", "").strip() or None
+
+
+def _check_length(key: str | None) -> None:
+    if key is not None and len(key) > KEY_LENGTH - _KEY_ROOM:
+        raise InvalidRequest(f"Its key is longer than {KEY_LENGTH - _KEY_ROOM} characters.")
 
 
 def _number(value: Any, region: str | None) -> str:
@@ -181,19 +185,23 @@ def _code(text: str) -> bool:
 
 def _json_safe(value: Any) -> Any:
     """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
     if isinstance(value, str):
         # Neither JSON nor PostgreSQL carries these.
         return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, (list, tuple)):
+        return [_json_safe(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _json_safe(item) for name, item in value.items()}
+    return _json_scalar(value)
+
+
+def _json_scalar(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, (Decimal, UUID)):
         return str(value)
-    if isinstance(value, (list, tuple)):
-        return [_json_safe(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _json_safe(item) for name, item in value.items()}
     raise InvalidRequest(f"A column holds a {type(value).__name__}, which JSON cannot carry.")

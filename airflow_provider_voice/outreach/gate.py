@@ -72,7 +72,7 @@ class Gate:
         if not claimed:
             return verdicts
         numbers = {contact.to for contact in claimed}
-        listed = self._listed(numbers)
+        listed = self.listed(numbers)
         history: dict[str, list[datetime]] = {}
         now: datetime | None = None
         if self._policy is not None:
@@ -86,7 +86,11 @@ class Gate:
                 verdicts.refused.append((contact, refusal))
         return verdicts
 
-    def _listed(self, numbers: Collection[str]) -> set[str]:
+    def listed(self, numbers: Collection[str]) -> set[str]:
+        """Return those of the numbers that are on the do-not-call list now.
+
+        :raises LedgerFailed: when the list cannot be read.
+        """
         if self._do_not_call is None:
             return set()
         try:
@@ -107,9 +111,15 @@ class Gate:
             return NextState(ContactState.EXCLUDED, "on the do-not-call list")
         if self._policy is None or at is None:
             return None
+        return self._refusal_of(self._policy, contact, at, attempts)
+
+    @staticmethod
+    def _refusal_of(
+        policy: ContactPolicy, contact: Claimed, at: datetime, attempts: Iterable[datetime]
+    ) -> NextState | None:
         try:
             person = Person(contact.to, contact.time_zone, contact.jurisdiction)
-            decision = self._policy.decide(person, at, list(attempts))
+            decision = policy.decide(person, at, list(attempts))
         except Exception as error:  # noqa: BLE001 - whatever a rule runs into, this person is not called and others are
             said = error.message if isinstance(error, VoiceError) else type(error).__name__
             log.warning("The policy could not decide about contact %s: %s", contact.key, said)

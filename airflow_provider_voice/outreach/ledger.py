@@ -156,7 +156,7 @@ class Ledger:
         self.owner = owner or uuid.uuid4().hex
         self.lease_seconds = lease_seconds
 
-    # -- claims -------------------------------------------------------------------------------------------------------
+    # -- claims --
 
     def claim_due(self, limit: int, *, ends_at: datetime | None = None) -> list[Claimed]:
         """Claim contacts whose time has come, those that wait longest first.
@@ -290,7 +290,7 @@ class Ledger:
             )
         return [_claimed(row) for row in rows]
 
-    # -- attempts -----------------------------------------------------------------------------------------------------
+    # -- attempts --
 
     def store_intents(
         self,
@@ -410,7 +410,8 @@ class Ledger:
                 for attempt, call in outcomes
             ]
             update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"), is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN))
+                attempts.c.attempt_id == bindparam("b_id"),
+                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
             )
             values: dict[str, Any] = {
                 "call_id": bindparam("b_call"),
@@ -549,7 +550,7 @@ class Ledger:
             values["attempts"] = contacts.c.attempts - 1
         self.database.execute_many(connection, contacts.update().where(*where).values(**values), rows)
 
-    # -- reading ------------------------------------------------------------------------------------------------------
+    # -- reading --
 
     def in_progress(self) -> list[Attempt]:
         """Return the attempts of this campaign whose call was placed and has not ended."""
@@ -600,7 +601,7 @@ class Ledger:
 
         return self.database.transact(work)
 
-    # -- shared by the above ------------------------------------------------------------------------------------------
+    # -- shared by the above --
 
     def _rows(self, keys: Collection[str]) -> Any:
         return and_(contacts.c.campaign == self.campaign, contacts.c.contact_key.in_(list(keys)))

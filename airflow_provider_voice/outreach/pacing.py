@@ -23,7 +23,7 @@ BURST = 0.03
 LIMITS_COUNT_FOR = timedelta(minutes=2)
 #: Seconds without calls after a 429 that names no time.
 SLOW_SECONDS = 5.0
-#: How long an attempt without a known ending holds a place: for a campaign, and for a MakeCallOperator that does not wait.
+#: How long an attempt without a known ending holds a place: a campaign's, and that of a task that does not wait.
 HELD_FOR = timedelta(hours=4)
 HELD_FOR_OTHERS = timedelta(minutes=15)
 #: The row that is locked where a cap over all connections must hold.

@@ -35,7 +35,9 @@ def engine_for(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         if name == "postgres":
             fields: dict[str, Any] = request.getfixturevalue("postgres")
             url = f"postgresql+psycopg2://{fields['login']}:{fields['password'] or ''}@/{fields['schema']}"
-            engine = create_engine(f"{url}?host={fields['host']}" + (f"&port={fields['port']}" if fields["port"] else ""))
+            engine = create_engine(
+                f"{url}?host={fields['host']}" + (f"&port={fields['port']}" if fields["port"] else "")
+            )
         elif name == "mariadb":
             socket = request.getfixturevalue("mariadb")
             engine = create_engine(f"mysql+pymysql://root@localhost/voice?unix_socket={socket}&charset=utf8mb4")

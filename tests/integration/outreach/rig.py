@@ -83,7 +83,11 @@ class Rig:
         settings = {"limits": Limits(max_concurrent=4), "rules": RedialRules.of(), **self.settings, **changes}
         own = {name: settings.pop(name) for name in ("policy", "do_not_call", "lease_seconds") if name in settings}
         return Campaign(
-            CampaignSettings(self.name, **settings), self.new_database(), self.hook(), sleep=self.sleep, **{**self.more, **own}
+            CampaignSettings(self.name, **settings),
+            self.new_database(),
+            self.hook(),
+            sleep=self.sleep,
+            **{**self.more, **own},
         )
 
     def turn(self, **changes: Any) -> dict[str, Any] | Waiting:
