@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, conf
-from airflow.sdk import Asset, BaseHook, BaseOperator
+from airflow.sdk import Asset, BaseOperator
 
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
+from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.utils.masking import MaskedValue, plain
@@ -35,7 +35,6 @@ ProblemChoice = Literal["report", "fail"]
 _NUMBERS = ":numbers"
 #: Airflow's scheduler can fail a deferred task whose trigger fires within a second or two.
 _SHORTEST_DEFERRAL = timedelta(seconds=5)
-LEDGER_FILE = "voice_outreach.db"
 
 
 def outreach_asset(campaign: str) -> Asset:
@@ -49,27 +48,6 @@ def outreach_asset(campaign: str) -> Asset:
     if has_template(campaign):
         raise InvalidRequest("An asset cannot be made of a template: name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
-
-
-def ledger_engine(ledger_conn_id: str | None) -> Engine:
-    """Return the engine of a ledger.
-
-    :param ledger_conn_id: a connection to PostgreSQL, MySQL, MariaDB or SQLite; ``None``: a file under
-        ``AIRFLOW_HOME``, for campaigns whose tasks all run on one machine.
-    :raises InvalidRequest: when the connection is no SQL database.
-    """
-    if not ledger_conn_id:
-        from sqlalchemy import create_engine  # with the first ledger, not with a DAG file
-
-        home = conf.get("core", "dags_folder", fallback="") if "AIRFLOW_HOME" not in os.environ else ""
-        folder = os.environ.get("AIRFLOW_HOME") or os.path.dirname(home) or os.path.expanduser("~/airflow")  # noqa: PTH111, PTH120 - the way Airflow itself finds its home
-        return create_engine(f"sqlite:///{folder}/{LEDGER_FILE}", hide_parameters=True)
-    hook = BaseHook.get_hook(ledger_conn_id)
-    if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise InvalidRequest(f"The connection {ledger_conn_id!r} is no SQL database, so it cannot keep a ledger.")
-    # Parameters are people's numbers; SQLAlchemy would put them into its errors.
-    engine: Engine = hook.get_sqlalchemy_engine({"hide_parameters": True, "pool_pre_ping": True})
-    return engine
 
 
 class _OutreachBase(BaseOperator):
@@ -308,7 +286,8 @@ class _OutreachBase(BaseOperator):
 
             from airflow_provider_voice.outreach.contact_files import read_rows
 
-            with ObjectStoragePath(source).open("rb") as file:  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+            # Airflow's own open is untyped.
+            with ObjectStoragePath(source).open("rb") as file:  # type: ignore[no-untyped-call]  # see above
                 yield from read_rows(source.rpartition("/")[2], file)
 
     def _do_not_call_list(self) -> Any:
@@ -519,7 +498,7 @@ class _DoNotCallTable:
 
     @cached_property
     def _engine(self) -> Engine:
-        return _engine(self._conn_id)
+        return sql_engine(self._conn_id)
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now."""
@@ -536,18 +515,10 @@ class _DoNotCallTable:
 
 def _query(conn_id: str, sql: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a query, streamed by the server where it can."""
-    with _engine(conn_id).connect() as connection:
+    with sql_engine(conn_id).connect() as connection:
         streamed = connection.execution_options(stream_results=True, yield_per=1000)
         for row in streamed.exec_driver_sql(sql).mappings():
             yield dict(row)
-
-
-def _engine(conn_id: str) -> Engine:
-    hook = BaseHook.get_hook(conn_id)
-    if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise InvalidRequest(f"The connection {conn_id!r} is no SQL database.")
-    engine: Engine = hook.get_sqlalchemy_engine({"hide_parameters": True})
-    return engine
 
 
 def _positive(name: str, value: object, *, whole: bool = False) -> float:
@@ -568,5 +539,5 @@ def _moment(value: object) -> datetime:
     if isinstance(value, str):
         moment = read_time(value)
     if moment is None or moment.tzinfo is None:
-        raise InvalidRequest("ends_at must be an aware datetime or ISO 8601 text with a time zone.")
+        raise InvalidRequest("ends_at must be an aware datetime or ISO 8601 text with a time zone.")  # noqa: TRY004 - one class for all bad arguments
     return moment.astimezone(timezone.utc)

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _database(conn_id: str | None) -> Database:
     # Airflow is needed for its connections alone, so only here.
-    from airflow_provider_voice.operators.outreach import ledger_engine
+    from airflow_provider_voice.hooks.sql import ledger_engine
 
     return Database(ledger_engine(conn_id))
 
@@ -114,7 +114,7 @@ def _pace(campaign: str, database: Database) -> float:
         query = select(func.count(), func.min(attempts.c.intended_at)).where(mine, attempts.c.intended_at >= since)
         count, first = connection.execute(query).one()
         minutes = (database.now(connection) - first).total_seconds() / 60 if first else 0.0
-        return count / max(minutes, 1.0)
+        return float(count / max(minutes, 1.0))
 
     return database.transact(work)
 

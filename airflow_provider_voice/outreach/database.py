@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from airflow_provider_voice.exceptions import LedgerFailed
@@ -186,9 +186,8 @@ def _failed(error: SQLAlchemyError) -> LedgerFailed:
     """Return the error of a database in our words; its own text may hold rows, and with them numbers."""
     original = getattr(error, "orig", None)
     name = type(original if original is not None else error).__name__
-    may_pass = name in ("OperationalError", "InterfaceError", "TimeoutError") or bool(
-        getattr(error, "connection_invalidated", False)
-    )
+    passing = (OperationalError, InterfaceError, PoolTimeout)
+    may_pass = isinstance(error, passing) or bool(getattr(error, "connection_invalidated", False))
     advice = "It is asked again." if may_pass else "Check the connection, its rights and its tables."
     # A clean text of the database's own about a missing right or table would help, yet may quote values.
     return LedgerFailed(

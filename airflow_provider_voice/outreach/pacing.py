@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The part of a minute's calls that may be caught up at once. A minute never sees more than 1 + BURST of its limit,
 #: and a worker that was held up for this part of a minute loses nothing.
-BURST = 0.03
+BURST = 0.04
 #: How long the limits of a campaign count for others on its connection after it last asked for a place.
 LIMITS_COUNT_FOR = timedelta(minutes=2)
 #: Seconds without calls after a 429 that names no time.

@@ -140,8 +140,8 @@ class HttpClient:
             sleep=sleep,
             reraise=True,
         )
-        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it off:
-        #: it checks its lease and its pace before every single send.
+        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it
+        #: off: it checks its lease and its pace before every single send.
         self.repeats_creates = True
         #: Requests sent so far, repeated ones included.
         self.sent = 0
