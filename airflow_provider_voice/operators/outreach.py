@@ -539,5 +539,5 @@ def _moment(value: object) -> datetime:
     if isinstance(value, str):
         moment = read_time(value)
     if moment is None or moment.tzinfo is None:
-        raise InvalidRequest("ends_at must be an aware datetime or ISO 8601 text with a time zone.")  # noqa: TRY004 - one class for all bad arguments
+        raise InvalidRequest("ends_at must be an aware datetime or ISO 8601 text with a time zone.")
     return moment.astimezone(timezone.utc)

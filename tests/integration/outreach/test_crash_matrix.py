@@ -47,9 +47,8 @@ def run_cell(rig: Rig, index: int, fault: dict, cell: tuple[int, str] | None) ->
     if fault:
         rig.sandbox.add_fault(**fault)
     effects = Effects(cell)
-    with watched(effects, rig.engine):
-        with suppress(Died):
-            rig.turn(rules=RULES)
+    with watched(effects, rig.engine), suppress(Died):
+        rig.turn(rules=RULES)
     rig.finish(rules=RULES)
     check(rig, f"{rig.vendor}, {fault}, died {cell} at {effects.seen[-1:] if cell else None}")
     return effects

@@ -61,8 +61,7 @@ def test_workers_that_ask_at_once_get_no_place_twice(any_rig) -> None:
     def work() -> None:
         ledger = Ledger(any_rig.new_database(), any_rig.name, "voice_default")
         pacing = Pacing(ledger.database, "voice_default", Limits(max_concurrent=5))
-        for _ in range(3):
-            counts.append(len(ledger.store_intents(ledger.claim_due(2), pacing, agent_id="a").stored))
+        counts.extend(len(ledger.store_intents(ledger.claim_due(2), pacing, agent_id="a").stored) for _ in range(3))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
