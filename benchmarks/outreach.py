@@ -1,4 +1,4 @@
-"""What a campaign costs: calls placed a second, CPU a call, planning of 100,000 contacts, memory, the pace that is kept.
+"""What a campaign costs: calls placed a second, CPU a call, the plan of 100,000 contacts, memory, the pace it keeps.
 
 The vendor is the sandbox in a process of its own, which answers a create after 20 ms; the ledger is a PostgreSQL of its
 own. ``--pace`` adds the runs at 100 calls a minute by one worker and by three, which take six minutes.
@@ -76,7 +76,9 @@ def hook_of(fields: dict[str, Any]) -> VoiceHook:
 
 def engine_of(fields: dict[str, Any]) -> Any:
     """Return an engine for the ledger's PostgreSQL."""
-    url = f"postgresql+psycopg2://{fields['login']}:{fields['password'] or ''}@/{fields['schema']}?host={fields['host']}"
+    url = (
+        f"postgresql+psycopg2://{fields['login']}:{fields['password'] or ''}@/{fields['schema']}?host={fields['host']}"
+    )
     return create_engine(url)
 
 
@@ -106,7 +108,9 @@ def placing(engine: Any, fields: dict[str, Any], count: int) -> None:
             "WHERE campaign = 'placing'"
         )
         placed = float(connection.execute(text(query)).scalar())
-    print(f"placed            {result['attempts']} calls in {placed:.1f} s: {count / placed:.0f} calls a second (>= 50)")
+    print(
+        f"placed            {result['attempts']} calls in {placed:.1f} s: {count / placed:.0f} calls a second (>= 50)"
+    )
     print(f"CPU               {cpu / count:.4f} s a call, polls and settlement included (<= 0.015)")
     print(f"whole campaign    {took:.1f} s; {result['exhausted']} settled, {result['unknown']} unknown")
 

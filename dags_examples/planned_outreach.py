@@ -13,7 +13,7 @@ from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutr
 
 CAMPAIGN = {
     "campaign": "appointments-{{ dag_run.run_after.date() }}",
-    "contacts": "SELECT contact_id, phone AS \"to\", time_zone, name, appointment FROM appointments",
+    "contacts": 'SELECT contact_id, phone AS "to", time_zone, name, appointment FROM appointments',
     "contacts_conn_id": "crm",
     "ledger_conn_id": "outreach_ledger",
     "policy": "us",

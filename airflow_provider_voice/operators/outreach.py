@@ -343,8 +343,8 @@ class OutreachOperator(_OutreachBase):
     :param success_statuses: the endings that reach a contact, default ``completed``.
     :param policy: a contact policy: a ``ContactPolicy``, the name or path of a rule file, or a list of them.
     :param subject: what the calls are about; caps count attempts of one number and subject.
-    :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked again
-        right before each call. With ``:numbers`` in the SQL only the numbers at hand are asked for, in E.164 form.
+    :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked
+        again right before each call. With ``:numbers`` in the SQL only the numbers at hand are asked for, in E.164 form.
     :param do_not_call_conn_id: the connection of that SQL.
     :param max_concurrent: calls in progress at once, over all that share the ledger and the connection, default 10.
     :param calls_per_minute: calls placed in a minute, counted likewise; ``None``: no limit.
@@ -413,10 +413,10 @@ class OutreachOperator(_OutreachBase):
             done = self._running.run(may_defer=self.deferrable)
         except CampaignKilled as error:
             raise AirflowException(str(error)) from error
-        if isinstance(done, Waiting):
-            self._defer(done)
-            raise AssertionError("defer() returned")
-        return self._finish(context, done)
+        if not isinstance(done, Waiting):
+            return self._finish(context, done)
+        self._defer(done)
+        raise AssertionError("defer() returned")
 
     def _defer(self, waiting: Waiting) -> None:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # only a task that waits needs them

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import case, literal, select
 
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.ledger import Claimed
-from airflow_provider_voice.outreach.schema import campaigns, contacts
+from airflow_provider_voice.outreach.schema import UtcTime, campaigns, contacts
 from airflow_provider_voice.outreach.states import WAITING, ContactState
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.pacing import Limits
 
 _PAGE = 1000
+#: Planned times that one statement writes.
+_WRITTEN = 500
 #: A planned call this much later than it was asked about is asked about again: a window may have closed.
 _ASKED_AGAIN = timedelta(minutes=5)
 #: How long a call is taken to last where only ``max_concurrent`` bounds the pace.
@@ -166,17 +168,23 @@ class Planner:
 
     def _write(self, plan: Plan) -> None:
         """Write when each contact would be called or why not; no state is changed, for this is a plan."""
-        rows = [{"b_key": key, "b_at": at, "b_why": None} for key, at in plan.planned.items()]
-        rows += [{"b_key": key, "b_at": None, "b_why": f"plan: {why}"[:500]} for key, (_, why) in plan.refused.items()]
-        update = contacts.update().where(
-            contacts.c.campaign == self._ledger.campaign, contacts.c.contact_key == bindparam("b_key")
-        )
-        values = update.values(planned_at=bindparam("b_at"), reason=bindparam("b_why"))
-        for start in range(0, len(rows), _PAGE):
-            part = rows[start : start + _PAGE]
-            self._database.transact(
-                lambda connection, part=part: self._database.execute_many(connection, values, part)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            )
+        mine = contacts.c.campaign == self._ledger.campaign
+        keys = sorted(plan.planned)
+        for start in range(0, len(keys), _WRITTEN):
+            part = keys[start : start + _WRITTEN]
+            # One statement for many rows: a statement each takes most of the time of a plan.
+            at = case({key: literal(plan.planned[key], UtcTime()) for key in part}, value=contacts.c.contact_key)
+            self._update(mine & contacts.c.contact_key.in_(part), planned_at=at, reason=None)
+        by_reason: dict[str, list[str]] = {}
+        for key, (_, why) in plan.refused.items():
+            by_reason.setdefault(f"plan: {why}"[:500], []).append(key)
+        for why, refused in by_reason.items():
+            for start in range(0, len(refused), _PAGE):
+                some = contacts.c.contact_key.in_(refused[start : start + _PAGE])
+                self._update(mine & some, planned_at=None, reason=why)
+
+    def _update(self, where: Any, **values: Any) -> None:
+        self._database.transact(lambda connection: connection.execute(contacts.update().where(where).values(**values)))
 
     def _summary(self, plan: Plan) -> dict[str, Any]:
         times = plan.planned.values()
