@@ -72,6 +72,8 @@ def check(rig: Rig, shown: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_crash_matrix(matrix_rig, fault) -> None:
     settings = FAULTS[fault]
+    if not FULL and matrix_rig.vendor != "talkover" and fault not in ("none", "answer lost"):
+        pytest.skip("the other faults run on one vendor; VOICE_FULL_MATRIX=1 runs them all")
     clean = run_cell(matrix_rig, 0, settings, None)
     assert "vendor.create" in clean.seen
     intent = clean.seen.index("INSERT INTO voice_outreach_attempts")
