@@ -118,15 +118,16 @@ def placing(engine: Any, fields: dict[str, Any], count: int) -> None:
 def planning(engine: Any, count: int) -> None:
     """Print how long a plan takes and what memory it needs."""
     database = Database(engine)
-    began = time.monotonic()
+    cpu, began = time.process_time(), time.monotonic()
     load("planning", engine, count)
     loaded = time.monotonic() - began
     ledger = Ledger(database, "planning", "voice_default")
     gate = Gate(ledger, ContactPolicy.load("us"), None, 3)
     plan = Planner(ledger, gate, Limits(calls_per_minute=1000, max_concurrent=1000)).plan()
-    took = time.monotonic() - began
+    cpu, took = time.process_time() - cpu, time.monotonic() - began
     asked = plan["planned"] + plan["not_called"]
-    print(f"planned           {asked} contacts in {took:.1f} s, of which loading {loaded:.1f} s (100,000 in < 60)")
+    print(f"planned           {asked} contacts in {took:.1f} s (100,000 in < 60), CPU {cpu:.1f} s")
+    print(f"of which loading  {loaded:.1f} s")
     print(f"first, last call  {plan['first_call_at']}, {plan['finish_at']}")
 
 
