@@ -26,10 +26,10 @@ from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, Cam
 from airflow_provider_voice.outreach.gate import Gate
 from airflow_provider_voice.outreach.ledger import Ledger, NextState
 from airflow_provider_voice.outreach.lost_calls import LostCall, find_lost_call
-from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.progress import Progress
 from airflow_provider_voice.outreach.redial import RedialRules
-from airflow_provider_voice.outreach.senders import Job, Result, Senders, seconds_alive
+from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders, seconds_alive
 from airflow_provider_voice.outreach.states import ContactState
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ class Campaign:
         self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
-        self._senders = Senders(hook, settings.limits.max_concurrent or 16, settings.context)
+        self._senders = Senders(
+            hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
+        )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="voice-outreach-reads")
         self._progress = Progress(self.record)
         self._killed = threading.Event()
@@ -182,8 +184,6 @@ class Campaign:
         :raises VoiceError: when nobody can be called: the agent, the token, the credit; or an outage that lasted.
         """
         self._check()
-        # Every single send is checked against lease and pace, so the client must not repeat one by itself.
-        self._hook.vendor.http.repeats_creates = False
         try:
             while True:
                 done = self._guarded_step(may_defer=may_defer)
@@ -191,6 +191,10 @@ class Campaign:
                     return done
         finally:
             self._close()
+
+    def _request_pace(self) -> RequestPace | None:
+        http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
+        return RequestPace(self._database, self._pacing, per_minute, http.limiter) if per_minute else None
 
     def _check(self) -> None:
         """Refuse what would make the vendor refuse every call, before anybody is called."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select
 
+from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.schema import attempts, pacing
 from airflow_provider_voice.outreach.states import IN_PROGRESS
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.vendors.rate_limit import Limiter
 
 #: The part of a minute's calls that may be caught up at once. A minute never sees more than 1 + BURST of its limit,
 #: and a worker that was held up for this part of a minute loses nothing.
@@ -133,6 +136,22 @@ class Pacing:
             update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
             connection.execute(update.values(slow_until=until, tokens=0.0, filled_at=until))
 
+    def take_request(self, connection: Connection, per_minute: float) -> float:
+        """Take a place for one request of any kind; return the seconds to wait when there is none.
+
+        :param per_minute: ``requests_per_minute`` of the connection.
+        """
+        row = self._locked_row(connection)
+        now = self._database.now(connection)
+        # The vendor counts requests, so what may be caught up is taken off the rate: no minute exceeds the limit.
+        rate = per_minute * (1.0 - BURST)
+        tokens = filled(row.request_tokens, row.requests_filled_at, now, rate, capacity(per_minute))
+        wait = 0.0 if tokens >= 1.0 - 1e-6 else (1.0 - tokens) * 60.0 / rate
+        update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
+        left = tokens if wait else tokens - 1.0
+        connection.execute(update.values(request_tokens=left, requests_filled_at=now))
+        return wait
+
     def lock_everybody(self, connection: Connection) -> None:
         """Lock the row under which caps over all connections are checked; before :meth:`lock`, always."""
         self._row(connection, ALL_CONNECTIONS)
@@ -179,6 +198,37 @@ class Pacing:
             self._database.insert_if_missing(connection, pacing, empty)
             row = connection.execute(query).one()
         return row
+
+
+class RequestPace:
+    """``requests_per_minute`` of a connection, kept in the ledger for all workers.
+
+    :param database: the ledger's database.
+    :param pacing: the pace of the connection.
+    :param per_minute: requests a minute.
+    :param fallback: the limiter of this process, for as long as the ledger does not answer.
+    """
+
+    def __init__(self, database: Database, pacing: Pacing, per_minute: float, fallback: Limiter | None) -> None:
+        self._database = database
+        self._pacing = pacing
+        self._per_minute = per_minute
+        self._fallback = fallback
+
+    def acquire(self) -> None:
+        """Wait for a place and take it."""
+        while True:
+            try:
+                wait = self._database.transact(
+                    lambda connection: self._pacing.take_request(connection, self._per_minute)
+                )
+            except LedgerFailed:
+                if self._fallback is not None:
+                    self._fallback.acquire()
+                return
+            if not wait:
+                return
+            time.sleep(wait)
 
 
 def _tightest(own: float | None, stored: float | None, until: datetime | None, now: datetime) -> float | None:

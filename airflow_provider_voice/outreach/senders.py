@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call
     from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+    from airflow_provider_voice.vendors.rate_limit import Limiter
 
 #: More threads than this only wait for each other: a create takes a vendor 50 ms or more.
 MOST_SENDERS = 16
@@ -86,21 +87,65 @@ def seconds_alive() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
+class SendGuard:
+    """The limiter of a campaign's requests: after the wait for a place it checks that a create may still be sent.
+
+    A create may wait for its place for a long time, and the process may be stopped meanwhile. This is the last check
+    before the request leaves.
+
+    :param limiter: the limiter of the connection; ``None``: there is none.
+    :param stopping: set when no create may be sent any more.
+    """
+
+    def __init__(self, limiter: Limiter | None, stopping: threading.Event) -> None:
+        self._limiter = limiter
+        self._stopping = stopping
+        self._thread = threading.local()
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """Set the deadline of the creates of this thread; ``None``: its requests are reads."""
+        self._thread.deadline = deadline
+
+    def acquire(self) -> None:
+        """Wait for a place.
+
+        :raises VendorUnavailable: when a create of this thread may not be sent any more; nothing is.
+        """
+        if self._limiter is not None:
+            self._limiter.acquire()
+        deadline = getattr(self._thread, "deadline", None)
+        if deadline is not None and (self._stopping.is_set() or seconds_alive() >= deadline):
+            raise VendorUnavailable("The create was held back: its lease may have ended, or its task is stopping.")
+
+
 class Senders:
     """The thread pool of one campaign.
 
     :param hook: the voice connection.
     :param count: how many creates may be under way at once.
     :param context: values that come back with the vendor's events, the same for all calls.
+    :param limiter: the limiter of the connection's requests; ``None``: that of the hook.
     """
 
-    def __init__(self, hook: VoiceHook, count: int, context: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        hook: VoiceHook,
+        count: int,
+        context: Mapping[str, Any] | None = None,
+        *,
+        limiter: Limiter | None = None,
+    ) -> None:
         self.count = max(1, min(count, MOST_SENDERS))
         self._hook = hook
         self._context = dict(context or {})
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="voice-outreach")
         self._stopping = threading.Event()
         self._jobs: dict[Future[Result], Job] = {}
+        http = hook.vendor.http
+        self._guard = SendGuard(limiter or http.limiter, self._stopping)
+        http.limiter = self._guard
+        # Every single send is checked against lease and pace, so the client must not repeat one by itself.
+        http.repeats_creates = False
 
     @property
     def under_way(self) -> list[Job]:
@@ -144,6 +189,7 @@ class Senders:
         try:
             if self._stopping.is_set() or seconds_alive() >= job.deadline:
                 return Result(job)
+            self._guard.set_deadline(job.deadline)
             call = self._hook.make_call(self._request(job))
         except VoiceError as error:
             return Result(job, error=error)

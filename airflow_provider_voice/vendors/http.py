@@ -37,7 +37,7 @@ from airflow_provider_voice.vendors.connections import (
     Prepared,
     keep_numbers_out_of_urllib3_logs,
 )
-from airflow_provider_voice.vendors.rate_limit import limiter_for, wait_asked
+from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, wait_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +129,8 @@ class HttpClient:
         self._token = token
         self._auth = CredentialHeaders(credential_headers)
         self._explain = explain
-        self._limiter = limiter_for(limit_key, requests_per_minute)
+        #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
+        self.limiter: Limiter | None = limiter_for(limit_key, requests_per_minute)
         self._timeout = (connect_timeout, read_timeout)
         self._session = self._new_session()
         self._prepared = Prepared()
@@ -238,8 +239,8 @@ class HttpClient:
         return session
 
     def _send(self, session: requests.Session, method: str, url: str, params: Any, body: Any) -> Answer:
-        if self._limiter is not None:
-            self._limiter.acquire()
+        if self.limiter is not None:
+            self.limiter.acquire()
         self.sent += 1
         request = self._prepared.request(session, method, url, params, body)
         environment = self._prepared.environment(session, url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
 from tests.integration.outreach.rig import COMPLETED, people
 
 
@@ -98,3 +100,37 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(rig) -> None:
     assert 19 < intents.wait <= 20
     rig.advance(20)
     assert len(ledger.store_intents(claimed, pacing, agent_id="a").stored) == 3
+
+
+def test_requests_per_minute_is_shared_by_all_workers(rig) -> None:
+    passed = 0.0
+    began = rig.now()
+    databases = [Database(rig.engine, clock=lambda: began + timedelta(seconds=passed)) for _ in range(3)]
+    paces = [Pacing(database, "voice_default", Limits()) for database in databases]
+    sent = []
+    while passed < 125:
+        for database, pace in zip(databases, paces, strict=True):
+            if not database.transact(lambda connection, pace=pace: pace.take_request(connection, 60)):
+                sent.append(passed)
+        passed += 0.4
+    for start in range(60):
+        assert 55 <= sum(start <= at < start + 60 for at in sent) <= 60
+
+
+def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> None:
+    rig.load(people(COMPLETED))
+
+    class Slow:
+        def acquire(self) -> None:
+            time.sleep(0.3)
+
+    ledger = Ledger(rig.database, rig.name, "voice_default")
+    pacing = Pacing(rig.database, "voice_default", Limits())
+    ((attempt, contact),) = ledger.store_intents(ledger.claim_due(1), pacing, agent_id="agent_sandbox").stored
+    senders = Senders(rig.hook(), 1, limiter=Slow())
+    senders.send([Job(attempt, contact, seconds_alive() + 0.2)])
+    senders.wait(20)
+    (result,) = senders.finished()
+    senders.close()
+    assert result.kind == "passing"
+    assert rig.sandbox.rings == []
