@@ -26,7 +26,7 @@ def test_a_good_row() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"to": "12"}, "can not be called"),
+        ({"to": "12"}, "cannot be called"),
         ({"to": None}, "no number"),
         ({"to": ""}, "no number"),
         ({"to": float("nan")}, "no number"),
