@@ -370,6 +370,7 @@ class MakeCallOperator(BaseOperator):
                 new_call_on_clear=self.on_clear == "new_call",
                 redial_statuses=statuses_of(self.redial_statuses),
                 redial_when_absent_for=self.redial_when_absent_for,
+                hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
             ),
             before_ringing=lambda attempts: self._check_may_ring(context, attempts, asked_since),
             calls_of_others=lambda: calls_of_other_tasks(context),
@@ -397,6 +398,9 @@ class MakeCallOperator(BaseOperator):
         from airflow_provider_voice.policy import Person, next_step
 
         now = datetime.now(timezone.utc)
+        # The rules are about the moment at which the phone rings.
+        delay = timedelta(seconds=delay_of(self.delay_seconds))
+        rings_at = now + delay
         person = Person(
             to=self._number(),
             time_zone=text_or_none("time_zone", self.time_zone),
@@ -405,15 +409,16 @@ class MakeCallOperator(BaseOperator):
         deadlines = [(asked_since or now) + timedelta(seconds=self.timeout)]
         if self.stale_run != "call":
             deadlines += filter(None, [latest_start(context["dag_run"], self.max_run_age)])
-        decision = policy.decide(person, now, attempts)
-        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines))
+        # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
+        decision = policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
+        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines) + delay)
         self.log.info("Contact policy: %s", step.reason)
         if step.action == "skip":
             raise AirflowSkipException(step.reason)
         if step.action == "fail":
             raise step.error()
         if step.until is not None:
-            raise _ClosedNow(step.until)
+            raise _ClosedNow(step.until - delay)
 
     def _defer_until(self, opens_at: datetime, asked_since: datetime) -> NoReturn:
         """Hold no worker until the contact policy may allow the call."""

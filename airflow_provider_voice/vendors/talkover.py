@@ -120,7 +120,7 @@ class Talkover(Vendor):
             direction="outbound",
             agent_id=request.agent_id,
             is_testing=request.is_testing,
-            created_at=read_time(record.get("created_at")) or response.server_time,
+            created_at=self._created_at(record.get("created_at"), response),
             tag=request.tag,
             raw=record,
         )

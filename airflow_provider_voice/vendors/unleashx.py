@@ -235,6 +235,27 @@ class UnleashX(Vendor):
             )
             start = piece_end
 
+    def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
+        """Yield the calls with our tag first, whatever their rows say of the number, then those to the number.
+
+        :param start: aware instant, included.
+        :param end: aware instant, not included.
+        :param to: the number, E.164.
+        :param tag: what the call's tag is or begins with; None: not known.
+        :return: an iterator that reads page after page.
+        :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
+        """
+        seen: set[str] = set()
+        days = _midnights(days_with_margin(start, end))
+        for call in self._iter_for_lookup(days, "our tag", agent_id=None, passes=1, input_data=tag) if tag else ():
+            is_in_window = call.created_at is None or start <= call.created_at < end
+            if tag and (call.tag or "").startswith(tag) and is_in_window:
+                seen.add(call.id)
+                yield call
+        for call in super().candidates(start, end, to=to, tag=tag):
+            if call.id not in seen:
+                yield call
+
     def _page_reader(
         self, span: tuple[datetime, datetime], doing: str, *, strict: bool, **filters: Any
     ) -> Callable[[int], Page]:
