@@ -7,6 +7,7 @@ Its create answers with an ``execution_id``, its lists with an integer ``ID``; o
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -212,12 +213,13 @@ class UnleashX(Vendor):
             _agent_number(agent_id)
         filters = {"agent_id": agent_id, **({"calling_number": _digits(to)} if to else {})}
 
-        def read_span(span: tuple[datetime, datetime], seen: set[str]) -> Iterator[Call]:
+        def read_span(span: tuple[datetime, datetime], seen: set[str], passes: int) -> Iterator[Call]:
             return iter_pages(
                 self._page_reader(span, "the call history", strict=True, **filters),
                 page_size=LIMIT,
                 name=_LIST_NAME,
                 page_concurrency=page_concurrency,
+                passes=passes,
                 began=self._capture_now(),
                 seen=seen,
                 sleep=self._sleep,
@@ -306,6 +308,7 @@ class UnleashX(Vendor):
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
+            read_at=time.monotonic(),
         )
 
     def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
