@@ -110,10 +110,12 @@ class MakeCallOperator(BaseOperator):
     :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list was
         readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
     :param end_call_on_kill: hang up when the task is killed, default False; Talkover only. Airflow kills a task when a
-        user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on.
+        user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on. A call that
+        may have been hung up is never a success.
     :param policy: who may be called when: a ``ContactPolicy``, the name or path of a rule file, or a list of them. It
-        is loaded when the DAG is parsed and asked right before each call, redials included; earlier calls of this task
-        count as attempts, calls of other tasks do not. None (default): everybody, always.
+        is loaded when the DAG is parsed and asked right before each call, redials included, for the moment at which
+        the phone rings (``delay_seconds`` later); earlier calls of this task count as attempts, calls of other tasks do
+        not. None (default): everybody, always.
     :param time_zone: IANA time zone of the person, for ``policy``; None: from ``jurisdiction`` or the number.
     :param jurisdiction: ISO 3166 code of the law that protects the person, such as ``US-FL``, for ``policy``; None:
         from the number.
