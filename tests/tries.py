@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from airflow_provider_voice.operators.make_call import MakeCallOperator
@@ -133,6 +134,8 @@ class Task:
         self.errors: list[BaseException] = []
         #: Which other tasks of the run place calls, by task id.
         self.others: tuple[str, ...] = ()
+        #: Called with the moment until which a deferred task waits; a test moves its clock there.
+        self.on_wait: Callable[[datetime], None] = lambda moment: None
 
     def clear(self, *, clear_on_success: bool = False) -> None:
         """Do what Airflow does when a user clears the task while it is not running.
@@ -209,13 +212,21 @@ class Task:
         return outcome
 
     def _execute(self) -> dict[str, Any]:
-        try:
-            return self.operator().execute(self.context())
-        except TaskDeferred as deferred:
-            path, arguments = deferred.trigger.serialize()
-            event = asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
-            assert path.endswith(type(deferred.trigger).__name__)
-            return self.operator().execute_complete(self.context(), event)
+        method, arguments = "execute", {}
+        while True:
+            try:
+                return getattr(self.operator(), method)(self.context(), **arguments)
+            except TaskDeferred as deferred:
+                method, arguments = deferred.method_name, {**(deferred.kwargs or {}), "event": self._event(deferred)}
+
+    def _event(self, deferred: TaskDeferred) -> Any:
+        """Return the payload of the event that the trigger fires."""
+        path, arguments = deferred.trigger.serialize()
+        assert path.endswith(type(deferred.trigger).__name__)
+        if isinstance(deferred.trigger, DateTimeTrigger):
+            self.on_wait(deferred.trigger.moment)
+            return deferred.trigger.moment
+        return asyncio.run(self._fire(type(deferred.trigger)(**copy.deepcopy(arguments))))
 
     async def _fire(self, trigger: Any) -> Any:
         async for event in trigger.run():

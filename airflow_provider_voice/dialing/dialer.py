@@ -96,7 +96,8 @@ class Dialer:
     :param store: the task state store; None below Airflow 3.3.
     :param facts: the task and its try.
     :param rules: what the user allows; default: nothing is ever sent a second time.
-    :param before_ringing: called right before an intent is stored; raises when nobody may be rung now (a stale run).
+    :param before_ringing: called right before an intent is stored, with the times at which this task may have rung the
+        person before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
     :param sleep: waits between two looks; for tests.
     :param now: this machine's clock; for tests.
@@ -113,7 +114,7 @@ class Dialer:
         facts: TaskFacts,
         rules: DialRules = DialRules(),
         *,
-        before_ringing: Callable[[], None] = lambda: None,
+        before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
         calls_of_others: Callable[[], frozenset[str]] = frozenset,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
@@ -197,8 +198,11 @@ class Dialer:
         """Return the record of the next intended call."""
         generation = record.generation + 1 if record else 1
         earlier = list(record.earlier_ids) if record else []
+        attempts = list(record.earlier_attempts) if record else []
         if record and record.call:
             earlier.append(str(record.call.get("id")))
+        if record and record.state != "refused":
+            attempts.append(str(write_time(record.intent_at)))
         return Record(
             generation=generation,
             key=self._key(request, generation),
@@ -209,11 +213,12 @@ class Dialer:
             try_number=self._facts.try_number,
             clear_number=self._facts.clear_number,
             earlier_ids=earlier,
+            earlier_attempts=attempts,
         )
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
-        self._before_ringing()
+        self._before_ringing([moment for text in record.earlier_attempts if (moment := read_time(text))])
         record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
         self._save(record)
         try:

@@ -56,6 +56,8 @@ class Record:
     absent_since: datetime | None = None
     #: Ids of the calls of earlier generations.
     earlier_ids: list[str] = field(default_factory=list)
+    #: When earlier generations may have rung the person, ISO 8601: a contact policy counts them.
+    earlier_attempts: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON.

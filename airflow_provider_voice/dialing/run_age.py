@@ -34,6 +34,17 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
         raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, longer than {max_age} ago. {advice}")
 
 
+def latest_start(run: Any, max_age: timedelta) -> datetime | None:
+    """Return the last moment at which :func:`check_run_age` lets a run ring somebody.
+
+    :param run: the DAG run of the task's context.
+    :param max_age: how long ago the run may have been due.
+    :return: the moment; None when the run does not say when it was due.
+    """
+    due = _due(run, _kind(run))
+    return None if due is None else due + max_age
+
+
 def run_began_at(run: Any) -> datetime | None:
     """Return the earliest moment at which a task of the run can have placed a call.
 

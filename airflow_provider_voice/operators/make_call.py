@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
-from airflow_provider_voice.dialing.run_age import check_run_age, run_began_at
+from airflow_provider_voice.dialing.run_age import check_run_age, latest_start, run_began_at
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
@@ -24,10 +24,26 @@ from airflow_provider_voice.exceptions import (
     error_from_dict,
 )
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, json_object, statuses_of
+from airflow_provider_voice.models import (
+    Call,
+    CallRef,
+    CallRequest,
+    CallStatus,
+    json_object,
+    read_time,
+    statuses_of,
+    write_time,
+)
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
-from airflow_provider_voice.utils.call_arguments import agent_of, check_number, delay_of, masked_dialed, masked_values
+from airflow_provider_voice.utils.call_arguments import (
+    agent_of,
+    check_number,
+    delay_of,
+    masked_dialed,
+    masked_values,
+    text_or_none,
+)
 from airflow_provider_voice.utils.masking import plain
 from airflow_provider_voice.utils.retry_policy import vendor_delay_policy
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
@@ -43,14 +59,19 @@ from airflow_provider_voice.utils.validation import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk import Context
+
+    from airflow_provider_voice.policy import ContactPolicy
 
 log = logging.getLogger(__name__)
 
 OnClear = Literal["reuse", "new_call"]
 StaleRunAction = Literal["fail", "skip", "call"]
+WhenClosed = Literal["wait", "skip", "fail"]
+_SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
 _NAP_SECONDS = 1.0
 
@@ -90,14 +111,27 @@ class MakeCallOperator(BaseOperator):
         readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
     :param end_call_on_kill: hang up when the task is killed, default False; Talkover only. Airflow kills a task when a
         user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on.
+    :param policy: who may be called when: a ``ContactPolicy``, the name or path of a rule file, or a list of them. It
+        is loaded when the DAG is parsed and asked right before each call, redials included; earlier calls of this task
+        count as attempts, calls of other tasks do not. None (default): everybody, always.
+    :param time_zone: IANA time zone of the person, for ``policy``; None: from ``jurisdiction`` or the number.
+    :param jurisdiction: ISO 3166 code of the law that protects the person, such as ``US-FL``, for ``policy``; None:
+        from the number.
+    :param when_closed: what happens when ``policy`` does not allow the call now. ``wait`` (default) defers the task
+        until it does, whatever ``deferrable`` says, for ``timeout`` at most and while the run is no older than
+        ``max_run_age``; ``skip`` skips the task; ``fail`` fails it.
     :return: ``Call.to_dict()`` with ``how`` (``placed``, ``reattached``, ``adopted``) and ``generation``; the id is
         pushed to XCom as ``call_id`` right after the create.
     :raises InvalidRequest: when the DAG is parsed, for what can be known then; without a retry when a mapped task is
         constructed in the worker.
     :raises InvalidPhoneNumber: likewise, for the number.
+    :raises NotAllowedNow: without a retry, when ``policy`` does not allow the call in time; ``next_at`` says when it
+        does.
     """
 
     template_fields: Sequence[str] = (
+        "time_zone",
+        "jurisdiction",
         "to",
         "agent_id",
         "variables",
@@ -132,6 +166,10 @@ class MakeCallOperator(BaseOperator):
         max_run_age: float | timedelta = timedelta(days=1),
         redial_when_absent_for: float | timedelta | None = None,
         end_call_on_kill: bool = False,
+        policy: ContactPolicy | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+        time_zone: str | None = None,
+        jurisdiction: str | None = None,
+        when_closed: WhenClosed = "wait",
         **kwargs: Any,
     ) -> None:
         retry_policy = vendor_delay_policy()
@@ -158,6 +196,10 @@ class MakeCallOperator(BaseOperator):
             self.max_run_age = duration("max_run_age", max_run_age)
             self.redial_when_absent_for = _absence(redial_when_absent_for)
             self.end_call_on_kill = boolean("end_call_on_kill", end_call_on_kill)
+            self.policy = _loaded(policy)
+            self.time_zone = time_zone
+            self.jurisdiction = jurisdiction
+            self.when_closed = when_closed
             self._check_choices()
             self._check_request()
         self._placed: Call | None = None
@@ -168,6 +210,7 @@ class MakeCallOperator(BaseOperator):
         """Refuse choices that make no sense, alone or together."""
         one_of("on_clear", self.on_clear, get_args(OnClear))
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
+        one_of("when_closed", self.when_closed, get_args(WhenClosed))
         both = sorted(set(self.success_statuses) & set(self.redial_statuses))
         if both:
             raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
@@ -184,6 +227,9 @@ class MakeCallOperator(BaseOperator):
             delay_of(self.delay_seconds)
         if is_literal(self.is_testing):
             boolean_or_text("is_testing", self.is_testing)
+        for name in ("time_zone", "jurisdiction"):
+            if is_literal(getattr(self, name)):
+                text_or_none(name, getattr(self, name))
         for name in ("variables", "context"):
             value = plain(getattr(self, name))
             if is_literal(value):
@@ -228,8 +274,27 @@ class MakeCallOperator(BaseOperator):
         :param context: the task's context.
         :return: the call as a dictionary, with ``how`` and ``generation``.
         """
+        return self._execute(context, datetime.now(timezone.utc))
+
+    def execute_when_open(
+        self, context: Context, event: Any = None, waiting_since: str | None = None
+    ) -> dict[str, Any]:
+        """Continue when the contact policy may allow the call: ask it again, and do what :meth:`execute` does.
+
+        :param context: the task's context.
+        :param event: the payload of Airflow's ``DateTimeTrigger``; not needed.
+        :param waiting_since: when the policy was first asked, ISO 8601; None: now.
+        :return: the same as :meth:`execute`.
+        """
+        del event
+        return self._execute(context, read_time(waiting_since) or datetime.now(timezone.utc))
+
+    def _execute(self, context: Context, asked_since: datetime) -> dict[str, Any]:
         with permanent_errors_end_the_task():
-            dialed = self._dialer(context).dial(self._request())
+            try:
+                dialed = self._dialer(context, asked_since).dial(self._request())
+            except _ClosedNow as closed:
+                self._defer_until(closed.opens_at, asked_since)
             self._publish(context, dialed)
             if not self.wait_for_completion:
                 return self._result(context, dialed)
@@ -296,7 +361,7 @@ class MakeCallOperator(BaseOperator):
     def _number(self) -> str:
         return parse_number(plain(self.to), self.region or self.hook.vendor.settings.default_region)
 
-    def _dialer(self, context: Context) -> Dialer:
+    def _dialer(self, context: Context, asked_since: datetime | None = None) -> Dialer:
         return Dialer(
             self.hook,
             context.get("task_state_store"),
@@ -306,22 +371,63 @@ class MakeCallOperator(BaseOperator):
                 redial_statuses=statuses_of(self.redial_statuses),
                 redial_when_absent_for=self.redial_when_absent_for,
             ),
-            before_ringing=lambda: self._check_may_ring(context),
+            before_ringing=lambda attempts: self._check_may_ring(context, attempts, asked_since),
             calls_of_others=lambda: calls_of_other_tasks(context),
         )
 
-    def _check_may_ring(self, context: Context) -> None:
-        """Raise unless somebody may be rung now."""
+    def _check_may_ring(self, context: Context, attempts: list[datetime], asked_since: datetime | None) -> None:
+        """Raise unless somebody may be rung now: asked right before the intent is stored."""
         if self._killed:
             raise AirflowException("The task was killed before it placed its call; nobody was rung.")
-        if self.stale_run == "call":
-            return
-        try:
-            check_run_age(context["dag_run"], self.max_run_age)
-        except StaleRun as error:
-            if self.stale_run == "skip":
-                raise AirflowSkipException(error.message) from error
-            raise
+        if self.stale_run != "call":
+            try:
+                check_run_age(context["dag_run"], self.max_run_age)
+            except StaleRun as error:
+                if self.stale_run == "skip":
+                    raise AirflowSkipException(error.message) from error
+                raise
+        if self.policy is not None:
+            self._check_policy(context, self.policy, attempts, asked_since)
+
+    def _check_policy(
+        self, context: Context, policy: ContactPolicy, attempts: list[datetime], asked_since: datetime | None
+    ) -> None:
+        """Raise unless the contact policy allows the call now."""
+        # Rule files and calendars: only a task with a policy needs them.
+        from airflow_provider_voice.policy import Person, next_step
+
+        now = datetime.now(timezone.utc)
+        person = Person(
+            to=self._number(),
+            time_zone=text_or_none("time_zone", self.time_zone),
+            jurisdiction=text_or_none("jurisdiction", self.jurisdiction),
+        )
+        deadlines = [(asked_since or now) + timedelta(seconds=self.timeout)]
+        if self.stale_run != "call":
+            deadlines += filter(None, [latest_start(context["dag_run"], self.max_run_age)])
+        decision = policy.decide(person, now, attempts)
+        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines))
+        self.log.info("Contact policy: %s", step.reason)
+        if step.action == "skip":
+            raise AirflowSkipException(step.reason)
+        if step.action == "fail":
+            raise step.error()
+        if step.until is not None:
+            raise _ClosedNow(step.until)
+
+    def _defer_until(self, opens_at: datetime, asked_since: datetime) -> NoReturn:
+        """Hold no worker until the contact policy may allow the call."""
+        # Imported late: only a task that has to wait needs it.
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        # The scheduler can fail a deferred task whose trigger fires within a second or two.
+        moment = max(opens_at, datetime.now(timezone.utc) + _SHORTEST_DEFERRAL)
+        self.defer(
+            trigger=DateTimeTrigger(moment=moment),
+            method_name="execute_when_open",
+            kwargs={"waiting_since": write_time(asked_since)},
+        )
+        raise AssertionError("defer() returned")
 
     def _publish(self, context: Context, dialed: DialedCall) -> None:
         """Push the call's id to XCom as early as there is one."""
@@ -400,6 +506,23 @@ class MakeCallOperator(BaseOperator):
     def _result(self, context: Context, dialed: DialedCall) -> dict[str, Any]:
         self._fail_if_killed(context)
         return dialed.to_dict()
+
+
+class _ClosedNow(Exception):
+    """The contact policy forbids the call now and allows it at ``opens_at``; nothing was stored or sent."""
+
+    def __init__(self, opens_at: datetime) -> None:
+        super().__init__("closed now")
+        self.opens_at = opens_at
+
+
+def _loaded(policy: Any) -> ContactPolicy | None:
+    """Load a policy while the DAG is parsed, so that a broken rule file is an import error."""
+    if policy is None:
+        return None
+    from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
+
+    return as_policy(policy)
 
 
 def task_facts(context: Context, retries: int | None) -> TaskFacts:

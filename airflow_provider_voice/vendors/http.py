@@ -140,6 +140,9 @@ class HttpClient:
             sleep=sleep,
             reraise=True,
         )
+        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it off:
+        #: it checks its lease and its pace before every single send.
+        self.repeats_creates = True
         #: Requests sent so far, repeated ones included.
         self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last answer; None before the first.
@@ -211,7 +214,7 @@ class HttpClient:
                 raise _Failed(VendorUnavailable(text, vendor=self._vendor), again=_may_pass(problem))
             raise _Failed(self._unknown(doing, _reason(problem)), again=False)
 
-        return self._repeat(attempt)
+        return self._repeat(attempt) if self.repeats_creates else self._once(attempt)
 
     def scrub(self, text: object, limit: int = _TEXT_LIMIT) -> str:
         """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out."""
@@ -285,6 +288,14 @@ class HttpClient:
         if isinstance(error, RateLimited) and error.retry_after is None:
             error.retry_after = error.details["retry_after"] = wait
         return wait
+
+    @staticmethod
+    def _once(attempt: Callable[[], Answer]) -> Answer:
+        try:
+            return attempt()
+        except _Failed as failed:
+            error = failed.error
+        raise error
 
     def _repeat(self, attempt: Callable[[], Answer]) -> Answer:
         try:

@@ -50,7 +50,8 @@ ODD = [
 ARGUMENTS = [
     "to", "agent_id", "variables", "context", "delay_seconds", "is_testing", "voice_conn_id", "region",
     "wait_for_completion", "deferrable", "poll_interval", "timeout", "success_statuses", "redial_statuses", "on_clear",
-    "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill",
+    "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill", "policy", "time_zone", "jurisdiction",
+    "when_closed",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(ODD), st.text(max_size=20), st.integers(), st.floats(), st.timedeltas(), st.binary(max_size=5),
@@ -180,7 +181,7 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._check_may_ring({})
+        made._check_may_ring({}, [], None)
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 

@@ -1,0 +1,161 @@
+"""Sends creates from a small thread pool, and sorts what comes back. No SQL here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.exceptions import (
+    CapabilityNotSupported,
+    InvalidPhoneNumber,
+    InvalidRequest,
+    RateLimited,
+    RequestRejected,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.models import CallRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.models import Call
+    from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+
+#: More threads than this only wait for each other: a create takes a vendor 50 ms or more.
+MOST_SENDERS = 16
+#: The refusals that are about one contact; every other one is about the campaign (token, agent, credit).
+_ABOUT_THE_CONTACT = (InvalidPhoneNumber, InvalidRequest, RequestRejected)
+#: Refusals that pass: nobody is called for a moment.
+_PASSES = (RateLimited, VendorUnavailable)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One create to be sent.
+
+    :param attempt: the stored intent.
+    :param contact: the contact as it was claimed.
+    :param deadline: seconds of :func:`seconds_alive` after which the lease may be gone.
+    """
+
+    attempt: Attempt
+    contact: Claimed
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a create: a call, an error, or neither when it was held back.
+
+    :param job: the create.
+    :param call: the vendor's call.
+    :param error: what the vendor's answer or its absence means.
+    :param surprise: the class of an error that is none of ours.
+    """
+
+    job: Job
+    call: Call | None = None
+    error: VoiceError | None = None
+    surprise: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return ``placed``, ``held``, ``lost``, ``passing``, ``contact`` or ``campaign``."""
+        if self.call is not None:
+            return "placed"
+        if self.error is None:
+            return "held" if self.surprise is None else "lost"
+        if not proves_no_ring(self.error):
+            return "lost"
+        if isinstance(self.error, _PASSES):
+            return "passing"
+        is_contacts = isinstance(self.error, _ABOUT_THE_CONTACT) and not isinstance(self.error, CapabilityNotSupported)
+        return "contact" if is_contacts else "campaign"
+
+
+def seconds_alive() -> float:
+    """Return seconds that go on also while this process is stopped or its machine sleeps."""
+    # CLOCK_BOOTTIME counts a suspended machine, which the monotonic clock does not.
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Senders:
+    """The thread pool of one campaign.
+
+    :param hook: the voice connection.
+    :param count: how many creates may be under way at once.
+    :param context: values that come back with the vendor's events, the same for all calls.
+    """
+
+    def __init__(self, hook: VoiceHook, count: int, context: Mapping[str, Any] | None = None) -> None:
+        self.count = max(1, min(count, MOST_SENDERS))
+        self._hook = hook
+        self._context = dict(context or {})
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="voice-outreach")
+        self._stopping = threading.Event()
+        self._jobs: dict[Future[Result], Job] = {}
+
+    @property
+    def under_way(self) -> list[Job]:
+        """The creates whose result was not taken yet."""
+        return list(self._jobs.values())
+
+    @property
+    def idle(self) -> int:
+        """How many creates could be sent at once."""
+        return self.count - len(self._jobs)
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Send creates; their results are taken by :meth:`finished`."""
+        for job in jobs:
+            self._jobs[self._pool.submit(self._send, job)] = job
+
+    def finished(self) -> list[Result]:
+        """Return the results that have come."""
+        done = [future for future in self._jobs if future.done()]
+        results = []
+        for future in done:
+            results.append(future.result())
+            del self._jobs[future]
+        return results
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a create has a result, or for so long."""
+        if self._jobs:
+            wait(self._jobs, timeout=max(0.0, seconds), return_when=FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        """Send nothing more; what is on its way goes on."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.stop()
+        self._pool.shutdown(wait=False)
+
+    def _send(self, job: Job) -> Result:
+        try:
+            if self._stopping.is_set() or seconds_alive() >= job.deadline:
+                return Result(job)
+            call = self._hook.make_call(self._request(job))
+        except VoiceError as error:
+            return Result(job, error=error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the phone may have rung
+            return Result(job, surprise=type(error).__name__)
+        return Result(job, call=call)
+
+    def _request(self, job: Job) -> CallRequest:
+        return CallRequest(
+            to=job.attempt.to,
+            agent_id=job.attempt.agent_id,
+            variables=job.contact.variables,
+            context=self._context,
+            tag=job.attempt.id,
+        )

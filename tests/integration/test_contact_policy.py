@@ -1,0 +1,143 @@
+"""MakeCallOperator asks its contact policy right before each call: it waits, skips or fails, and rings once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from airflow_provider_voice.dialing import dialer as dialer_module
+from airflow_provider_voice.exceptions import CallNotCompleted, CallOutcomeUnknown, InvalidRequest, NotAllowedNow
+from airflow_provider_voice.operators.make_call import MakeCallOperator
+from airflow_provider_voice.sandbox import Sandbox
+from tests.tries import Run, Task
+
+pytestmark = pytest.mark.once
+TOKYO = {"time_zone": "Asia/Tokyo"}
+# 2 o'clock at night in Tokyo; the rules open at 9, which is midnight in UTC.
+NIGHT = datetime(2026, 11, 24, 17, tzinfo=timezone.utc)
+OPENS = datetime(2026, 11, 25, tzinfo=timezone.utc)
+BUSY = {"to": "+14155552602", "wait_for_completion": True, "deferrable": False}
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    path = tmp_path / "company.yaml"
+    path.write_text(
+        "title: Our hours\nas_of: 2026-11-01\n"
+        + "rules:\n  - id: our-hours\n    hours: {mon-sun: ['09:00-17:00']}\n"
+        + "  - id: our-attempts\n    at_most: {attempts: 2, hours: 24}\n"
+    )
+    return str(path)
+
+
+@pytest.fixture
+def night(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
+    monkeypatch.setattr(dialer_module, "LOOKS", (0.0,))
+    with time_machine.travel(NIGHT, tick=True) as clock:
+        yield clock
+
+
+@pytest.fixture
+def busy_sandbox(night: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(speed=120) as sandbox:
+        monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json("talkover"))
+        yield sandbox
+
+
+def task_with(sandbox: Sandbox, clock: time_machine.Coordinates, policy: str, **arguments: Any) -> Task:
+    task = Task(sandbox, run=Run(), policy=policy, **{**TOKYO, "timeout": timedelta(hours=12), **arguments})
+    task.waits = []
+
+    def on_wait(moment: datetime) -> None:
+        task.waits.append(moment)
+        assert not sandbox.rings_per_number()
+        assert not task.store.values  # nothing is intended yet
+        clock.move_to(moment)
+
+    task.on_wait = on_wait
+    return task
+
+
+def test_waits_at_night_and_rings_in_the_morning_once(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules)
+    outcome = task.finish()
+    assert (outcome.state, outcome.result["how"]) == ("success", "placed")
+    assert task.waits == [OPENS]
+    assert len(busy_sandbox.rings) == 1
+
+
+def test_by_day_nobody_waits(busy_sandbox, night, rules) -> None:
+    night.move_to(OPENS + timedelta(hours=1))
+    task = task_with(busy_sandbox, night, rules)
+    assert task.finish().state == "success"
+    assert not task.waits
+
+
+@pytest.mark.parametrize(("when_closed", "state"), [("skip", "skipped"), ("fail", "failed")])
+def test_skips_or_fails_at_once(busy_sandbox, night, rules, when_closed, state) -> None:
+    outcome = task_with(busy_sandbox, night, rules, when_closed=when_closed).finish()
+    assert (outcome.state, outcome.tries) == (state, 1)
+    if state == "failed":
+        assert isinstance(outcome.error, NotAllowedNow)
+        assert outcome.error.next_at == OPENS
+    assert not busy_sandbox.rings
+
+
+@pytest.mark.parametrize("limit", [{"timeout": timedelta(hours=6)}, {"max_run_age": timedelta(hours=6)}], ids=str)
+def test_waits_no_longer_than_the_task_and_the_run_allow(busy_sandbox, night, rules, limit) -> None:
+    task = task_with(busy_sandbox, night, rules, **limit)
+    outcome = task.finish()
+    assert isinstance(outcome.error, NotAllowedNow)
+    assert (outcome.tries, task.waits) == (1, [])
+    assert not busy_sandbox.rings
+
+
+def test_the_wait_is_bounded_from_the_first_time_that_the_policy_was_asked(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules, timeout=timedelta(hours=8))
+
+    def fires_late(moment: datetime) -> None:
+        task.waits.append(moment)
+        night.move_to(moment + timedelta(hours=9))  # closed again, and the 8 hours are over
+
+    task.on_wait = fires_late
+    outcome = task.finish()
+    assert isinstance(outcome.error, NotAllowedNow)
+    assert task.waits == [OPENS]
+
+
+def test_a_redial_is_asked_like_any_call_and_earlier_calls_count(busy_sandbox, night, rules) -> None:
+    night.move_to(OPENS + timedelta(hours=1))
+    task = task_with(busy_sandbox, night, rules, redial_statuses=["busy"], when_closed="fail", retries=5, **BUSY)
+    outcome = task.finish()
+    assert isinstance(task.errors[0], CallNotCompleted)
+    assert isinstance(outcome.error, NotAllowedNow)
+    assert len(busy_sandbox.rings) == 2
+
+
+def test_a_stored_intent_is_settled_whatever_the_policy_says_now(busy_sandbox, night, rules) -> None:
+    night.move_to(OPENS + timedelta(hours=1))
+    task = task_with(busy_sandbox, night, rules, when_closed="fail")
+    busy_sandbox.add_fault("reset")
+    assert task.attempt() is None
+    night.move_to(OPENS + timedelta(hours=12))
+    task.attempt()
+    assert isinstance(task.errors[-1], CallOutcomeUnknown)
+    assert not busy_sandbox.rings
+
+
+def test_a_policy_that_is_none_is_refused_when_the_dag_is_parsed(tmp_path) -> None:
+    (tmp_path / "broken.yaml").write_text("rules: [")
+    for policy in (str(tmp_path / "broken.yaml"), "no-such-rules", 7, [], [7]):
+        with pytest.raises(InvalidRequest):
+            MakeCallOperator(task_id="ring", to="+14155552602", policy=policy)
+
+
+def test_a_person_whom_nobody_can_place_is_not_waited_for(busy_sandbox, night) -> None:
+    outcome = task_with(busy_sandbox, night, "us", to="+18005550199", time_zone=None).finish()
+    assert outcome.state == "failed"
+    assert not busy_sandbox.rings
