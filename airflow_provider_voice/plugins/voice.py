@@ -7,7 +7,7 @@ page: the first request does.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
@@ -23,8 +23,8 @@ URL_PREFIX = "/voice"
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="{color}" '
     'stroke-width="2" stroke-linecap="round" stroke-linejoin="round"><path d="M22 16.9v3a2 2 0 0 1-2.2 2 19.8 19.8 0 0 '
-    "1-8.6-3 19.5 19.5 0 0 1-6-6 19.8 19.8 0 0 1-3.1-8.7A2 2 0 0 1 4.1 2h3a2 2 0 0 1 2 1.7c.1 1 .4 1.9.7 2.8a2 2 0 0 1-.5 "
-    "2.1L8.1 9.9a16 16 0 0 0 6 6l1.3-1.3a2 2 0 0 1 2.1-.4c.9.3 1.8.6 2.8.7a2 2 0 0 1 1.7 2z"
+    "1-8.6-3 19.5 19.5 0 0 1-6-6 19.8 19.8 0 0 1-3.1-8.7A2 2 0 0 1 4.1 2h3a2 2 0 0 1 2 1.7c.1 1 .4 1.9.7 2.8a2 2 0 0 "
+    "1-.5 2.1L8.1 9.9a16 16 0 0 0 6 6l1.3-1.3a2 2 0 0 1 2.1-.4c.9.3 1.8.6 2.8.7a2 2 0 0 1 1.7 2z"
     '"/></svg>'
 )
 
@@ -60,8 +60,8 @@ class VoicePlugin(AirflowPlugin):
     """Adds the page to Airflow 3.1 and later."""
 
     name = "voice"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": LazyPage(), "url_prefix": URL_PREFIX, "name": "Voice"}]
-    external_views: ClassVar[list[Any]] = [
+    fastapi_apps = [{"app": LazyPage(), "url_prefix": URL_PREFIX, "name": "Voice"}]  # noqa: RUF012 - as Airflow has it
+    external_views = [  # noqa: RUF012 - as Airflow has it
         {
             "name": "Voice",
             # Relative to Airflow's base URL, which may have a path of its own.

@@ -105,7 +105,7 @@ def show_plan(request: Request, user: GetUserDep, name: str = "") -> Response:
 
 
 @reading.get("/contacts")
-def show_contacts(
+def show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     request: Request, user: GetUserDep, name: str = "", state: str = "", find: str = "", after: str = ""
 ) -> Response:
     """Show contacts of a campaign, page by page in the order of their keys."""

@@ -1,4 +1,4 @@
-"""How values are written on the page: times, counts, masked numbers, bars and the plot. Nothing here reads a database."""
+"""How values are written on the page: times, counts, masked numbers, bars and the plot. No database is read here."""
 
 from __future__ import annotations
 
