@@ -74,7 +74,7 @@ def admin(as_role: Callable[[str | None], TestClient]) -> TestClient:
 
 def token_in(text: str) -> str:
     """Return the token of a page's form."""
-    return text.split('name="token" value="')[1].split('"')[0]
+    return text.partition('name="token" value="')[2].partition('"')[0]
 
 
 def rows(engine: Engine, table: Any) -> list[Any]:
