@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, literal, or_, select, union_all
 
 from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.schema import VERSION, attempts, campaigns, contacts, stored_version
-from airflow_provider_voice.outreach.states import OPEN, WAITING, AttemptState, ContactState
+from airflow_provider_voice.outreach.states import OPEN, WAITING, ContactState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,7 @@ PACE_WINDOW = timedelta(minutes=10)
 #: The span of the plot of attempts.
 HOURS_SHOWN = 48
 _COMPLETED = "completed"
+_WITH_REASONS = [state.value for state in ContactState if state not in (ContactState.REACHED, ContactState.PENDING)]
 
 
 class NoLedgerYet(LedgerFailed):
@@ -137,6 +138,20 @@ class HourCount:
 
 
 @dataclass(frozen=True)
+class Window:
+    """When somebody of a campaign can be called.
+
+    :param now: the ledger's time.
+    :param due: contacts whose time has come.
+    :param next_at: when the first contact that waits is due; ``None``: nobody waits.
+    """
+
+    now: datetime
+    due: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
 class PlanView:
     """The plan of a campaign as the ledger has it.
 
@@ -215,7 +230,10 @@ class LedgerViews:
         ]
 
     def reasons(self, campaign: str, limit: int = 50) -> list[ReasonCount]:
-        """Return the most frequent reasons of a campaign's contacts; what a plan says is no reason yet."""
+        """Return the most frequent reasons why contacts were not reached, or not yet.
+
+        Contacts that were reached or that nobody has called yet are left out: they need no reason, and are most of them.
+        """
 
         def work(connection: Connection) -> list[ReasonCount]:
             count = func.count().label("number")
@@ -223,8 +241,8 @@ class LedgerViews:
                 select(contacts.c.state, contacts.c.reason, count)
                 .where(
                     contacts.c.campaign == campaign,
+                    contacts.c.state.in_(_WITH_REASONS),
                     contacts.c.reason.is_not(None),
-                    contacts.c.reason.not_like("plan: %"),
                 )
                 .group_by(contacts.c.state, contacts.c.reason)
                 .order_by(count.desc(), contacts.c.state, contacts.c.reason)
@@ -243,39 +261,29 @@ class LedgerViews:
             if last is None:
                 return []
             last_hour = last.replace(minute=0, second=0, microsecond=0)
-            first_hour = last_hour - timedelta(hours=HOURS_SHOWN - 1)
-            hour = self._hour()
-            answered = func.sum(case((attempts.c.status == _COMPLETED, 1), else_=0))
-            query = select(hour, func.count(), answered).where(mine, attempts.c.intended_at >= first_hour)
-            found = {str(row[0]): row for row in connection.execute(query.group_by(hour))}
-            hours = (first_hour + timedelta(hours=number) for number in range(HOURS_SHOWN))
-            rows = ((moment, found.get(moment.strftime("%Y-%m-%d %H"))) for moment in hours)
-            return [HourCount(moment, row[1] if row else 0, int(row[2]) if row else 0) for moment, row in rows]
+            hours = [last_hour - timedelta(hours=ago) for ago in range(HOURS_SHOWN - 1, -1, -1)]
+            # A range of the index for each hour: grouping by an expression of the time would sort every attempt.
+            answered = func.coalesce(func.sum(case((attempts.c.status == _COMPLETED, 1), else_=0)), 0)
+            parts = [
+                select(literal(number), func.count(), answered).where(
+                    mine, attempts.c.intended_at >= hour, attempts.c.intended_at < hour + timedelta(hours=1)
+                )
+                for number, hour in enumerate(hours)
+            ]
+            rows = sorted(connection.execute(union_all(*parts)))
+            return [HourCount(hours[number], count, int(of_them)) for number, count, of_them in rows]
 
         return self.database.transact(work)
 
-    def _hour(self) -> Any:
-        """Return the expression for the hour of an attempt, as text such as ``2026-11-21 14``."""
-        if self.database.dialect == "sqlite":
-            return func.substr(attempts.c.intended_at, 1, 13)
-        if self.database.dialect == "postgresql":
-            return func.to_char(attempts.c.intended_at, "YYYY-MM-DD HH24")
-        return func.date_format(attempts.c.intended_at, "%Y-%m-%d %H")
+    def window(self, campaign: str) -> Window:
+        """Return when somebody can be called."""
 
-    def statuses(self, campaign: str) -> dict[str, int]:
-        """Return how many attempts have each status; those without an ending are counted by their state."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = (
-                select(attempts.c.state, attempts.c.status, func.count())
-                .where(attempts.c.campaign == campaign)
-                .group_by(attempts.c.state, attempts.c.status)
-            )
-            counts: dict[str, int] = {}
-            for state, status, count in connection.execute(query):
-                name = status if state == AttemptState.ENDED.value and status else state
-                counts[name] = counts.get(name, 0) + count
-            return dict(sorted(counts.items(), key=lambda item: -item[1]))
+        def work(connection: Connection) -> Window:
+            now = self.database.now(connection)
+            waits = and_(contacts.c.campaign == campaign, contacts.c.state.in_([state.value for state in WAITING]))
+            due = connection.execute(select(func.count()).where(waits, contacts.c.due_at <= now)).scalar_one()
+            next_at = connection.execute(select(func.min(contacts.c.due_at)).where(waits)).scalar()
+            return Window(now, due, next_at)
 
         return self.database.transact(work)
 
@@ -325,7 +333,7 @@ class LedgerViews:
             count = func.count().label("number")
             query = (
                 select(contacts.c.reason, count)
-                .where(mine, contacts.c.reason.like("plan: %"))
+                .where(mine, planned.is_(None), contacts.c.reason.like("plan: %"))
                 .group_by(contacts.c.reason)
                 .order_by(count.desc())
                 .limit(50)

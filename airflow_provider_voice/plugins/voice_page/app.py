@@ -90,10 +90,9 @@ def show_campaign(request: Request, user: GetUserDep, name: str = "") -> Respons
         user,
         "campaign.html",
         summary=summary,
-        outlook=CampaignRecord(views.database, name).outlook(),
+        window=views.window(name),
         reasons=views.reasons(name),
         hours=views.hours(name),
-        statuses=views.statuses(name),
     )
 
 

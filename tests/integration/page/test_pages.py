@@ -84,7 +84,6 @@ def test_a_campaign_shows_states_reasons_endings_and_the_plot(admin: TestClient,
     assert "reached 14" in found
     assert "redial 26" in found
     assert "us-fl-attempts: three calls in 24 hours are allowed 1" in found
-    assert "no answer 26" in found
     assert "Next window 20" in found
     assert html.count('<rect class="attempts"') == 48
     assert "Cancel the campaign" in html
