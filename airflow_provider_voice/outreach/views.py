@@ -232,7 +232,7 @@ class LedgerViews:
     def reasons(self, campaign: str, limit: int = 50) -> list[ReasonCount]:
         """Return the most frequent reasons why contacts were not reached, or not yet.
 
-        Contacts that were reached or that nobody has called yet are left out: they need no reason, and are most of them.
+        Contacts that were reached or that nobody has called yet are left out: most contacts, and they need no reason.
         """
 
         def work(connection: Connection) -> list[ReasonCount]:

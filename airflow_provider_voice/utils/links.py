@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
@@ -45,10 +45,10 @@ class CampaignLink(BaseOperatorLink):
 
 
 def page_address(path: str, **query: str) -> str:
-    """Return an address on the page.
+    """Return an address on the page, without a host: people may know the UI by another one than the workers do.
 
     :param path: which page of it.
     :param query: what it shows.
     """
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}/voice/{path}?{urlencode(query)}"
+    below = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    return f"{below}/voice/{path}?{urlencode(query)}"
