@@ -97,6 +97,11 @@ class CampaignSummary:
         return self.total - self.left
 
     @property
+    def progress(self) -> str:
+        """The state as people see it: ``done`` when a running campaign has nobody left, else :attr:`state`."""
+        return "done" if self.state == "running" and self.total and not self.left else self.state
+
+    @property
     def undecided(self) -> int:
         """Contacts that a person must decide about."""
         return self.counts.get(ContactState.UNKNOWN.value, 0)

@@ -68,7 +68,7 @@ class VoicePlugin(AirflowPlugin):
             "href": f"{URL_PREFIX.removeprefix('/')}/",
             "destination": "nav",
             "url_route": "voice",
-            "icon": _icon("#3f3f46"),
-            "icon_dark_mode": _icon("#e4e4e7"),
+            "icon": _icon("#7b8ba5"),
+            "icon_dark_mode": _icon("#a9b6cb"),
         }
     ]

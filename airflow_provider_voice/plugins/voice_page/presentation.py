@@ -26,7 +26,7 @@ _TELLING_DIGITS = 7
 #: Longer runs of digits are taken for a number where the contact's own is not known.
 _SHORTEST_NUMBER = 10
 _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_FLOOR = 720.0, 180.0, 156.0
-_PLOT_LEFT = 40.0
+_PLOT_LEFT, _TICK_WIDTH, _TICK_HOURS = 40.0, 110.0, 12
 
 
 def moment(value: datetime | None) -> str:
@@ -177,6 +177,7 @@ def plot(hours: Sequence[HourCount]) -> Plot | None:
     for number, hour in enumerate(hours):
         height, answered = hour.attempts * scale, hour.answered * scale
         at = f"{hour.hour:%d %b %H:00}"
+        has_room = (len(hours) - number) * step > _TICK_WIDTH
         bars.append(
             Bar(
                 label=f"{at} UTC: {hour.attempts} attempts, {hour.answered} answered",
@@ -186,7 +187,7 @@ def plot(hours: Sequence[HourCount]) -> Plot | None:
                 height=round(height, 1),
                 answered_top=round(_PLOT_FLOOR - answered, 1),
                 answered_height=round(answered, 1),
-                tick=at if hour.hour.hour % 12 == 0 else "",
+                tick=at if has_room and hour.hour.hour % _TICK_HOURS == 0 else "",
             )
         )
     return Plot(bars, highest)
