@@ -22,6 +22,7 @@ from airflow_provider_voice.plugins.voice_page.presentation import address, rend
 from airflow_provider_voice.plugins.voice_page.security import (
     Editor,
     may_change,
+    overrides,
     requires_reader,
     seal,
     token_for,
@@ -60,6 +61,7 @@ def create_page() -> FastAPI:
     page = FastAPI(
         title="Voice", dependencies=[Depends(requires_reader)], openapi_url=None, docs_url=None, redoc_url=None
     )
+    page.dependency_overrides.update(overrides())
     page.include_router(reading)
     page.include_router(changing)
     page.middleware("http")(_add_headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
+from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
@@ -107,10 +107,9 @@ def _usable(option: str, conn_id: str | None, work: Any) -> Any:
         return work()
     except VoiceError:
         raise
-    except AirflowNotFoundException:
-        problem = f"There is no connection {conn_id!r}, which [voice] {option} names."
     except Exception as error:  # noqa: BLE001 - a hook raises what its driver raises, and may quote a password
-        problem = f"The connection {conn_id!r}, which [voice] {option} names, cannot be used ({type(error).__name__})."
+        name = type(error).__name__
     raise InvalidRequest(
-        f"{problem} Create or correct it under Admin > Connections, or change the option and restart the API server."
+        f"The connection {conn_id!r}, which [voice] {option} names, is missing or cannot be used ({name}). Create or "
+        "correct it under Admin > Connections, or change the option and restart the API server."
     )
