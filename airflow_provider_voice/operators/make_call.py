@@ -45,6 +45,7 @@ from airflow_provider_voice.utils.call_arguments import (
     masked_values,
     text_or_none,
 )
+from airflow_provider_voice.utils.links import CallLink
 from airflow_provider_voice.utils.masking import plain
 from airflow_provider_voice.utils.retry_policy import vendor_delay_policy
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
@@ -144,6 +145,7 @@ class MakeCallOperator(BaseOperator):
         "region",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"variables": "json", "context": "json"}
+    operator_extra_links = (CallLink(),)
     ui_color = "#d9f2e6"
 
     def __init__(
