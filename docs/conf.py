@@ -26,8 +26,9 @@ autodoc_class_signature = "separated"
 # Sphinx would otherwise print each default in full.
 autodoc_preserve_defaults = True
 
-# furo: no request to another host, light and dark, readable on a phone. sphinx-airflow-theme builds offline as well, but
-# its header, footer and analytics are those of the Apache Software Foundation, and this provider is not a project of it.
+# furo sends no request to another host, has a light and a dark form, and can be read on a phone. sphinx-airflow-theme
+# builds offline as well, but its header, footer and analytics are those of the Apache Software Foundation, and this
+# provider is not one of its projects.
 html_theme = "furo"
 html_title = f"airflow-provider-voice {release}"
 html_copy_source = False

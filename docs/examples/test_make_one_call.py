@@ -38,4 +38,6 @@ def test_a_busy_number_fails_the_run(dag, voice_sandbox):
     run = dag.test(run_conf={"to": "+14155552602"})
     assert run.state == "failed"
     assert voice_sandbox.rings_per_number() == {"+14155552602": 1}
+
+
 # [END test_make_one_call]
