@@ -171,6 +171,12 @@ class WarehouseFailed(VoiceError):
     permanent_by_default = False
 
 
+class LedgerFailed(VoiceError):
+    """The ledger's database refused or did not answer; nobody is called without it."""
+
+    permanent_by_default = False
+
+
 class CapabilityNotSupported(VoiceError):
     """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
 
@@ -180,7 +186,7 @@ _CLASSES: dict[str, type[VoiceError]] = {
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        NotAllowedNow, IncompleteHistory, WarehouseFailed, CapabilityNotSupported,
+        NotAllowedNow, IncompleteHistory, WarehouseFailed, LedgerFailed, CapabilityNotSupported,
     )
 }  # fmt: skip
 

@@ -79,7 +79,11 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.voice"]} for name in names],
         "operators": [
-            {"integration-name": name, "python-modules": [f"{_PACKAGE}.operators.make_call"]} for name in names
+            {
+                "integration-name": name,
+                "python-modules": [f"{_PACKAGE}.operators.make_call", f"{_PACKAGE}.operators.outreach"],
+            }
+            for name in names
         ],
         "sensors": [
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.sensors.call_status"]} for name in names

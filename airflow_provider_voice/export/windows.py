@@ -92,6 +92,7 @@ def requested_window(
     own: Window | None = None,
     covered: Iterable[Window] = (),
     now: datetime | None = None,
+    open_end: datetime | None = None,
 ) -> Window:
     """Return the window that a run is to export; a retry of the run gets the same one.
 
@@ -101,17 +102,19 @@ def requested_window(
 
     :param context: the task's context.
     :param start: the explicit start, or None.
-    :param end: the explicit end; None: the moment the run was due.
+    :param end: the explicit end; None: ``open_end``.
     :param own: the window of an earlier try of this run.
     :param covered: the stretches that were exported.
     :param now: stands in for the due time outside a DAG run; None: the worker's clock.
+    :param open_end: where a window with a start and no end ends; None: at the moment the run was due. A table takes
+        the present, so that a run can load the calls it has placed; files do not, because a rerun replaces them.
     :return: the window; empty when there is nothing new. It may end later than the vendor's clock.
     :raises InvalidRequest: see :func:`check_bounds`.
     """
     check_bounds(start, end)
     due = due_time(context) or now or datetime.now(timezone.utc)
     if start is not None:
-        return Window(start, max(start, end or due))
+        return Window(start, max(start, end or open_end or due))
     first, last = _interval(context)
     if first is not None and last is not None and first < last:
         return Window(first, last)

@@ -53,7 +53,7 @@ class CallsToWarehouseOperator(BaseOperator):
     :param schema: its schema; None: the connection's default.
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
         length, otherwise from where the exports before the run ended to the moment it was due.
-    :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
+    :param end: the first instant after the window; None: the present where there is a ``start``.
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: the first key column; None: the voice connection's id.
@@ -204,7 +204,12 @@ class CallsToWarehouseOperator(BaseOperator):
         coverage, now = state.coverage(scope), datetime.now(timezone.utc)
         covered = coverage.covered()
         window = requested_window(
-            context, *bounds_of(self), own=coverage.window_of_run(run), covered=covered, now=vendor_now
+            context,
+            *bounds_of(self),
+            own=coverage.window_of_run(run),
+            covered=covered,
+            now=vendor_now,
+            open_end=vendor_now,
         )
         plan = plan_reading(
             window,

@@ -45,7 +45,7 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors import transport
-from airflow_provider_voice.vendors.rate_limit import limiter_for, retry_after_of
+from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, retry_after_of
 from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class HttpClient:
         self._token = token
         self._credential_headers = credential_headers
         self._explain = explain
-        self._limiter = limiter_for(limit_key, requests_per_minute)
+        #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
+        self.limiter: Limiter | None = limiter_for(limit_key, requests_per_minute)
         self._timeout = (connect_timeout, read_timeout)
         self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
@@ -177,6 +178,9 @@ class HttpClient:
             sleep=sleep,
             reraise=True,
         )
+        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it
+        #: off: it checks its lease and its pace before every single send.
+        self.repeats_creates = True
         #: Requests sent so far, repeated ones included.
         self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last response; None before the first.
@@ -248,7 +252,7 @@ class HttpClient:
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
             raise _AttemptFailed(self._unknown(doing, _reason(problem)), retry=False)
 
-        return self._repeat(attempt)
+        return self._repeat(attempt) if self.repeats_creates else self._once(attempt)
 
     def scrub(self, text: object, limit: int = _TEXT_LIMIT) -> str:
         """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out.
@@ -265,8 +269,8 @@ class HttpClient:
         self._session.close()
 
     def _send(self, session: requests.Session, method: str, url: str, params: Any, body: Any) -> ApiResponse:
-        if self._limiter is not None:
-            self._limiter.acquire()
+        if self.limiter is not None:
+            self.limiter.acquire()
         self.sent += 1
         request = requests.Request(method, url, params=params, json=body)
         raw, content = transport.send(session, request, self._timeout)
@@ -326,6 +330,14 @@ class HttpClient:
         if isinstance(error, RateLimited) and error.retry_after is None:
             error.retry_after = error.details["retry_after"] = wait
         return wait
+
+    @staticmethod
+    def _once(attempt: Callable[[], ApiResponse]) -> ApiResponse:
+        try:
+            return attempt()
+        except _AttemptFailed as failed:
+            error = failed.error
+        raise error
 
     def _repeat(self, attempt: Callable[[], ApiResponse]) -> ApiResponse:
         try:

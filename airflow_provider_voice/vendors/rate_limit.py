@@ -9,7 +9,7 @@ import time
 from collections import deque
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,13 @@ MAX_RETRY_AFTER_SECONDS = 600.0
 _WINDOW = 60.0
 _EPOCH_SECONDS = 1_000_000_000
 _EPOCH_MILLISECONDS = 100_000_000_000
+
+
+class Limiter(Protocol):
+    """Holds requests back."""
+
+    def acquire(self) -> None:
+        """Wait until a request may be sent; raise when it may not."""
 
 
 class RateLimiter:

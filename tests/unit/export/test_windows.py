@@ -50,6 +50,12 @@ def test_a_start_without_an_end_goes_to_the_moment_the_run_was_due() -> None:
     assert not window(context(), NOW + 9 * HOUR), "a start in the future"
 
 
+def test_a_table_takes_a_window_with_an_open_end_up_to_the_present() -> None:
+    """A run that places calls and then loads them was due before they were created."""
+    assert requested_window(context(), NOW - HOUR, None, open_end=NOW + HOUR) == hours(-1, 1)
+    assert not requested_window(context(), NOW + 9 * HOUR, None, open_end=NOW), "a start in the future"
+
+
 def test_the_interval_when_it_has_a_length() -> None:
     assert window(context(interval=(NOW - HOUR, NOW)), covered=[hours(-20, -9)]) == hours(-1, 0)
 

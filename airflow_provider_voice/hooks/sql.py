@@ -1,0 +1,46 @@
+"""Engines of Airflow's SQL connections: the ledger's, and those that contacts and do-not-call lists are read from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_voice.exceptions import InvalidRequest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+#: The ledger of one machine, under ``AIRFLOW_HOME``.
+LEDGER_FILE = "voice_outreach.db"
+
+
+def sql_engine(conn_id: str) -> Engine:
+    """Return the SQLAlchemy engine of a connection.
+
+    :param conn_id: a connection whose hook is a ``DbApiHook``.
+    :raises InvalidRequest: when the connection is no SQL database.
+    """
+    hook = BaseHook.get_hook(conn_id)
+    if not hasattr(hook, "get_sqlalchemy_engine"):
+        raise InvalidRequest(f"The connection {conn_id!r} is no SQL database (its hook has no SQLAlchemy engine).")
+    # Parameters are people's numbers; SQLAlchemy would put them into its errors.
+    engine: Engine = hook.get_sqlalchemy_engine({"hide_parameters": True, "pool_pre_ping": True})
+    return engine
+
+
+def ledger_engine(ledger_conn_id: str | None = None) -> Engine:
+    """Return the engine of a ledger.
+
+    :param ledger_conn_id: a connection to PostgreSQL, MySQL, MariaDB or SQLite; ``None``: a SQLite file under
+        ``AIRFLOW_HOME``, for campaigns whose tasks all run on one machine.
+    :raises InvalidRequest: when the connection is no SQL database.
+    """
+    if ledger_conn_id:
+        return sql_engine(ledger_conn_id)
+    from sqlalchemy import create_engine  # with the first ledger, not with a DAG file
+
+    home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+    return create_engine(f"sqlite:///{home / LEDGER_FILE}", hide_parameters=True)

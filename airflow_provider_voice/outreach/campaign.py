@@ -1,0 +1,580 @@
+"""The campaign loop: reconcile, claim, ask, reserve, store intents, send, follow, settle; until every contact is final.
+
+The ledger decides everything; what this loop keeps in memory makes it quicker and is lost without harm. Creates are
+sent from threads, the vendor's lists are read in another one, and the ledger is written by the loop's own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.exceptions import (
+    CapabilityNotSupported,
+    LedgerFailed,
+    RateLimited,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.models import Call, CallRef, CallRequest
+from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.gate import Gate
+from airflow_provider_voice.outreach.ledger import Ledger, NextState
+from airflow_provider_voice.outreach.lost_calls import LostCall, find_lost_call
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
+from airflow_provider_voice.outreach.progress import Progress
+from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders, seconds_alive
+from airflow_provider_voice.outreach.states import ContactState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.outreach.campaign_record import Outlook
+    from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.outreach.gate import DoNotCall
+    from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+    from airflow_provider_voice.policy import ContactPolicy
+
+log = logging.getLogger(__name__)
+
+#: Seconds before each look for a create whose answer was lost: lists may show it late.
+LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
+#: Seconds without ledger or vendor that a running campaign sits out.
+OUTAGE_SECONDS = 3600.0
+#: Nothing can happen for longer than this: the task gives its worker slot back.
+WORTH_DEFERRING = timedelta(minutes=1)
+#: How long a deferral lasts at most: a pause may end, a source may be changed by another run.
+LONGEST_DEFERRAL = timedelta(minutes=30)
+PAUSE_DEFERRAL = timedelta(minutes=5)
+#: A campaign whose every call is refused stops after so many, and the other contacts stay as they are.
+REFUSALS_IN_A_ROW = 10
+# Due at once, whatever the clocks say, and before those who have not been tried.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_ANY_NUMBER = "+14155552671"
+_IDLE_SECONDS = 1.0
+_SWEEP_SECONDS = 5.0
+_CLOSING_SECONDS = 20.0
+#: Contacts whose outcome another worker left open that are taken over at once.
+_TAKEN_OVER = 100
+
+
+@dataclass(frozen=True)
+class CampaignSettings:
+    """What a campaign is to do.
+
+    :param campaign: its name.
+    :param agent_id: the agent; ``None``: the connection's ``default_agent_id``.
+    :param context: values that come back with the vendor's events.
+    :param subject: what the calls are about; caps count per number and subject.
+    :param limits: the pace.
+    :param rules: when a contact is called again.
+    :param ends_at: nobody is called from then on; ``None``: no end.
+    :param poll_interval: seconds between two looks at the calls in progress, default 30.
+    :param call_timeout: how long a call may take; one whose ending never shows becomes ``unknown``, default 4 hours.
+    :param end_calls_on_kill: whether calls in progress are hung up when the task is killed, default False.
+    """
+
+    campaign: str
+    agent_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    subject: str | None = None
+    limits: Limits = field(default_factory=lambda: Limits(max_concurrent=10))
+    rules: RedialRules = field(default_factory=RedialRules)
+    ends_at: datetime | None = None
+    poll_interval: float = 30.0
+    call_timeout: timedelta = timedelta(hours=4)
+    end_calls_on_kill: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing can happen in the campaign until a time, unless one of some calls ends.
+
+    :param until: the time, by the ledger's clock.
+    :param seconds: the same from now on.
+    :param calls: the calls in progress.
+    """
+
+    until: datetime
+    seconds: float
+    calls: tuple[CallRef, ...] = ()
+
+
+class CampaignKilled(Exception):
+    """The campaign was told to stop; its contacts stay where they are, and another run goes on with them."""
+
+
+class Campaign:
+    """Runs one campaign until every contact is final, together with whoever else runs it.
+
+    :param settings: what it is to do.
+    :param database: the ledger's database.
+    :param hook: the voice connection.
+    :param policy: the contact policy; ``None``: no rules.
+    :param do_not_call: the do-not-call list; ``None``: there is none.
+    :param lease_seconds: how long a claim lasts without a sign of life.
+    """
+
+    def __init__(
+        self,
+        settings: CampaignSettings,
+        database: Database,
+        hook: VoiceHook,
+        *,
+        policy: ContactPolicy | None = None,
+        do_not_call: DoNotCall | None = None,
+        lease_seconds: float = 60.0,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.record = CampaignRecord(database, settings.campaign)
+        self.ledger = Ledger(
+            database, settings.campaign, hook.voice_conn_id, subject=settings.subject, lease_seconds=lease_seconds
+        )
+        self._database = database
+        self._hook = hook
+        self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
+        self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
+        self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
+        self._senders = Senders(
+            hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
+        )
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="voice-outreach-reads")
+        self._progress = Progress(self.record)
+        self._killed = threading.Event()
+        self._sleep = sleep or self._killed.wait
+        # What was found out and is not in the ledger yet.
+        self._results: list[Result] = []
+        self._found: list[tuple[Attempt, Call]] = []
+        self._given_up: list[LostCall] = []
+        self._lost: list[tuple[float, LostCall]] = []
+        self._look: tuple[Future[Call | None], LostCall] | None = None
+        self._poll: tuple[Future[dict[str, Call]], list[Attempt]] | None = None
+        self._buffer: list[Claimed] = []
+        self._others: dict[str, int] | None = None
+        self._recovering: set[str] = set()
+        self._not_before = {"claim": 0.0, "place": 0.0, "poll": 0.0, "renew": 0.0, "sweep": 0.0, "take_over": 0.0}
+        self._failing_since: dict[str, float] = {}
+        self._refusals = 0
+        self._error: VoiceError | None = None
+        # Whether the last transaction of intents failed, and may have been committed all the same.
+        self._doubts_intents = False
+
+    def kill(self) -> None:
+        """Send no more creates from now on; :meth:`run` ends soon with :class:`CampaignKilled`.
+
+        Safe in a signal handler.
+        """
+        self._senders.stop()
+        self._killed.set()
+
+    def run(self, *, may_defer: bool = False) -> dict[str, Any] | Waiting:
+        """Work until every contact is final.
+
+        :param may_defer: return instead of waiting when nothing can happen for longer than a minute.
+        :return: the counts, or what is waited for.
+        :raises CampaignKilled: after :meth:`kill`.
+        :raises VoiceError: when nobody can be called: the agent, the token, the credit; or an outage that lasted.
+        """
+        self._check()
+        try:
+            while True:
+                done = self._guarded_step(may_defer=may_defer)
+                if done is not None:
+                    return done
+        finally:
+            self._close()
+
+    def _request_pace(self) -> RequestPace | None:
+        http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
+        return RequestPace(self._database, self._pacing, per_minute, http.limiter) if per_minute else None
+
+    def _check(self) -> None:
+        """Refuse what would make the vendor refuse every call, before anybody is called."""
+        vendor = self._hook.vendor
+        request = CallRequest(to=_ANY_NUMBER, agent_id=self._agent_id, context=self.settings.context)
+        vendor.check_request(vendor.complete(request))
+
+    def _guarded_step(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
+        """Do one step; sit out a ledger that does not answer. What was found out stays in memory until it is stored."""
+        try:
+            done = self._step(may_defer=may_defer)
+        except LedgerFailed as error:
+            if error.permanent:
+                raise
+            self._sit_out("ledger", error)
+            return None
+        self._failing_since.pop("ledger", None)
+        return done
+
+    def _sit_out(self, what: str, error: VoiceError) -> None:
+        since = self._failing_since.setdefault(what, time.monotonic())
+        failing = time.monotonic() - since
+        if failing >= OUTAGE_SECONDS or self._killed.is_set():
+            raise error
+        log.warning("%s Nobody is called until it works again (%.0f s so far).", error.message, failing)
+        self._sleep(min(10.0, max(0.2, failing / 4)))
+
+    def _step(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
+        self._renew()
+        self._store_outcomes()
+        if self._error is not None and not self._senders.under_way:
+            raise self._error
+        if self._killed.is_set():
+            self._wind_down()
+            return None
+        self._take_over()
+        self._look_for_lost()
+        self._follow_calls()
+        self._sweep()
+        if self._error is None:
+            self._call()
+        self._progress.report()
+        return self._rest(may_defer=may_defer)
+
+    # -- what was begun --
+
+    def _renew(self) -> None:
+        if not self._is_time("renew", self.ledger.lease_seconds / 3):
+            return
+        keys = [job.attempt.key for job in self._senders.under_way]
+        keys += [lost.attempt.key for _, lost in self._lost] + [item.key for item in self._buffer]
+        keys += [] if self._look is None else [self._look[1].attempt.key]
+        self.ledger.renew(keys)
+
+    def _store_outcomes(self) -> None:
+        """Write down what was found out; it is kept in memory until the ledger has it."""
+        self._results += self._senders.finished()
+        self._withdraw_unsent()
+        by_kind: dict[str, list[Result]] = {}
+        for result in self._results:
+            by_kind.setdefault(result.kind, []).append(result)
+        placed = [(result.job.attempt, result.call) for result in by_kind.get("placed", ()) if result.call is not None]
+        self.ledger.placed([*placed, *self._found])
+        self._recovering -= {attempt.id for attempt, _ in self._found}
+        self._found = []
+        self._forget("placed")
+        if placed:
+            self._refusals = 0
+            self._failing_since.pop("create", None)
+        for result in by_kind.get("lost", ()):
+            cause = result.error.message if result.error is not None else f"the create failed with {result.surprise}"
+            self._lost.append((time.monotonic() + LOOKS[0], LostCall(result.job.attempt, cause)))
+        self._forget("lost")
+        self._store_refusals(by_kind)
+        self.ledger.unknown([(lost.attempt, lost.evidence) for lost in self._given_up])
+        for lost in self._given_up:
+            log.warning("Contact %s is unknown: %s", lost.attempt.key, lost.evidence)
+            self._recovering.discard(lost.attempt.id)
+        self._given_up = []
+
+    def _withdraw_unsent(self) -> None:
+        """Withdraw intents that were committed although the ledger seemed to refuse them: they were never sent."""
+        if not self._doubts_intents:
+            return
+        known = {job.attempt.id for job in self._senders.under_way}
+        known |= {result.job.attempt.id for result in self._results}
+        known |= {attempt.id for attempt, _ in self._found} | {lost.attempt.id for lost in self._given_up}
+        known |= {lost.attempt.id for _, lost in self._lost}
+        known |= set() if self._look is None else {self._look[1].attempt.id}
+        unsent = [attempt for attempt in self.ledger.own_intents() if attempt.id not in known]
+        step = NextState(ContactState.REDIAL, "not called: the ledger did not answer", _LONG_AGO)
+        self.ledger.refused([(attempt, step) for attempt in unsent])
+        self._doubts_intents = False
+
+    def _store_refusals(self, by_kind: Mapping[str, list[Result]]) -> None:
+        passing = by_kind.get("passing", [])
+        if passing:
+            self._slow_down([result.error for result in passing if result.error is not None])
+        steps = [(result.job.attempt, _again(result)) for kind in ("held", "passing", "campaign")
+                 for result in by_kind.get(kind, ())]  # fmt: skip
+        for result in by_kind.get("contact", ()):
+            message = result.error.message if result.error is not None else ""
+            steps.append((result.job.attempt, NextState(ContactState.REJECTED, message)))
+        self.ledger.refused(steps)
+        self._forget("held", "passing", "contact", "campaign")
+        self._refusals += len(by_kind.get("contact", ()))
+        stopping = [result.error for result in by_kind.get("campaign", ())]
+        if self._refusals >= REFUSALS_IN_A_ROW:
+            stopping += [result.error for result in by_kind.get("contact", ())]
+        for error in stopping[:1]:
+            self._error = self._error or error
+
+    def _forget(self, *kinds: str) -> None:
+        self._results = [result for result in self._results if result.kind not in kinds]
+
+    def _slow_down(self, errors: list[VoiceError]) -> None:
+        """Let everybody on the connection wait: the vendor asks for it, or cannot be reached."""
+        asked = [error.retry_after for error in errors if isinstance(error, RateLimited) and error.retry_after]
+        seconds = max(asked, default=None)
+        for error in errors:
+            if isinstance(error, VendorUnavailable):
+                since = self._failing_since.setdefault("create", time.monotonic())
+                seconds = max(seconds or 0.0, min(60.0, 1.0 + (time.monotonic() - since) / 2))
+                if time.monotonic() - since >= OUTAGE_SECONDS:
+                    self._error = error
+        self._database.transact(lambda connection: self._pacing.slow_down(connection, seconds))
+        log.warning("Nobody is called over %s for a while: %s", self._hook.voice_conn_id, errors[0].message)
+
+    def _take_over(self) -> None:
+        """Find out what became of creates that a worker left without an outcome, before anybody is called."""
+        is_first = self._others is None
+        if is_first:
+            self._others = self.ledger.others_dialing()
+        if not (is_first or self._others or self._is_time("take_over", self.ledger.lease_seconds / 2)):
+            return
+        for attempt in self.ledger.claim_unsettled(_TAKEN_OVER, ContactState.DIALING):
+            lost = LostCall(attempt, "its worker ended before it stored an answer")
+            self._lost.append((time.monotonic(), lost))
+            self._recovering.add(attempt.id)
+        if is_first:
+            # What an earlier run gave up may be in the vendor's list by now.
+            for attempt in self.ledger.claim_unsettled(_TAKEN_OVER, ContactState.UNKNOWN):
+                self._lost.append((time.monotonic(), LostCall(attempt, "", is_known=True)))
+        if self._others:
+            now = self.ledger.others_dialing()
+            self._others = {key: fence for key, fence in self._others.items() if now.get(key) == fence}
+
+    def _look_for_lost(self) -> None:
+        if self._look is not None:
+            future, lost = self._look
+            if not future.done():
+                return
+            self._look = None
+            self._took_look(lost, future.result())
+        now = time.monotonic()
+        ready = [item for item in self._lost if item[0] <= now]
+        if ready:
+            self._lost.remove(ready[0])
+            lost = ready[0][1]
+            ledger_now = self._database.transact(self._database.now)
+            self._look = (self._reader.submit(find_lost_call, self._hook, self.ledger, lost, ledger_now), lost)
+
+    def _took_look(self, lost: LostCall, call: Call | None) -> None:
+        if call is not None:
+            log.info("Found call %s of a create whose answer was lost.", call.id)
+            self._found.append((lost.attempt, call))
+        elif lost.is_known:
+            log.info("Contact %s is still unknown.", lost.attempt.key)
+        elif lost.looks >= len(LOOKS):
+            self._given_up.append(lost)
+        else:
+            self._lost.append((time.monotonic() + LOOKS[lost.looks], lost))
+
+    def _follow_calls(self) -> None:
+        """Look at all calls in progress by one request of the hook, and settle those that ended."""
+        if self._poll is not None:
+            future, asked = self._poll
+            if not future.done():
+                return
+            self._poll = None
+            try:
+                self._settle(asked, future.result())
+            except VoiceError as error:
+                if error.permanent:
+                    raise
+                self._sit_out("poll", error)
+                return
+            self._failing_since.pop("poll", None)
+        interval = self.settings.poll_interval
+        if self._is_time("poll", min(interval, _IDLE_SECONDS)) and self.record.take_turn_to_poll(
+            timedelta(seconds=interval)
+        ):
+            attempts = self.ledger.in_progress()
+            if attempts:
+                refs = [attempt.ref for attempt in attempts]
+                self._poll = (self._reader.submit(self._hook.get_calls, refs), attempts)
+
+    def _settle(self, asked: list[Attempt], found: Mapping[str, Call]) -> None:
+        now = self._database.transact(self._database.now)
+        ahead = self._vendor_ahead(now)
+        ended = [
+            (attempt, call)
+            for attempt in asked
+            if (call := found.get(attempt.call_id or "")) is not None and call.status.is_terminal
+        ]
+        counts = self.ledger.last_attempts_count([attempt.key for attempt, _ in ended])
+        rows = []
+        for attempt, call in ended:
+            # By the ledger's clock; never in the future, never before the call.
+            at = max(attempt.intended_at, min(now, (call.ended_at or call.updated_at or now + ahead) - ahead))
+            step = self.settings.rules.after_ending(call.status, counts.get(attempt.key, attempt.number), at)
+            rows.append((attempt, call.status.value, at, step))
+        self.ledger.ended(rows)
+        settled = {attempt.id for attempt, _ in ended}
+        overdue = [
+            (
+                attempt,
+                f"Call {attempt.call_id} was placed, and its ending did not show in {self.settings.call_timeout}.",
+            )
+            for attempt in asked
+            if attempt.id not in settled and now - attempt.intended_at > self.settings.call_timeout
+        ]
+        self.ledger.vanished(overdue)
+        if ended:
+            self._not_before.update(claim=0.0, place=0.0)
+
+    def _vendor_ahead(self, ledger_now: datetime) -> timedelta:
+        """Return how far the vendor's clock is ahead of the ledger's."""
+        machine_ahead = datetime.now(timezone.utc) - ledger_now
+        return machine_ahead + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
+
+    def _sweep(self) -> None:
+        if self._is_time("sweep", _SWEEP_SECONDS):
+            self.record.sweep(self.settings.ends_at)
+
+    # -- new calls --
+
+    def _call(self) -> None:
+        """Claim, ask, reserve, store intents, send: as many as there are idle senders and places."""
+        now = time.monotonic()
+        idle = self._senders.idle
+        if self._others or self._recovering or idle <= 0 or now < self._not_before["place"]:
+            return
+        if len(self._buffer) < idle and now >= self._not_before["claim"]:
+            claimed = self.ledger.claim_due(idle - len(self._buffer), ends_at=self.settings.ends_at)
+            self._buffer += claimed
+            if not claimed:
+                self._not_before["claim"] = now + _IDLE_SECONDS
+        if not self._buffer:
+            return
+        verdicts = self._gate.check(self._buffer)
+        self.ledger.decide(verdicts.refused)
+        self._buffer = verdicts.allowed
+        began = seconds_alive()
+        self._doubts_intents = True
+        intents = self.ledger.store_intents(
+            verdicts.allowed,
+            self._pacing,
+            agent_id=self._agent_id,
+            clock_offset=self._clock_offset(),
+            checked_at=verdicts.checked_at,
+            ends_at=self.settings.ends_at,
+        )
+        self._doubts_intents = False
+        # Half a lease is left for another worker that would take a slow create for a lost one.
+        deadline = began + self.ledger.lease_seconds / 2
+        self._senders.send([Job(attempt, contact, deadline) for attempt, contact in intents.stored])
+        self._buffer = list(intents.waiting)
+        self._not_before["place"] = time.monotonic() + (intents.wait if intents.waiting else 0.0)
+        self.ledger.release(intents.lost)
+
+    def _clock_offset(self) -> float | None:
+        offset = self._hook.vendor.http.clock_offset
+        if offset is None:
+            return None
+        # The attempt is dated by the ledger's clock.
+        now = self._database.transact(self._database.now)
+        return offset + (datetime.now(timezone.utc) - now).total_seconds()
+
+    # -- nothing to do --
+
+    def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
+        """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
+        if self._senders.under_way:
+            # A result ends the wait at once; without an idle sender nothing else could.
+            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
+            return None
+        if self._results or self._found or self._given_up or self._look or self._poll:
+            self._sleep(0.005)
+            return None
+        if self._lost or self._buffer:
+            self._sleep(self._seconds_to_next())
+            return None
+        outlook = self.record.outlook()
+        if not outlook.open:
+            return self.record.counts()
+        waiting = self._waiting(outlook) if may_defer else None
+        if waiting is not None:
+            return waiting
+        self._sleep(self._seconds_to_wait(outlook))
+        return None
+
+    def _seconds_to_next(self) -> float:
+        """Return the seconds until there may be a place for who is claimed, or a lost call is to be looked for."""
+        now = time.monotonic()
+        moments = [at for at, _ in self._lost] + ([self._not_before["place"]] if self._buffer else [])
+        return max(0.001, min([now + _IDLE_SECONDS, *moments]) - now)
+
+    def _seconds_to_wait(self, outlook: Outlook) -> float:
+        moments = [outlook.next_due_at] if outlook.state == RUNNING and not outlook.due else []
+        moments += [outlook.next_poll_at] if outlook.in_call else []
+        moments += [outlook.lease_ends_at] if outlook.dialing else []
+        seconds = [(moment - outlook.now).total_seconds() for moment in moments if moment is not None]
+        return min(_IDLE_SECONDS, max(0.01, min(seconds, default=_IDLE_SECONDS)))
+
+    def _waiting(self, outlook: Outlook) -> Waiting | None:
+        """Return what is waited for when nothing can happen for longer than a minute."""
+        is_paused = outlook.state == PAUSED
+        if outlook.dialing or (outlook.due and not is_paused):
+            return None
+        longest = outlook.now + (PAUSE_DEFERRAL if is_paused else LONGEST_DEFERRAL)
+        moments = [longest, self.settings.ends_at, None if is_paused else outlook.next_due_at]
+        if outlook.in_call:
+            # A call that ends right now makes its contact due again no sooner.
+            moments.append(outlook.now + self.settings.rules.soonest)
+        until = min(moment for moment in moments if moment is not None)
+        if until - outlook.now <= WORTH_DEFERRING:
+            return None
+        refs = tuple(attempt.ref for attempt in self.ledger.in_progress()) if outlook.in_call else ()
+        return Waiting(until, (until - outlook.now).total_seconds(), refs)
+
+    def _is_time(self, what: str, interval: float) -> bool:
+        now = time.monotonic()
+        if now < self._not_before[what]:
+            return False
+        self._not_before[what] = now + interval
+        return True
+
+    # -- the end --
+
+    def _wind_down(self) -> None:
+        """Wait for the creates that are on their way, store them, hang up if that is wanted, and end."""
+        if self._senders.under_way:
+            self._senders.wait(_IDLE_SECONDS)
+            return
+        if self.settings.end_calls_on_kill:
+            self._hang_up()
+        self.ledger.release(self._buffer)
+        self._buffer = []
+        raise CampaignKilled(
+            f"The campaign {self.settings.campaign!r} was stopped: its task was killed. Run it again to go on."
+        )
+
+    def _hang_up(self) -> None:
+        for attempt in self.ledger.in_progress():
+            try:
+                self._hook.end_call(attempt.ref)
+                log.info("Ended call %s, because its task was killed.", attempt.call_id)
+            except CapabilityNotSupported as error:
+                log.info("%s", error.message)
+                return
+            except VoiceError as error:
+                log.warning("Could not end call %s: %s", attempt.call_id, error.message)
+
+    def _close(self) -> None:
+        """Send nothing more, and store what comes back in a moment; what does not is reconciled by the next run."""
+        self._senders.close()
+        self._reader.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + _CLOSING_SECONDS
+        try:
+            while self._senders.under_way and time.monotonic() < deadline:
+                self._senders.wait(_IDLE_SECONDS)
+                self._store_outcomes()
+            self._store_outcomes()
+            self.ledger.release(self._buffer)
+        except VoiceError as error:
+            log.warning("What was left could not be stored; the next run reconciles it: %s", error.message)
+
+
+def _again(result: Result) -> NextState:
+    """Return the state of a contact whose create rang nobody and is not its fault: as before, and due at once."""
+    why = result.error.message if result.error is not None else "the create was held back"
+    return NextState(result.job.contact.state, f"not called: {why}", _LONG_AGO)

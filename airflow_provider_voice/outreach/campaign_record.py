@@ -1,0 +1,296 @@
+"""The record of a campaign as a whole: begun, paused, canceled, loaded, swept, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.outreach.ledger import counts_by, is_loaded
+from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts
+from airflow_provider_voice.outreach.states import COUNTED, OPEN, WAITING, AttemptState, ContactState
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection
+
+    from airflow_provider_voice.outreach.database import Database
+
+RUNNING, PAUSED, CANCELED = "running", "paused", "canceled"
+#: Why a contact was canceled that the source no longer has; it joins again when the source has it again.
+LEFT_THE_SOURCE = "no longer among the contacts"
+_WAITING = [state.value for state in WAITING]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """When something can happen next in a campaign.
+
+    :param now: the ledger's time.
+    :param state: ``running``, ``paused`` or ``canceled``.
+    :param open: contacts that are not final.
+    :param due: contacts whose time has come.
+    :param dialing: contacts whose create has no known outcome.
+    :param in_call: contacts with a call in progress.
+    :param next_due_at: when the next contact that waits is due; ``None``: nobody waits.
+    :param next_poll_at: when the calls in progress are to be looked at next.
+    :param lease_ends_at: when the lease on the first contact that is being dialed ends.
+    """
+
+    now: datetime
+    state: str
+    open: int
+    due: int
+    dialing: int
+    in_call: int
+    next_due_at: datetime | None
+    next_poll_at: datetime | None
+    lease_ends_at: datetime | None
+
+
+class CampaignRecord:
+    """One campaign in the ledger.
+
+    :param database: the ledger's database.
+    :param campaign: its name.
+    """
+
+    def __init__(self, database: Database, campaign: str) -> None:
+        self._database = database
+        self.campaign = campaign
+        self._mine = campaigns.c.campaign == campaign
+
+    def was_begun_by(self, run: str) -> bool:
+        """Return whether an earlier try of this run began to call."""
+
+        def work(connection: Connection) -> bool:
+            begun_by = connection.execute(select(campaigns.c.begun_by).where(self._mine)).scalar_one_or_none()
+            return bool(begun_by == run[:KEY_LENGTH])
+
+        return self._database.transact(work)
+
+    def begin(self, run: str) -> None:
+        """Create the campaign unless it exists.
+
+        :param run: the run that asks; it is remembered as the last one that began to call. Empty: a plan.
+        :raises InvalidRequest: when the name is empty or too long.
+        """
+        if not self.campaign or len(self.campaign) > KEY_LENGTH:
+            raise InvalidRequest(f"A campaign's name has 1 to {KEY_LENGTH} characters, not {len(self.campaign)}.")
+
+        def work(connection: Connection) -> None:
+            values = {
+                "campaign": self.campaign,
+                "state": RUNNING,
+                "load_number": 0,
+                "loaded_number": 0,
+                "created_at": self._database.now(connection),
+            }
+            if connection.execute(select(campaigns.c.campaign).where(self._mine)).one_or_none() is None:
+                self._database.insert_if_missing(connection, campaigns, values)
+            if run:
+                connection.execute(campaigns.update().where(self._mine).values(begun_by=run[:KEY_LENGTH]))
+
+        self._database.transact(work)
+
+    def set_state(self, state: str) -> str:
+        """Pause, resume or cancel the campaign; return its state before.
+
+        :raises InvalidRequest: when there is no such campaign.
+        """
+
+        def work(connection: Connection) -> str:
+            query = self._database.locked(select(campaigns.c.state).where(self._mine))
+            before = connection.execute(query).scalar_one_or_none()
+            if before is None:
+                raise InvalidRequest(f"There is no campaign {self.campaign!r:.80} in this ledger.")
+            connection.execute(campaigns.update().where(self._mine).values(state=state))
+            return str(before)
+
+        before = self._database.transact(work)
+        self.sweep(None)
+        return before
+
+    def sweep(self, ends_at: datetime | None) -> None:
+        """Settle the waiting contacts that will not be called any more: canceled, gone from the source, or too late."""
+
+        def work(connection: Connection) -> None:
+            now = self._database.now(connection)
+            row = connection.execute(select(campaigns).where(self._mine)).one_or_none()
+            if row is None:
+                return
+            where = [contacts.c.campaign == self.campaign, contacts.c.state.in_(_WAITING)]
+            update = contacts.update().where(*where)
+            freed = {"due_at": None, "lease_owner": None, "lease_until": None, "updated_at": now}
+            canceled = {"state": ContactState.CANCELED.value, **freed}
+            if row.state == CANCELED:
+                connection.execute(update.values(reason="the campaign was canceled", **canceled))
+            if row.loaded_number:
+                gone = update.where(contacts.c.load_number < row.loaded_number)
+                connection.execute(gone.values(reason=LEFT_THE_SOURCE, **canceled))
+            if ends_at is not None and now >= ends_at:
+                reason = "the campaign ended before a call was due"
+                connection.execute(update.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
+
+        self._database.transact(work)
+
+    def take_turn_to_poll(self, interval: timedelta) -> bool:
+        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval."""
+
+        def work(connection: Connection) -> bool:
+            now = self._database.now(connection)
+            is_due = or_(campaigns.c.next_poll_at.is_(None), campaigns.c.next_poll_at <= now)
+            update = campaigns.update().where(self._mine, is_due)
+            return bool(connection.execute(update.values(next_poll_at=now + interval)).rowcount)
+
+        return self._database.transact(work)
+
+    def outlook(self) -> Outlook:
+        """Return when something can happen next."""
+
+        def work(connection: Connection) -> Outlook:
+            now = self._database.now(connection)
+            own = connection.execute(select(campaigns).where(self._mine)).one()
+            query = (
+                select(
+                    contacts.c.state,
+                    func.count(),
+                    func.min(contacts.c.due_at),
+                    func.min(contacts.c.lease_until),
+                )
+                .where(
+                    contacts.c.campaign == self.campaign,
+                    contacts.c.state.in_([state.value for state in OPEN]),
+                    is_loaded(self.campaign),
+                )
+                .group_by(contacts.c.state)
+            )
+            rows = {row[0]: row for row in connection.execute(query)}
+            due = select(func.count()).where(
+                contacts.c.campaign == self.campaign,
+                contacts.c.state.in_(_WAITING),
+                contacts.c.due_at <= now,
+                is_loaded(self.campaign),
+            )
+            dues = [row[2] for state, row in rows.items() if state in _WAITING and row[2] is not None]
+            dialing = rows.get(ContactState.DIALING.value)
+            in_call = rows.get(ContactState.IN_CALL.value)
+            return Outlook(
+                now=now,
+                state=own.state,
+                open=sum(row[1] for row in rows.values()),
+                due=int(connection.execute(due).scalar_one()),
+                dialing=dialing[1] if dialing else 0,
+                in_call=in_call[1] if in_call else 0,
+                next_due_at=min(dues, default=None),
+                next_poll_at=own.next_poll_at,
+                lease_ends_at=dialing[3] if dialing else None,
+            )
+
+        return self._database.transact(work)
+
+    def counts(self) -> dict[str, Any]:
+        """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""
+
+        def work(connection: Connection) -> dict[str, Any]:
+            states = counts_by(connection, contacts.c.state, contacts.c.campaign, self.campaign)
+            counted = [state.value for state in COUNTED]
+            query = select(func.count()).where(attempts.c.campaign == self.campaign, attempts.c.state.in_(counted))
+            return {
+                "campaign": self.campaign,
+                "contacts": sum(states.values()),
+                "attempts": int(connection.execute(query).scalar_one()),
+                **{state.value: states.get(state.value, 0) for state in ContactState},
+                "by_status": counts_by(connection, attempts.c.status, attempts.c.campaign, self.campaign),
+            }
+
+        return self._database.transact(work)
+
+    def reasons(self) -> dict[tuple[str, str], int]:
+        """Return how many contacts have each state and reason."""
+
+        def work(connection: Connection) -> dict[tuple[str, str], int]:
+            query = (
+                select(contacts.c.state, contacts.c.reason, func.count())
+                .where(contacts.c.campaign == self.campaign)
+                .group_by(contacts.c.state, contacts.c.reason)
+            )
+            return {(row[0], row[1] or ""): row[2] for row in connection.execute(query)}
+
+        return self._database.transact(work)
+
+    def unknown(self) -> list[dict[str, Any]]:
+        """Return the contacts in ``unknown`` with what is known of their last attempt; numbers are in clear."""
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            joined = contacts.join(
+                attempts,
+                (attempts.c.campaign == contacts.c.campaign)
+                & (attempts.c.contact_key == contacts.c.contact_key)
+                & (attempts.c.attempt == contacts.c.last_attempt),
+            )
+            query = (
+                select(
+                    contacts.c.contact_key,
+                    contacts.c.to_number,
+                    attempts.c.attempt_id,
+                    attempts.c.attempt,
+                    attempts.c.call_id,
+                    attempts.c.voice_conn_id,
+                    attempts.c.agent_id,
+                    attempts.c.intended_at,
+                    attempts.c.evidence,
+                )
+                .select_from(joined)
+                .where(contacts.c.campaign == self.campaign, contacts.c.state == ContactState.UNKNOWN.value)
+                .order_by(contacts.c.contact_key)
+            )
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+        return self._database.transact(work)
+
+    def resolve(self, key: str, *, rang: bool) -> ContactState:
+        """Settle a contact in ``unknown`` by a person's word.
+
+        :param key: the contact's key.
+        :param rang: whether the phone rang; if not, the attempt does not count and the contact is due again.
+        :return: the contact's new state.
+        :raises InvalidRequest: when the contact is not in ``unknown``.
+        """
+
+        def work(connection: Connection) -> ContactState:
+            now = self._database.now(connection)
+            one = (contacts.c.campaign == self.campaign) & (contacts.c.contact_key == key)
+            row = connection.execute(self._database.locked(select(contacts).where(one))).one_or_none()
+            if row is None or row.state != ContactState.UNKNOWN.value:
+                raise InvalidRequest(
+                    f"The contact {key!r:.80} of campaign {self.campaign!r:.80} is not in 'unknown', so there is "
+                    "nothing to resolve."
+                )
+            state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
+            values: dict[str, Any] = {
+                "state": state.value,
+                "reason": "a person found that the phone rang" if rang else "a person found that nobody was rung",
+                "due_at": None if rang else now,
+                "lease_owner": None,
+                "lease_until": None,
+                "updated_at": now,
+                # A worker that still looks for the call holds an older fence and writes nothing any more.
+                "fence": contacts.c.fence + 1,
+            }
+            if not rang:
+                values["attempts"] = contacts.c.attempts - 1
+            connection.execute(contacts.update().where(one).values(**values))
+            last = attempts.update().where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.contact_key == key,
+                attempts.c.attempt == row.last_attempt,
+            )
+            settled = AttemptState.ENDED if rang else AttemptState.REFUSED
+            connection.execute(last.values(state=settled.value, ended_at=now))
+            return state
+
+        return self._database.transact(work)

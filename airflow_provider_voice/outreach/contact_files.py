@@ -1,0 +1,112 @@
+"""Rows of CSV, JSONL and Parquet files, one at a time; a malformed file is refused with line and column."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_voice.exceptions import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_BATCH = 1000
+#: A field of a CSV that is longer is a quote that nobody closed.
+_LONGEST_FIELD = 1_000_000
+
+
+def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file.
+
+    :param name: its name, whose ending says what it is: ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
+    :param file: the file, opened for reading bytes.
+    :raises InvalidRequest: for another ending, and for a file that is malformed, with line and column.
+    """
+    ending = name.rpartition(".")[2].lower()
+    readers: dict[str, Callable[[str, IO[bytes]], Iterator[dict[str, Any]]]] = {
+        "csv": _csv_rows,
+        "jsonl": _jsonl_rows,
+        "ndjson": _jsonl_rows,
+        "parquet": _parquet_rows,
+    }
+    if ending not in readers:
+        raise InvalidRequest(
+            f"Contacts are read from .csv, .jsonl, .ndjson and .parquet files, not from {name!r:.120}."
+        )
+    return readers[ending](name, file)
+
+
+def _csv_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    reader = csv.reader(_lines(name, file), strict=True)
+    header: list[str] | None = None
+    began = 1
+    while True:
+        began = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise _malformed(name, reader.line_num, 1, f"{error} (the row begins in line {began})") from None
+        if fields is None:
+            break
+        if not fields:
+            continue  # a blank line
+        if header is None:
+            header = _checked_header(name, fields)
+        elif len(fields) != len(header):
+            column = min(len(fields), len(header)) + 1
+            raise _malformed(name, began, column, f"{len(fields)} fields, and the header has {len(header)}")
+        else:
+            yield {column: value if value != "" else None for column, value in zip(header, fields, strict=True)}
+    if header is None:
+        raise _malformed(name, 1, 1, "the file is empty, and a CSV begins with a header")
+
+
+def _checked_header(name: str, fields: list[str]) -> list[str]:
+    header = [field.strip() for field in fields]
+    for number, column in enumerate(header, 1):
+        if not column:
+            raise _malformed(name, 1, number, "a column without a name")
+        if header.index(column) != number - 1:
+            raise _malformed(name, 1, number, f"the column {column[:40]!r} a second time")
+    return header
+
+
+def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_lines(name, file), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise _malformed(name, number, error.colno, error.msg) from None
+        except RecursionError:
+            raise _malformed(name, number, 1, "nested too deeply") from None
+        if not isinstance(row, dict):
+            raise _malformed(name, number, 1, f"a JSON object is needed, not {type(row).__name__}")
+        yield row
+
+
+def _parquet_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa  # an extra of this package, and large
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+            yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise InvalidRequest(f"{name} is no readable Parquet file: {text}. Nobody was called.") from None
+
+
+def _lines(name: str, file: IO[bytes]) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _malformed(name, number, error.start + 1, "not UTF-8") from None
+
+
+def _malformed(name: str, line: int, column: int, why: str) -> InvalidRequest:
+    return InvalidRequest(f"{name} is malformed at line {line}, column {column}: {why}. Correct it; nobody was called.")

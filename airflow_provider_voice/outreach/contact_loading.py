@@ -1,0 +1,288 @@
+"""Brings the contacts of a source into the ledger: new ones join, changed ones change, gone ones are canceled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, case, select
+
+from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
+from airflow_provider_voice.outreach.schema import campaigns, contacts
+from airflow_provider_voice.outreach.states import WAITING, ContactState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from airflow_provider_voice.outreach.contacts import Contact
+    from airflow_provider_voice.outreach.database import Database
+
+CHUNK = 1000
+
+
+@dataclass
+class LoadCounts:
+    """What a load did.
+
+    :param rows: rows read.
+    :param rejected: rows that cannot be called.
+    :param merged: rows of a number that another contact has.
+    """
+
+    rows: int = 0
+    rejected: int = 0
+    merged: int = 0
+
+
+@dataclass
+class _Chunk:
+    """What is written of one chunk."""
+
+    new: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+
+class ContactLoader:
+    """Loads one source into one campaign.
+
+    Chunks of one campaign are written one after the other, also by several workers, so that one number never becomes
+    two contacts. Contacts that a load brings are not called before it is whole.
+
+    :param database: the ledger's database.
+    :param campaign: the campaign; it must have begun.
+    """
+
+    def __init__(self, database: Database, campaign: str) -> None:
+        self._database = database
+        self._campaign = campaign
+        self._number = 0
+        self._keys: dict[str, int] = {}
+        self.counts = LoadCounts()
+
+    def load(self, found: Iterable[Contact], check: Callable[[LoadCounts], None] | None = None) -> LoadCounts:
+        """Load all contacts of a source.
+
+        :param found: the contacts, read as they are needed.
+        :param check: called when all were read and before any of the new ones may be called; raises to refuse them.
+        :return: what was read.
+        """
+        self._number = self._database.transact(self._next_number)
+        for chunk in _chunks(found):
+            apart = [self._with_own_key(contact) for contact in chunk]
+            self._database.transact(lambda connection, apart=apart: self._write(connection, apart))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            self.counts.rows += len(apart)
+            self.counts.rejected += sum(contact.state is ContactState.REJECTED for contact in apart)
+            self.counts.merged += sum(contact.state is ContactState.MERGED for contact in apart)
+        if check is not None:
+            check(self.counts)
+        self._database.transact(self._finish)
+        CampaignRecord(self._database, self._campaign).sweep(None)
+        self._database.transact(self._promote)
+        return self.counts
+
+    def _next_number(self, connection: Connection) -> int:
+        number = int(self._lock(connection).load_number) + 1
+        connection.execute(self._own_update().values(load_number=number))
+        return number
+
+    def _finish(self, connection: Connection) -> None:
+        if self._lock(connection).loaded_number < self._number:
+            connection.execute(self._own_update().values(loaded_number=self._number))
+
+    def _lock(self, connection: Connection) -> Any:
+        query = select(campaigns).where(campaigns.c.campaign == self._campaign)
+        return connection.execute(self._database.locked(query)).one()
+
+    def _own_update(self) -> Any:
+        return campaigns.update().where(campaigns.c.campaign == self._campaign)
+
+    def _with_own_key(self, contact: Contact) -> Contact:
+        """Give a second row of one key a key of its own: it is merged when it is the same person, else rejected."""
+        count = self._keys.get(contact.key, 0) + 1
+        self._keys[contact.key] = count
+        if count > 1:
+            if contact.state is not ContactState.REJECTED:
+                contact.state = ContactState.REJECTED
+                contact.reason = f"another row has the key {contact.key[:80]!r} too"
+            contact.merged_into = contact.key
+            contact.key = f"{contact.key}#{count}"
+        return contact
+
+    def _write(self, connection: Connection, chunk: Sequence[Contact]) -> None:
+        self._lock(connection)
+        now = self._database.now(connection)
+        keys = [contact.key for contact in chunk]
+        mine = contacts.c.campaign == self._campaign
+        # Also the rows whose keys the chunk's second rows repeat: they may have come in an earlier chunk.
+        named = {*keys, *(contact.merged_into for contact in chunk if contact.merged_into)}
+        rows = connection.execute(select(contacts).where(mine, contacts.c.contact_key.in_(sorted(named))))
+        stored = {row.contact_key: row for row in rows}
+        same = self._same_numbers(connection, chunk)
+        writes = _Chunk()
+        numbers: dict[str, str | None] = {key: row.to_number for key, row in stored.items()}
+        for contact in chunk:
+            self._merge(contact, same, numbers)
+            numbers[contact.key] = contact.to
+            self._sort(contact, stored.get(contact.key), same, writes, now)
+        if writes.new:
+            connection.execute(contacts.insert(), writes.new)
+        self._database.execute_many(connection, self._change(), writes.changed)
+        for part in _chunks(writes.seen):
+            touched = contacts.update().where(
+                mine, contacts.c.contact_key.in_(part), contacts.c.load_number < self._number
+            )
+            connection.execute(touched.values(load_number=self._number))
+
+    def _same_numbers(self, connection: Connection, chunk: Sequence[Contact]) -> dict[str, _Holder]:
+        """Return who has the numbers of a chunk already."""
+        numbers = sorted({contact.to for contact in chunk if contact.to is not None})
+        found: dict[str, _Holder] = {}
+        if not numbers:
+            return found
+        query = select(contacts.c.contact_key, contacts.c.to_number, contacts.c.state, contacts.c.attempts).where(
+            contacts.c.campaign == self._campaign,
+            contacts.c.to_number.in_(numbers),
+            contacts.c.state.not_in([ContactState.MERGED.value, ContactState.REJECTED.value]),
+        )
+        for row in connection.execute(query):
+            holder = found.setdefault(row.to_number, _Holder())
+            holder.attempts = max(holder.attempts, row.attempts)
+            if row.state != ContactState.CANCELED.value:
+                holder.key = row.contact_key
+        return found
+
+    @staticmethod
+    def _merge(contact: Contact, same: dict[str, _Holder], numbers: dict[str, str | None]) -> None:
+        """Merge a contact into the one that has its number already; the first one of a number holds it."""
+        if contact.to is None:
+            contact.merged_into = None
+            return
+        if contact.merged_into is not None:
+            if numbers.get(contact.merged_into) == contact.to:
+                contact.state = ContactState.MERGED
+                contact.reason = f"the same number and key as contact {contact.merged_into[:80]!r}"
+            else:
+                contact.merged_into = None
+            return
+        holder = same.setdefault(contact.to, _Holder())
+        if holder.key is None:
+            holder.key = contact.key
+        elif holder.key != contact.key:
+            contact.state = ContactState.MERGED
+            contact.merged_into = holder.key
+            contact.reason = f"the same number as contact {holder.key[:80]!r}"
+
+    def _sort(self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime) -> None:
+        """Decide whether a contact is new, changed or as it was."""
+        values: dict[str, Any] = {
+            "state": contact.state.value,
+            "reason": contact.reason,
+            "to_number": contact.to,
+            "time_zone": contact.time_zone,
+            "jurisdiction": contact.jurisdiction,
+            "variables": contact.variables,
+            "merged_into": contact.merged_into,
+            "due_at": now if contact.state is ContactState.PENDING else None,
+            "row_digest": contact.digest,
+        }
+        if row is None:
+            attempts = same[contact.to].attempts if contact.to in same else 0
+            loads = {"first_load": self._number, "load_number": self._number}
+            own = {"campaign": self._campaign, "contact_key": contact.key, "attempts": attempts, "last_attempt": 0}
+            writes.new.append({**own, **values, **loads, "fence": 0, "updated_at": now})
+        elif _takes_change(row, contact):
+            if contact.state is ContactState.PENDING and row.last_attempt > 0:
+                values["state"] = ContactState.REDIAL.value
+            if contact.state is ContactState.PENDING and row.state in [state.value for state in WAITING]:
+                values["due_at"] = row.due_at
+            first = self._number if row.state not in [state.value for state in WAITING] else row.first_load
+            key = {"b_key": contact.key, "b_first": first, "b_load": max(self._number, row.load_number), "b_now": now}
+            writes.changed.append({**key, **{f"b_{name}": value for name, value in values.items()}})
+        else:
+            writes.seen.append(contact.key)
+
+    def _change(self) -> Any:
+        names = ("state", "reason", "to_number", "time_zone", "jurisdiction", "variables", "merged_into", "due_at",
+                 "row_digest")  # fmt: skip
+        update = contacts.update().where(
+            contacts.c.campaign == self._campaign,
+            contacts.c.contact_key == bindparam("b_key"),
+            # One that is being dialed since it was read stays as it is; the next load changes it.
+            contacts.c.state != ContactState.DIALING.value,
+            contacts.c.state != ContactState.IN_CALL.value,
+        )
+        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
+        # A worker that claimed the contact holds the old row: its fence is raised, so it cannot dial the old number.
+        return update.values(
+            first_load=bindparam("b_first"), load_number=bindparam("b_load"), updated_at=bindparam("b_now"),
+            fence=contacts.c.fence + 1, lease_owner=None, lease_until=None, **values,
+        )  # fmt: skip
+
+    def _promote(self, connection: Connection) -> None:
+        """Let a merged contact take the place of the one it was merged into, when that one left the source."""
+        self._lock(connection)
+        now = self._database.now(connection)
+        gone = contacts.alias("gone")
+        joined = contacts.join(
+            gone, (gone.c.campaign == contacts.c.campaign) & (gone.c.contact_key == contacts.c.merged_into)
+        )
+        query = (
+            select(contacts.c.contact_key, contacts.c.to_number, gone.c.attempts)
+            .select_from(joined)
+            .where(
+                contacts.c.campaign == self._campaign,
+                contacts.c.state == ContactState.MERGED.value,
+                contacts.c.load_number >= self._number,
+                gone.c.state == ContactState.CANCELED.value,
+                gone.c.reason == LEFT_THE_SOURCE,
+            )
+            .order_by(contacts.c.contact_key)
+        )
+        first: dict[str, str] = {}
+        for row in connection.execute(query).all():
+            one = (contacts.c.campaign == self._campaign) & (contacts.c.contact_key == row.contact_key)
+            holder = first.setdefault(row.to_number, row.contact_key)
+            update = contacts.update().where(one)
+            if holder != row.contact_key:
+                connection.execute(
+                    update.values(merged_into=holder, reason=f"the same number as contact {holder[:80]!r}")
+                )
+                continue
+            state = case((contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value)
+            connection.execute(
+                update.values(state=state, reason=None, merged_into=None, due_at=now, attempts=row.attempts)
+            )
+
+
+@dataclass
+class _Holder:
+    """Who has a number: the contact's key, and the attempts that were made to the number under any key."""
+
+    key: str | None = None
+    attempts: int = 0
+
+
+def _takes_change(row: Any, contact: Contact) -> bool:
+    """Tell whether a stored contact becomes what its row says now."""
+    state = ContactState(row.state)
+    if state is ContactState.CANCELED:
+        return bool(row.reason == LEFT_THE_SOURCE)  # it is back
+    changed = row.row_digest != contact.digest
+    if state is ContactState.MERGED:
+        return changed or contact.state is not state or row.merged_into != contact.merged_into
+    if state is ContactState.REJECTED:
+        return bool(row.last_attempt == 0 and (changed or contact.state is not state))
+    if state in WAITING and contact.state is ContactState.MERGED:
+        return True
+    return changed and (state in WAITING or (state is ContactState.EXCLUDED and row.last_attempt == 0))
+
+
+def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,207 @@
+"""From a row of the user's data to a contact: number, key, zone and variables, checked; no row is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
+from airflow_provider_voice.outreach.schema import KEY_LENGTH
+from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.phone import parse_number
+from airflow_provider_voice.policy.places import check_code
+from airflow_provider_voice.policy.zones import load_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+#: Room for the mark that tells two rows with one key apart.
+_KEY_ROOM = 10
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a row mean what.
+
+    :param key: the contact's key; derived from the number where the column or its value is missing.
+    :param to: the number.
+    :param time_zone: an IANA zone; used when it is there.
+    :param jurisdiction: an ISO 3166 code; used when it is there.
+    :param variables: the columns handed to the agent; ``None``: all others.
+    """
+
+    key: str = "contact_id"
+    to: str = "to"
+    time_zone: str = "time_zone"
+    jurisdiction: str = "jurisdiction"
+    variables: tuple[str, ...] | None = None
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise :class:`InvalidRequest` unless the columns that must be there are among ``names``."""
+        there = list(names)
+        missing = [name for name in (self.to, *(self.variables or ())) if name not in there]
+        if missing:
+            shown = ", ".join(map(repr, there[:20])) or "none"
+            raise InvalidRequest(
+                f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of "
+                "the number with to=, those for the agent with variables=."
+            )
+
+    def spoken(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of a row that is handed to the agent."""
+        if self.variables is not None:
+            return {name: row.get(name) for name in self.variables}
+        own = (self.key, self.to, self.time_zone, self.jurisdiction)
+        return {str(name): value for name, value in row.items() if name not in own}
+
+
+@dataclass
+class Contact:
+    """One row as the ledger will have it.
+
+    :param key: its key; unique in the campaign.
+    :param state: ``pending``, or ``rejected`` with the reason.
+    :param to: the number, E.164; ``None`` when it cannot be called.
+    :param reason: why it is not called.
+    :param time_zone: the zone of the row.
+    :param jurisdiction: the jurisdiction of the row.
+    :param variables: JSON of what the agent is told.
+    :param merged_into: key of the contact with the same number.
+    """
+
+    key: str
+    state: ContactState
+    to: str | None = field(default=None, repr=False)
+    reason: str | None = None
+    time_zone: str | None = None
+    jurisdiction: str | None = None
+    variables: str = field(default="{}", repr=False)
+    merged_into: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that is called for: when it changes, the row has changed."""
+        parts = (self.to or "", self.time_zone or "", self.jurisdiction or "", self.variables)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None) -> Iterator[Contact]:
+    """Yield a contact for every row; a row that cannot be called becomes a rejected contact.
+
+    :param rows: the user's rows.
+    :param columns: what they mean.
+    :param region: two-letter country of numbers written without ``+``.
+    :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.
+    """
+    checked: tuple[str, ...] | None = None
+    for number, row in enumerate(rows, 1):
+        if not hasattr(row, "keys"):
+            raise InvalidRequest(f"Contact {number} must be a mapping of columns to values, not {type(row).__name__}.")
+        names = tuple(row)
+        if names != checked:
+            columns.check(names)
+            checked = names
+        yield contact_of(row, columns, region)
+
+
+def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = None) -> Contact:
+    """Return the contact of one row."""
+    key = _key_text(row.get(columns.key))
+    try:
+        to = _number(row.get(columns.to), region)
+        variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, allow_nan=False)
+        time_zone = _checked("time zone", row.get(columns.time_zone), _zone)
+        jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), _code)
+        _check_length(key)
+    except (InvalidPhoneNumber, InvalidRequest) as error:
+        # Derived from the row, so that the next run finds the same contact.
+        if key is None or len(key) > KEY_LENGTH - _KEY_ROOM:
+            key = f"row-{_hash(repr(sorted((str(name), str(value)) for name, value in row.items())))}"
+        return Contact(key, ContactState.REJECTED, reason=error.message)
+    return Contact(
+        key or f"to-{_hash(to)}", ContactState.PENDING, to,
+        time_zone=time_zone, jurisdiction=jurisdiction, variables=variables,
+    )  # fmt: skip
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _key_text(value: Any) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    # Databases differ in whether a blank at the end makes another text.
+    return str(value).replace("\x00", "").strip() or None
+
+
+def _check_length(key: str | None) -> None:
+    if key is not None and len(key) > KEY_LENGTH - _KEY_ROOM:
+        raise InvalidRequest(f"Its key is longer than {KEY_LENGTH - _KEY_ROOM} characters.")
+
+
+def _number(value: Any, region: str | None) -> str:
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        raise InvalidPhoneNumber("It has no number.")
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        # 14155552671.0 would be read as a number with one digit more.
+        raise InvalidPhoneNumber(f"A number must be text, not {type(value).__name__}.")
+    return parse_number(str(value), region)
+
+
+def _checked(name: str, value: Any, check: Any) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
+        return None
+    text = str(value).strip()
+    if not check(text):
+        raise InvalidRequest(f"There is no {name} {text[:40]!r}.")
+    return text
+
+
+@lru_cache(maxsize=1000)
+def _zone(text: str) -> bool:
+    try:
+        load_zone(text)
+    except InvalidRequest:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1000)
+def _code(text: str) -> bool:
+    try:
+        check_code(text)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def _json_safe(value: Any) -> Any:
+    """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
+    if isinstance(value, str):
+        # Neither JSON nor PostgreSQL carries these.
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, (list, tuple)):
+        return [_json_safe(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _json_safe(item) for name, item in value.items()}
+    return _json_scalar(value)
+
+
+def _json_scalar(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    raise InvalidRequest(f"A column holds a {type(value).__name__}, which JSON cannot carry.")

@@ -1,0 +1,650 @@
+"""The ledger of a campaign: who is claimed, which attempts were intended, what became of them.
+
+Every change is one transaction. A claim raises the contact's fence; whatever a claimant writes later names that fence,
+so a worker that lost its lease changes nothing. What a vendor answered about an attempt is a fact and is stored whoever
+holds the lease by then.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, func, or_, select
+
+from airflow_provider_voice.models import CallRef
+from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
+from airflow_provider_voice.outreach.states import COUNTED, WAITING, AttemptState, ContactState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from enum import Enum
+
+    from sqlalchemy import Connection
+
+    from airflow_provider_voice.models import Call
+    from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.outreach.pacing import Pacing
+
+#: Seconds a claim lasts unless it is renewed.
+LEASE_SECONDS = 60.0
+SOURCE = "outreach"
+#: How far back attempts are looked up for the caps of a policy.
+HISTORY = timedelta(days=400)
+_MOST_REASON, _MOST_EVIDENCE = 500, 1000
+_WAITING = [state.value for state in WAITING]
+_COUNTED = [state.value for state in COUNTED]
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A contact that one worker holds a lease on.
+
+    :param key: the contact's key.
+    :param to: its number, E.164.
+    :param state: its state before the claim.
+    :param fence: the number of this claim; a later claim has a higher one.
+    :param attempts: the attempts that rang or may have.
+    :param last_attempt: the number of the last attempt of any outcome.
+    :param time_zone: as the contact's row gives it.
+    :param jurisdiction: as the contact's row gives it.
+    :param variables: what the agent is told.
+    """
+
+    key: str
+    to: str = field(repr=False)
+    state: ContactState
+    fence: int
+    attempts: int
+    last_attempt: int
+    time_zone: str | None = None
+    jurisdiction: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt as the ledger has it.
+
+    :param id: the text that is sent as the call's tag.
+    :param key: the contact's key.
+    :param to: the number, E.164.
+    :param number: the contact's how-manieth attempt it is, refused ones included.
+    :param agent_id: the agent.
+    :param call_id: the vendor's id of the call; ``None`` until it is known.
+    :param intended_at: when the intent was stored, by the ledger's clock.
+    :param placed_at: when the call was created, by the vendor's clock.
+    :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
+    :param fence: the claim under which it was made or is looked for.
+    """
+
+    id: str
+    key: str
+    to: str = field(repr=False)
+    number: int
+    agent_id: str | None
+    call_id: str | None
+    intended_at: datetime
+    placed_at: datetime | None = None
+    clock_offset: float | None = None
+    fence: int = 0
+
+    @property
+    def ref(self) -> CallRef:
+        """The reference by which the vendor is asked for the call."""
+        return CallRef(self.call_id or "", self.to, self.placed_at, self.id, self.agent_id)
+
+
+@dataclass(frozen=True)
+class Intents:
+    """What came of asking for attempts: those whose intent is stored, and how long to wait before asking again.
+
+    :param stored: the attempts that may be sent now, with their contacts.
+    :param waiting: contacts that are still claimed; there was no place for them.
+    :param lost: contacts whose claim is gone.
+    :param wait: seconds until there may be a place.
+    """
+
+    stored: Sequence[tuple[Attempt, Claimed]]
+    waiting: Sequence[Claimed]
+    lost: Sequence[Claimed]
+    wait: float
+
+
+@dataclass(frozen=True)
+class NextState:
+    """What a contact does after an attempt.
+
+    :param state: its next state.
+    :param reason: why, in words.
+    :param due_at: when it may be called again; ``None`` for a final state.
+    """
+
+    state: ContactState
+    reason: str
+    due_at: datetime | None = None
+
+
+class Ledger:
+    """The contacts and attempts of one campaign, as one worker sees them.
+
+    :param database: the ledger's database.
+    :param campaign: the campaign's name.
+    :param voice_conn_id: the voice connection its calls go through.
+    :param subject: what the calls are about; caps count attempts of one number and subject.
+    :param owner: this worker; unlike any other.
+    :param lease_seconds: how long a claim lasts, default 60.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        campaign: str,
+        voice_conn_id: str,
+        *,
+        subject: str | None = None,
+        owner: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self.database = database
+        self.campaign = campaign
+        self.voice_conn_id = voice_conn_id
+        self.subject = subject
+        self.owner = owner or uuid.uuid4().hex
+        self.lease_seconds = lease_seconds
+
+    # -- claims --
+
+    def claim_due(self, limit: int, *, ends_at: datetime | None = None) -> list[Claimed]:
+        """Claim contacts whose time has come, those that wait longest first.
+
+        :param limit: how many at most.
+        :param ends_at: nobody is claimed from then on.
+        """
+
+        def work(connection: Connection) -> list[Claimed]:
+            now = self.database.now(connection)
+            if limit <= 0 or (ends_at is not None and now >= ends_at) or not self._is_running(connection):
+                return []
+            due = and_(contacts.c.state.in_(_WAITING), contacts.c.due_at <= now, is_loaded(self.campaign))
+            return self._claim(connection, due, limit, now)
+
+        return self.database.transact(work)
+
+    def claim_unsettled(self, limit: int, state: ContactState) -> list[Attempt]:
+        """Claim contacts whose attempt was left without an outcome by a worker whose lease has ended.
+
+        :param limit: how many at most.
+        :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        """
+
+        def work(connection: Connection) -> list[Attempt]:
+            now = self.database.now(connection)
+            claimed = self._claim(connection, contacts.c.state == state.value, limit, now)
+            by_key = {contact.key: contact for contact in claimed}
+            is_open = attempts.c.state.in_((AttemptState.INTENT.value, AttemptState.UNKNOWN.value))
+            rows = self._attempts_of(connection, by_key, is_open & attempts.c.call_id.is_(None))
+            return [
+                _attempt(row, by_key[row.contact_key].fence)
+                for row in rows
+                if row.attempt == by_key[row.contact_key].last_attempt
+            ]
+
+        return self.database.transact(work)
+
+    def own_intents(self) -> list[Attempt]:
+        """Return the attempts that this worker intended and whose outcome is not stored."""
+
+        def work(connection: Connection) -> list[Attempt]:
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.owner == self.owner,
+                attempts.c.state == AttemptState.INTENT.value,
+            )
+            return [_attempt(row, row.fence or 0) for row in connection.execute(query)]
+
+        return self.database.transact(work)
+
+    def others_dialing(self) -> dict[str, int]:
+        """Return the fences of the contacts that are being dialed now, by key."""
+
+        def work(connection: Connection) -> dict[str, int]:
+            query = select(contacts.c.contact_key, contacts.c.fence).where(
+                contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
+            )
+            return {row.contact_key: row.fence for row in connection.execute(query)}
+
+        return self.database.transact(work)
+
+    def renew(self, keys: Collection[str]) -> None:
+        """Let our claims on these contacts last a whole lease from now on."""
+        if not keys:
+            return
+
+        def work(connection: Connection) -> None:
+            until = self.database.now(connection) + timedelta(seconds=self.lease_seconds)
+            mine = self._rows(keys) & (contacts.c.lease_owner == self.owner)
+            connection.execute(contacts.update().where(mine).values(lease_until=until))
+
+        self.database.transact(work)
+
+    def release(self, claimed: Iterable[Claimed]) -> None:
+        """Give claimed contacts back as they were."""
+        self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
+
+    def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
+        """Store that claimed contacts are not called now, and give them back."""
+        rows = [
+            {
+                "b_key": item.key,
+                "b_fence": item.fence,
+                "b_state": step.state.value,
+                "b_reason": step.reason[:_MOST_REASON],
+                "b_due": step.due_at,
+            }
+            for item, step in decisions
+        ]
+        values: dict[str, Any] = {
+            "state": bindparam("b_state"),
+            "reason": bindparam("b_reason"),
+            "due_at": bindparam("b_due"),
+        }
+        self._write_claimed(rows, values)
+
+    def _write_claimed(self, rows: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
+        if not rows:
+            return
+
+        def work(connection: Connection) -> None:
+            held = and_(
+                contacts.c.campaign == self.campaign,
+                contacts.c.contact_key == bindparam("b_key"),
+                contacts.c.fence == bindparam("b_fence"),
+                contacts.c.lease_owner == self.owner,
+                is_one_of(contacts.c.state, WAITING),
+            )
+            update = contacts.update().where(held)
+            now = self.database.now(connection)
+            freed = {"lease_owner": None, "lease_until": None, "updated_at": now}
+            self.database.execute_many(connection, update.values(**freed, **values), rows)
+
+        self.database.transact(work)
+
+    def _claim(self, connection: Connection, wanted: Any, limit: int, now: datetime) -> list[Claimed]:
+        is_free = or_(contacts.c.lease_until.is_(None), contacts.c.lease_until < now)
+        query = (
+            select(contacts)
+            .where(contacts.c.campaign == self.campaign, wanted, is_free)
+            .order_by(contacts.c.due_at, contacts.c.contact_key)
+            .limit(limit)
+        )
+        rows = connection.execute(self.database.locked(query, skip_locked=True)).all()
+        if rows:
+            until = now + timedelta(seconds=self.lease_seconds)
+            update = contacts.update().where(self._rows([row.contact_key for row in rows]))
+            connection.execute(
+                update.values(lease_owner=self.owner, lease_until=until, fence=contacts.c.fence + 1, updated_at=now)
+            )
+        return [_claimed(row) for row in rows]
+
+    # -- attempts --
+
+    def store_intents(
+        self,
+        wanted: Sequence[Claimed],
+        pacing: Pacing,
+        *,
+        agent_id: str | None,
+        clock_offset: float | None = None,
+        checked_at: datetime | None = None,
+        ends_at: datetime | None = None,
+    ) -> Intents:
+        """Store an intent for as many of the contacts as there are places; only these may be sent.
+
+        :param wanted: contacts that this worker claimed and that may be called.
+        :param pacing: the pace of the voice connection.
+        :param agent_id: the agent of the calls.
+        :param clock_offset: seconds the vendor's clock is ahead of the ledger's; ``None``: not known yet.
+        :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
+            ``None``: there are no caps.
+        :param ends_at: no intent is stored from then on.
+        """
+
+        def work(connection: Connection) -> Intents:
+            if checked_at is not None:
+                pacing.lock_everybody(connection)
+            places = pacing.lock(connection)
+            if (ends_at is not None and places.now >= ends_at) or not self._is_running(connection):
+                return Intents([], [], wanted, 0.0)
+            count = places.of(len(wanted))
+            if count == 0:
+                return Intents([], wanted, [], places.wait)
+            held = self._held(connection, wanted[:count], places.now)
+            attempted = self._attempted_since(connection, [item.to for item in held], checked_at)
+            free = [item for item in held if item.to not in attempted]
+            chosen = {item.key for item in free}
+            made = [(self._intent(item, agent_id, places.now, clock_offset), item) for item in free]
+            self._insert_intents(connection, made, places.now)
+            pacing.take(connection, places, len(made))
+            lost = [item for item in wanted[:count] if item.key not in chosen]
+            return Intents(made, wanted[count:], lost, places.wait)
+
+        return self.database.transact(work)
+
+    def _held(self, connection: Connection, wanted: Sequence[Claimed], now: datetime) -> list[Claimed]:
+        """Return those contacts whose claim is still ours, with their rows locked."""
+        query = (
+            select(contacts.c.contact_key, contacts.c.fence)
+            .where(
+                self._rows([item.key for item in wanted]),
+                contacts.c.lease_owner == self.owner,
+                contacts.c.lease_until > now,
+                contacts.c.state.in_(_WAITING),
+            )
+            .order_by(contacts.c.contact_key)
+        )
+        fences = {row.contact_key: row.fence for row in connection.execute(self.database.locked(query))}
+        return [item for item in wanted if fences.get(item.key) == item.fence]
+
+    def _attempted_since(self, connection: Connection, numbers: Sequence[str], since: datetime | None) -> set[str]:
+        if since is None or not numbers:
+            return set()
+        query = select(attempts.c.to_number).where(
+            attempts.c.to_number.in_(numbers), attempts.c.intended_at >= since, attempts.c.state.in_(_COUNTED)
+        )
+        return set(connection.execute(query).scalars())
+
+    def _intent(self, item: Claimed, agent_id: str | None, now: datetime, clock_offset: float | None) -> Attempt:
+        return Attempt(
+            id=f"afv-{uuid.uuid4().hex}", key=item.key, to=item.to, number=item.last_attempt + 1, agent_id=agent_id,
+            call_id=None, intended_at=now, clock_offset=clock_offset, fence=item.fence,
+        )  # fmt: skip
+
+    def _insert_intents(self, connection: Connection, made: Sequence[tuple[Attempt, Claimed]], now: datetime) -> None:
+        rows = [
+            {
+                "attempt_id": attempt.id,
+                "campaign": self.campaign,
+                "contact_key": attempt.key,
+                "attempt": attempt.number,
+                "source": SOURCE,
+                "to_number": attempt.to,
+                "subject": self.subject,
+                "voice_conn_id": self.voice_conn_id,
+                "agent_id": attempt.agent_id,
+                "state": AttemptState.INTENT.value,
+                "intended_at": attempt.intended_at,
+                "clock_offset": attempt.clock_offset,
+                "owner": self.owner,
+                "fence": attempt.fence,
+            }
+            for attempt, _ in made
+        ]
+        if not rows:
+            return
+        connection.execute(attempts.insert(), rows)
+        update = contacts.update().where(self._rows([attempt.key for attempt, _ in made]))
+        connection.execute(
+            update.values(
+                state=ContactState.DIALING.value,
+                attempts=contacts.c.attempts + 1,
+                last_attempt=contacts.c.last_attempt + 1,
+                reason=None,
+                due_at=None,
+                # A whole lease from here on: the sender goes by half of it.
+                lease_until=now + timedelta(seconds=self.lease_seconds),
+                updated_at=now,
+            )
+        )
+
+    def placed(self, outcomes: Sequence[tuple[Attempt, Call]]) -> None:
+        """Store the vendor's call of attempts; also for an attempt that was given up as unknown in the meantime."""
+
+        def work(connection: Connection) -> None:
+            now = self.database.now(connection)
+            rows = [
+                {"b_id": attempt.id, "b_call": call.id, "b_placed": call.created_at or now}
+                for attempt, call in outcomes
+            ]
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"),
+                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
+            )
+            values: dict[str, Any] = {
+                "call_id": bindparam("b_call"),
+                "placed_at": bindparam("b_placed"),
+                "evidence": None,
+            }
+            self.database.execute_many(connection, update.values(state=AttemptState.PLACED.value, **values), rows)
+            self._move(
+                connection,
+                [(attempt, NextState(ContactState.IN_CALL, "the call was placed")) for attempt, _ in outcomes],
+                (ContactState.DIALING, ContactState.UNKNOWN),
+                now,
+            )
+
+        if outcomes:
+            self.database.transact(work)
+
+    def refused(self, outcomes: Sequence[tuple[Attempt, NextState]]) -> None:
+        """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count."""
+
+        def work(connection: Connection) -> None:
+            now = self.database.now(connection)
+            rows = [{"b_id": attempt.id, "b_evidence": step.reason[:_MOST_EVIDENCE]} for attempt, step in outcomes]
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.INTENT.value
+            )
+            values: dict[str, Any] = {
+                "state": AttemptState.REFUSED.value,
+                "evidence": bindparam("b_evidence"),
+                "ended_at": now,
+            }
+            self.database.execute_many(connection, update.values(**values), rows)
+            self._move(connection, outcomes, (ContactState.DIALING,), now, uncount=True)
+
+        if outcomes:
+            self.database.transact(work)
+
+    def unknown(self, outcomes: Sequence[tuple[Attempt, str]]) -> None:
+        """Store that nobody can tell whether attempts rang, with the evidence."""
+
+        def work(connection: Connection) -> None:
+            now = self.database.now(connection)
+            rows = [{"b_id": attempt.id, "b_evidence": evidence[:_MOST_EVIDENCE]} for attempt, evidence in outcomes]
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"),
+                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
+            )
+            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
+            self.database.execute_many(connection, update.values(**values), rows)
+            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
+            self._move(connection, steps, (ContactState.DIALING, ContactState.UNKNOWN), now, fenced=True)
+
+        if outcomes:
+            self.database.transact(work)
+
+    def ended(self, outcomes: Sequence[tuple[Attempt, str, datetime | None, NextState]]) -> None:
+        """Store how calls ended and what their contacts do next; doing so twice changes nothing.
+
+        :param outcomes: attempt, final status, when the call ended, and the contact's next step.
+        """
+
+        def work(connection: Connection) -> None:
+            now = self.database.now(connection)
+            rows = [
+                {"b_id": attempt.id, "b_status": status, "b_ended": ended_at or now}
+                for attempt, status, ended_at, _ in outcomes
+            ]
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
+            )
+            values: dict[str, Any] = {"status": bindparam("b_status"), "ended_at": bindparam("b_ended")}
+            self.database.execute_many(connection, update.values(state=AttemptState.ENDED.value, **values), rows)
+            steps = [(attempt, step) for attempt, _, _, step in outcomes]
+            self._move(connection, steps, (ContactState.IN_CALL,), now)
+
+        if outcomes:
+            self.database.transact(work)
+
+    def vanished(self, outcomes: Sequence[tuple[Attempt, str]]) -> None:
+        """Store that placed calls never showed an ending; a person must look."""
+
+        def work(connection: Connection) -> None:
+            now = self.database.now(connection)
+            rows = [{"b_id": attempt.id, "b_evidence": evidence[:_MOST_EVIDENCE]} for attempt, evidence in outcomes]
+            update = attempts.update().where(
+                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
+            )
+            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
+            self.database.execute_many(connection, update.values(**values), rows)
+            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
+            self._move(connection, steps, (ContactState.IN_CALL,), now)
+
+        if outcomes:
+            self.database.transact(work)
+
+    def _move(
+        self,
+        connection: Connection,
+        steps: Sequence[tuple[Attempt, NextState]],
+        from_states: Sequence[ContactState],
+        now: datetime,
+        *,
+        uncount: bool = False,
+        fenced: bool = False,
+    ) -> None:
+        """Move contacts whose last attempt is the given one from one of some states to the next, and free them."""
+        rows = [
+            {
+                "b_key": attempt.key,
+                "b_number": attempt.number,
+                "b_fence": attempt.fence,
+                "b_state": step.state.value,
+                "b_reason": step.reason[:_MOST_REASON],
+                "b_due": step.due_at,
+            }
+            for attempt, step in steps
+        ]
+        where = [
+            contacts.c.campaign == self.campaign,
+            contacts.c.contact_key == bindparam("b_key"),
+            contacts.c.last_attempt == bindparam("b_number"),
+            is_one_of(contacts.c.state, from_states),
+        ]
+        if fenced:
+            # A worker that woke up late must not give up what another one is looking for.
+            where += [contacts.c.fence == bindparam("b_fence"), contacts.c.lease_owner == self.owner]
+        values: dict[str, Any] = {
+            "state": bindparam("b_state"),
+            "reason": bindparam("b_reason"),
+            "due_at": bindparam("b_due"),
+            "lease_owner": None,
+            "lease_until": None,
+            "updated_at": now,
+        }
+        if uncount:
+            values["attempts"] = contacts.c.attempts - 1
+        self.database.execute_many(connection, contacts.update().where(*where).values(**values), rows)
+
+    # -- reading --
+
+    def in_progress(self) -> list[Attempt]:
+        """Return the attempts of this campaign whose call was placed and has not ended."""
+
+        def work(connection: Connection) -> list[Attempt]:
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.voice_conn_id == self.voice_conn_id,
+                attempts.c.state == AttemptState.PLACED.value,
+            )
+            return [_attempt(row, 0) for row in connection.execute(query)]
+
+        return self.database.transact(work)
+
+    def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
+        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time."""
+
+        def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
+            now = self.database.now(connection)
+            query = select(attempts.c.to_number, attempts.c.intended_at).where(
+                attempts.c.to_number.in_(list(numbers)),
+                attempts.c.intended_at > now - HISTORY,
+                attempts.c.state.in_(_COUNTED),
+                attempts.c.subject.is_(None) if self.subject is None else attempts.c.subject == self.subject,
+            )
+            found: dict[str, list[datetime]] = {}
+            for row in connection.execute(query):
+                found.setdefault(row.to_number, []).append(row.intended_at)
+            return found, now
+
+        return self.database.transact(work)
+
+    def call_ids_of(self, number: str) -> frozenset[str]:
+        """Return the ids of all calls to a number that the ledger knows."""
+
+        def work(connection: Connection) -> frozenset[str]:
+            query = select(attempts.c.call_id).where(attempts.c.to_number == number, attempts.c.call_id.is_not(None))
+            return frozenset(connection.execute(query).scalars())
+
+        return self.database.transact(work)
+
+    def last_attempts_count(self, keys: Collection[str]) -> dict[str, int]:
+        """Return how many attempts of each contact count."""
+
+        def work(connection: Connection) -> dict[str, int]:
+            query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
+            return {row.contact_key: row.attempts for row in connection.execute(query)}
+
+        return self.database.transact(work)
+
+    # -- shared by the above --
+
+    def _rows(self, keys: Collection[str]) -> Any:
+        return and_(contacts.c.campaign == self.campaign, contacts.c.contact_key.in_(list(keys)))
+
+    def _attempts_of(self, connection: Connection, keys: Collection[str], where: Any) -> Sequence[Any]:
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign, attempts.c.contact_key.in_(list(keys)), where
+        )
+        return connection.execute(query).all() if keys else []
+
+    def _is_running(self, connection: Connection) -> bool:
+        query = select(campaigns.c.state).where(campaigns.c.campaign == self.campaign)
+        return connection.execute(query).scalar() == "running"
+
+
+def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
+    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows."""
+    return or_(*(column == state.value for state in states))
+
+
+def is_loaded(campaign: str) -> Any:
+    """Return the condition that the load which brought a contact was whole: half a list is not called."""
+    whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
+    return contacts.c.first_load <= whole
+
+
+def counts_by(connection: Connection, column: Any, campaign_column: Any, campaign: str) -> dict[str, int]:
+    """Return how many rows of a campaign have each value of a column."""
+    query = select(column, func.count()).where(campaign_column == campaign).group_by(column)
+    return {str(value): count for value, count in connection.execute(query) if value is not None}
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        key=row.contact_key, to=row.to_number, state=ContactState(row.state), fence=row.fence + 1,
+        attempts=row.attempts, last_attempt=row.last_attempt, time_zone=row.time_zone, jurisdiction=row.jurisdiction,
+        variables=json.loads(row.variables) if row.variables else {},
+    )  # fmt: skip
+
+
+def _attempt(row: Any, fence: int) -> Attempt:
+    return Attempt(
+        id=row.attempt_id, key=row.contact_key, to=row.to_number, number=row.attempt, agent_id=row.agent_id,
+        call_id=row.call_id, intended_at=row.intended_at, placed_at=row.placed_at, clock_offset=row.clock_offset,
+        fence=fence,
+    )  # fmt: skip

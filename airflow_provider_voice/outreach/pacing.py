@@ -1,0 +1,237 @@
+"""The pace of a voice connection, kept in the ledger: a token bucket and a limit of calls at once for all workers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, or_, select
+
+from airflow_provider_voice.exceptions import LedgerFailed
+from airflow_provider_voice.outreach.schema import attempts, pacing
+from airflow_provider_voice.outreach.states import IN_PROGRESS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.vendors.rate_limit import Limiter
+
+#: The part of a minute's calls that may be caught up at once. A minute never sees more than 1 + BURST of its limit,
+#: and a worker that was held up for this part of a minute loses nothing.
+BURST = 0.04
+#: How long the limits of a campaign count for others on its connection after it last asked for a place.
+LIMITS_COUNT_FOR = timedelta(minutes=2)
+#: Seconds without calls after a 429 that names no time.
+SLOW_SECONDS = 5.0
+#: How long an attempt without a known ending holds a place: a campaign's, and that of a task that does not wait.
+HELD_FOR = timedelta(hours=4)
+HELD_FOR_OTHERS = timedelta(minutes=15)
+#: The row that is locked where a cap over all connections must hold.
+ALL_CONNECTIONS = "*"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How fast a campaign may call over one voice connection.
+
+    :param calls_per_minute: calls placed in any minute; ``None``: no limit.
+    :param max_concurrent: calls in progress at once; ``None``: no limit.
+    """
+
+    calls_per_minute: float | None = None
+    max_concurrent: int | None = None
+
+
+@dataclass
+class Places:
+    """The places for new calls that a locked pacing row offers.
+
+    :param count: how many calls may be placed now; ``None``: as many as are wanted.
+    :param wait: seconds until there may be another place, when there is none now.
+    :param now: the database's time.
+    :param tokens: what is in the bucket; ``None`` without a limit.
+    """
+
+    count: int | None
+    wait: float
+    now: datetime
+    tokens: float | None = None
+
+    def of(self, wanted: int) -> int:
+        """Return how many of ``wanted`` calls may be placed."""
+        return wanted if self.count is None else min(wanted, self.count)
+
+
+def capacity(calls_per_minute: float) -> float:
+    """Return how many calls the bucket holds."""
+    return max(1.0, calls_per_minute * BURST)
+
+
+def filled(tokens: float, since: datetime | None, now: datetime, per_minute: float, most: float) -> float:
+    """Return the tokens in a bucket after it was filled up to ``now``.
+
+    :param tokens: what was in it at ``since``.
+    :param since: when it was filled last; ``None``: never, so it begins with one token.
+    :param per_minute: tokens that come in a minute.
+    :param most: what it holds.
+    """
+    if since is None:
+        return 1.0
+    seconds = max(0.0, (now - since).total_seconds())
+    return min(most, tokens + seconds * per_minute / 60.0)
+
+
+class Pacing:
+    """The pace of one voice connection.
+
+    :param database: the ledger's database.
+    :param voice_conn_id: the connection.
+    :param limits: what the asking campaign allows; the tightest limits of all that are at work count.
+    """
+
+    def __init__(self, database: Database, voice_conn_id: str, limits: Limits) -> None:
+        self._database = database
+        self._conn_id = voice_conn_id
+        self._limits = limits
+
+    def lock(self, connection: Connection) -> Places:
+        """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction."""
+        row = self._locked_row(connection)
+        now = self._database.now(connection)
+        limits = self._effective(connection, row, now)
+        if row.slow_until is not None and row.slow_until > now:
+            return Places(0, (row.slow_until - now).total_seconds(), now)
+        count, wait, tokens = None, 0.0, None
+        if limits.calls_per_minute is not None:
+            per_minute = limits.calls_per_minute
+            tokens = filled(row.tokens, row.filled_at, now, per_minute, capacity(per_minute))
+            # A hair less than a whole token is a whole one: floating point must not cost a wait.
+            count = int(tokens + 1e-6)
+            wait = max(0.0, 1.0 - tokens) * 60.0 / per_minute
+        if limits.max_concurrent is not None:
+            free = max(0, limits.max_concurrent - self._in_progress(connection, now))
+            # An ending frees a place; endings come by polls, so there is no sense in asking often.
+            wait = max(wait, 1.0) if free == 0 else wait
+            count = free if count is None else min(count, free)
+        return Places(count, wait, now, tokens)
+
+    def take(self, connection: Connection, places: Places, count: int) -> None:
+        """Take places out of the bucket; part of the transaction that stores the intents."""
+        if places.tokens is None:
+            return
+        update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
+        connection.execute(update.values(tokens=places.tokens - count, filled_at=places.now))
+
+    def slow_down(self, connection: Connection, seconds: float | None) -> None:
+        """Let nobody place a call over this connection for a while: the vendor answered 429.
+
+        :param seconds: what the vendor asks to wait; ``None``: it did not say.
+        """
+        row = self._locked_row(connection)
+        until = self._database.now(connection) + timedelta(seconds=SLOW_SECONDS if seconds is None else seconds)
+        if row.slow_until is None or row.slow_until < until:
+            update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
+            connection.execute(update.values(slow_until=until, tokens=0.0, filled_at=until))
+
+    def take_request(self, connection: Connection, per_minute: float) -> float:
+        """Take a place for one request of any kind; return the seconds to wait when there is none.
+
+        :param per_minute: ``requests_per_minute`` of the connection.
+        """
+        row = self._locked_row(connection)
+        now = self._database.now(connection)
+        # The vendor counts requests, so what may be caught up is taken off the rate: no minute exceeds the limit.
+        rate = per_minute * (1.0 - BURST)
+        tokens = filled(row.request_tokens, row.requests_filled_at, now, rate, capacity(per_minute))
+        wait = 0.0 if tokens >= 1.0 - 1e-6 else (1.0 - tokens) * 60.0 / rate
+        update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
+        left = tokens if wait else tokens - 1.0
+        connection.execute(update.values(request_tokens=left, requests_filled_at=now))
+        return wait
+
+    def lock_everybody(self, connection: Connection) -> None:
+        """Lock the row under which caps over all connections are checked; before :meth:`lock`, always."""
+        self._row(connection, ALL_CONNECTIONS)
+
+    def _effective(self, connection: Connection, row: Any, now: datetime) -> Limits:
+        """Return the tightest limits of all campaigns at work, and leave ours for the others."""
+        until = now + LIMITS_COUNT_FOR
+        changed: dict[str, Any] = {}
+        rate = _tightest(self._limits.calls_per_minute, row.calls_per_minute, row.calls_limited_until, now)
+        most = _tightest(self._limits.max_concurrent, row.max_concurrent, row.concurrency_limited_until, now)
+        stale = now + LIMITS_COUNT_FOR / 2
+        if rate is not None and rate == self._limits.calls_per_minute:
+            renewed = row.calls_limited_until is not None and row.calls_limited_until > stale
+            if rate != row.calls_per_minute or not renewed:
+                changed.update(calls_per_minute=rate, calls_limited_until=until)
+        if most is not None and most == self._limits.max_concurrent:
+            renewed = row.concurrency_limited_until is not None and row.concurrency_limited_until > stale
+            if most != row.max_concurrent or not renewed:
+                changed.update(max_concurrent=most, concurrency_limited_until=until)
+        if changed:
+            connection.execute(pacing.update().where(pacing.c.voice_conn_id == self._conn_id).values(**changed))
+        return Limits(rate, None if most is None else int(most))
+
+    def _in_progress(self, connection: Connection, now: datetime) -> int:
+        is_campaigns = attempts.c.source == "outreach"
+        query = select(func.count()).where(
+            attempts.c.voice_conn_id == self._conn_id,
+            attempts.c.state.in_([state.value for state in IN_PROGRESS]),
+            or_(
+                and_(is_campaigns, attempts.c.intended_at > now - HELD_FOR),
+                and_(~is_campaigns, attempts.c.intended_at > now - HELD_FOR_OTHERS),
+            ),
+        )
+        return int(connection.execute(query).scalar_one())
+
+    def _locked_row(self, connection: Connection) -> Any:
+        return self._row(connection, self._conn_id)
+
+    def _row(self, connection: Connection, name: str) -> Any:
+        query = self._database.locked(select(pacing).where(pacing.c.voice_conn_id == name))
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            empty = {"voice_conn_id": name, "tokens": 0.0, "request_tokens": 0.0}
+            self._database.insert_if_missing(connection, pacing, empty)
+            row = connection.execute(query).one()
+        return row
+
+
+class RequestPace:
+    """``requests_per_minute`` of a connection, kept in the ledger for all workers.
+
+    :param database: the ledger's database.
+    :param pacing: the pace of the connection.
+    :param per_minute: requests a minute.
+    :param fallback: the limiter of this process, for as long as the ledger does not answer.
+    """
+
+    def __init__(self, database: Database, pacing: Pacing, per_minute: float, fallback: Limiter | None) -> None:
+        self._database = database
+        self._pacing = pacing
+        self._per_minute = per_minute
+        self._fallback = fallback
+
+    def acquire(self) -> None:
+        """Wait for a place and take it."""
+        while True:
+            try:
+                wait = self._database.transact(
+                    lambda connection: self._pacing.take_request(connection, self._per_minute)
+                )
+            except LedgerFailed:
+                if self._fallback is not None:
+                    self._fallback.acquire()
+                return
+            if not wait:
+                return
+            time.sleep(wait)
+
+
+def _tightest(own: float | None, stored: float | None, until: datetime | None, now: datetime) -> float | None:
+    if stored is None or until is None or until <= now:
+        return own
+    return stored if own is None else min(own, stored)

@@ -1,0 +1,100 @@
+"""What a contact does after an attempt: is it reached, is it called again and when, or is it done with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import CallStatus, status_of, statuses_of
+from airflow_provider_voice.outreach.ledger import NextState
+from airflow_provider_voice.outreach.states import ContactState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+#: How long after an ending a contact is called again, unless the user says otherwise; other endings are final.
+REDIAL_AFTER: dict[str, timedelta] = {
+    "busy": timedelta(minutes=15),
+    "no_answer": timedelta(hours=2),
+    "voicemail": timedelta(hours=24),
+    "failed": timedelta(hours=1),
+}
+
+
+@dataclass(frozen=True)
+class RedialRules:
+    """When a contact is called again.
+
+    :param max_attempts: attempts a contact gets at most, the first one included.
+    :param after: how long after an ending the next attempt is due, by status; an ending that is not named is final.
+    :param success: the endings after which the contact counts as reached.
+    """
+
+    max_attempts: int = 3
+    after: Mapping[CallStatus, timedelta] = field(
+        default_factory=lambda: {CallStatus(name): span for name, span in REDIAL_AFTER.items()}
+    )
+    success: frozenset[CallStatus] = frozenset({CallStatus.COMPLETED})
+
+    @classmethod
+    def of(
+        cls,
+        max_attempts: int = 3,
+        redial_after: Mapping[str, timedelta | float] | None = None,
+        success_statuses: Collection[str] = ("completed",),
+    ) -> RedialRules:
+        """Return the rules a user wrote.
+
+        :param max_attempts: a whole number from 1 on.
+        :param redial_after: status to ``timedelta`` or seconds; ``None``: :data:`REDIAL_AFTER`.
+        :param success_statuses: the endings that reach the contact.
+        :raises InvalidRequest: for what makes no sense.
+        """
+        if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+            raise InvalidRequest(f"max_attempts must be a whole number from 1 on, not {max_attempts!r:.40}.")
+        success = statuses_of(tuple(success_statuses) if not isinstance(success_statuses, str) else success_statuses)
+        if not success or not all(status.is_terminal for status in success):
+            raise InvalidRequest("success_statuses must name at least one ending, and endings only.")
+        after = {
+            status_of(name): _span(str(name), span)
+            for name, span in (REDIAL_AFTER if redial_after is None else redial_after).items()
+        }
+        if redial_after is None:
+            after = {status: span for status, span in after.items() if status not in success}
+        if not all(status.is_terminal for status in after):
+            raise InvalidRequest("redial_after must name endings only; a call does not end as queued or ringing.")
+        both = sorted(status.value for status in success & after.keys())
+        if both:
+            raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to call again.")
+        return cls(max_attempts, after, success)
+
+    @property
+    def soonest(self) -> timedelta:
+        """The shortest time from an ending to the next attempt."""
+        return min(self.after.values(), default=timedelta(days=1))
+
+    def after_ending(self, status: CallStatus, attempts: int, ended_at: datetime) -> NextState:
+        """Return what a contact does after a call.
+
+        :param status: how the call ended.
+        :param attempts: the contact's attempts so far, this one included.
+        :param ended_at: when it ended; the spacing counts from here.
+        """
+        if status in self.success:
+            return NextState(ContactState.REACHED, f"the call ended as {status}")
+        span = self.after.get(status)
+        if span is None:
+            return NextState(ContactState.EXHAUSTED, f"the call ended as {status}, which is not redialed")
+        if attempts >= self.max_attempts:
+            return NextState(ContactState.EXHAUSTED, f"the last of {attempts} attempts ended as {status}")
+        return NextState(ContactState.REDIAL, f"attempt {attempts} ended as {status}", ended_at + span)
+
+
+def _span(name: str, value: timedelta | float) -> timedelta:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < timedelta.max.total_seconds():
+        raise InvalidRequest(f"redial_after[{name!r:.30}] must be a timedelta or a number of seconds from 0 on.")
+    return timedelta(seconds=seconds)

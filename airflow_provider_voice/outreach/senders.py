@@ -1,0 +1,207 @@
+"""Sends creates from a small thread pool, and sorts what comes back. No SQL here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.exceptions import (
+    CapabilityNotSupported,
+    InvalidPhoneNumber,
+    InvalidRequest,
+    RateLimited,
+    RequestRejected,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.models import CallRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.models import Call
+    from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+    from airflow_provider_voice.vendors.rate_limit import Limiter
+
+#: More threads than this only wait for each other: a create takes a vendor 50 ms or more.
+MOST_SENDERS = 16
+#: The refusals that are about one contact; every other one is about the campaign (token, agent, credit).
+_ABOUT_THE_CONTACT = (InvalidPhoneNumber, InvalidRequest, RequestRejected)
+#: Refusals that pass: nobody is called for a moment.
+_PASSES = (RateLimited, VendorUnavailable)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One create to be sent.
+
+    :param attempt: the stored intent.
+    :param contact: the contact as it was claimed.
+    :param deadline: seconds of :func:`seconds_alive` after which the lease may be gone.
+    """
+
+    attempt: Attempt
+    contact: Claimed
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a create: a call, an error, or neither when it was held back.
+
+    :param job: the create.
+    :param call: the vendor's call.
+    :param error: what the vendor's answer or its absence means.
+    :param surprise: the class of an error that is none of ours.
+    """
+
+    job: Job
+    call: Call | None = None
+    error: VoiceError | None = None
+    surprise: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return ``placed``, ``held``, ``lost``, ``passing``, ``contact`` or ``campaign``."""
+        if self.call is not None:
+            return "placed"
+        if self.error is None:
+            return "held" if self.surprise is None else "lost"
+        if not proves_no_ring(self.error):
+            return "lost"
+        if isinstance(self.error, _PASSES):
+            return "passing"
+        is_contacts = isinstance(self.error, _ABOUT_THE_CONTACT) and not isinstance(self.error, CapabilityNotSupported)
+        return "contact" if is_contacts else "campaign"
+
+
+def seconds_alive() -> float:
+    """Return seconds that go on also while this process is stopped or its machine sleeps."""
+    # CLOCK_BOOTTIME counts a suspended machine, which the monotonic clock does not.
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class SendGuard:
+    """The limiter of a campaign's requests: after the wait for a place it checks that a create may still be sent.
+
+    A create may wait for its place for a long time, and the process may be stopped meanwhile. This is the last check
+    before the request leaves.
+
+    :param limiter: the limiter of the connection; ``None``: there is none.
+    :param stopping: set when no create may be sent any more.
+    """
+
+    def __init__(self, limiter: Limiter | None, stopping: threading.Event) -> None:
+        self._limiter = limiter
+        self._stopping = stopping
+        self._thread = threading.local()
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """Set the deadline of the creates of this thread; ``None``: its requests are reads."""
+        self._thread.deadline = deadline
+
+    def acquire(self) -> None:
+        """Wait for a place.
+
+        :raises VendorUnavailable: when a create of this thread may not be sent any more; nothing is.
+        """
+        if self._limiter is not None:
+            self._limiter.acquire()
+        deadline = getattr(self._thread, "deadline", None)
+        if deadline is not None and (self._stopping.is_set() or seconds_alive() >= deadline):
+            raise VendorUnavailable("The create was held back: its lease may have ended, or its task is stopping.")
+
+
+class Senders:
+    """The thread pool of one campaign.
+
+    :param hook: the voice connection.
+    :param count: how many creates may be under way at once.
+    :param context: values that come back with the vendor's events, the same for all calls.
+    :param limiter: the limiter of the connection's requests; ``None``: that of the hook.
+    """
+
+    def __init__(
+        self,
+        hook: VoiceHook,
+        count: int,
+        context: Mapping[str, Any] | None = None,
+        *,
+        limiter: Limiter | None = None,
+    ) -> None:
+        self.count = max(1, min(count, MOST_SENDERS))
+        self._hook = hook
+        self._context = dict(context or {})
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="voice-outreach")
+        self._stopping = threading.Event()
+        self._jobs: dict[Future[Result], Job] = {}
+        http = hook.vendor.http
+        self._guard = SendGuard(limiter or http.limiter, self._stopping)
+        http.limiter = self._guard
+        # Every single send is checked against lease and pace, so the client must not repeat one by itself.
+        http.repeats_creates = False
+
+    @property
+    def under_way(self) -> list[Job]:
+        """The creates whose result was not taken yet."""
+        return list(self._jobs.values())
+
+    @property
+    def idle(self) -> int:
+        """How many creates could be sent at once."""
+        return self.count - len(self._jobs)
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Send creates; their results are taken by :meth:`finished`."""
+        for job in jobs:
+            self._jobs[self._pool.submit(self._send, job)] = job
+
+    def finished(self) -> list[Result]:
+        """Return the results that have come."""
+        done = [future for future in self._jobs if future.done()]
+        results = []
+        for future in done:
+            results.append(future.result())
+            del self._jobs[future]
+        return results
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a create has a result, or for so long."""
+        if self._jobs:
+            wait(self._jobs, timeout=max(0.0, seconds), return_when=FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        """Send nothing more; what is on its way goes on."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.stop()
+        self._pool.shutdown(wait=False)
+
+    def _send(self, job: Job) -> Result:
+        try:
+            if self._stopping.is_set() or seconds_alive() >= job.deadline:
+                return Result(job)
+            self._guard.set_deadline(job.deadline)
+            call = self._hook.make_call(self._request(job))
+        except VoiceError as error:
+            return Result(job, error=error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the phone may have rung
+            return Result(job, surprise=type(error).__name__)
+        return Result(job, call=call)
+
+    def _request(self, job: Job) -> CallRequest:
+        return CallRequest(
+            to=job.attempt.to,
+            agent_id=job.attempt.agent_id,
+            variables=job.contact.variables,
+            context=self._context,
+            tag=job.attempt.id,
+        )

@@ -1,0 +1,102 @@
+"""Leases and fences: who lost a claim can neither store an intent nor give up what another one looks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_voice.outreach.ledger import Ledger, NextState
+from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
+from airflow_provider_voice.outreach.states import ContactState
+from tests.integration.outreach.rig import COMPLETED, people
+
+
+@pytest.fixture
+def loaded(any_rig):
+    any_rig.load(people(*[COMPLETED] * 5))
+    return any_rig
+
+
+def ledger(rig) -> Ledger:
+    return Ledger(rig.new_database(), rig.name, "voice_default")
+
+
+def pacing(rig, **limits) -> Pacing:
+    return Pacing(rig.database, "voice_default", Limits(**limits))
+
+
+def test_no_contact_is_claimed_twice(loaded) -> None:
+    first, second = ledger(loaded), ledger(loaded)
+    one, two = first.claim_due(3), second.claim_due(5)
+    assert len(one) == 3
+    assert len(two) == 2
+    assert not {item.key for item in one} & {item.key for item in two}
+
+
+def test_who_lost_its_lease_stores_no_intent(loaded) -> None:
+    frozen, awake = ledger(loaded), ledger(loaded)
+    (claimed, *_) = frozen.claim_due(1)
+    loaded.advance(61)
+    again = awake.claim_due(5)
+    assert claimed.key in {item.key for item in again}
+    assert {item.fence for item in again if item.key == claimed.key} == {claimed.fence + 1}
+    intents = frozen.store_intents([claimed], pacing(loaded), agent_id="a")
+    assert (intents.stored, [item.key for item in intents.lost]) == ([], [claimed.key])
+    assert loaded.attempts() == []
+
+
+def test_a_lease_that_has_ended_stores_no_intent_although_nobody_took_it(loaded) -> None:
+    frozen = ledger(loaded)
+    claimed = frozen.claim_due(1)
+    loaded.advance(61)
+    assert frozen.store_intents(claimed, pacing(loaded), agent_id="a").stored == []
+
+
+def test_who_lost_its_lease_decides_nothing(loaded) -> None:
+    frozen, awake = ledger(loaded), ledger(loaded)
+    claimed = frozen.claim_due(1)
+    loaded.advance(61)
+    awake.claim_due(5)
+    frozen.decide([(claimed[0], NextState(ContactState.EXCLUDED, "late"))])
+    assert set(loaded.states().values()) == {"pending"}
+
+
+def test_an_intent_is_stored_once(loaded) -> None:
+    one = ledger(loaded)
+    claimed = one.claim_due(1)
+    assert len(one.store_intents(claimed, pacing(loaded), agent_id="a").stored) == 1
+    assert one.store_intents(claimed, pacing(loaded), agent_id="a").stored == []
+    assert len(loaded.attempts()) == 1
+
+
+def test_only_one_takes_over_what_another_left(loaded) -> None:
+    dead, *living = (ledger(loaded) for _ in range(3))
+    dead.store_intents(dead.claim_due(2), pacing(loaded), agent_id="a")
+    assert [one.claim_unsettled(10, ContactState.DIALING) for one in living] == [[], []]
+    loaded.advance(61)
+    taken = [len(one.claim_unsettled(10, ContactState.DIALING)) for one in living]
+    assert sorted(taken) == [0, 2]
+
+
+def test_who_woke_up_late_does_not_give_up_what_another_looks_for_yet_its_call_counts(loaded) -> None:
+    frozen, awake = ledger(loaded), ledger(loaded)
+    ((attempt, _),) = frozen.store_intents(frozen.claim_due(1), pacing(loaded), agent_id="a").stored
+    loaded.advance(61)
+    awake.claim_unsettled(10, ContactState.DIALING)
+    frozen.unknown([(attempt, "late")])
+    assert loaded.states()[attempt.key] == "dialing"
+    call = loaded.hook().make_call(__import__("airflow_provider_voice.models").models.CallRequest(attempt.to))
+    frozen.placed([(attempt, call)])
+    assert loaded.states()[attempt.key] == "in_call"
+
+
+def test_a_create_is_not_sent_past_its_lease(loaded) -> None:
+    one = ledger(loaded)
+    ((attempt, contact),) = one.store_intents(one.claim_due(1), pacing(loaded), agent_id="agent_sandbox").stored
+    senders = Senders(loaded.hook(), 1)
+    senders.send([Job(attempt, contact, seconds_alive() - 0.001)])
+    senders.wait(10)
+    (result,) = senders.finished()
+    senders.close()
+    assert result.kind == "held"
+    assert loaded.sandbox.rings == []

@@ -1,0 +1,178 @@
+"""The operators in a real Airflow: sources, results, asset event, deferral, plan, arguments."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Asset
+from sqlalchemy import create_engine, text
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator, outreach_asset
+from airflow_provider_voice.outreach.cli import main
+from airflow_provider_voice.outreach.database import Database
+from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
+
+pytestmark = pytest.mark.airflow
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+QUICK: dict[str, Any] = {"poll_interval": 0.1, "ledger_conn_id": "ledger", "campaign": "spring", "max_attempts": 1}
+
+
+@pytest.fixture
+def connected(fast_sandbox, connect, tmp_path, monkeypatch):
+    connect(fast_sandbox)
+    for name in ("ledger", "crm"):
+        fields = {"conn_type": "sqlite", "host": str(tmp_path / f"{name}.db")}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
+    fast_sandbox.folder = tmp_path
+    return fast_sandbox
+
+
+def crm(folder, rows: list[dict[str, Any]]) -> None:
+    engine = create_engine(f"sqlite:///{folder / 'crm.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS people"))
+        connection.execute(text("CREATE TABLE people (contact_id TEXT, phone TEXT, name TEXT)"))
+        connection.execute(text("INSERT INTO people VALUES (:contact_id, :to, :name)"), rows)
+    engine.dispose()
+
+
+def run_one(run_dag, make, dag_id: str):
+    with DAG(dag_id, schedule=None, start_date=START) as dag:
+        make()
+    return run_dag(dag)
+
+
+def test_contacts_from_sql_and_a_second_run_that_rings_nobody(connected, run_dag) -> None:
+    crm(connected.folder, people(BUSY, BUSY))
+    arguments = {**QUICK, "contacts": 'SELECT contact_id, phone AS "to", name FROM people', "contacts_conn_id": "crm"}
+    for dag_id in ("outreach_one", "outreach_two"):
+        done = run_one(run_dag, lambda: OutreachOperator(task_id="call", **arguments), dag_id)
+        assert done.state == "success"
+        result = done.result("call")
+        assert (result["contacts"], result["exhausted"], result["attempts"]) == (2, 2, 2)
+    assert connected.rings_per_number() == {number(0, BUSY): 1, number(1, BUSY): 1}
+
+
+def test_contacts_from_a_file_and_from_a_list(connected, run_dag) -> None:
+    path = connected.folder / "people.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*people(BUSY), {"contact_id": "bad", "to": "1"}]))
+    done = run_one(
+        run_dag, lambda: OutreachOperator(task_id="call", contacts=f"file://{path}", **QUICK), "outreach_file"
+    )
+    assert done.result("call")["rejected"] == 1
+    listed = {**QUICK, "campaign": "list"}
+    done = run_one(run_dag, lambda: OutreachOperator(task_id="call", contacts=people(BUSY), **listed), "outreach_list")
+    assert done.result("call")["exhausted"] == 1
+
+
+def test_on_invalid_fail_calls_nobody(connected, run_dag) -> None:
+    rows = [*people(BUSY), {"contact_id": "bad", "to": "1"}]
+    done = run_one(
+        run_dag,
+        lambda: OutreachOperator(task_id="call", contacts=rows, on_invalid="fail", **QUICK),
+        "outreach_invalid",
+    )
+    assert done.state == "failed"
+    assert connected.rings == []
+
+
+def test_a_plan_and_its_id(connected, run_dag) -> None:
+    crm(connected.folder, [*people(BUSY, COMPLETED), {"contact_id": "bad", "to": "1", "name": ""}])
+    arguments = {**QUICK, "contacts": "SELECT contact_id, phone AS \"to\", name FROM people", "contacts_conn_id": "crm",
+                 "do_not_call": [number(1)], "calls_per_minute": 600}  # fmt: skip
+    done = run_one(run_dag, lambda: PlanOutreachOperator(task_id="plan", **arguments), "outreach_plan")
+    plan = done.result("plan")
+    assert connected.rings == []
+    assert (plan["contacts"], plan["rejected"], plan["planned"], plan["not_called"]) == (3, 1, 1, 1)
+    assert plan["reasons"] == {"excluded: on the do-not-call list": 1}
+    crm(connected.folder, [*people(BUSY, COMPLETED, BUSY), {"contact_id": "bad", "to": "1", "name": ""}])
+    changed = {**arguments, "plan_id": plan["plan_id"]}
+    done = run_one(run_dag, lambda: OutreachOperator(task_id="call", **changed), "outreach_changed")
+    assert done.state == "failed"
+    assert connected.rings == []
+    crm(connected.folder, [*people(BUSY, COMPLETED), {"contact_id": "bad", "to": "1", "name": ""}])
+    done = run_one(run_dag, lambda: OutreachOperator(task_id="call", **changed), "outreach_planned")
+    assert done.result("call")["excluded"] == 1
+    assert connected.rings_per_number() == {number(0, BUSY): 1}
+
+
+def test_it_defers_while_everybody_waits(connected, monkeypatch) -> None:
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
+    operator = OutreachOperator(task_id="call", contacts=people(BUSY), deferrable=True, **{**QUICK, "max_attempts": 2})
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    monkeypatch.setattr(operator, "stale_run", "call")
+    for _ in range(5):
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)
+        if type(deferred.value.trigger).__name__ == "DateTimeTrigger":
+            break
+        # The trigger of a call in progress: its arguments hold no number.
+        assert number(0, BUSY) not in str(deferred.value.trigger.serialize())
+        connected.advance(60)
+    seconds = (deferred.value.trigger.moment - datetime.now(timezone.utc)).total_seconds()
+    assert 600 < seconds <= 900
+    assert deferred.value.method_name == "resume"
+
+
+def test_the_result_is_on_the_asset() -> None:
+    operator = OutreachOperator(task_id="call", contacts=[], **QUICK)
+    assert operator.outlets == [outreach_asset("spring")]
+    assert isinstance(outreach_asset("a b"), Asset)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stale_run": "never"}, {"on_invalid": "x"}, {"max_concurrent": 0}, {"calls_per_minute": -1},
+        {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
+        {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)},
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused_when_the_dag_is_parsed(change) -> None:
+    with pytest.raises(InvalidRequest):
+        OutreachOperator(task_id="call", contacts=[], **{**QUICK, **change})
+
+
+def test_people_are_not_shown() -> None:
+    operator = OutreachOperator(task_id="call", contacts=people(COMPLETED), do_not_call=[number(1)], **QUICK)
+    assert "555" not in str(operator.contacts) + repr(operator.do_not_call)
+
+
+def test_the_command_line(rig, capsys) -> None:
+    rig.sandbox.add_fault("reset")
+    rig.load(people(COMPLETED, COMPLETED))
+    rig.finish()
+
+    def run(*words: str) -> str:
+        assert main([*words], database=rig.database) == 0
+        return capsys.readouterr().out
+
+    assert "1 unknown" in " ".join(run("status", rig.name).split()) or "unknown 1" in " ".join(
+        run("status", rig.name).split()
+    )
+    shown = run("unknown", rig.name)
+    (key,) = [key for key, state in rig.states().items() if state == "unknown"]
+    assert key in shown
+    assert "evidence" in shown
+    assert not any(number(index) in shown for index in range(2))
+    assert "unknown -> redial" in run("resolve", rig.name, key, "--did-not-ring")
+    assert "running -> paused" in run("pause", rig.name)
+    assert "paused -> running" in run("resume", rig.name)
+    assert "running -> canceled" in run("cancel", rig.name)
+    assert rig.states()[key] == "canceled"
+    assert main(["pause", "nobody"], database=rig.database) == 1
+    assert "no campaign" in capsys.readouterr().err
+
+
+def test_the_ledger_of_one_machine(tmp_path, monkeypatch) -> None:
+    from airflow_provider_voice.hooks.sql import ledger_engine
+
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    database = Database(ledger_engine())
+    database.transact(database.now)
+    assert (tmp_path / "voice_outreach.db").exists()

@@ -1,0 +1,136 @@
+"""The pace of a connection, over all who share the ledger."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.ledger import Ledger
+from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
+from tests.integration.outreach.rig import COMPLETED, people
+
+
+def placed_at(rig, workers: int, seconds: float, step: float, per_minute: float = 100) -> list[float]:
+    """Return when intents were stored by some workers that ask every ``step`` seconds of the ledger's time."""
+    passed = 0.0
+    began = rig.now() + timedelta(seconds=1)
+
+    def clock() -> datetime:
+        return began + timedelta(seconds=passed)
+
+    ledgers = [
+        Ledger(Database(rig.engine, clock=clock), rig.name, "voice_default", lease_seconds=600) for _ in range(workers)
+    ]
+    pacing = Pacing(ledgers[0].database, "voice_default", Limits(calls_per_minute=per_minute))
+    claimed = [ledger.claim_due(300 // workers) for ledger in ledgers]
+    times = []
+    while passed < seconds:
+        for index, ledger in enumerate(ledgers):
+            intents = ledger.store_intents(claimed[index][:8], pacing, agent_id="a")
+            claimed[index] = claimed[index][len(intents.stored) :]
+            times += [passed] * len(intents.stored)
+        passed += step
+    return times
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("step", [0.37, 1.7])
+def test_a_hundred_a_minute(rig, workers, step) -> None:
+    rig.load(people(*[COMPLETED] * 450))
+    times = placed_at(rig, workers, 130, step)
+    for start in range(70):
+        count = sum(start <= at < start + 60 for at in times)
+        assert 97 <= count <= 105, (start, count)
+
+
+def test_calls_at_once_are_counted_over_all_campaigns(any_rig) -> None:
+    any_rig.load(people(*[COMPLETED] * 6))
+    pacing = Pacing(any_rig.database, "voice_default", Limits(max_concurrent=4))
+    ledgers = [Ledger(any_rig.new_database(), any_rig.name, "voice_default") for _ in range(2)]
+    stored = [len(ledger.store_intents(ledger.claim_due(3), pacing, agent_id="a").stored) for ledger in ledgers]
+    assert stored == [3, 1]
+
+
+def test_workers_that_ask_at_once_get_no_place_twice(any_rig) -> None:
+    any_rig.load(people(*[COMPLETED] * 20))
+    counts = []
+
+    def work() -> None:
+        ledger = Ledger(any_rig.new_database(), any_rig.name, "voice_default")
+        pacing = Pacing(ledger.database, "voice_default", Limits(max_concurrent=5))
+        counts.extend(len(ledger.store_intents(ledger.claim_due(2), pacing, agent_id="a").stored) for _ in range(3))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(counts) == 5
+
+
+def test_the_tightest_limit_of_those_at_work_counts(rig) -> None:
+    rig.load(people(*[COMPLETED] * 20))
+    ledger = Ledger(rig.database, rig.name, "voice_default")
+    tight = Pacing(rig.database, "voice_default", Limits(max_concurrent=1))
+    wide = Pacing(rig.database, "voice_default", Limits(max_concurrent=9))
+    claimed = ledger.claim_due(12)
+    assert len(ledger.store_intents(claimed[:2], tight, agent_id="a").stored) == 1
+    assert len(ledger.store_intents(claimed[2:6], wide, agent_id="a").stored) == 0
+    rig.advance(50)
+    ledger.renew([item.key for item in claimed])
+    rig.advance(50)
+    ledger.renew([item.key for item in claimed])
+    rig.advance(50)
+    assert len(ledger.store_intents(claimed[2:6], wide, agent_id="a").stored) == 4
+
+
+def test_a_429_stops_everybody_for_as_long_as_it_says(rig) -> None:
+    rig.load(people(*[COMPLETED] * 3))
+    pacing = Pacing(rig.database, "voice_default", Limits())
+    ledger = Ledger(rig.database, rig.name, "voice_default")
+    claimed = ledger.claim_due(3)
+    rig.database.transact(lambda connection: pacing.slow_down(connection, 20))
+    intents = ledger.store_intents(claimed, pacing, agent_id="a")
+    assert intents.stored == []
+    assert 19 < intents.wait <= 20
+    rig.advance(20)
+    assert len(ledger.store_intents(claimed, pacing, agent_id="a").stored) == 3
+
+
+def test_requests_per_minute_is_shared_by_all_workers(rig) -> None:
+    passed = 0.0
+    began = rig.now()
+    databases = [Database(rig.engine, clock=lambda: began + timedelta(seconds=passed)) for _ in range(3)]
+    paces = [Pacing(database, "voice_default", Limits()) for database in databases]
+    sent = []
+    while passed < 125:
+        for database, pace in zip(databases, paces, strict=True):
+            if not database.transact(lambda connection, pace=pace: pace.take_request(connection, 60)):
+                sent.append(passed)
+        passed += 0.4
+    for start in range(60):
+        assert 55 <= sum(start <= at < start + 60 for at in sent) <= 60
+
+
+def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> None:
+    rig.load(people(COMPLETED))
+
+    class Slow:
+        def acquire(self) -> None:
+            time.sleep(0.3)
+
+    ledger = Ledger(rig.database, rig.name, "voice_default")
+    pacing = Pacing(rig.database, "voice_default", Limits())
+    ((attempt, contact),) = ledger.store_intents(ledger.claim_due(1), pacing, agent_id="agent_sandbox").stored
+    senders = Senders(rig.hook(), 1, limiter=Slow())
+    senders.send([Job(attempt, contact, seconds_alive() + 0.2)])
+    senders.wait(20)
+    (result,) = senders.finished()
+    senders.close()
+    assert result.kind == "passing"
+    assert rig.sandbox.rings == []

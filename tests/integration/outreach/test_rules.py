@@ -1,0 +1,161 @@
+"""Do-not-call, policy, caps, pause, cancel, end: asked again right before each call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
+from airflow_provider_voice.outreach.campaign import Waiting
+from airflow_provider_voice.outreach.gate import ListedNumbers
+from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.policy import ContactPolicy
+from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
+
+TWICE = RedialRules.of(max_attempts=2, redial_after={"busy": 900})
+
+
+def policy_of(tmp_path, text: str) -> ContactPolicy:
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"title: test\nas_of: 2026-01-01\nrules:\n{text}")
+    return ContactPolicy.load(path)
+
+
+def test_who_is_listed_between_two_attempts_is_not_called_again(rig) -> None:
+    listed: list[str] = []
+    rig.load(people(BUSY, COMPLETED))
+    again = {"rules": TWICE, "do_not_call": ListedNumbers(lambda: listed)}
+    assert isinstance(rig.turn(**again), Waiting)
+    rig.advance(30)
+    listed.append("(415) 555-2002")
+    rig.finish(**again)
+    assert rig.states() == {"c0": "excluded", "c1": "reached"}
+    assert rig.rings() == {number(0, BUSY): 1, number(1): 1}
+
+
+def test_a_list_that_cannot_be_read_allows_nobody(rig) -> None:
+    tries = []
+
+    def read() -> list[str]:
+        tries.append(1)
+        if len(tries) < 4:
+            raise OSError("gone")
+        assert rig.sandbox.rings == []
+        return []
+
+    rig.load(people(COMPLETED))
+    rig.finish(do_not_call=ListedNumbers(read))
+    assert rig.states() == {"c0": "reached"}
+
+
+def test_policy_postpones_and_excludes(rig, tmp_path) -> None:
+    hour = (rig.now() + timedelta(hours=2)).strftime("%H:00")
+    policy = policy_of(tmp_path, f'  - {{id: h, hours: {{mon-sun: ["{hour}-24:00"]}}}}\n') if hour < "22" else None
+    if policy is None:
+        pytest.skip("too late in the day for this window")
+    rows = [{**people(COMPLETED)[0], "time_zone": "UTC"}, {"contact_id": "nowhere", "to": "+80012345678"}]
+    rig.load(rows)
+    waiting = rig.turn(policy=policy)
+    assert isinstance(waiting, Waiting)
+    assert rig.sandbox.rings == []
+    rig.finish(policy=policy)
+    assert rig.states() == {"c0": "reached", "nowhere": "excluded"}
+    assert rig.attempts()[0].intended_at.strftime("%H:00") >= hour
+
+
+def test_a_cap_counts_the_attempts_of_every_campaign(rig, tmp_path) -> None:
+    policy = policy_of(tmp_path, "  - {id: cap, at_most: {attempts: 1, hours: 24}}\n")
+    rows = [{**people(BUSY)[0], "time_zone": "UTC"}]
+    rig.load(rows)
+    rig.finish(policy=policy, subject="s", rules=RedialRules.of(max_attempts=1))
+    rig.name = rig.record.campaign = "other"
+    rig.record = type(rig.record)(rig.database, "other")
+    rig.load(rows)
+    waiting = rig.turn(policy=policy, subject="s", rules=TWICE)
+    assert isinstance(waiting, Waiting)
+    assert len(rig.sandbox.rings) == 1
+    rig.finish(most=200, policy=policy, subject="s", rules=TWICE)
+    first, second, third = (ring.at for ring in rig.sandbox.rings)
+    # The ledger counts from the intent, the sandbox from the ring some milliseconds later.
+    assert second - first > timedelta(hours=24) - timedelta(seconds=1)
+    assert third - second > timedelta(hours=24) - timedelta(seconds=1)
+
+
+def test_pause_and_resume(rig) -> None:
+    rig.load(people(COMPLETED))
+    rig.record.set_state("paused")
+    assert isinstance(rig.turn(), Waiting)
+    assert rig.sandbox.rings == []
+    rig.record.set_state("running")
+    assert rig.finish()["reached"] == 1
+
+
+def test_cancel(rig) -> None:
+    rig.load(people(BUSY, COMPLETED))
+    rig.turn(rules=TWICE)
+    rig.advance(60)
+    rig.record.set_state("canceled")
+    result = rig.finish(rules=TWICE)
+    assert rig.states() == {"c0": "canceled", "c1": "reached"}
+    assert result["canceled"] == 1
+    assert len(rig.sandbox.rings) == 2
+
+
+def test_the_end_expires_who_waits(rig) -> None:
+    rig.load(people(BUSY))
+    rig.finish(rules=TWICE, ends_at=rig.now() + timedelta(minutes=10))
+    assert rig.states() == {"c0": "expired"}
+    assert len(rig.sandbox.rings) == 1
+
+
+def test_an_unknown_contact_is_settled_by_a_person(rig) -> None:
+    rig.sandbox.add_fault("reset")
+    rig.load(people(COMPLETED))
+    result = rig.finish()
+    assert (result["unknown"], rig.rings()) == (1, {})
+    (row,) = rig.record.unknown()
+    assert "looked" in row["evidence"]
+    assert number(0) not in row["evidence"]
+    assert rig.record.resolve("c0", rang=False) == "redial"
+    assert rig.finish()["reached"] == 1
+    assert rig.rings() == {number(0): 1}
+    with pytest.raises(InvalidRequest, match="nothing to resolve"):
+        rig.record.resolve("c0", rang=True)
+
+
+def test_a_call_that_shows_late_is_adopted_by_the_next_run(rig) -> None:
+    rig.sandbox.add_fault("lost_answer")
+    rig.sandbox.world.list_delay = 600
+    rig.load(people(COMPLETED))
+    assert rig.finish()["unknown"] == 1
+    rig.advance(700)
+    assert rig.finish()["reached"] == 1
+    assert len(rig.sandbox.rings) == 1
+
+
+def test_a_refused_number_is_rejected_and_the_others_are_called(rig) -> None:
+    rig.sandbox.add_fault("status", status=422, number=number(0))
+    rig.load(people(COMPLETED, COMPLETED))
+    rig.finish()
+    assert rig.states() == {"c0": "rejected", "c1": "reached"}
+
+
+def test_an_agent_that_does_not_exist_stops_the_campaign_and_settles_nobody(rig) -> None:
+    rig.load(people(*[COMPLETED] * 5))
+    with pytest.raises(AgentNotUsable):
+        rig.finish(agent_id="nobody")
+    assert set(rig.states().values()) == {"pending"}
+    assert rig.finish()["reached"] == 5
+    assert {row.attempts for row in rig.contacts().values()} == {1}
+
+
+def test_too_many_requests_slow_everybody_and_lose_nobody(rig) -> None:
+    rig.sandbox.add_fault("status", status=429, retry_after=7, times=3)
+    rig.load(people(*[COMPLETED] * 4))
+    assert rig.finish()["reached"] == 4
+    refused = [row for row in rig.attempts() if row.state == "refused"]
+    placed = [row for row in rig.attempts() if row.state == "ended"]
+    assert len(refused) == 3
+    assert min(row.intended_at for row in placed if row.intended_at > refused[0].intended_at) >= refused[0].intended_at
+    assert rig.rings() == {number(index): 1 for index in range(4)}

@@ -1,0 +1,57 @@
+"""Files of contacts: malformed ones are refused with line and column."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.outreach.contact_files import read_rows
+
+pytestmark = pytest.mark.once
+
+
+def read(name: str, content: bytes) -> list[dict]:
+    return list(read_rows(name, io.BytesIO(content)))
+
+
+def test_csv() -> None:
+    content = '\ufeffto,name\r\n+14155552671,"Ada\nLovelace"\r\n\r\n+14155552672,\r\n'.encode()
+    assert read("a.csv", content) == [
+        {"to": "+14155552671", "name": "Ada\nLovelace"},
+        {"to": "+14155552672", "name": None},
+    ]
+
+
+def test_jsonl() -> None:
+    assert read("a.jsonl", b'{"to": "1"}\n\n{"to": "2"}\n') == [{"to": "1"}, {"to": "2"}]
+
+
+def test_parquet() -> None:
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({"to": ["1", None]}), buffer)
+    assert read("a.PARQUET", buffer.getvalue()) == [{"to": "1"}, {"to": None}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("a.csv", b"", "line 1, column 1"),
+        ("a.csv", b"to,to\n", "line 1, column 2"),
+        ("a.csv", b"to,\n", "line 1, column 2"),
+        ("a.csv", b"to,name\n1,2\n1\n", "line 3, column 2"),
+        ("a.csv", b"to,name\n1,2\n1,2,3\n", "line 3, column 3"),
+        ("a.csv", b'to,name\n1,"2\n3,4\n', "line 3, column 1"),
+        ("a.csv", b"to,name\n1,\xff\n", "line 2, column 3"),
+        ("a.jsonl", b'{"to": 1}\n{"to" 2}\n', "line 2, column 7"),
+        ("a.jsonl", b'{"to": 1}\n[1]\n', "line 2, column 1"),
+        ("a.parquet", b"no", "no readable Parquet file"),
+        ("a.txt", b"", "not from 'a.txt'"),
+    ],
+)
+def test_malformed(name, content, where) -> None:
+    with pytest.raises(InvalidRequest, match=where):
+        read(name, content)
