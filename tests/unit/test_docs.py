@@ -28,6 +28,8 @@ from airflow_provider_voice.get_provider_info import get_provider_info
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.operators.make_call import MakeCallOperator
+from airflow_provider_voice.operators.outreach import OutreachOperator, _OutreachBase
+from airflow_provider_voice.outreach.cli import _parser as outreach_parser
 from airflow_provider_voice.policy.cli import _parser as policy_parser
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.sandbox.cli import _parser as sandbox_parser
@@ -44,6 +46,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.rst
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 HOW_TO = {
     MakeCallOperator: "make-call",
+    OutreachOperator: "outreach",
     CallStatusSensor: "wait-for-calls",
     CallsFinishedTrigger: "calls-finished",
     CallsToWarehouseOperator: "calls-to-warehouse",
@@ -94,7 +97,8 @@ def test_there_are_blocks_to_test() -> None:
 def test_every_argument_is_in_the_table_and_templated_ones_are_marked(cls) -> None:
     rows = re.findall(r"^   \* - (``.*)$", text_of(f"how-to/{HOW_TO[cls]}"), re.MULTILINE)
     shown = {name: row.endswith(" *") for row in rows for name in re.findall(r"``(\w+)``", row)}
-    arguments = [name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "kwargs")]
+    takes = _OutreachBase if cls is OutreachOperator else cls  # that of OutreachOperator is **kwargs
+    arguments = [name for name in inspect.signature(takes.__init__).parameters if name not in ("self", "kwargs")]
     templated = set(getattr(cls, "template_fields", ()))
     assert {name: shown.get(name) for name in arguments} == {name: name in templated for name in arguments}
 
@@ -227,6 +231,7 @@ def test_commands_are_possible(page, command, monkeypatch) -> None:
         "export": check_export,
         "make": lambda words, _: check_make(words),
         "voice-sandbox": lambda words, _: sandbox_parser().parse_args(words),
+        "voice-outreach": lambda words, _: outreach_parser().parse_args(words),
         "voice-policy": lambda words, _: policy_parser().parse_args(words),
         "pytest": lambda words, _: [(DOCS / "examples" / word).stat() for word in words],
     }
