@@ -21,7 +21,7 @@ PER_PAGE = 100  # the documented maximum (Talkover docs: list-calls)
 #: Statuses of calls that have not ended (Talkover docs: get-active-call), in the order in which a call goes through
 #: them: a call that moves on while the lists are read moves into a list that is read later.
 ACTIVE_STATUSES = ("initiated", "ringing", "answered")
-#: Single calls searched for in one look-up; the others are left to the next one.
+#: Single calls searched for in one look-up of lists that change meanwhile; the others are left to the next look-up.
 MAX_SEARCHES = 10
 # A list of so few pages is read again at once when it changed meanwhile; a longer one is left to the next look-up.
 _SHORT_LIST = 3
@@ -38,7 +38,8 @@ def find_in_lists(
 
     1. Where the whole list is short against the number of wanted calls, it is read.
     2. Where it is long (other people's calls of the day), the lists of the active statuses are read. What is in none of
-       them has ended, mostly: a few are searched for alone; where they are many, the whole list is read after all.
+       them has ended, mostly, and is searched for alone; where these are many, the whole list is read after all. While
+       calls moved between the lists, only a few are searched for: most of the others will be in a list the next time.
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
@@ -54,10 +55,10 @@ def find_in_lists(
     pages_left = lookup.read_active_lists(most_pages=pages) if is_worth_it else 0
     if pages_left > 0:
         missing = list(lookup.missing.values())
+        most = len(missing) if lookup.lists_stood_still else min(len(missing), pages_left, MAX_SEARCHES)
         if len(missing) <= pages and all(ref.to for ref in missing):
-            # random is right here: what is left out has the same chance the next time
-            chosen = random.sample(missing, min(len(missing), pages_left, MAX_SEARCHES))
-            for ref in chosen:
+            # Random, so that every call that is left out has the same chance the next time.
+            for ref in random.sample(missing, most):
                 lookup.take(search(ref))
             return lookup.found
     lookup.read_list(None)
@@ -78,6 +79,13 @@ class _ListLookup:
         self.found: dict[str, Call] = {}
         self._read_page = read_page
         self._first_pages: dict[str | None, Page] = {}
+        self._active_total = 0
+        self._active_ids: set[str] = set()
+
+    @property
+    def lists_stood_still(self) -> bool:
+        """Whether the active lists showed as many calls as they said before they were read."""
+        return len(self._active_ids) == self._active_total
 
     def take(self, call: Call | None) -> None:
         if call is not None and self.missing.pop(call.id, None) is not None:
@@ -98,7 +106,7 @@ class _ListLookup:
         :return: the pages left of these; 0 or less when the lists were not read to their ends.
         """
         firsts = [self._read_page(status, 1) for status in ACTIVE_STATUSES]
-        active = sum(len(page.calls) if page.total is None else page.total for page in firsts)
+        active = self._active_total = sum(len(page.calls) if page.total is None else page.total for page in firsts)
         ended = len(self.missing) - active
         for page in firsts:
             for call in page.calls:
@@ -130,6 +138,8 @@ class _ListLookup:
             sleep=self._sleep,
         )
         for call in calls:
+            if status is not None:
+                self._active_ids.add(call.id)
             self.take(call)
             if not self.missing:
                 break
