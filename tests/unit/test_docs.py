@@ -143,9 +143,11 @@ def test_every_connection_field_and_option_is_described() -> None:
     for connection in info["connection-types"]:
         for name in connection["conn-fields"]:
             assert f"``extra.{name}``" in text_of("connections"), name
+    every_page = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for section, content in info["config"].items():
         for option in content["options"]:
-            assert f"``[{section}] {option}``" in text_of("configuration")
+            in_the_environment = f"``AIRFLOW__{section}__{option}``".upper()
+            assert f"``[{section}] {option}``" in text_of("configuration") or in_the_environment in every_page
 
 
 def test_every_fault_and_ending_of_the_sandbox_is_described() -> None:
