@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
-.PHONY: help setup demo test test-oldest lint format ui build benchmarks constraints clean
+.PHONY: help setup demo test test-oldest lint format docs ui build benchmarks constraints clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,15 @@ format: setup  ## let ruff rewrite what it can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+# Beside the tests' packages, because the API reference imports the package and Airflow.
+$(VENV)/.docs: $(VENV)/.ready
+	VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/uv pip install --quiet --constraint constraints.txt --editable '.[docs]' \
+		|| $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## the documentation as HTML in docs/_build; a warning is an error
+	AIRFLOW_HOME=$(abspath docs/_build/airflow) $(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 ui: setup  ## Airflow, the sandbox and the example DAGs with their connections; prints the address
 	$(VENV)/bin/python -m dev.ui
 
@@ -64,4 +73,4 @@ constraints: setup  ## resolve the constraints files again
 	./.ci/constraints $(VENV)/bin/uv
 
 clean:  ## remove everything that the targets made
-	rm -rf $(VENV) $(OLDEST) .demo .ui dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .demo .ui dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

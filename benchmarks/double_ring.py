@@ -100,8 +100,8 @@ with DAG("bench", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone
             dialer_module.LOOKS = (0.0, 0.5)
 
             class Ours(MakeCallOperator):
-                def _dialer(self, context):
-                    dialer = super()._dialer(context)
+                def _dialer(self, context, *arguments):
+                    dialer = super()._dialer(context, *arguments)
                     if DIES and context["ti"].try_number == 1:
                         def place(request, plain=dialer._hook.make_call):
                             plain(request)
@@ -163,16 +163,16 @@ def main() -> int:
         capture_output=True,
     )
     print(f"{'rings per intended call':<24}" + "".join(f"{fault:>34}" for fault in FAULTS))
-    worst = 0.0
+    as_promised = True
     for contender in CONTENDERS:
         cells = []
         for fault in FAULTS:
             rings, succeeded = run(contender, fault, home)
             cells.append(f"{rings:.1f} ({succeeded} of {CALLS} in success)")
             if contender == "ours":
-                worst = max(worst, rings)
+                as_promised &= (rings, succeeded) == (1.0, CALLS)
         print(f"{contender:<24}" + "".join(f"{cell:>34}" for cell in cells))
-    return 0 if worst <= 1.0 else 1
+    return 0 if as_promised else 1
 
 
 if __name__ == "__main__":

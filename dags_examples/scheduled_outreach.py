@@ -42,12 +42,15 @@ def scheduled_outreach() -> None:
 
     contacts = read_contacts()
 
+    # [START ring]
     call = MakeCallOperator.partial(
         task_id="ring",
         voice_conn_id="voice_default",
         max_active_tis_per_dagrun=4,
     ).expand_kwargs(contacts)
+    # [END ring]
 
+    # [START wait]
     # all_done: a row that cannot be called fails its own task, and the other calls are still followed and loaded.
     wait = CallStatusSensor.partial(
         task_id="wait",
@@ -57,6 +60,7 @@ def scheduled_outreach() -> None:
         timeout=2 * 3600,
         trigger_rule="all_done",
     ).expand(call=call.output)
+    # [END wait]
 
     export = CallsToWarehouseOperator(
         task_id="export",

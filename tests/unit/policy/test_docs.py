@@ -70,4 +70,5 @@ def test_the_page_is_restructuredtext() -> None:
         "warning_stream": type("Log", (), {"write": lambda _, text: messages.append(text)})(),
     }
     docutils.publish_doctree(TEXT, settings_overrides=settings)
-    assert not messages
+    # `make docs` checks the directives that Sphinx adds.
+    assert not [message for message in messages if 'Unknown directive type "literalinclude"' not in message]
