@@ -10,7 +10,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
-from airflow_provider_voice.operators.outreach import ledger_engine
+from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.views import LedgerViews, NoLedgerYet, ReadOnlyDatabase
 
