@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,10 +17,24 @@ from tests.system.airflow_standalone import Standalone
 pytestmark = pytest.mark.standalone
 
 
+def write_hours(airflow: Standalone, opening: datetime) -> None:
+    """Write the rule file of the DAG ``held_back``: nobody is called before the opening."""
+    local = opening.astimezone(ZoneInfo(airflow.environment["HELD_BACK_ZONE"]))
+    Path(airflow.environment["HELD_BACK_POLICY"]).write_text(
+        f"title: Test\nas_of: 2026-01-01\nrules:\n  - id: opening\n    hours: {{mon-sun: ['{local:%H:%M}-24:00']}}\n"
+    )
+
+
 @pytest.fixture(scope="module")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     with Sandbox(speed=60) as sandbox:
         airflow = Standalone(sandbox, tmp_path_factory.mktemp("standalone"))
+        now = datetime.now(timezone.utc)
+        # A clock on which it is noon, so that no hours of the test reach over midnight.
+        airflow.environment["HELD_BACK_ZONE"] = f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "Etc/GMT"
+        airflow.environment["HELD_BACK_POLICY"] = str(airflow.home / "held_back.yaml")
+        write_hours(airflow, now + timedelta(hours=1))
+        shutil.copy(Path(__file__).with_name("dags_held_back.py"), airflow.home / "dags")
         try:
             airflow.start()
             yield airflow
@@ -90,3 +107,21 @@ def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
     assert state["total_entries"] == 1
     logs = "".join(path.read_text(errors="replace") for path in standalone.home.rglob("*.log"))
     assert not any(call.from_.lstrip("+") in logs or call.to.lstrip("+") in logs for call in ended)
+
+
+def test_a_call_outside_its_hours_is_deferred_and_rings_once_when_they_begin(standalone: Standalone) -> None:
+    sandbox, number = standalone.sandbox, "+14155552702"
+    opening = (datetime.now(timezone.utc) + timedelta(seconds=100)).replace(second=0, microsecond=0)
+    write_hours(standalone, opening)
+    standalone.api("PATCH", "/api/v2/dags/held_back", {"is_paused": False})
+    run = standalone.api("POST", "/api/v2/dags/held_back/dagRuns", {"logical_date": None})["dag_run_id"]
+    path = f"/api/v2/dags/held_back/dagRuns/{run}/taskInstances/ring"
+
+    standalone.until(lambda: standalone.api("GET", path)["state"] == "deferred", 90)
+    assert number not in sandbox.rings_per_number()
+
+    state = standalone.until(lambda: (s := standalone.api("GET", path)["state"]) in ("success", "failed") and s, 240)
+    assert state == "success"
+    assert sandbox.rings_per_number()[number] == 1
+    (ring,) = [ring for ring in sandbox.rings if ring.number == number]
+    assert ring.at >= opening
