@@ -35,6 +35,8 @@ _OTHER_NUMBER = re.compile(
 )
 _NUMBER_FIELD = re.compile(r"(?i:phone|mobile|msisdn|whatsapp|caller|callee|(?:to|from|contact|customer)_?number)")
 _WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
+# sip:+14155552671@10.0.0.1, +1 415 555 2671 ext. 89
+_INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
 _IN_FULL = re.compile(r"[+(\d].*\d", re.DOTALL)
 _SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
 
@@ -80,7 +82,8 @@ class PhoneRedactor:
 
     def __init__(self, mode: str, numbers: Iterable[str]) -> None:
         self._replace = REPLACEMENTS[mode]
-        self._own = [_OwnNumber(number, self._replace(number)) for number in numbers]
+        parts = (part for number in numbers for part in _numbers_in(number))
+        self._own = [_OwnNumber(number, self._replace(number)) for number in parts]
         # As vendors write them most of the time.
         self._written = {form: own.replacement for own in self._own for form in (own.number, own.digits)}
 
@@ -159,6 +162,14 @@ class PhoneRedactor:
             if last > done:
                 yield places[max(first, done)], places[last - 1] + 1, replacement
                 done = last
+
+
+def _numbers_in(number: str) -> list[str]:
+    """Return a number, and the number inside of it where it is an address or has an extension."""
+    if number.lower() == number.upper():  # no letters, as nearly always
+        return [number]
+    inside = _INSIDE.findall(number)
+    return [number, *(part for part in inside if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
 
 
 class _OwnNumber:

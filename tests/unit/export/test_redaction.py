@@ -172,3 +172,9 @@ def test_a_field_named_after_phone_numbers_shows_none() -> None:
 def test_hashes_join_by_number(one, other) -> None:
     same = [char for char in one if char.isdigit()] == [char for char in other if char.isdigit()]
     assert not same or hash_number(one) == hash_number(other)
+
+
+@pytest.mark.parametrize("to", ["sip:+14155552671@10.0.0.1", "+1 415 555 2671 ext. 899"])
+def test_a_number_inside_an_address_or_with_an_extension_is_known_elsewhere(to) -> None:
+    shown = PhoneRedactor("masked", [to]).value({"note": "rang 14155552671 twice", "to": to})
+    assert "5552671" not in str(shown)
