@@ -107,6 +107,7 @@ def get_provider_info() -> dict[str, Any]:
                 ("Common IO", "calls_to_object_storage"),
             )
         ],
+        "extra-links": [f"{_PACKAGE}.utils.links.CallLink", f"{_PACKAGE}.utils.links.CampaignLink"],
         "config": {
             "voice": {
                 "description": "Options of the provider for AI voice calls.",
@@ -118,7 +119,32 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": None,
                         "default": "True",
-                    }
+                    },
+                    "ledger_conn_id": {
+                        "description": "Connection of the ledger that the page Voice in the UI shows: PostgreSQL, "
+                        "MySQL, MariaDB or SQLite. Whoever may edit this connection may pause, resume and cancel "
+                        "campaigns there. Empty: the file voice_outreach.db under AIRFLOW_HOME of the API server.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "outreach_ledger",
+                        "default": "",
+                    },
+                    "warehouse_conn_id": {
+                        "description": "Connection of the database that CallsToWarehouseOperator loads calls into; the "
+                        "page Voice shows the calls of the last day out of it. Empty: no calls are shown.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "warehouse",
+                        "default": "",
+                    },
+                    "warehouse_table": {
+                        "description": "The table of calls that the page Voice reads, with its schema where it is not "
+                        "the connection's default.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "analytics.voice_calls",
+                        "default": "voice_calls",
+                    },
                 },
             }
         },

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
@@ -416,21 +415,6 @@ class Call:
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     #: When the page with this row was read, as ``time.monotonic()`` had it; None where it is no row of a page.
     read_at: float | None = field(default=None, compare=False)
-
-    @classmethod
-    def of_row(cls, values: dict[str, Any]) -> Call:
-        """Return a call as ``Call(**values)`` does, for exports that read thousands of rows.
-
-        The ``__init__`` of a frozen dataclass calls ``object.__setattr__`` for each field, which takes a third of the
-        time of reading a row. A field that is left out has the default of the class.
-
-        :param values: the fields by name, ``raw`` among them; the call keeps this dictionary.
-        :return: the call.
-        """
-        values["read_at"] = time.monotonic()
-        call = object.__new__(cls)
-        object.__setattr__(call, "__dict__", values)
-        return call
 
     def to_dict(self) -> dict[str, Any]:
         """Return the call as JSON.

@@ -147,9 +147,33 @@ def same_number(one: str | None, other: str | None) -> bool:
     :param other: another one.
     :return: False when one of them is missing.
     """
-    if not one or not other:
+    digits, other_digits = (re.sub(r"\D", "", text or "") for text in (one, other))
+    return bool(digits) and digits == other_digits
+
+
+def may_be_same_number(written: str | None, number: str) -> bool:
+    """Tell whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
+
+    For looks that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
+
+    :param written: the number as a vendor writes it, or None.
+    :param number: an E.164 number.
+    :return: False when it is certainly another number.
+    """
+    digits = re.sub(r"\D", "", written or "")
+    if not digits or same_number(written, number):
+        return True
+    if (written or "").strip().startswith(("+", "\uff0b")):
         return False
-    return re.sub(r"\D", "", one) == re.sub(r"\D", "", other)
+    full = number.lstrip("+")
+    if digits.startswith("0"):
+        digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)
+        if digits == full:
+            return True
+    import phonenumbers
+
+    national = phonenumbers.national_significant_number(phonenumbers.parse(number, None))
+    return digits.lstrip("0") == national
 
 
 def candidate_time_zones(number: str) -> tuple[str, ...]:

@@ -68,6 +68,11 @@ def one_record_for_everybody(monkeypatch: Any) -> None:
     monkeypatch.setattr(Dialer, "_fingerprint", lambda self, request: "the same")
 
 
+def any_further_try_is_a_clear(monkeypatch: Any) -> None:
+    """Take a try beyond the retries for a user's clear, also in a run that was never cleared."""
+    monkeypatch.setattr(TaskFacts, "run_was_cleared_since", lambda self, record: True)
+
+
 MUTATIONS = {
     "none": none,
     "no_intent": no_intent,
@@ -78,4 +83,5 @@ MUTATIONS = {
     "look_from_start_date": look_from_start_date,
     "anything_is_a_refusal": anything_is_a_refusal,
     "one_record_for_everybody": one_record_for_everybody,
+    "any_further_try_is_a_clear": any_further_try_is_a_clear,
 }

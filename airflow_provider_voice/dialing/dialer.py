@@ -87,6 +87,8 @@ class DialRules:
     #: How long the vendor's list must have been readable and without the call, beyond ``delay_seconds``, before a
     #: create whose outcome is not known is given up and sent again; None: never.
     redial_when_absent_for: timedelta | None = None
+    #: Whether a trigger hangs up when the deferred task is killed; it has no state store to say so.
+    hangs_up_when_deferred: bool = False
 
 
 class Dialer:
@@ -146,8 +148,8 @@ class Dialer:
 
         :param call: the call that has ended.
         """
-        record = self._load()
-        if record is not None and record.call is not None and record.call.get("id") == call.id:
+        record = self._record_of(call)
+        if record is not None:
             record.state, record.status = "ended", call.status.value
             # A retry that follows this try may ring again; a clear may not: see _occasion.
             record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
@@ -158,8 +160,8 @@ class Dialer:
 
         :param call: the call of this task.
         """
-        record = self._load()
-        if record is not None and record.call is not None and record.call.get("id") == call.id:
+        record = self._record_of(call)
+        if record is not None:
             record.was_hung_up = True
             self._save_if_possible(record)
 
@@ -191,6 +193,7 @@ class Dialer:
                 "among the cleared ones. No new call is placed; to get one, clear the task again when it has ended."
             )
         is_retry = facts.try_number > record.try_number and facts.max_tries == record.max_tries
+        is_retry = is_retry and not facts.is_beyond_retries
         may_redial = record.status in {status.value for status in rules.redial_statuses}
         return "redial" if is_retry and may_redial else "again"
 
@@ -334,7 +337,9 @@ class Dialer:
             record.absent_since = None
             self._save_if_possible(record)
             return "unreadable"
-        now, wanted = self._now(), self._rules.redial_when_absent_for
+        # By the vendor's clock: the next try may run on a machine whose clock is another.
+        now = self._now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
+        wanted = self._rules.redial_when_absent_for
         if record.absent_since is None:
             record.absent_since = now
             self._save_if_possible(record)
@@ -374,7 +379,20 @@ class Dialer:
                 id=ref.id, vendor=self._hook.vendor.name, status=status, to=request.to, direction="outbound",
                 agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
             )  # fmt: skip
+        if call.status.is_terminal and self._may_have_been_hung_up(record):
+            raise CallNotCompleted(
+                f"Call {call.id} ended as {call.status}, and may have been hung up: the task was cleared before it had "
+                "seen the end, and end_call_on_kill is set. Look the call up at the vendor; to ring again, clear the "
+                "task with on_clear='new_call'.",
+                status=call.status,
+                vendor=self._hook.vendor.name,
+            )
         return DialedCall(call, "reattached", record.generation)
+
+    def _may_have_been_hung_up(self, record: Record) -> bool:
+        """Whether the trigger of a deferred try may have ended the call when a user killed that try."""
+        was_waiting = self._rules.hangs_up_when_deferred and record.state == "placed"
+        return was_waiting and self._facts.was_cleared_since(record)
 
     def _still_unknown(
         self, request: CallRequest, record: Record, problem: VoiceError | None, cause: VoiceError | None
@@ -424,6 +442,16 @@ class Dialer:
     def _load(self) -> Record | None:
         data = self._store.get(RECORD_KEY) if self._store is not None else None
         return None if data is None else Record.from_json(data)
+
+    def _record_of(self, call: Call) -> Record | None:
+        """Return the stored record of a call; None when there is none or it cannot be read now."""
+        try:
+            record = self._load()
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is what it is
+            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
+            return None
+        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
+        return record if is_its else None
 
     def _save(self, record: Record) -> None:
         if self._store is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import Call, write_time
-from airflow_provider_voice.phone import mask_number, same_number
+from airflow_provider_voice.phone import mask_number, may_be_same_number, same_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,16 +78,17 @@ def look_for_call(
     certain_until = until + evidence.delay + offset + CLOCK_TOLERANCE
     fitting: list[Call] = []
     doubtful: list[Call] = []
-    for call in vendor.list_calls(first, last, to=request.to):
+    for call in vendor.candidates(first, last, to=request.to, tag=evidence.tag or evidence.tag_prefix):
         if evidence.tag is not None and call.tag == evidence.tag:
             return _as_placed(call, request, evidence)
-        if not _fits(call, request, evidence):
-            continue
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
+        if call.id in evidence.not_these or not (shows_tag or _fits(call, request)):
+            continue
         if vendor.keeps_tags and call.tag is not None and not shows_tag:
             continue  # somebody else's call
         in_time = call.created_at is not None and call.created_at <= certain_until
-        is_certain = shows_tag or (in_time and not _expects_tag(vendor, evidence))
+        is_the_number = same_number(call.to, request.to)
+        is_certain = shows_tag or (in_time and is_the_number and not _expects_tag(vendor, evidence))
         (fitting if is_certain else doubtful).append(call)
     if len(fitting) == 1 and not doubtful:
         return _as_placed(fitting[0], request, evidence)
@@ -109,13 +110,17 @@ def _expects_tag(vendor: Vendor, evidence: Evidence) -> bool:
     return vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
 
 
-def _fits(call: Call, request: CallRequest, evidence: Evidence) -> bool:
+def _fits(call: Call, request: CallRequest) -> bool:
+    """Tell whether nothing in a row says that it is another call; vendors may spell what it says in their own way."""
     return (
-        call.id not in evidence.not_these
-        and same_number(call.to, request.to)
-        and call.agent_id in (None, request.agent_id)
-        and call.direction in (None, "outbound")
+        may_be_same_number(call.to, request.to)
+        and (call.agent_id is None or _folded(call.agent_id) == _folded(request.agent_id))
+        and not (call.direction or "").strip().lower().startswith("in")
     )
+
+
+def _folded(agent_id: str | None) -> str:
+    return (agent_id or "").strip().casefold()
 
 
 def _unclear(
@@ -138,5 +143,5 @@ def _as_placed(call: Call, request: CallRequest, evidence: Evidence) -> Call:
         to=request.to,
         tag=call.tag or evidence.tag,
         agent_id=call.agent_id or request.agent_id,
-        direction=call.direction or "outbound",
+        direction="outbound",
     )

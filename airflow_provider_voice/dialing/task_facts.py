@@ -44,6 +44,11 @@ class TaskFacts:
         return self.try_number > self.max_tries
 
     @property
+    def is_beyond_retries(self) -> bool:
+        """Whether no retry explains this try: a user cleared the running task, or the scheduler lost it."""
+        return self.try_number > self.max_tries + 1
+
+    @property
     def may_follow_a_call(self) -> bool:
         """Whether an earlier try, or another index of a mapped task whose list changed, may have placed the call."""
         return self.try_number > 1 or (self.map_index >= 0 and bool(self.clear_number))
@@ -57,7 +62,8 @@ class TaskFacts:
         """Tell whether a user cleared this task after the record was stored.
 
         A clear raises ``max_tries``, unless the task is running: then Airflow kills it and retries it, and only a try
-        beyond ``max_tries + 1`` gives the clear away. A clear of a running task that has retries left looks like a
+        beyond ``max_tries + 1`` in a run that was cleared gives the clear away: without a clear it is a task that a
+        dying scheduler left behind and another one reset. A clear of a running task that has retries left looks like a
         retry, and is taken for one.
 
         :param record: the stored record; None when there is no record.
@@ -65,8 +71,10 @@ class TaskFacts:
         """
         if record is None:
             return self.is_first_since_clear
-        was_restarted = self.try_number > self.max_tries + 1 and self.try_number > record.try_number
-        return self.max_tries > record.max_tries or was_restarted
+        if self.max_tries > record.max_tries:
+            return True
+        is_further_try = self.is_beyond_retries and self.try_number > record.try_number
+        return is_further_try and self.run_was_cleared_since(record)
 
     def run_was_cleared_since(self, record: Record) -> bool:
         """Tell whether some task of the run, perhaps this one, was cleared after the record was stored."""

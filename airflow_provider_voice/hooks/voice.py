@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from airflow_provider_voice.hooks.connection_form import field_behaviour, form_w
 from airflow_provider_voice.models import Call, CallRef, CallRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from airflow.sdk import Connection
@@ -116,6 +117,8 @@ class VoiceHook(BaseHook):
         :raises CallOutcomeUnknown: when the phone may have rung.
         :raises VoiceError: what the vendor's refusal means.
         """
+        if not isinstance(request, CallRequest):
+            raise InvalidRequest(f"make_call takes a CallRequest, not {type(request).__name__}.")
         return self.vendor.create(request)
 
     def get_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> Call | None:
@@ -133,9 +136,11 @@ class VoiceHook(BaseHook):
 
         :param refs: the calls, their dictionaries or ids.
         :return: call id -> call.
-        :raises InvalidRequest: when there is no call id in one of them.
+        :raises InvalidRequest: when there is no call id in one of them, or it is one call instead of several.
         :raises VoiceError: what the vendor's refusal means.
         """
+        if isinstance(refs, (str, bytes, Mapping)) or not isinstance(refs, Iterable):
+            raise InvalidRequest(f"get_calls takes a list of calls, not {type(refs).__name__}. One call: get_call.")
         return self.vendor.find_many([CallRef.of(ref) for ref in refs])
 
     def list_calls(

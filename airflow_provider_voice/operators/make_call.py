@@ -45,6 +45,7 @@ from airflow_provider_voice.utils.call_arguments import (
     masked_values,
     text_or_none,
 )
+from airflow_provider_voice.utils.links import CallLink
 from airflow_provider_voice.utils.masking import plain
 from airflow_provider_voice.utils.retry_policy import vendor_delay_policy
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
@@ -110,10 +111,12 @@ class MakeCallOperator(BaseOperator):
     :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list was
         readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
     :param end_call_on_kill: hang up when the task is killed, default False; Talkover only. Airflow kills a task when a
-        user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on.
+        user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on. A call that
+        may have been hung up is never a success.
     :param policy: who may be called when: a ``ContactPolicy``, the name or path of a rule file, or a list of them. It
-        is loaded when the DAG is parsed and asked right before each call, redials included; earlier calls of this task
-        count as attempts, calls of other tasks do not. None (default): everybody, always.
+        is loaded when the DAG is parsed and asked right before each call, redials included, for the moment at which
+        the phone rings (``delay_seconds`` later); earlier calls of this task count as attempts, calls of other tasks do
+        not. None (default): everybody, always.
     :param time_zone: IANA time zone of the person, for ``policy``; None: from ``jurisdiction`` or the number.
     :param jurisdiction: ISO 3166 code of the law that protects the person, such as ``US-FL``, for ``policy``; None:
         from the number.
@@ -142,6 +145,7 @@ class MakeCallOperator(BaseOperator):
         "region",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"variables": "json", "context": "json"}
+    operator_extra_links = (CallLink(),)
     ui_color = "#d9f2e6"
 
     def __init__(
@@ -370,6 +374,7 @@ class MakeCallOperator(BaseOperator):
                 new_call_on_clear=self.on_clear == "new_call",
                 redial_statuses=statuses_of(self.redial_statuses),
                 redial_when_absent_for=self.redial_when_absent_for,
+                hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
             ),
             before_ringing=lambda attempts: self._check_may_ring(context, attempts, asked_since),
             calls_of_others=lambda: calls_of_other_tasks(context),
@@ -397,6 +402,9 @@ class MakeCallOperator(BaseOperator):
         from airflow_provider_voice.policy import Person, next_step
 
         now = datetime.now(timezone.utc)
+        # The rules are about the moment at which the phone rings.
+        delay = timedelta(seconds=delay_of(self.delay_seconds))
+        rings_at = now + delay
         person = Person(
             to=self._number(),
             time_zone=text_or_none("time_zone", self.time_zone),
@@ -405,15 +413,16 @@ class MakeCallOperator(BaseOperator):
         deadlines = [(asked_since or now) + timedelta(seconds=self.timeout)]
         if self.stale_run != "call":
             deadlines += filter(None, [latest_start(context["dag_run"], self.max_run_age)])
-        decision = policy.decide(person, now, attempts)
-        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines))
+        # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
+        decision = policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
+        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines) + delay)
         self.log.info("Contact policy: %s", step.reason)
         if step.action == "skip":
             raise AirflowSkipException(step.reason)
         if step.action == "fail":
             raise step.error()
         if step.until is not None:
-            raise _ClosedNow(step.until)
+            raise _ClosedNow(step.until - delay)
 
     def _defer_until(self, opens_at: datetime, asked_since: datetime) -> NoReturn:
         """Hold no worker until the contact policy may allow the call."""

@@ -14,6 +14,7 @@ from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest
 from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import read_time
+from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, one_of, seconds_of
@@ -59,6 +60,7 @@ class _OutreachBase(BaseOperator):
     )  # fmt: skip
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
+    operator_extra_links = (CampaignLink(),)
     ui_color = "#d9f2e6"
 
     def __init__(

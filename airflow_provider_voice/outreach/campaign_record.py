@@ -252,11 +252,12 @@ class CampaignRecord:
 
         return self._database.transact(work)
 
-    def resolve(self, key: str, *, rang: bool) -> ContactState:
+    def resolve(self, key: str, *, rang: bool, attempt: int | None = None) -> ContactState:
         """Settle a contact in ``unknown`` by a person's word.
 
         :param key: the contact's key.
         :param rang: whether the phone rang; if not, the attempt does not count and the contact is due again.
+        :param attempt: the number of the attempt that the person judged; a later one is left alone. ``None``: the last.
         :return: the contact's new state.
         :raises InvalidRequest: when the contact is not in ``unknown``.
         """
@@ -265,7 +266,8 @@ class CampaignRecord:
             now = self._database.now(connection)
             one = (contacts.c.campaign == self.campaign) & (contacts.c.contact_key == key)
             row = connection.execute(self._database.locked(select(contacts).where(one))).one_or_none()
-            if row is None or row.state != ContactState.UNKNOWN.value:
+            is_other = row is not None and attempt not in (None, row.last_attempt)
+            if row is None or is_other or row.state != ContactState.UNKNOWN.value:
                 raise InvalidRequest(
                     f"The contact {key!r:.80} of campaign {self.campaign!r:.80} is not in 'unknown', so there is "
                     "nothing to resolve."

@@ -8,20 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import func, select
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import VoiceError
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.schema import attempts
 from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.views import paces_of
 from airflow_provider_voice.phone import mask_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Connection
 
 _STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 
@@ -107,14 +107,8 @@ def _print_status(record: CampaignRecord, database: Database) -> None:
 
 
 def _pace(campaign: str, database: Database) -> float:
-
-    def work(connection: Any) -> float:
-        since = database.now(connection) - timedelta(minutes=10)
-        mine = (attempts.c.campaign == campaign) & (attempts.c.placed_at.is_not(None))
-        query = select(func.count(), func.min(attempts.c.intended_at)).where(mine, attempts.c.intended_at >= since)
-        count, first = connection.execute(query).one()
-        minutes = (database.now(connection) - first).total_seconds() / 60 if first else 0.0
-        return float(count / max(minutes, 1.0))
+    def work(connection: Connection) -> float:
+        return paces_of(connection, [campaign], database.now(connection)).get(campaign, 0.0)
 
     return database.transact(work)
 

@@ -166,7 +166,9 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # A reader takes no lock: a campaign must not wait for somebody who looks at it.
+        reads = connection.get_execution_options().get("voice_reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     engine.dispose()
     event.listen(engine, "connect", on_connect)

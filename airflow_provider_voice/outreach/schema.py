@@ -121,6 +121,9 @@ contacts = _table(
     Column("updated_at", UtcTime, nullable=False),
     Index("voice_outreach_contacts_due", "campaign", "state", "due_at"),
     Index("voice_outreach_contacts_number", "campaign", "to_number"),
+    # Contacts of one state, page by page.
+    Index("voice_outreach_contacts_listed", "campaign", "state", "contact_key"),
+    Index("voice_outreach_contacts_planned", "campaign", "planned_at"),
 )
 
 attempts = _table(
@@ -153,6 +156,9 @@ attempts = _table(
     UniqueConstraint("campaign", "contact_key", "attempt", name="voice_outreach_attempts_once"),
     Index("voice_outreach_attempts_number", "to_number", "intended_at"),
     Index("voice_outreach_attempts_progress", "voice_conn_id", "state"),
+    # The pace and the attempts per hour, answered from the index alone.
+    Index("voice_outreach_attempts_hours", "campaign", "intended_at", "status", "placed_at"),
+    Index("voice_outreach_attempts_call", "call_id"),
 )
 
 pacing = _table(

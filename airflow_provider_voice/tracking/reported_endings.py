@@ -90,7 +90,10 @@ class ReportedEndings:
         active = {call.id: call.created_at for call in calls if not call.status.is_terminal and call.created_at}
         # Calls that never end do not hold the cursor back for longer than the look-back.
         oldest = max(start, now - max(self._look_back, self._listing_delay))
-        since = max(oldest, min([now - self._listing_delay, *active.values()]))
+        # The newest call stands for the vendor's present: its times may be hours behind the clock, or of a zone that
+        # they do not name.
+        newest = max((call.created_at for call in calls if call.created_at is not None), default=start)
+        since = max(oldest, min([min(now, newest) - self._listing_delay, *active.values()]))
         given_up = sorted(call_id for call_id, created_at in active.items() if created_at < since)
         if given_up:
             log.warning(

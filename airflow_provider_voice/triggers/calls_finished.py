@@ -29,6 +29,8 @@ Direction = Literal["inbound", "outbound"]
 _STATE_KEY = "voice_calls_finished"
 #: The most calls in one event, whose payload is a row of Airflow's database.
 CALLS_PER_EVENT = 100
+# A vendor's times may be of a zone east of UTC that they do not name, or of a clock that nothing shows.
+_AHEAD = timedelta(days=1)
 
 
 class CallsFinishedTrigger(BaseEventTrigger):
@@ -150,9 +152,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
         if self.direction is not None:
             _check_direction(hook)
         now = hook.vendor.now()
-        found = hook.list_calls(
-            endings.start(now), now + timedelta(minutes=1), agent_id=self.agent_id, direction=self.direction
-        )
+        found = hook.list_calls(endings.start(now), now + _AHEAD, agent_id=self.agent_id, direction=self.direction)
         ended = endings.take([replace(call, raw={}) for call in found], now)
         return [call for call in ended if not self.statuses or call.status.value in self.statuses]
 

@@ -30,10 +30,14 @@ def masked_values(value: Any) -> Any:
     """Return a mapping with a text and a serialized form that show its keys only: its values are about a person.
 
     :param value: the ``variables`` or ``context`` of a call. A mapping with templates or other tasks' outputs in it is
-        the code of the DAG and stays as it is, and so does anything that is no mapping.
+        the code of the DAG and stays as it is. What is no mapping is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if not isinstance(value, Mapping) or not value or not is_resolved(value) or has_template(value):
+    if value is None or isinstance(value, MaskedValue) or not is_resolved(value) or has_template(value):
+        return value
+    if not isinstance(value, Mapping):
+        return MaskedValue(value, f"a value of type {type(value).__name__}, where a mapping is needed")
+    if not value:
         return value
     return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
 

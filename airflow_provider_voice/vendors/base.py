@@ -26,8 +26,17 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_status, statuses_of
-from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number, same_number
+from airflow_provider_voice.models import (
+    Call,
+    CallRef,
+    CallRequest,
+    CallStatus,
+    fold_word,
+    read_status,
+    read_time,
+    statuses_of,
+)
+from airflow_provider_voice.phone import mask_number, mask_numbers_in, may_be_same_number, parse_number, same_number
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.parsing import as_object, as_text, shown
 
@@ -264,6 +273,23 @@ class Vendor(ABC):
             and (to is None or same_number(call.to, to))
         )
 
+    def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
+        """Yield every call created in ``[start, end)`` that may have been to a number.
+
+        Unlike :meth:`list_calls` it keeps the calls whose number is missing or written in another form: a look for a
+        lost call must not overlook it.
+
+        :param start: aware instant, included.
+        :param end: aware instant, not included.
+        :param to: the number, E.164.
+        :param tag: what the call's tag is or begins with; None: not known.
+        :return: an iterator that reads page after page.
+        :raises IncompleteHistory: when the vendor's list cannot be read completely.
+        """
+        del tag
+        rows = self._history(start, end, agent_id=None, direction=None, to=to, page_concurrency=1)
+        return (call for call in rows if self._is_created_in(call, start, end) and may_be_same_number(call.to, to))
+
     def end_call(self, ref: CallRef) -> None:
         """Hang up a call.
 
@@ -373,6 +399,12 @@ class Vendor(ABC):
             )
         return start <= call.created_at < end
 
+    @staticmethod
+    def _created_at(value: object, response: ApiResponse) -> datetime:
+        """Return when a new call was created; a time that is not near the response's is a placeholder or a mistake."""
+        moment, now = read_time(value), response.server_time
+        return now if moment is None or abs(moment - now) > _MAX_CREATE_OFFSET else moment
+
     def _has(self, name: str, value: str | None, wanted: str | None) -> bool:
         if wanted is None:
             return True
@@ -406,6 +438,8 @@ class Vendor(ABC):
 
 
 _OK, _SERVER_ERROR = 200, 500
+# More than a time that is written in another zone without saying so can be off.
+_MAX_CREATE_OFFSET = timedelta(days=1)
 _BY_STATUS: dict[int, type[VoiceError]] = {
     401: AuthenticationFailed,
     402: InsufficientCredits,

@@ -27,6 +27,7 @@ PAUSES = (2.0, 4.0, 8.0)
 COUNT_TOLERANCE = 1
 # Pages in a row without a new call that end a list; one alone may be the page before, pushed down by new calls.
 _PAGES_WITHOUT_NEWS = 2
+_ENOUGH_TO_TELL_ORDER = 5
 
 Span = TypeVar("Span")
 
@@ -96,7 +97,8 @@ def iter_pages(
     - two passes in a row list exactly the same: then the list stands still and only its bookkeeping is wrong, or
     - a pass finds no further call of those that existed at the beginning, and all of these have been seen.
 
-    Where the vendor does not count, only a page without calls ends a pass: a page may be shorter than asked for.
+    Only a page without calls ends a pass, or one that is shorter than an earlier one and that the vendor counts as the
+    last: pages may be shorter than asked for, whatever size the vendor states, and counts may be capped.
 
     :param read_page: reads the page of that number, from 1.
     :param page_size: calls asked for per page.
@@ -104,7 +106,8 @@ def iter_pages(
     :param page_concurrency: pages read at the same time, default 1. Where the vendor does not state the last page, up
         to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
-    :param must_be_complete: whether to raise after the last pass; a look-up that will be repeated need not.
+    :param must_be_complete: whether to raise after the last pass, and to read one page more where only the vendor's
+        counts say that it is not there; a look-up that will be repeated need not.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param seen: receives the ids of the calls; default a new set.
     :param sleep: waits between passes; for tests.
@@ -125,7 +128,7 @@ def iter_pages(
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
         existing.start_pass()
-        for call in _iter_pass(pages, current, page_size):
+        for call in _iter_pass(pages, current, page_size, trusts_counts=not must_be_complete):
             is_new = number == 0 or call.id not in seen
             existing.note(call, is_new=is_new)
             if is_new:
@@ -172,13 +175,14 @@ class _ExistingCalls:
     def are_all_seen(self, repeats_before: int) -> bool:
         """Whether the pass found none that was new, and none is missing.
 
-        Where the vendor counts, calls that were created since do not make up for a missing one. Where it does not, the
-        pass must have listed all that any pass did, and new calls must explain why the pass before listed some twice.
+        Where the vendor counts, calls that were created since do not make up for a missing one. Where it does not, or
+        counts fewer than there are (a capped count), the pass must have listed all that any pass did, and new calls
+        must explain why the pass before listed some twice.
 
         :param repeats_before: calls that the pass before listed again.
         """
-        if self.counted is not None:
-            return self._new_in_pass == 0 and self._seen >= self.counted
+        if self.counted is not None and self._seen <= self.counted:
+            return self._new_in_pass == 0 and self._seen == self.counted
         is_same = self._new_in_pass == 0 and self._seen_in_pass == self._seen
         return is_same and self._later_in_pass >= repeats_before
 
@@ -186,7 +190,12 @@ class _ExistingCalls:
 def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) -> datetime | None:
     """Return when the newest call was created that existed when the reading began; None: unknown."""
     created = [call.created_at for call in first.calls if call.created_at is not None]
-    if len(created) > 1 and all(one >= other for one, other in pairwise(created)) and created[0] > created[-1]:
+    # Two or three may be in this order by chance.
+    if (
+        len(created) >= _ENOUGH_TO_TELL_ORDER
+        and all(one >= other for one, other in pairwise(created))
+        and created[0] > created[-1]
+    ):
         return created[0]  # newest first: true whatever the clocks say
     return None if began is None else max([began(), *created])
 
@@ -239,9 +248,9 @@ def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) ->
         number += 1
 
 
-def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int) -> Iterator[Call]:
+def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_counts: bool) -> Iterator[Call]:
     """Yield the calls of one pass that it has not listed before."""
-    without_news = 0
+    without_news = longest = 0
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.append(page.total)
@@ -254,23 +263,30 @@ def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int) -> Iterato
         without_news = 0 if len(current.ids) > before else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
-        if _is_last(page, number, len(current.ids), page_size):
+        full = min(page.per_page or page_size, page_size) if trusts_counts else longest
+        if _is_last(page, number, len(current.ids), full):
             return
+        longest = max(longest, len(page.calls))
 
 
-def _is_last(page: Page, number: int, calls_read: int, page_size: int) -> bool:
+def _is_last(page: Page, number: int, calls_read: int, full: int) -> bool:
     """Whether the vendor's counts say that no page follows.
 
     A full page is never the last one for certain: counts may be capped.
+
+    :param page: the page.
+    :param number: its number.
+    :param calls_read: different calls up to here.
+    :param full: calls of a full page.
     """
     if page.total is None and page.last_page is None:
         return False
     counts_are_reached = number >= (page.last_page or 0) and calls_read >= (page.total or 0)
-    return counts_are_reached and len(page.calls) < min(page.per_page or page_size, page_size)
+    return counts_are_reached and len(page.calls) < full
 
 
 def iter_window(
-    read_span: Callable[[Span, set[str]], Iterator[Call]],
+    read_span: Callable[[Span, set[str], int], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     *,
@@ -279,7 +295,8 @@ def iter_window(
 ) -> Iterator[Call]:
     """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
 
-    :param read_span: yields the calls of a span of the vendor's filter, and adds their ids to the set it is given.
+    :param read_span: yields the calls of a span of the vendor's filter in so many passes at most, and adds their ids to
+        the set it is given.
     :param span: the whole window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
@@ -290,7 +307,7 @@ def iter_window(
     seen: set[str] = set()
     outside: set[str] = set()
     try:
-        for call in read_span(span, seen):
+        for call in read_span(span, seen, MAX_PASSES):
             if is_in_window(call):
                 yield call
             else:
@@ -317,18 +334,21 @@ def iter_window(
 
 
 def _iter_parts(
-    read_span: Callable[[Span, set[str]], Iterator[Call]],
+    read_span: Callable[[Span, set[str], int], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     seen: set[str],
 ) -> Iterator[Call]:
+    parts = split(span)
+    # The pauses before further passes are for the smallest parts only: a long list without an order is halved a hundred
+    # times, and each time they would take a quarter of a minute.
+    passes = 1 if parts else MAX_PASSES
     try:
-        for call in read_span(span, set()):
+        for call in read_span(span, set(), passes):
             if call.id not in seen:
                 seen.add(call.id)
                 yield call
     except IncompleteHistory as error:
-        parts = split(span)
         if error.permanent or not parts:
             raise
     else:

@@ -18,12 +18,16 @@ def path_segment(value: object) -> str:
 
     :param value: the id.
     :return: the quoted text.
-    :raises InvalidRequest: for an empty id, ``.`` and ``..``, which would address another path.
+    :raises InvalidRequest: for an empty id, for ``.`` and ``..``, which would address another path, and for a text
+        that no URL can carry.
     """
     text = str(value)
     if text.strip() in ("", ".", ".."):
         raise InvalidRequest(f"{text!r} is no id. Give the id that the vendor shows.")
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise InvalidRequest("An id holds half a character. Give the id that the vendor shows.") from None
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,7 @@ class Talkover(Vendor):
             direction="outbound",
             agent_id=request.agent_id,
             is_testing=request.is_testing,
-            created_at=read_time(record.get("created_at")) or response.server_time,
+            created_at=self._created_at(record.get("created_at"), response),
             tag=request.tag,
             raw=record,
         )
@@ -208,13 +209,14 @@ class Talkover(Vendor):
         to: str | None,
         page_concurrency: int,
     ) -> Iterator[Call]:
-        def read_days(days: tuple[date, date], seen: set[str]) -> Iterator[Call]:
+        def read_days(days: tuple[date, date], seen: set[str], passes: int) -> Iterator[Call]:
             filters = {"agent_id": agent_id, "direction": direction, "search": to}
             return iter_pages(
                 self._page_reader(days, "the call history", strict=True, **filters),
                 page_size=PER_PAGE,
                 name=_LIST_NAME,
                 page_concurrency=page_concurrency,
+                passes=passes,
                 began=self._capture_now(),
                 seen=seen,
                 sleep=self._sleep,
@@ -274,6 +276,7 @@ class Talkover(Vendor):
             ended_at=read_time(row.get("ended_at")),  # openapi.json only
             tag=as_text(context.get(TAG_KEY)),
             raw=row,
+            read_at=time.monotonic(),
         )
 
     def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:

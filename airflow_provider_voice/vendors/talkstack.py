@@ -217,13 +217,13 @@ class Talkstack(Vendor):
         page_concurrency: int,
     ) -> Iterator[Call]:
         del agent_id, direction, page_concurrency  # the history has no such filters and no pages
-        return map(self._call, read_history(lambda *query: self._reply(to, *query), *days_with_margin(start, end)))
+        return read_history(lambda *query: self._reply(to, *query), *days_with_margin(start, end))
 
     def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
         rows = self._ask_history({**query, "to": to}, page_size)
         self._largest_reply = max(self._largest_reply, len(rows))
-        by_id = {self._row_id(row, *_ID_FIELDS): row for row in rows}
-        return HistoryReply(by_id, len(rows), self._largest_reply)
+        calls = map(self._call, rows)
+        return HistoryReply({call.id: call for call in calls}, len(rows), self._largest_reply)
 
     def _ask_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
         """Ask once for at most ``page_size`` rows; filters go into the query of the POST (get-call-history)."""
@@ -265,6 +265,7 @@ class Talkstack(Vendor):
             updated_at=read_time(first_value(row, "dateUpdated", "date_updated")),
             ended_at=read_time(first_value(row, "endTime", "end_time")),
             raw=row,
+            read_at=time.monotonic(),
         )
 
     def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:

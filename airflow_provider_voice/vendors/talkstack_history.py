@@ -11,13 +11,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory, InvalidPhoneNumber, RequestRejected, VendorUnavailable
 from airflow_provider_voice.models import fold_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_voice.models import Call
 
 #: Asked for one after the other while a reply is full; the default is 20.
 PAGE_SIZES = (100, 1000, 10_000)
@@ -27,24 +29,22 @@ SMALLEST_CUT = 10
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 _FILTERED = frozenset(fold_word(word) for word in FILTER_STATUSES)
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class HistoryReply:
     """One reply of the history.
 
-    :param rows: its rows by id.
+    :param rows: its rows by id, as calls.
     :param count: how many rows it had.
     :param largest: the most rows that any reply of this vendor had so far, this one included.
     """
 
-    rows: Mapping[str, Row]
+    rows: Mapping[str, Call]
     count: int
     largest: int
 
 
-def read_history(ask: Callable[[Mapping[str, str], int], HistoryReply], first: date, last: date) -> Iterator[Row]:
+def read_history(ask: Callable[[Mapping[str, str], int], HistoryReply], first: date, last: date) -> Iterator[Call]:
     """Yield every row of the days from ``first`` to ``last``, each once.
 
     :param ask: asks once, with filters and a page size.
@@ -64,7 +64,7 @@ class _History:
         self._ids: set[str] = set()
         self._largest = 0
 
-    def read(self, first: date, last: date) -> dict[str, Row]:
+    def read(self, first: date, last: date) -> dict[str, Call]:
         # "Before" means on or before that day's midnight, "After" on or after it.
         rows, is_complete = self._ask(
             {"startTimeAfter": first.isoformat(), "startTimeBefore": (last + timedelta(days=1)).isoformat()}
@@ -75,13 +75,13 @@ class _History:
             rows.update(self._read_day(first + timedelta(days=number)))
         return rows
 
-    def _read_day(self, day: date) -> dict[str, Row]:
+    def _read_day(self, day: date) -> dict[str, Call]:
         query = {"startTime": day.isoformat()}
         rows, is_complete = self._ask(query)
         if is_complete:
             return rows
         count = len(rows)
-        beyond = [row for row in rows.values() if fold_word(row.get("status") or "") not in _FILTERED]
+        beyond = [row for row in rows.values() if fold_word(row.vendor_status or "") not in _FILTERED]
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
             if not is_complete and not self._is_plausible(len(part)):
@@ -95,9 +95,9 @@ class _History:
         """Whether so few rows are taken for complete: nothing shows that this vendor cuts its replies there."""
         return count < SMALLEST_CUT and len(self._ids) <= self._largest
 
-    def _ask(self, query: Mapping[str, str]) -> tuple[dict[str, Row], bool]:
+    def _ask(self, query: Mapping[str, str]) -> tuple[dict[str, Call], bool]:
         """Return the rows by id, and whether they are certainly all there are."""
-        rows: dict[str, Row] = {}
+        rows: dict[str, Call] = {}
         for size in PAGE_SIZES:
             try:
                 reply = self._note(self._ask_once(query, size))

@@ -7,6 +7,7 @@ Its create answers with an ``execution_id``, its lists with an integer ``ID``; o
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -212,12 +213,13 @@ class UnleashX(Vendor):
             _agent_number(agent_id)
         filters = {"agent_id": agent_id, **({"calling_number": _digits(to)} if to else {})}
 
-        def read_span(span: tuple[datetime, datetime], seen: set[str]) -> Iterator[Call]:
+        def read_span(span: tuple[datetime, datetime], seen: set[str], passes: int) -> Iterator[Call]:
             return iter_pages(
                 self._page_reader(span, "the call history", strict=True, **filters),
                 page_size=LIMIT,
                 name=_LIST_NAME,
                 page_concurrency=page_concurrency,
+                passes=passes,
                 began=self._capture_now(),
                 seen=seen,
                 sleep=self._sleep,
@@ -234,6 +236,27 @@ class UnleashX(Vendor):
                 name=_LIST_NAME,
             )
             start = piece_end
+
+    def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
+        """Yield the calls with our tag first, whatever their rows say of the number, then those to the number.
+
+        :param start: aware instant, included.
+        :param end: aware instant, not included.
+        :param to: the number, E.164.
+        :param tag: what the call's tag is or begins with; None: not known.
+        :return: an iterator that reads page after page.
+        :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
+        """
+        seen: set[str] = set()
+        days = _midnights(days_with_margin(start, end))
+        for call in self._iter_for_lookup(days, "our tag", agent_id=None, passes=1, input_data=tag) if tag else ():
+            is_in_window = call.created_at is None or start <= call.created_at < end
+            if tag and (call.tag or "").startswith(tag) and is_in_window:
+                seen.add(call.id)
+                yield call
+        for call in super().candidates(start, end, to=to, tag=tag):
+            if call.id not in seen:
+                yield call
 
     def _page_reader(
         self, span: tuple[datetime, datetime], doing: str, *, strict: bool, **filters: Any
@@ -285,6 +308,7 @@ class UnleashX(Vendor):
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
+            read_at=time.monotonic(),
         )
 
     def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -448,6 +448,16 @@ def test_cleared_while_it_runs_a_task_without_retries_places_the_new_call(connec
     assert len(connected.rings) == 2
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_task_that_the_scheduler_lost_is_not_taken_for_a_cleared_one(connected, retries) -> None:
+    """A scheduler dies; another one resets its running tasks: one try more than max_tries allows, and no clear."""
+    task = Task(connected, retries=retries, on_clear="new_call")
+    for _ in range(retries + 1):
+        task.attempt(Effects(die_at=None))
+    assert task.attempt().result["how"] == "reattached"
+    assert len(connected.rings) == 1
+
+
 def test_cleared_while_it_runs_a_task_with_retries_says_that_no_new_call_was_placed(connected, caplog) -> None:
     task = Task(connected, on_clear="new_call", **MODES["wait"])
     task.attempt(Effects((4, "before")))

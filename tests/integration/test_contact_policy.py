@@ -141,3 +141,30 @@ def test_a_person_whom_nobody_can_place_is_not_waited_for(busy_sandbox, night) -
     outcome = task_with(busy_sandbox, night, "us", to="+18005550199", time_zone=None).finish()
     assert outcome.state == "failed"
     assert not busy_sandbox.rings
+
+
+def test_a_delayed_call_is_asked_for_the_moment_at_which_it_rings(busy_sandbox, night, rules) -> None:
+    """At 16:30 in Tokyo a call with an hour's delay would ring at 17:30, after the hours have closed."""
+    night.move_to(OPENS + timedelta(hours=7, minutes=30))
+    outcome = task_with(busy_sandbox, night, rules, delay_seconds=3600, when_closed="fail").finish()
+    assert isinstance(outcome.error, NotAllowedNow)
+    assert not busy_sandbox.rings
+    night.move_to(OPENS + timedelta(hours=23))  # 8 o'clock: it rings at 9
+    task = task_with(busy_sandbox, night, rules, delay_seconds=timedelta(hours=1))
+    assert task.finish().state == "success"
+    assert task.waits == []
+
+
+def test_a_delayed_call_is_placed_so_that_it_rings_when_the_hours_open(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules, delay_seconds=3600)
+    assert task.finish().state == "success"
+    assert task.waits == [OPENS - timedelta(hours=1)]
+
+
+def test_earlier_calls_count_although_the_clock_went_back(busy_sandbox, night, rules) -> None:
+    """The next try may run on a machine whose clock is behind."""
+    night.move_to(OPENS + timedelta(hours=3))
+    task = task_with(busy_sandbox, night, rules, redial_statuses=["busy"], when_closed="fail", retries=5, **BUSY)
+    outcome = task.finish(between=lambda: night.shift(timedelta(minutes=-30)))
+    assert isinstance(outcome.error, NotAllowedNow)
+    assert len(busy_sandbox.rings) == 2

@@ -11,6 +11,7 @@ from airflow_provider_voice.phone import (
     candidate_time_zones,
     mask_number,
     mask_numbers_in,
+    may_be_same_number,
     parse_number,
     same_number,
 )
@@ -98,3 +99,23 @@ def test_vendors_may_drop_the_plus() -> None:
     assert same_number("14155552671", "+1 415 555 2671")
     assert not same_number(None, "+14155552671")
     assert not same_number("", "")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [None, "", "+14155552671", "14155552671", "+1 (415) 555-2671", "4155552671", "0014155552671", "011 1 415 555 2671",
+     "0415 555 2671"],
+)  # fmt: skip
+def test_a_number_of_any_form_may_be_the_same(written) -> None:
+    assert may_be_same_number(written, "+14155552671")
+
+
+@pytest.mark.parametrize(
+    "written", ["+14155552672", "14155552672", "4155552672", "+494155552671", "00494155552671", "5"]
+)
+def test_another_number_of_any_form_is_not(written) -> None:
+    assert not may_be_same_number(written, "+14155552671")
+
+
+def test_texts_without_digits_are_not_the_same_number() -> None:
+    assert not same_number("anonymous", "unknown")

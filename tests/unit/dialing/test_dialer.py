@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
+    CallNotCompleted,
     CallOutcomeUnknown,
     RequestRejected,
     VendorUnavailable,
@@ -48,7 +50,7 @@ class Vendor:
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 
-    def list_calls(self, start: datetime, end: datetime, *, to: str) -> Iterator[Call]:
+    def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         self.windows.append((start, end))
         if self.list_error is not None:
             raise self.list_error
@@ -65,6 +67,10 @@ class World:
         self.rules = DialRules(**rules)
         self.slept: list[float] = []
         self.attempts: list[list[datetime]] = []
+        #: What the vendor shows of the call.
+        self.seen: Call | None = None
+        #: Whether the state store fails.
+        self.fails = False
         self.facts: dict[str, Any] = {"try_number": 0, "max_tries": 9, "retries": 9, "run_began_at": self.now}
 
     def make_call(self, request: CallRequest) -> Call:
@@ -76,10 +82,15 @@ class World:
         self.vendor.calls.append(call)
         return call
 
-    def dial(self, request: CallRequest = REQUEST, **facts: Any) -> Any:
-        self.facts = {**self.facts, "try_number": self.facts["try_number"] + 1, **facts}
-        hook = SimpleNamespace(vendor=self.vendor, voice_conn_id="voice_default", make_call=self.make_call)
-        store = SimpleNamespace(get=self.values.get, set=self.values.__setitem__)
+    def get(self, key: str) -> Any:
+        if self.fails:
+            raise RuntimeError("the API server does not answer")
+        return self.values.get(key)
+
+    def dialer(self) -> Dialer:
+        hook = SimpleNamespace(vendor=self.vendor, voice_conn_id="voice_default", make_call=self.make_call,
+                               get_call=lambda ref: self.seen)  # fmt: skip
+        store = SimpleNamespace(get=self.get, set=self.values.__setitem__)
         task = TaskFacts("d", "r", "t", **self.facts)
         return Dialer(
             hook,
@@ -89,7 +100,11 @@ class World:
             before_ringing=self.attempts.append,
             sleep=self.slept.append,
             now=lambda: self.now,
-        ).dial(request)
+        )
+
+    def dial(self, request: CallRequest = REQUEST, **facts: Any) -> Any:
+        self.facts = {**self.facts, "try_number": self.facts["try_number"] + 1, **facts}
+        return self.dialer().dial(request)
 
     def lose_a_create(self, request: CallRequest = REQUEST) -> None:
         self.vendor.create_error = CallOutcomeUnknown("lost")
@@ -203,3 +218,45 @@ def test_the_record_holds_no_number() -> None:
     world = World()
     world.dial()
     assert "4155552601" not in str(world.values)
+
+
+@pytest.mark.parametrize("ahead", [20 * MINUTE, -20 * MINUTE], ids=str)
+def test_the_absence_is_measured_by_the_vendors_clock_not_by_the_workers(ahead: timedelta) -> None:
+    """The next try may run on a machine whose clock is another."""
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create()
+    world.now += MINUTE + ahead
+    world.vendor.http.clock_offset = -ahead.total_seconds()
+    with pytest.raises(CallOutcomeUnknown):
+        world.dial()
+    assert world.vendor.creates == 1
+    world.now += 15 * MINUTE
+    assert world.dial().generation == 2
+
+
+@pytest.mark.parametrize(("try_number", "rings"), [(2, 2), (3, 2), (4, 1)])
+def test_a_try_beyond_the_retries_is_no_redial(try_number: int, rings: int) -> None:
+    world = World(redial_statuses=frozenset({CallStatus.BUSY}))
+    world.dial(max_tries=2, retries=2)
+    world.values["voice_dial"].update(state="ended", status="busy")
+    world.dial(try_number=try_number)
+    assert world.vendor.creates == rings
+
+
+def test_a_store_that_fails_when_a_call_has_ended_does_not_spoil_the_call() -> None:
+    world = World()
+    placed = world.dial()
+    world.fails = True
+    world.dialer().ended(placed.call)
+    world.dialer().hung_up(placed.call)
+
+
+def test_a_call_that_ended_while_its_killed_task_may_have_hung_up_is_no_success() -> None:
+    """Airflow clears a deferred task: the trigger hangs up, and it has no store to say so."""
+    world = World(hangs_up_when_deferred=True)
+    placed = world.dial()
+    world.seen = replace(placed.call, status=CallStatus.COMPLETED)
+    assert world.dial().call.status is CallStatus.COMPLETED  # a retry: nobody was killed
+    with pytest.raises(CallNotCompleted, match="may have been hung up"):
+        world.dial(max_tries=12)
+    assert world.vendor.creates == 1

@@ -26,11 +26,12 @@ def call(call_id: str = "a", at: datetime = SENT, **values: Any) -> Call:
 
 
 def look(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) -> Call | None:
-    def list_calls(start: datetime, end: datetime, *, to: str) -> Iterator[Call]:
+    def candidates(start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         assert to == REQUEST.to
+        assert tag in (evidence.tag, evidence.tag_prefix)
         return (item for item in calls if start <= item.created_at < end)
 
-    vendor = SimpleNamespace(list_calls=list_calls, keeps_tags=keeps_tags, name="v", title="V")
+    vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V")
     return look_for_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
 
 
@@ -66,6 +67,30 @@ def test_another_call_is_not_ours(values: dict[str, Any]) -> None:
 
 def test_what_the_vendor_does_not_say_does_not_speak_against_a_call() -> None:
     assert look(call(agent_id=None, direction=None)) is not None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"agent_id": "AGENT_1"}, {"agent_id": " agent_1"}, {"direction": "OUTBOUND"}, {"direction": "outbound-api"}],
+    ids=str,
+)
+def test_a_vendors_spelling_does_not_speak_against_a_call(values: dict[str, Any]) -> None:
+    assert look(call(**values)) is not None
+
+
+@pytest.mark.parametrize("written", [None, "4155552601", "(415) 555-2601", "04155552601", "00 1 415 555 2601"])
+def test_a_number_that_is_missing_or_written_otherwise_may_be_the_persons(written: str | None) -> None:
+    with pytest.raises(CallOutcomeUnknown, match=r"may or may not be .* a \("):
+        look(call(to=written))
+    found = look(call(to=written, tag="afv-mine"), keeps_tags=True)
+    assert found is not None
+    assert found.to == REQUEST.to
+
+
+def test_a_tag_of_the_task_counts_whatever_else_the_row_says() -> None:
+    of_the_task = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-task-")
+    odd = call(tag="afv-task-1", agent_id="0101", to=None, direction=None)
+    assert look(odd, evidence=of_the_task, keeps_tags=True) is not None
 
 
 def test_two_calls_that_fit_are_named() -> None:

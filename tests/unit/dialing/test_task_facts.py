@@ -41,9 +41,11 @@ def test_a_clear_counts_once() -> None:
     assert not facts(try_number=3, max_tries=3, retries=2).was_cleared_since(record(max_tries=3, try_number=2))
 
 
-def test_without_retries_every_try_after_the_first_is_a_users() -> None:
-    assert facts(try_number=2, max_tries=0).was_cleared_since(record(max_tries=0))
-    assert not facts(try_number=2, max_tries=0).was_cleared_since(record(max_tries=0, try_number=2))
+def test_a_try_beyond_the_last_one_is_a_clear_only_in_a_run_that_was_cleared() -> None:
+    """A scheduler that dies leaves running tasks behind; another one resets them, and Airflow counts one try more."""
+    assert facts(try_number=2, max_tries=0, clear_number=1).was_cleared_since(record(max_tries=0))
+    assert not facts(try_number=2, max_tries=0, clear_number=0).was_cleared_since(record(max_tries=0))
+    assert not facts(try_number=2, max_tries=0, clear_number=1).was_cleared_since(record(max_tries=0, try_number=2))
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,19 @@ def test_forms_for_airflow_before_its_declarative_ones() -> None:
     assert "project_id" in TalkstackHook.get_connection_form_widgets()
     assert VoiceHook.get_connection_form_widgets() == {}
     assert TalkstackHook.get_ui_field_behaviour()["relabeling"]["password"] == "API key"
+
+
+@pytest.mark.parametrize("one", ["call_1", {"id": "call_1"}, b"call_1", 7, None], ids=str)
+def test_one_call_is_no_list_of_calls_and_a_number_no_request(one) -> None:
+    """A text would be looked up letter by letter."""
+    hook = TalkoverHook(connection=connection())
+    with pytest.raises(InvalidRequest, match="get_call"):
+        hook.get_calls(one)
+    with pytest.raises(InvalidRequest, match="CallRequest"):
+        hook.make_call(one)
+
+
+def test_an_id_that_no_url_can_carry_is_refused() -> None:
+    hook = TalkoverHook(connection=connection())
+    with pytest.raises(InvalidRequest, match="half a character"):
+        hook.make_call(CallRequest(NUMBER, agent_id="\ud800"))

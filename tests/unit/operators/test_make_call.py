@@ -158,6 +158,21 @@ def test_a_rendered_to_that_is_no_text_is_refused_and_not_shown(value: Any) -> N
     assert "4155552601" not in error.value.message
 
 
+@pytest.mark.parametrize("name", ["variables", "context"])
+@pytest.mark.parametrize(
+    "value", [f"{{'phone': '{NUMBER}'}}", [NUMBER], 14155552601, json.dumps({"to": NUMBER})], ids=str
+)
+def test_rendered_values_that_are_no_mapping_are_refused_and_not_shown(name: str, value: Any) -> None:
+    """A template in a text renders to the text of a mapping, and Airflow would show it with everything in it."""
+    made = make(**{name: "{{ params.row }}"})
+    setattr(made, name, value)
+    shown = getattr(made, name)
+    assert "4155552601" not in str(shown) + repr(shown) + str(shown.serialize())
+    with pytest.raises(InvalidRequest, match=f"{name} must be a mapping") as error:
+        made._request()
+    assert "4155552601" not in error.value.message
+
+
 def test_airflow_stores_rendered_fields_without_them() -> None:
     from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,11 +35,23 @@ def test_the_window_begins_with_the_oldest_call_that_goes_on_and_the_state_stays
     endings = cursor()
     started = NOW - timedelta(hours=3)
     done = [call(f"c{number}", NOW - timedelta(hours=4, seconds=number), ended=True) for number in range(500)]
-    endings.take([*done, call("long", started, ended=False)], NOW)
+    endings.take([*done, call("long", started, ended=False), call("newest", NOW, ended=True)], NOW)
     assert endings.start(NOW) == started
-    assert endings.state["reported"] == []
-    endings.take([call("long", started, ended=True)], NOW + timedelta(minutes=1))
-    assert endings.start(NOW + timedelta(minutes=1)) == NOW + timedelta(minutes=1) - LISTING_DELAY
+    assert endings.state["reported"] == ["newest"]
+    later = NOW + timedelta(minutes=1)
+    endings.take([call("long", started, ended=True), call("new", later, ended=True)], later)
+    assert endings.start(later) == later - LISTING_DELAY
+
+
+@pytest.mark.parametrize("behind", [timedelta(hours=3), timedelta(hours=-5)])
+def test_endings_are_reported_although_the_vendors_times_are_hours_off_its_clock(behind) -> None:
+    """No Date header shows such a clock, and times without a zone may be local ones."""
+    endings, reported = cursor(), []
+    for hour in range(48):
+        now = NOW + timedelta(hours=hour)
+        shown = [call(str(one), NOW + timedelta(hours=one) - behind, ended=True) for one in range(hour + 1)]
+        reported += endings.take([one for one in shown if one.created_at >= endings.start(now)], now)
+    assert [one.id for one in reported] == [str(one) for one in range(1, 48)]
 
 
 def test_a_call_that_never_ends_is_given_up_after_the_look_back() -> None:
@@ -101,7 +114,7 @@ def test_an_outage_longer_than_the_look_back_loses_no_ending() -> None:
 
 def test_a_cursor_older_than_the_maximum_names_the_hole(caplog) -> None:
     first = cursor()
-    first.take([], NOW)
+    first.take([call("newest", NOW, ended=True)], NOW)
     later = NOW + timedelta(days=40)
     again = cursor(first.state)
     assert again.start(later) == later - MAX_CATCH_UP

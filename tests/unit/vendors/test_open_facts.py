@@ -6,6 +6,7 @@ The servers are built from the facts, not from the sandbox: a double that shares
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
@@ -26,6 +27,7 @@ class Facts:
 
     page: int = 100
     counts: str = "right"  # right, absent, capped, one too high
+    states: str = "its size"  # of a page: or the one asked for, or nothing
     zone: int = 0  # hours east of UTC in which the vendor's days are
     last_day: str = "included"  # or excluded
     order: str = "created down"  # created up, changed, random
@@ -35,6 +37,7 @@ class Facts:
 ALTERNATIVES = [
     *(Facts(page=page, counts=counts) for page in (9, 15, 19) for counts in ("right", "absent", "capped")),
     *(Facts(zone=zone, last_day=last_day) for zone in (-12, 0, 14) for last_day in ("included", "excluded")),
+    *(Facts(page=page, counts="capped", states=states) for page in (1, 6, 45) for states in ("asked for", "nothing")),
     *(Facts(order=order, page=19) for order in ("created up", "changed")),
     Facts(counts="one too high"),
     Facts(page=9, counts="absent", zone=14, last_day="excluded", order="created up"),
@@ -103,7 +106,8 @@ class Double:
         if self.facts.counts == "absent":
             return {"data": data}
         total = counted[self.facts.counts]
-        return {"data": data, "pagination": {"total": total, "last_page": -(-total // size), "per_page": size}}
+        stated = {"its size": size, "asked for": int(query["per_page"]), "nothing": None}[self.facts.states]
+        return {"data": data, "pagination": {"total": total, "last_page": -(-total // size), "per_page": stated}}
 
     def unleashx(self, query):
         rows = self.selected(query["fromdate"], query["todate"], query.get("calling_number"))
@@ -159,6 +163,28 @@ def test_pages_in_random_order_are_read_in_smaller_windows(scripted, name) -> No
         assert name == "talkover"  # two of its days do not fit on a page
     else:
         assert len(got) == len({call.id for call in got}) == 15
+
+
+def test_a_long_list_without_an_order_costs_requests_and_no_hours(scripted) -> None:
+    """Each pause before a further pass is made once for the whole window, not for each of its hundred parts."""
+    rows = [
+        {**row, "at": MIDNIGHT + timedelta(minutes=number)} for number, row in enumerate(rows_around(MIDNIGHT, 600))
+    ]
+    facts = Facts(page=19, counts="absent", order="random", last_day="excluded")
+    vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
+    got = list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12)))
+    assert len(got) == len({call.id for call in got}) == 600
+    assert sum(vendor.sleeps) == 14
+
+
+@pytest.mark.parametrize("name", ["talkover", "unleashx", "talkstack"])
+def test_a_row_knows_when_its_page_was_read(scripted, name) -> None:
+    """Pages are read ahead of the table: by this time, not by that of the loading, one picture is newer than another."""
+    vendor = vendor_at(scripted(Double(rows_around(MIDNIGHT, 9), Facts())).url, name)
+    began = time.monotonic()
+    calls = vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12))
+    first, asked = next(calls), time.monotonic()
+    assert all(began <= call.read_at <= asked for call in (first, *calls))
 
 
 def test_a_vendor_that_cuts_times_to_days_is_noticed(scripted) -> None:

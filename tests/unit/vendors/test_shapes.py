@@ -464,3 +464,36 @@ def test_deeply_nested_json_is_an_error_with_a_name(scripted) -> None:
         vendor_at(server.url, "talkover").find(CallRef("c", NUMBER, NOW))
     with pytest.raises(CallOutcomeUnknown):
         vendor_at(server.url, "talkover").create(REQUEST)
+
+
+@pytest.mark.parametrize(
+    "written", ["0001-01-01T00:00:00Z", "1970-01-02T00:00:00Z", "2999-01-01T00:00:00Z", 1e308, None]
+)
+def test_a_creation_time_that_is_a_placeholder_does_not_hide_the_call(scripted, written) -> None:
+    """The call is looked for on the day of its creation, and nobody lists calls of the year 1."""
+    server = scripted(
+        lambda seen: {"success": True, "data": {"id": "c1", "status": "initiated", "created_at": written}}
+    )
+    call = vendor_at(server.url, "talkover").create(REQUEST)
+    assert abs(call.created_at - datetime.now(timezone.utc)) < timedelta(minutes=1)
+
+
+def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> None:
+    row = {"ID": 7, "AGENT_ID": 101, "CREATED_AT": NOW.isoformat(), "STATUS": "initiated", "CALLING_NUMBER": None,
+           "INPUT_DATA": {"airflow_call_tag": "afv-mine-1"}}  # fmt: skip
+
+    def answer(seen):
+        is_first = seen.query["page"] == ["1"]
+        return {"datalist": [row] if "input_data" in seen.query and is_first else []}
+
+    found = list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
+    assert [call.tag for call in found] == ["afv-mine-1"]
+
+
+@pytest.mark.parametrize("written", [NUMBER.removeprefix("+1"), f"00{NUMBER[1:]}", None])
+def test_a_look_keeps_a_number_of_another_form_and_a_list_does_not(scripted, written) -> None:
+    row = {"id": "c1", "status": "ringing", "to": written, "created_at": NOW.isoformat()}
+    paging = {"current_page": 1, "last_page": 1, "total": 1, "per_page": 100}
+    vendor = vendor_at(scripted(lambda seen: {"data": [row], "pagination": paging}).url, "talkover")
+    assert len(list(vendor.candidates(*WINDOW, to=NUMBER, tag=None))) == 1
+    assert list(vendor.list_calls(*WINDOW, to=NUMBER)) == []

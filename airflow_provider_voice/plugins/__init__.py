@@ -1,0 +1,1 @@
+"""The page *Voice* in Airflow's UI."""

@@ -1,0 +1,1 @@
+"""A FastAPI application with the pages of *Voice*: rendered on the server, without scripts."""

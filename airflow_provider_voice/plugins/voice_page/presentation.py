@@ -1,0 +1,225 @@
+"""How values are written on the page: times, counts, masked numbers, bars and the plot. No database is read here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from airflow_provider_voice import __version__
+from airflow_provider_voice.outreach.states import OPEN, WAITING, ContactState
+from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_voice.outreach.views import CampaignSummary, HourCount
+
+_DIGITS_IN_KEY = re.compile(r"\+?\d(?:[\s().\-]*\d){6,}")
+#: Numbers that agree in so many last digits are taken for the same.
+_TELLING_DIGITS = 7
+#: Longer runs of digits are taken for a number where the contact's own is not known.
+_SHORTEST_NUMBER = 10
+_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_FLOOR = 720.0, 180.0, 156.0
+_PLOT_LEFT, _TICK_WIDTH, _TICK_HOURS = 40.0, 110.0, 12
+
+
+def moment(value: datetime | None) -> str:
+    """Return a time as people read it, to the minute, in UTC."""
+    return "–" if value is None else value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def count(value: float) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def words(value: str) -> str:
+    """Return a state or status without its underscores."""
+    return value.replace("_", " ")
+
+
+def others_text(value: str | None) -> str:
+    """Return a text of a vendor or of the ledger with everything that may be a phone number masked."""
+    return "" if value is None else mask_numbers_in(str(value))
+
+
+def shown_key(key: str, number: str | None) -> str:
+    """Return a contact's key; a phone number in it is masked, because some lists have no other key.
+
+    :param key: the key.
+    :param number: the contact's number; ``None``: not known.
+    """
+    own = re.sub(r"\D", "", number or "")
+
+    def hide(match: re.Match[str]) -> str:
+        digits = re.sub(r"\D", "", match.group())
+        if own:
+            is_number = digits[-_TELLING_DIGITS:] == own[-_TELLING_DIGITS:]
+        else:
+            is_number = match.group().startswith("+") or len(digits) >= _SHORTEST_NUMBER
+        return mask_number(match.group()) if is_number else match.group()
+
+    return _DIGITS_IN_KEY.sub(hide, key)
+
+
+def shown_number(number: str | None) -> str:
+    """Return a number masked; the call table may hold it masked or hashed already."""
+    if number is None or MASK in number:
+        return number or "–"
+    return mask_number(number) if re.fullmatch(r"\+?\d+", number) else f"{number[:8]}…"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in hours, minutes and seconds."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def address(path: str, **query: str | None) -> str:
+    """Return a relative address, which holds below whatever path Airflow is served at."""
+    given = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a bar.
+
+    :param name: what it stands for, also its CSS class.
+    :param start: where it begins, in percent.
+    :param width: how long it is, in percent.
+    """
+
+    name: str
+    start: float
+    width: float
+
+
+def segments(summary: CampaignSummary) -> list[Segment]:
+    """Return the parts of a campaign's progress bar."""
+    counts = dict(summary.counts)
+    reached = counts.pop(ContactState.REACHED.value, 0)
+    unknown = counts.pop(ContactState.UNKNOWN.value, 0)
+    waiting = sum(counts.pop(state.value, 0) for state in WAITING)
+    active = sum(counts.pop(state.value, 0) for state in OPEN if state not in WAITING)
+    parts = {"reached": reached, "closed": sum(counts.values()), "unknown": unknown, "active": active}
+    del waiting  # the rest of the bar is empty
+    found, start = [], 0.0
+    for name, number in parts.items():
+        width = 100.0 * number / summary.total if summary.total else 0.0
+        if width:
+            found.append(Segment(name, round(start, 2), round(width, 2)))
+        start += width
+    return found
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One hour of the plot, in the units of its view box.
+
+    :param label: the hour and its counts, in words.
+    :param x: left edge.
+    :param width: width.
+    :param top: top of the attempts.
+    :param height: height of the attempts.
+    :param answered_top: top of the answered calls.
+    :param answered_height: height of the answered calls.
+    :param tick: the text below the bar; empty: none.
+    """
+
+    label: str
+    x: float
+    width: float
+    top: float
+    height: float
+    answered_top: float
+    answered_height: float
+    tick: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Attempts and answers per hour.
+
+    :param bars: one for each hour.
+    :param highest: the most attempts in an hour.
+    :param width: width of the view box.
+    :param height: height of the view box.
+    :param floor: where the bars stand.
+    :param left: where the bars begin.
+    """
+
+    bars: Sequence[Bar]
+    highest: int
+    width: float = _PLOT_WIDTH
+    height: float = _PLOT_HEIGHT
+    floor: float = _PLOT_FLOOR
+    left: float = _PLOT_LEFT
+
+
+def plot(hours: Sequence[HourCount]) -> Plot | None:
+    """Return the plot of attempts per hour; ``None`` when there were none."""
+    highest = max((hour.attempts for hour in hours), default=0)
+    if not highest:
+        return None
+    step = (_PLOT_WIDTH - _PLOT_LEFT) / len(hours)
+    scale = (_PLOT_FLOOR - 12.0) / highest
+    bars = []
+    for number, hour in enumerate(hours):
+        height, answered = hour.attempts * scale, hour.answered * scale
+        at = f"{hour.hour:%d %b %H:00}"
+        has_room = (len(hours) - number) * step > _TICK_WIDTH
+        bars.append(
+            Bar(
+                label=f"{at} UTC: {hour.attempts} attempts, {hour.answered} answered",
+                x=round(_PLOT_LEFT + number * step, 1),
+                width=round(step - 2.0, 1),
+                top=round(_PLOT_FLOOR - height, 1),
+                height=round(height, 1),
+                answered_top=round(_PLOT_FLOOR - answered, 1),
+                answered_height=round(answered, 1),
+                tick=at if has_room and hour.hour.hour % _TICK_HOURS == 0 else "",
+            )
+        )
+    return Plot(bars, highest)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        moment=moment, count=count, words=words, others=others_text, masked=shown_number, duration=duration
+    )
+    environment.globals.update(
+        address=address,
+        segments=segments,
+        plot=plot,
+        shown_key=shown_key,
+        version=__version__,
+        states=list(ContactState),
+    )
+    return environment
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Return a page; every value is escaped.
+
+    :param template: the template's file name.
+    :param values: what the template shows.
+    """
+    return _environment().get_template(template).render(values)

@@ -1,0 +1,115 @@
+"""The ledger and the call table that ``[voice]`` names in Airflow's configuration."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import BaseHook
+
+from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
+from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
+from airflow_provider_voice.hooks.sql import ledger_engine
+from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.views import LedgerViews, NoLedgerYet, ReadOnlyDatabase
+
+_DEFAULT_TABLE = "voice_calls"
+
+
+def ledger_conn_id() -> str | None:
+    """Return ``[voice] ledger_conn_id``; ``None``: the file under ``AIRFLOW_HOME``."""
+    return conf.get("voice", "ledger_conn_id", fallback=None) or None
+
+
+def warehouse_conn_id() -> str | None:
+    """Return ``[voice] warehouse_conn_id``; ``None``: no call table is shown."""
+    return conf.get("voice", "warehouse_conn_id", fallback=None) or None
+
+
+def recent_calls() -> RecentCalls | None:
+    """Return the call table; ``None`` when none is configured.
+
+    :raises VoiceError: when the connection cannot be used; the message says what to do.
+    """
+    conn_id = warehouse_conn_id()
+    if conn_id is None:
+        return None
+    name = conf.get("voice", "warehouse_table", fallback=None) or _DEFAULT_TABLE
+    schema, _, table = name.rpartition(".")
+    return RecentCalls(_usable("warehouse_conn_id", conn_id, lambda: _sql_hook(conn_id)), table, schema or None)
+
+
+class Ledgers:
+    """The ledger's databases of this process: their engines keep connections open from request to request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: Any = None
+        self._views: LedgerViews | None = None
+        self._database: Database | None = None
+
+    def views(self) -> LedgerViews:
+        """Return the ledger for reading.
+
+        :raises VoiceError: when its connection cannot be used; the message says what to do.
+        """
+        return self._open()[0]
+
+    def database(self) -> Database:
+        """Return the ledger for changes.
+
+        :raises VoiceError: when its connection cannot be used; the message says what to do.
+        """
+        return self._open()[1]
+
+    def _open(self) -> tuple[LedgerViews, Database]:
+        conn_id = ledger_conn_id()
+        # A connection that was edited is opened anew.
+        key = (conn_id, _usable("ledger_conn_id", conn_id, lambda: _fields(conn_id)))
+        with self._lock:
+            if self._views is None or self._database is None or key != self._key:
+                engine = _usable("ledger_conn_id", conn_id, lambda: ledger_engine(conn_id))
+                _check_file(engine, conn_id)
+                if self._database is not None:
+                    self._database.engine.dispose()
+                self._database = Database(engine)
+                self._views = LedgerViews(ReadOnlyDatabase(engine))
+                self._key = key
+            return self._views, self._database
+
+
+def _check_file(engine: Any, conn_id: str | None) -> None:
+    """Do not create the file that is the default ledger by looking at it."""
+    from pathlib import Path
+
+    if conn_id is None and not Path(str(engine.url.database)).exists():
+        raise NoLedgerYet("No campaign has run on this machine yet.")
+
+
+def _fields(conn_id: str | None) -> tuple[Any, ...]:
+    if conn_id is None:
+        return ()
+    found = BaseHook.get_connection(conn_id)
+    return (found.conn_type, found.host, found.port, found.schema, found.login, found.password, found.extra)
+
+
+def _sql_hook(conn_id: str) -> Any:
+    hook = BaseHook.get_hook(conn_id)
+    if not hasattr(hook, "get_conn"):
+        raise InvalidRequest(f"The connection {conn_id!r} is no SQL database, so it holds no call table.")
+    return hook
+
+
+def _usable(option: str, conn_id: str | None, work: Any) -> Any:
+    """Return what ``work`` returns; whatever it raises becomes an error that says what to do."""
+    try:
+        return work()
+    except VoiceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a hook raises what its driver raises, and may quote a password
+        name = type(error).__name__
+    raise InvalidRequest(
+        f"The connection {conn_id!r}, which [voice] {option} names, is missing or cannot be used ({name}). Create or "
+        "correct it under Admin > Connections, or change the option and restart the API server."
+    )
