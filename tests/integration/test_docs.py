@@ -57,10 +57,12 @@ def test_the_test_file_of_the_testing_page(airflow_db, tmp_path) -> None:
     """Run it as a user does: beside the DAG file, in a process of its own."""
     shutil.copy(DOCS / "examples" / "test_make_one_call.py", tmp_path)
     shutil.copy(ROOT / "dags_examples" / "make_one_call.py", tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_make_one_call.py"]
     environment = {**os.environ, "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
+    tests = ["pytest", "-q", "-p", "no:cacheprovider", "test_make_one_call.py"]
+    for arguments in (["airflow", "dags", "reserialize"], tests):
+        command = [sys.executable, "-m", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     assert "3 passed" in done.stdout
 
 
