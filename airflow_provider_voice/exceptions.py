@@ -171,6 +171,12 @@ class WarehouseFailed(VoiceError):
     permanent_by_default = False
 
 
+class StorageFailed(VoiceError):
+    """The object storage refused or broke off; the manifest is the earlier one, and a retry completes the set."""
+
+    permanent_by_default = False
+
+
 class LedgerFailed(VoiceError):
     """The ledger's database refused or did not answer; nobody is called without it."""
 
@@ -186,7 +192,8 @@ _CLASSES: dict[str, type[VoiceError]] = {
     for cls in (
         VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
         RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        NotAllowedNow, IncompleteHistory, WarehouseFailed, LedgerFailed, CapabilityNotSupported,
+        NotAllowedNow, IncompleteHistory, WarehouseFailed, StorageFailed, LedgerFailed,
+        CapabilityNotSupported,
     )
 }  # fmt: skip
 

@@ -79,7 +79,7 @@ class RowMaker:
 
     def __post_init__(self) -> None:
         if self.numbers not in NUMBER_MODES:
-            raise InvalidRequest(f"numbers must be one of {', '.join(NUMBER_MODES)}, not {self.numbers!r:.40}.")
+            raise InvalidRequest(f"phone_numbers must be one of {', '.join(NUMBER_MODES)}, not {self.numbers!r:.40}.")
         if self.stamp is None:
             self.stamp = self.fetched_at
         self._replace = REPLACEMENTS.get(self.numbers)

@@ -356,7 +356,7 @@ class OutreachOperator(_OutreachBase):
     :param on_invalid: ``report`` contacts that cannot be called, or ``fail`` before anybody is called.
     :param on_unknown: ``report`` contacts that may have been rung, or ``fail`` in the end.
     :param deferrable: hold no worker while nothing can happen for longer than a minute.
-    :param poll_interval: seconds between two looks at the calls in progress, default 30.
+    :param poll_interval: seconds between two polls of the calls in progress, default 30.
     :param call_timeout: how long a call may take, default 4 hours.
     :param end_calls_on_kill: hang up when a user kills the task, default False.
     :param plan_id: what ``PlanOutreachOperator`` returned: the task fails when contacts or settings have changed since.

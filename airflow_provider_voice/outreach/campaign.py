@@ -76,7 +76,7 @@ class CampaignSettings:
     :param limits: the pace.
     :param rules: when a contact is called again.
     :param ends_at: nobody is called from then on; ``None``: no end.
-    :param poll_interval: seconds between two looks at the calls in progress, default 30.
+    :param poll_interval: seconds between two polls of the calls in progress, default 30.
     :param call_timeout: how long a call may take; one whose ending never shows becomes ``unknown``, default 4 hours.
     :param end_calls_on_kill: whether calls in progress are hung up when the task is killed, default False.
     """

@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_voice import exceptions
-from airflow_provider_voice.export.files.storage import StorageFailed
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS
@@ -129,7 +128,7 @@ def test_every_error_has_a_section_and_says_whether_it_is_retried() -> None:
     classes = [
         item for item in vars(exceptions).values() if isinstance(item, type) and issubclass(item, exceptions.VoiceError)
     ]
-    for cls in [*classes, StorageFailed]:
+    for cls in classes:
         if cls is exceptions.VoiceError:
             continue
         section = text_of("errors").partition(f"``{cls.__name__}``\n~~~")[2].split("\n~~~")[0]

@@ -21,7 +21,7 @@ def test_every_error_survives_pickle_and_json(cls) -> None:
 
 def test_what_may_be_tried_again() -> None:
     passing = {cls.__name__ for cls in CLASSES if not cls().permanent}
-    assert passing == {"RateLimited", "VendorUnavailable", "WarehouseFailed", "LedgerFailed"}
+    assert passing == {"RateLimited", "VendorUnavailable", "WarehouseFailed", "StorageFailed", "LedgerFailed"}
     assert RateLimited("slow down", retry_after=3).retry_after == 3
     assert CallNotCompleted("busy", status="busy").status == "busy"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_voice.exceptions import VoiceError
+from airflow_provider_voice.exceptions import StorageFailed, VoiceError
 from airflow_provider_voice.export.files.formats import FILE_COLUMNS, FORMATS
 from airflow_provider_voice.models import write_time
 
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.rows import Row
 
 _CHUNK = 1024 * 1024
-
-
-class StorageFailed(VoiceError):
-    """The storage refused or broke off; the manifest is the earlier one, and a retry completes the set."""
-
-    permanent_by_default = False
 
 
 class FileSet:
