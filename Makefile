@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
-.PHONY: help setup demo test test-oldest lint format docs ui build benchmarks constraints clean
+.PHONY: help setup demo test test-thorough test-oldest lint format docs ui build benchmarks constraints clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,11 +34,14 @@ demo: setup  ## place calls on the sandbox through a DAG, wait, load them into S
 
 # Tests that start a whole Airflow run one at a time: two at once would be slow on two cores.
 test: setup  ## run the tests
-	$(VENV)/bin/python -m pytest -m "not standalone" -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m "not standalone and not thorough" -n 2 --dist worksteal $(PYTEST_ARGS)
 	$(VENV)/bin/python -m pytest -m standalone $(PYTEST_ARGS)
 
+test-thorough: setup  ## run the proofs that take minutes: mutations of the guard, each vendor's demo, the code in the docs
+	$(VENV)/bin/python -m pytest -m thorough -n 2 --dist worksteal $(PYTEST_ARGS)
+
 test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest -m "not standalone and not once" -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.databases import execute
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.thorough]
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 

@@ -18,6 +18,10 @@ pytestmark = pytest.mark.airflow
 DAGS = Path(__file__).parents[2] / "dags_examples"
 
 
+@pytest.mark.parametrize(
+    "vendor_name",
+    ["talkover", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("talkstack", "unleashx"))],
+)
 def test_the_demo_with_each_vendor(vendor_name, tmp_path, capsys) -> None:
     assert main(["--vendor", vendor_name, "--dags", str(DAGS), "--home", str(tmp_path)]) == 0
     shown = capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 from tests.mutate_guard import survives
 from tests.mutations import MUTATIONS
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("mutation", [name for name in MUTATIONS if name != "none"])

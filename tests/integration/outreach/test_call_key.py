@@ -15,6 +15,8 @@ from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
 from tests.integration.outreach.rig import COMPLETED, number, people
 
+pytestmark = pytest.mark.once
+
 
 def store(rig, key: str = "invoice-1", **more) -> CallKeyStore:
     keyed = KeyedCall(key, number(0), "voice_default", "agent_sandbox", **more)

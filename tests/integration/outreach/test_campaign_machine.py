@@ -22,6 +22,8 @@ from airflow_provider_voice.vendors import http as http_module
 from tests.integration.outreach.effects import Died, Effects, watched
 from tests.integration.outreach.rig import BUSY, COMPLETED, FAILED, Rig, number
 
+pytestmark = pytest.mark.once
+
 RULES = RedialRules.of(max_attempts=2, redial_after={"busy": 900, "failed": 300})
 EXAMPLES = int(os.environ.get("VOICE_EXAMPLES", "8"))
 FINAL = {"reached", "exhausted", "excluded", "canceled", "unknown"}

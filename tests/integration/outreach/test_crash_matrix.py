@@ -16,6 +16,8 @@ from airflow_provider_voice.outreach.redial import RedialRules
 from tests.integration.outreach.effects import Died, Effects, watched
 from tests.integration.outreach.rig import BUSY, COMPLETED, Rig, number, people
 
+pytestmark = pytest.mark.once
+
 FULL = bool(os.environ.get("VOICE_FULL_MATRIX"))
 #: How many effects the first calls and their settlement take, about; the rest repeats them.
 FIRST_EFFECTS = 120

@@ -19,6 +19,8 @@ from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.outreach.rig import BUSY, Rig, people
 
+pytestmark = pytest.mark.once
+
 WORKER = """
 import json, sys
 from datetime import timedelta

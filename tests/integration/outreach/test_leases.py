@@ -10,6 +10,8 @@ from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
 from airflow_provider_voice.outreach.states import ContactState
 from tests.integration.outreach.rig import COMPLETED, people
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def loaded(any_rig):

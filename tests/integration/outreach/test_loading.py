@@ -8,6 +8,8 @@ from airflow_provider_voice.outreach import contact_loading
 from airflow_provider_voice.outreach.redial import RedialRules
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
+pytestmark = pytest.mark.once
+
 
 def row(key: str | None, index: int = 0, **more) -> dict:
     return {"contact_id": key, "to": number(index), **more}

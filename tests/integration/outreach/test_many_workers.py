@@ -15,6 +15,8 @@ from airflow_provider_voice.outreach.pacing import Limits
 from airflow_provider_voice.outreach.redial import RedialRules
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
+pytestmark = pytest.mark.once
+
 ONCE = RedialRules.of(max_attempts=1)
 
 

@@ -14,6 +14,8 @@ from airflow_provider_voice.outreach.pacing import Limits, Pacing
 from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
 from tests.integration.outreach.rig import COMPLETED, people
 
+pytestmark = pytest.mark.once
+
 
 def placed_at(rig, workers: int, seconds: float, step: float, per_minute: float = 100) -> list[float]:
     """Return when intents were stored by some workers that ask every ``step`` seconds of the ledger's time."""

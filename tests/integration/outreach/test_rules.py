@@ -13,6 +13,8 @@ from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.policy import ContactPolicy
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
+pytestmark = pytest.mark.once
+
 TWICE = RedialRules.of(max_attempts=2, redial_after={"busy": 900})
 
 
