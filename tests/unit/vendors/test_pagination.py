@@ -282,14 +282,14 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
     read_page = moving_list(10, order="updated", touched=5)
     spans = []
 
-    def read_span(span, seen):
+    def read_span(span, seen, passes):
         spans.append(span)
         first, last = span
 
         def keep(one):
             return first <= int(one.id) <= last
 
-        return iter_list(lambda number: read_page(number, keep), seen=seen)
+        return iter_list(lambda number: read_page(number, keep), seen=seen, passes=passes)
 
     def split(span):
         middle = sum(span) // 2
@@ -304,8 +304,8 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
 def test_parts_that_show_less_than_the_whole_are_refused() -> None:
     read_page = moving_list(10, order="updated", touched=5)
 
-    def read_span(span, seen):
-        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), seen=seen)
+    def read_span(span, seen, passes):
+        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), seen=seen, passes=passes)
 
     calls = iter_window(read_span, (0, 9), lambda span: ((0, 4), (4, 9)), is_in_window=bool, name="The list")
     with pytest.raises(IncompleteHistory, match="missing from the parts"):
@@ -316,7 +316,9 @@ def test_the_smallest_part_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="kept changing"):
         list(
             iter_window(
-                lambda span, seen: iter_list(moving_list(10, order="updated", touched=5), seen=seen),
+                lambda span, seen, passes: iter_list(
+                    moving_list(10, order="updated", touched=5), seen=seen, passes=passes
+                ),
                 0,
                 lambda span: (),
                 is_in_window=bool,
