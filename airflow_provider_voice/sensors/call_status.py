@@ -89,9 +89,11 @@ class CallStatusSensor(BaseSensorOperator):
         with bad_arguments_end_the_task():
             one_of("mode", mode, get_args(Mode))
             _check_base_arguments(soft_fail, kwargs)
+            if timeout is not None:
+                # Left out otherwise: what stands for "Airflow's default" differs between Airflow 3.1 and 3.3.
+                kwargs["timeout"] = seconds_of("timeout", timeout, minimum=0)
             super().__init__(
                 poke_interval=seconds_of("poke_interval", poke_interval),
-                timeout=None if timeout is None else seconds_of("timeout", timeout, minimum=0),
                 mode=mode,
                 soft_fail=soft_fail,
                 **kwargs,
