@@ -35,10 +35,11 @@ demo: setup  ## place calls on the sandbox through a DAG, wait, load them into S
 # Tests that start a whole Airflow run one at a time: two at once would be slow on two cores.
 test: setup  ## run the tests
 	$(VENV)/bin/python -m pytest -m "not standalone and not thorough" -n 2 --dist worksteal $(PYTEST_ARGS)
-	$(VENV)/bin/python -m pytest -m standalone $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m "standalone and not thorough" $(PYTEST_ARGS)
 
-test-thorough: setup  ## run the proofs that take minutes: mutations of the guard, each vendor's demo, the code in the docs
-	$(VENV)/bin/python -m pytest -m thorough -n 2 --dist worksteal $(PYTEST_ARGS)
+test-thorough: setup  ## run the proofs that take minutes: mutations of the guard, killed workers, many waits, each vendor's demo, the docs' code
+	$(VENV)/bin/python -m pytest -m "thorough and not standalone" -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m "thorough and standalone" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n 2 --dist worksteal $(PYTEST_ARGS)

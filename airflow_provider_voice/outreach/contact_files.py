@@ -101,7 +101,7 @@ def _parquet_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _lines(name: str, file: IO[bytes]) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(file.readline, b""), 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:

@@ -14,12 +14,12 @@ from airflow_provider_voice.sandbox import Sandbox
 from tests.system.airflow_standalone import Standalone
 from tests.system.dags_under_fire import NUMBERS
 
-pytestmark = pytest.mark.standalone
+pytestmark = [pytest.mark.standalone, pytest.mark.thorough]
 
 
 @pytest.fixture
 def under_fire(tmp_path: Path) -> Iterator[Standalone]:
-    with Sandbox(speed=1) as sandbox:
+    with Sandbox(speed=6) as sandbox:
         airflow = Standalone(sandbox, tmp_path, os.environ.get("UNDER_FIRE_VENDOR", "talkover"))
         airflow.environment |= {
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",

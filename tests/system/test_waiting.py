@@ -22,7 +22,7 @@ import pytest
 from airflow_provider_voice.sandbox import Sandbox
 from tests.system.airflow_standalone import Standalone
 
-pytestmark = pytest.mark.standalone
+pytestmark = [pytest.mark.standalone, pytest.mark.thorough]
 
 COUNT = int(os.environ.get("WAITING_SENSORS", "10"))
 ENDINGS = {"completed", "busy", "no_answer", "failed"}
