@@ -6,6 +6,7 @@ its settlement, others for each; ``VOICE_FULL_MATRIX=1`` runs them all, and on e
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from contextlib import suppress
@@ -51,6 +52,8 @@ def run_cell(rig: Rig, index: int, fault: dict, cell: tuple[int, str] | None) ->
     effects = Effects(cell)
     with watched(effects, rig.engine), suppress(Died):
         rig.turn(rules=RULES)
+    # With a process its connections go, and their locks; here a cycle in the error's traceback may keep one.
+    gc.collect()
     rig.finish(rules=RULES)
     check(rig, f"{rig.vendor}, {fault}, died {cell} at {effects.seen[-1:] if cell else None}")
     return effects
