@@ -469,4 +469,7 @@ def describe(ref: CallRef) -> str:
 def _aware(name: str, value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidRequest(f"{name} must be a datetime with a time zone.")
-    return value.astimezone(timezone.utc)
+    try:
+        return value.astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidRequest(f"{name} is outside of the calendar.") from None

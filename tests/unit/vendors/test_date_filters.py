@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.vendors.date_filters import days_with_margin, split_days
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(-12, 14), st.integers(0, 10**6))  # noqa: DTZ001 - the zone is added below
+def test_an_instant_is_between_the_days_in_every_zone_also_when_the_last_is_excluded(moment, zone, seconds) -> None:
+    moment = moment.replace(tzinfo=timezone.utc)
+    first, last = days_with_margin(moment, moment + timedelta(seconds=seconds + 1))
+    assert first <= (moment + timedelta(hours=zone)).date()
+    assert (moment + timedelta(seconds=seconds, hours=zone)).date() < last
+
+
+def test_days_outside_of_the_calendar_are_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        days_with_margin(datetime.min.replace(tzinfo=timezone.utc), datetime.now(timezone.utc))
+
+
+@given(st.integers(0, 400))
+def test_halves_cover_a_span_and_share_a_day(length) -> None:
+    span = (date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=length))
+    parts = split_days(span)
+    assert bool(parts) == (length > 1)
+    if parts:
+        assert (parts[0][0], parts[1][1]) == span
+        assert parts[0][1] == parts[1][0]

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_rows, as_text, first_value, path_segment, shown
+
+ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)), st.lists)
+
+
+@given(ANY)
+def test_any_value_is_read_or_none(value) -> None:
+    assert as_text(value) is None or as_text(value).strip()
+    assert as_float(value) is None or isinstance(as_float(value), float)
+    assert as_int(value) is None or 0 <= as_int(value) < 2**63
+    assert as_rows([value]) is None
+
+
+@pytest.mark.parametrize(("value", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("+1", "%2B1"), ("..x", "..x")])
+def test_ids_are_quoted_in_paths(value, segment) -> None:
+    assert path_segment(value) == segment
+
+
+@pytest.mark.parametrize("value", ["", " ", ".", "..", " .. "])
+def test_an_id_that_would_address_another_path_is_refused(value) -> None:
+    with pytest.raises(InvalidRequest):
+        path_segment(value)
+
+
+def test_a_number_in_a_users_value_is_masked() -> None:
+    assert "5552601" not in shown("+14155552601")
+
+
+def test_the_first_value_that_says_something() -> None:
+    assert first_value({"a": None, "b": "", "c": 0, "d": 1}, "a", "b", "c", "d") == 0
