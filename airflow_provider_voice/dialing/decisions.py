@@ -91,7 +91,7 @@ OUTCOMES: dict[tuple[Step, Finding], Outcome] = {
 
 
 def step_for(situation: Situation) -> Step:
-    """Return what a try does first.
+    """Return the first step of a try.
 
     :param situation: what the try finds.
     :return: the step of the first row that fits; the last rows of the table cover every situation.

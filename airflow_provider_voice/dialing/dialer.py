@@ -181,7 +181,7 @@ class Dialer:
         return self._look_then_fail(request, record)
 
     def _occasion(self, record: Record | None) -> Occasion:
-        """Return what this try is; where it is not certain, the occasion that rings nobody."""
+        """Return the occasion of this try; in doubt, the one that rings nobody."""
         facts, rules = self._facts, self._rules
         if rules.new_call_on_clear and facts.was_cleared_since(record):
             return "new call"
@@ -262,7 +262,7 @@ class Dialer:
         return self._place(request, fresh)
 
     def _evidence_of_run(self, request: CallRequest, fresh: Record) -> Evidence:
-        """Return what is known of a call that an unrecorded try of this run may have placed."""
+        """Return the evidence of a call that an unrecorded try of this run may have placed."""
         facts, now = self._facts, self._now()
         began = facts.run_began_at or now - timedelta(days=1)
         if self._rules.new_call_on_clear and facts.max_tries > facts.retries and facts.run_started_at is not None:
@@ -330,7 +330,7 @@ class Dialer:
         return None
 
     def _finding(self, request: CallRequest, record: Record, found: Call | None, problem: VoiceError | None) -> Finding:
-        """Return what the looks of this try found, and store since when the list is without the call."""
+        """Return the finding of this try, and store since when the vendor's list has been without the call."""
         if found is not None:
             return "one call"
         if problem is not None:

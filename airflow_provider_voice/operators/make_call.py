@@ -541,7 +541,7 @@ def _loaded(policy: Any) -> ContactPolicy | None:
 
 
 def task_facts(context: Context, retries: int | None) -> TaskFacts:
-    """Return what the dialer must know of the running task.
+    """Return the facts of the running task for the dialer.
 
     :param context: the task's context.
     :param retries: the operator's retries.

@@ -453,7 +453,7 @@ class OutreachOperator(_OutreachBase):
 
 
 class PlanOutreachOperator(_OutreachBase):
-    """Say what an ``OutreachOperator`` with the same arguments would do, and call nobody.
+    """Plan the campaign of an ``OutreachOperator`` with the same arguments, and call nobody.
 
     The plan is written into the ledger (``voice_outreach_contacts.planned_at`` and ``reason``). Parameters:
     :class:`OutreachOperator`.

@@ -40,7 +40,7 @@ class CoverageLog:
         return joined(self._windows("covered").values())
 
     def unread(self) -> list[Window]:
-        """Return what runs were asked for and could not read yet, in order of time."""
+        """Return the stretches that runs requested and could not read yet, in order of time."""
         return joined(self._windows("unread").values())
 
     def window_of_run(self, run: str) -> Window | None:
