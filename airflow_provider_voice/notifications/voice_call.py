@@ -104,6 +104,8 @@ class VoiceCallNotifier(BaseNotifier):
         if context is None:
             # A notifier of a deadline alert is checked when it rings: Airflow logs its arguments when this raises.
             self._check()
+            for number in _listed(to):
+                check_number(number, None)
 
     def _check(self) -> None:
         """Refuse what can be known to be wrong before templates are rendered."""
@@ -117,8 +119,6 @@ class VoiceCallNotifier(BaseNotifier):
             connection_id(self.voice_conn_id)
         if is_literal(self.agent_id):
             agent_of(self.agent_id)
-        for number in _listed(self.to):
-            check_number(number, None)
 
     def __call__(self, *args: Any) -> None:
         """Ring from a callback; Airflow calls this. Nothing is ever raised.
@@ -166,7 +166,7 @@ class VoiceCallNotifier(BaseNotifier):
         handler = _Handler(self, context)
         try:
             while (seconds := handler.step()) is not None:
-                if time.monotonic() - began + seconds > limit:
+                if seconds and time.monotonic() - began + seconds > limit:
                     log.info("The alarm is left to the next callback with its key; this one waits no longer.")
                     return
                 time.sleep(seconds)
@@ -247,13 +247,21 @@ class _Handler:
 
 
 class _Variables:
-    """Airflow's Variables, by attribute as in a template."""
+    """Airflow's Variables as a template reads them: ``var.json.on_call``, ``var.json.get("on_call", [])``."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
     def __getattr__(self, name: str) -> Any:
         return Variable.get(name, deserialize_json=self._as_json)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a Variable.
+
+        :param name: its name.
+        :param default: what is returned when there is no such Variable.
+        """
+        return Variable.get(name, default, deserialize_json=self._as_json)
 
 
 def _without_raising(work: Callable[[], Any]) -> Any:
