@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import CampaignSummary, LedgerViews, NoLedgerYet
+from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.plugins.voice_page.presentation import address, render
 from airflow_provider_voice.plugins.voice_page.security import (
     Editor,
@@ -155,7 +156,7 @@ def show_calls(request: Request, user: GetUserDep) -> Response:
     table = recent_calls()
     if table is None:
         return _page(request, user, "no_calls.html")
-    now = _utc_now()
+    now = datetime.now(timezone.utc)
     return _page(request, user, "calls.html", counts=table.since(now - _DAY), now=now)
 
 
@@ -195,7 +196,7 @@ def change_campaign(
     """Pause, resume or cancel a campaign."""
     _campaign(ledgers.views(), name)
     before = CampaignRecord(ledgers.database(), name).set_state(_STATES[action])
-    log.info("User %s: campaign %s is %s, it was %s.", user.get_name(), name, _STATES[action], before)
+    _audit(user, name, f"{action}; it is {_STATES[action]} and was {before}")
     return RedirectResponse(address("../campaign", name=name), _SEE_OTHER)
 
 
@@ -215,8 +216,13 @@ def decide(
     except InvalidRequest as error:
         # Its message names the key, which may be a number.
         raise HTTPException(409, "Somebody has decided about this contact already. Nothing was changed.") from error
-    log.info("User %s: attempt %s %s; its contact is %s.", user.get_name(), attempt, verdict, state.value)
+    _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
     return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
+
+
+def _audit(user: Any, campaign: str, change: str) -> None:
+    """Log who changed what; a campaign may be named after a number."""
+    log.info("User %s, campaign %s: %s.", user.get_name(), mask_numbers_in(campaign), change)
 
 
 def _campaign(views: LedgerViews, name: str) -> CampaignSummary:
@@ -224,12 +230,6 @@ def _campaign(views: LedgerViews, name: str) -> CampaignSummary:
     if summary is None:
         raise HTTPException(_NOT_FOUND, "There is no such campaign in this ledger.")
     return summary
-
-
-def _utc_now() -> Any:
-    from datetime import datetime, timezone
-
-    return datetime.now(timezone.utc)
 
 
 def _page(request: Request, user: Any, template: str, **values: Any) -> Response:
