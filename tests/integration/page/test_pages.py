@@ -235,7 +235,7 @@ def test_a_campaign_is_steered(admin: TestClient, seed: Seed, action: str, state
 @pytest.mark.parametrize("change", ["pause", "resume", "cancel", "rang", "did_not_ring"])
 def test_each_change_is_one_line_of_the_log(admin: TestClient, ledger: Engine, caplog: Any, change: str) -> None:
     campaign = f"back office {NUMBER}"
-    attempt = Seed(ledger, campaign).undecided("c1")
+    attempt = Seed(ledger, campaign).undecided("c1", attempt_id="afv-0a1b2c3d-4e5f")
     form = {"token": token_in(shown(admin, "decide"))}
     if change in ("rang", "did_not_ring"):
         path, form = "decide/attempt", form | {"attempt": attempt, "verdict": change}
