@@ -78,8 +78,7 @@ def show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Respo
     position = unseal(after)
     created_at = read_time(position[0]) if position else None
     found = views.campaigns((created_at, position[1]) if created_at else None, _CAMPAIGNS + 1)
-    shown = found[:_CAMPAIGNS]
-    more = seal([write_time(shown[-1].created_at), shown[-1].campaign]) if len(found) > _CAMPAIGNS else None
+    shown, more = _cut(found, _CAMPAIGNS, lambda last: [write_time(last.created_at), last.campaign])
     return _page(request, user, "campaigns.html", campaigns=shown, now=views.now(), more=more, after=after)
 
 
@@ -116,13 +115,13 @@ def show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     chosen = state if state in {known.value for known in ContactState} else None
     prefix = unseal(find) or ""
     found = views.contacts(name, state=chosen, prefix=prefix, after=unseal(after), limit=_PAGE + 1)
-    more = seal(found[_PAGE - 1].contact_key) if len(found) > _PAGE else None
+    shown, more = _cut(found, _PAGE, lambda last: last.contact_key)
     return _page(
         request,
         user,
         "contacts.html",
         summary=summary,
-        contacts=found[:_PAGE],
+        contacts=shown,
         chosen=chosen or "",
         find=find,
         prefix=prefix,
@@ -145,8 +144,7 @@ def show_undecided(request: Request, user: GetUserDep, after: str = "", done: st
     """Show the contacts that may have been rung, with the evidence."""
     position = unseal(after)
     found = ledgers.views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
-    shown = found[:_UNDECIDED]
-    more = seal([shown[-1].campaign, shown[-1].contact_key]) if len(found) > _UNDECIDED else None
+    shown, more = _cut(found, _UNDECIDED, lambda last: [last.campaign, last.contact_key])
     return _page(request, user, "decide.html", contacts=shown, more=more, after=after, done=unseal(done))
 
 
@@ -218,6 +216,11 @@ def decide(
         raise HTTPException(409, "Somebody has decided about this contact already. Nothing was changed.") from error
     _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
     return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
+
+
+def _cut(found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[list[Any], str | None]:
+    """Return a page of what was found, and the sealed position of its last item when there is another page."""
+    return found[:size], seal(position(found[size - 1])) if len(found) > size else None
 
 
 def _audit(user: Any, campaign: str, change: str) -> None:
