@@ -236,7 +236,8 @@ class _Handler:
             self._failures += 1
             if error.permanent or self._failures >= TRIES:
                 raise
-            log.warning("The alarm is tried again: %s", error.message)
+            # It may quote the key, and the key may be a number.
+            log.warning("The alarm is tried again: %s", mask_numbers_in(error.message))
             return float(self._failures * 5)
         self._failures = 0
         return seconds

@@ -211,6 +211,31 @@ def test_on_a_phone_in_the_dark_nothing_runs_over_the_edge(
     context.close()
 
 
+@pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
+def test_a_person_adds_a_connection(browser: Any, airflow: Standalone, picture: Any, vendor: str) -> None:
+    title = {"talkover": "Talkover", "talkstack": "Talkstack", "unleashx": "UnleashX"}[vendor]
+    page = browser.new_page(viewport={"width": 1000, "height": 1560})
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click(timeout=60_000)
+    form = page.get_by_role("dialog")
+    form.get_by_role("combobox").first.click()
+    page.keyboard.type(title)
+    page.get_by_role("option", name=title).click()
+    form.locator('input[name="connection_id"]').fill(f"my_{vendor}")
+    form.locator('input[name="password"]').fill("a-token-of-the-vendor")
+    form.get_by_role("button", name="Extra Fields", exact=True).click()
+    form.locator("#element_default_agent_id").fill("101")
+    if vendor == "talkstack":
+        form.locator("#element_project_id").fill("project-1")
+    form.get_by_text("Requests per minute").first.wait_for()
+    picture(form, f"connection-{vendor}")
+    form.get_by_role("button", name="Save").click()
+    saved = airflow.until(lambda: airflow.api("GET", f"/api/v2/connections/my_{vendor}"), 30)
+    assert saved["conn_type"] == vendor
+    assert json.loads(saved["extra"])["default_agent_id"] == "101"
+    page.close()
+
+
 def state_of(ledger: Engine, key: str) -> str:
     with ledger.connect() as connection:
         return str(connection.execute(contacts.select().where(contacts.c.contact_key == key)).one().state)

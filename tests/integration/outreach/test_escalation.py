@@ -43,6 +43,23 @@ def test_it_goes_on_to_the_next_number_until_somebody_answers(any_rig) -> None:
     assert rung(any_rig) == [FIRST, SECOND]
 
 
+def test_with_each_vendor(ticking, engine_for, vendor_name) -> None:
+    rig = Rig(ticking, engine_for("sqlite"), vendor_name)
+    finish(rig, handler(rig, number(0, NO_ANSWER), FIRST, SECOND))
+    assert rung(rig) == [number(0, NO_ANSWER), FIRST, SECOND]
+
+
+def test_who_has_answered_is_left_in_peace_until_the_call_ends(rig) -> None:
+    talking = number(0, "07")
+    escalation = handler(rig, talking, SECOND, escalate_after=timedelta(minutes=1))
+    escalation.step()
+    rig.advance(600)
+    assert escalation.step() is not None
+    assert rung(rig) == [talking]
+    finish(rig, escalation, most=400)
+    assert rung(rig)[0] == talking
+
+
 def test_it_waits_for_an_answer_before_it_goes_on(rig) -> None:
     escalation = handler(rig, escalate_after=timedelta(minutes=3))
     escalation.step()

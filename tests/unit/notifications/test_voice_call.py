@@ -228,12 +228,13 @@ def test_bad_arguments_of_a_deadline_alert_are_logged_when_it_rings(world, caplo
     assert "could not be raised" in caplog.text
 
 
-def test_a_passing_failure_is_tried_again(world, monkeypatch) -> None:
+def test_a_passing_failure_is_tried_again(world, monkeypatch, caplog) -> None:
     slept: list[float] = []
     monkeypatch.setattr(voice_call.time, "sleep", lambda seconds: slept.append(seconds))
     monkeypatch.setattr(escalation.Escalation, "step", _steps([_passing(), _passing(), 1.0, None]))
     VoiceCallNotifier(to=[DONE], max_wait=600)(failed())
     assert slept == [5.0, 10.0, 1.0]
+    assert DONE not in caplog.text
 
 
 def test_a_failure_that_does_not_pass_ends_it(world, monkeypatch, caplog) -> None:
@@ -246,7 +247,7 @@ def test_a_failure_that_does_not_pass_ends_it(world, monkeypatch, caplog) -> Non
 def _passing() -> Exception:
     from airflow_provider_voice.exceptions import LedgerFailed
 
-    return LedgerFailed("busy")
+    return LedgerFailed(f"Another task is placing the call of call_key {DONE!r}.")
 
 
 def _steps(results: list[object]):
