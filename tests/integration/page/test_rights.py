@@ -134,5 +134,5 @@ def test_a_change_by_get_is_no_route(admin: TestClient, ledger: Engine, seed: Se
 def test_who_is_not_signed_in_is_told_where_to(as_role: Client) -> None:
     answer = as_role(None).get("/voice/decide")
     assert answer.status_code == 401
-    assert "/auth/login" in answer.text
+    assert 'href="../api/v2/auth/login?next=%2Fvoice%2F"' in answer.text
     assert "Sign in" in answer.text
