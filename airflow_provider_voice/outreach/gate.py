@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
-from airflow_provider_voice.outreach.ledger import NextState
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from airflow_provider_voice.outreach.ledger import Claimed, Ledger
+    from airflow_provider_voice.outreach.ledger import Ledger
+    from airflow_provider_voice.outreach.states import Claimed
     from airflow_provider_voice.policy import ContactPolicy, Place
 
 T = TypeVar("T")
