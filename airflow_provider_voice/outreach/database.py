@@ -88,6 +88,14 @@ class Database:
             break
         raise _failed(failure)
 
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """Return the rows of a query that is a transaction of its own.
+
+        :param query: the query.
+        :raises LedgerFailed: as :meth:`transact`.
+        """
+        return self.transact(lambda connection: connection.execute(query).all())
+
     def now(self, connection: Connection) -> datetime:
         """Return the time by the database's clock, which all workers share."""
         if self._clock is not None:

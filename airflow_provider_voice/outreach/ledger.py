@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
@@ -134,27 +134,19 @@ class Ledger:
 
     def own_intents(self) -> list[Attempt]:
         """Return the attempts that this worker intended and whose outcome is not stored."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.owner == self.owner,
-                attempts.c.state == AttemptState.INTENT.value,
-            )
-            return [_attempt(row, row.fence or 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.owner == self.owner,
+            attempts.c.state == AttemptState.INTENT.value,
+        )
+        return [_attempt(row, row.fence or 0) for row in self.database.rows(query)]
 
     def others_dialing(self) -> dict[str, int]:
         """Return the fences of the contacts that are being dialed now, by key."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.fence).where(
-                contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
-            )
-            return {row.contact_key: row.fence for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        query = select(contacts.c.contact_key, contacts.c.fence).where(
+            contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
+        )
+        return {row.contact_key: row.fence for row in self.database.rows(query)}
 
     def renew(self, keys: Collection[str]) -> None:
         """Let our claims on these contacts last a whole lease from now on."""
@@ -341,16 +333,12 @@ class Ledger:
 
     def in_progress(self) -> list[Attempt]:
         """Return the attempts of this campaign whose call was placed and has not ended."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.voice_conn_id == self.voice_conn_id,
-                attempts.c.state == AttemptState.PLACED.value,
-            )
-            return [_attempt(row, 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.voice_conn_id == self.voice_conn_id,
+            attempts.c.state == AttemptState.PLACED.value,
+        )
+        return [_attempt(row, 0) for row in self.database.rows(query)]
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
         """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time."""
@@ -381,12 +369,8 @@ class Ledger:
 
     def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
         """Return how many attempts of each contact count."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
-            return {row.contact_key: row.attempts for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
+        return {row.contact_key: row.attempts for row in self.database.rows(query)}
 
     # -- shared by the above --
 
@@ -402,12 +386,6 @@ def is_loaded(campaign: str) -> Any:
     """Return the condition that the load which brought a contact was whole: half a list is not called."""
     whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
     return contacts.c.first_load <= whole
-
-
-def counts_by(connection: Connection, column: Any, campaign_column: Any, campaign: str) -> dict[str, int]:
-    """Return how many rows of a campaign have each value of a column."""
-    query = select(column, func.count()).where(campaign_column == campaign).group_by(column)
-    return {str(value): count for value, count in connection.execute(query) if value is not None}
 
 
 def _claimed(row: Any) -> Claimed:

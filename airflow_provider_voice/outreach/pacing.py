@@ -31,6 +31,8 @@ HELD_FOR = timedelta(hours=4)
 HELD_FOR_OTHERS = timedelta(minutes=15)
 #: The row that is locked where a cap over all connections must hold.
 ALL_CONNECTIONS = "*"
+#: The limits of a pacing row, and until when each counts.
+_LIMIT_COLUMNS = {"calls_per_minute": "calls_limited_until", "max_concurrent": "concurrency_limited_until"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Pacing:
 
     def lock(self, connection: Connection) -> Places:
         """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction."""
-        row = self._locked_row(connection)
+        row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
         limits = self._effective(connection, row, now)
         if row.slow_until is not None and row.slow_until > now:
@@ -130,7 +132,7 @@ class Pacing:
 
         :param seconds: what the vendor asks to wait; ``None``: it did not say.
         """
-        row = self._locked_row(connection)
+        row = self._row(connection, self._conn_id)
         until = self._database.now(connection) + timedelta(seconds=SLOW_SECONDS if seconds is None else seconds)
         if row.slow_until is None or row.slow_until < until:
             update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
@@ -141,8 +143,10 @@ class Pacing:
 
         :param per_minute: ``requests_per_minute`` of the connection.
         """
-        row = self._locked_row(connection)
+        row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
+        if row.slow_until is not None and row.slow_until > now:
+            return float((row.slow_until - now).total_seconds())
         # The vendor counts requests, so what may be caught up is taken off the rate: no minute exceeds the limit.
         rate = per_minute * (1.0 - BURST)
         tokens = filled(row.request_tokens, row.requests_filled_at, now, rate, capacity(per_minute))
@@ -158,22 +162,22 @@ class Pacing:
 
     def _effective(self, connection: Connection, row: Any, now: datetime) -> Limits:
         """Return the tightest limits of all campaigns at work, and leave ours for the others."""
-        until = now + LIMITS_COUNT_FOR
         changed: dict[str, Any] = {}
-        rate = _tightest(self._limits.calls_per_minute, row.calls_per_minute, row.calls_limited_until, now)
-        most = _tightest(self._limits.max_concurrent, row.max_concurrent, row.concurrency_limited_until, now)
-        stale = now + LIMITS_COUNT_FOR / 2
-        if rate is not None and rate == self._limits.calls_per_minute:
-            renewed = row.calls_limited_until is not None and row.calls_limited_until > stale
-            if rate != row.calls_per_minute or not renewed:
-                changed.update(calls_per_minute=rate, calls_limited_until=until)
-        if most is not None and most == self._limits.max_concurrent:
-            renewed = row.concurrency_limited_until is not None and row.concurrency_limited_until > stale
-            if most != row.max_concurrent or not renewed:
-                changed.update(max_concurrent=most, concurrency_limited_until=until)
+        tightest: dict[str, float | None] = {}
+        for name, until_name in _LIMIT_COLUMNS.items():
+            own, stored, until = getattr(self._limits, name), getattr(row, name), getattr(row, until_name)
+            counts = stored is not None and until is not None and until > now
+            tightest[name] = min(
+                (limit for limit in (own, stored if counts else None) if limit is not None), default=None
+            )
+            # Written again from time to time only: the row is read with every place.
+            is_fresh = counts and tightest[name] == stored and until > now + LIMITS_COUNT_FOR / 2
+            if own is not None and tightest[name] == own and not is_fresh:
+                changed.update({name: own, until_name: now + LIMITS_COUNT_FOR})
         if changed:
             connection.execute(pacing.update().where(pacing.c.voice_conn_id == self._conn_id).values(**changed))
-        return Limits(rate, None if most is None else int(most))
+        most = tightest["max_concurrent"]
+        return Limits(tightest["calls_per_minute"], None if most is None else int(most))
 
     def _in_progress(self, connection: Connection, now: datetime) -> int:
         is_campaigns = attempts.c.source == "outreach"
@@ -186,9 +190,6 @@ class Pacing:
             ),
         )
         return int(connection.execute(query).scalar_one())
-
-    def _locked_row(self, connection: Connection) -> Any:
-        return self._row(connection, self._conn_id)
 
     def _row(self, connection: Connection, name: str) -> Any:
         query = self._database.locked(select(pacing).where(pacing.c.voice_conn_id == name))
@@ -229,9 +230,3 @@ class RequestPace:
             if not wait:
                 return
             time.sleep(wait)
-
-
-def _tightest(own: float | None, stored: float | None, until: datetime | None, now: datetime) -> float | None:
-    if stored is None or until is None or until <= now:
-        return own
-    return stored if own is None else min(own, stored)

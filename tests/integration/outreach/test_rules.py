@@ -10,6 +10,7 @@ from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.outreach.campaign import Waiting
 from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.views import LedgerViews
 from airflow_provider_voice.policy import ContactPolicy
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
@@ -116,9 +117,9 @@ def test_an_unknown_contact_is_settled_by_a_person(rig) -> None:
     rig.load(people(COMPLETED))
     result = rig.finish()
     assert (result["unknown"], rig.rings()) == (1, {})
-    (row,) = rig.record.unknown()
-    assert "looked" in row["evidence"]
-    assert number(0) not in row["evidence"]
+    (row,) = LedgerViews(rig.database).undecided()
+    assert "looked" in row.evidence
+    assert number(0) not in row.evidence
     assert rig.record.resolve("c0", rang=False) == "redial"
     assert rig.finish()["reached"] == 1
     assert rig.rings() == {number(0): 1}
