@@ -119,7 +119,8 @@ class Campaign:
     :param hook: the voice connection.
     :param policy: the contact policy; ``None``: no rules.
     :param do_not_call: the do-not-call list; ``None``: there is none.
-    :param lease_seconds: how long a claim lasts without a sign of life.
+    :param lease_seconds: how long a claim lasts without a sign of life, default 60.
+    :param sleep: waits for seconds; for tests. ``None``: waits, and wakes up when the campaign is killed.
     """
 
     def __init__(

@@ -66,7 +66,11 @@ class CampaignRecord:
         self._mine = campaigns.c.campaign == campaign
 
     def was_begun_by(self, run: str) -> bool:
-        """Return whether an earlier try of this run began to call."""
+        """Return whether an earlier try of this run began to call.
+
+        :param run: the name of the run.
+        :return: False also when there is no such campaign.
+        """
         rows = self._database.rows(select(campaigns.c.begun_by).where(self._mine))
         return bool(rows and rows[0].begun_by == run[:KEY_LENGTH])
 
@@ -97,6 +101,8 @@ class CampaignRecord:
     def set_state(self, state: str) -> str:
         """Pause, resume or cancel the campaign; return its state before.
 
+        :param state: ``running``, ``paused`` or ``canceled``.
+        :return: the state before.
         :raises InvalidRequest: when there is no such campaign.
         """
 
@@ -113,7 +119,10 @@ class CampaignRecord:
         return before
 
     def sweep(self, ends_at: datetime | None) -> None:
-        """Settle the waiting contacts that will not be called any more: canceled, gone from the source, or too late."""
+        """Settle the waiting contacts that will not be called any more: canceled, gone from the source, or too late.
+
+        :param ends_at: contacts that wait from then on are ``expired``; ``None``: no end.
+        """
 
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
@@ -136,7 +145,11 @@ class CampaignRecord:
         self._database.transact(work)
 
     def take_turn_to_poll(self, interval: timedelta) -> bool:
-        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval."""
+        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval.
+
+        :param interval: the time between two polls.
+        :return: True for one worker; the next poll is an interval from now.
+        """
 
         def work(connection: Connection) -> bool:
             now = self._database.now(connection)
@@ -253,6 +266,12 @@ class CampaignRecord:
 
 
 def counts_by(connection: Connection, column: Any, where: Any) -> dict[str, int]:
-    """Return how many rows have each value of a column."""
+    """Return how many rows have each value of a column.
+
+    :param connection: a connection inside a transaction.
+    :param column: the column.
+    :param where: which rows.
+    :return: counts by value; NULL is left out.
+    """
     query = select(column, func.count()).where(where).group_by(column)
     return {str(value): count for value, count in connection.execute(query) if value is not None}

@@ -92,12 +92,17 @@ class Database:
         """Return the rows of a query that is a transaction of its own.
 
         :param query: the query.
+        :return: all rows.
         :raises LedgerFailed: as :meth:`transact`.
         """
         return self.transact(lambda connection: connection.execute(query).all())
 
     def now(self, connection: Connection) -> datetime:
-        """Return the time by the database's clock, which all workers share."""
+        """Return the time by the database's clock, which all workers share.
+
+        :param connection: a connection inside a transaction.
+        :return: an aware time, UTC.
+        """
         if self._clock is not None:
             return self._clock()
         value: Any = connection.execute(text(_CLOCKS[self.dialect])).scalar_one()
@@ -109,13 +114,20 @@ class Database:
 
         :param statement: the SELECT.
         :param skip_locked: leave out the rows that another transaction holds instead of waiting for them.
+        :return: the SELECT to execute.
         """
         # SQLite has one writer at a time: every transaction here begins with its lock.
         return statement if self.dialect == "sqlite" else statement.with_for_update(skip_locked=skip_locked)
 
     @staticmethod
     def insert_if_missing(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-        """Insert a row unless its key is there already; return whether it was inserted."""
+        """Insert a row unless its key is there already; return whether it was inserted.
+
+        :param connection: a connection inside a transaction.
+        :param table: the table.
+        :param values: the row.
+        :return: False when the key was there.
+        """
         try:
             with connection.begin_nested():
                 connection.execute(table.insert().values(**values))
@@ -125,7 +137,12 @@ class Database:
 
     @staticmethod
     def execute_many(connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement for each set of values; nothing when there are none."""
+        """Run one statement for each set of values; nothing when there are none.
+
+        :param connection: a connection inside a transaction.
+        :param statement: the statement, with parameters.
+        :param rows: the values of each run.
+        """
         values: Sequence[Mapping[str, Any]] = list(rows)
         if values:
             connection.execute(statement, values)
@@ -163,7 +180,12 @@ class _SchemaLock:
 
 
 def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
-    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows."""
+    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows.
+
+    :param column: the column.
+    :param states: its values.
+    :return: the condition.
+    """
     return or_(*(column == state.value for state in states))
 
 

@@ -94,6 +94,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param ends_at: nobody is claimed from then on.
+        :return: the claimed contacts; none while the campaign does not run.
         """
 
         def work(connection: Connection) -> list[Claimed]:
@@ -110,6 +111,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        :return: their last attempts, each with the fence of the new claim.
         """
 
         def work(connection: Connection) -> list[Attempt]:
@@ -149,7 +151,10 @@ class Ledger:
         return {row.contact_key: row.fence for row in self.database.rows(query)}
 
     def renew(self, keys: Collection[str]) -> None:
-        """Let our claims on these contacts last a whole lease from now on."""
+        """Let our claims on these contacts last a whole lease from now on.
+
+        :param keys: the contacts' keys; those that another worker holds are left alone.
+        """
         if not keys:
             return
 
@@ -161,11 +166,17 @@ class Ledger:
         self.database.transact(work)
 
     def release(self, claimed: Iterable[Claimed]) -> None:
-        """Give claimed contacts back as they were."""
+        """Give claimed contacts back as they were.
+
+        :param claimed: contacts that this worker claimed.
+        """
         self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
 
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
-        """Store that claimed contacts are not called now, and give them back."""
+        """Store that claimed contacts are not called now, and give them back.
+
+        :param decisions: contacts with what becomes of them.
+        """
         rows = [
             {
                 "b_key": item.key,
@@ -240,6 +251,7 @@ class Ledger:
         :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
             ``None``: there are no caps.
         :param ends_at: no intent is stored from then on.
+        :return: what may be sent, what waits, and what was lost.
         """
 
         def work(connection: Connection) -> Intents:
@@ -341,7 +353,11 @@ class Ledger:
         return [_attempt(row, 0) for row in self.database.rows(query)]
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
-        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time."""
+        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
+
+        :param numbers: E.164 numbers.
+        :return: times by number, and the ledger's time.
+        """
 
         def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
             now = self.database.now(connection)
@@ -359,7 +375,11 @@ class Ledger:
         return self.database.transact(work)
 
     def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
-        """Return the ledger's time, and the ids of all calls to a number that it knows."""
+        """Return the ledger's time, and the ids of all calls to a number that it knows.
+
+        :param number: E.164.
+        :return: the time and the ids.
+        """
 
         def work(connection: Connection) -> tuple[datetime, frozenset[str]]:
             query = select(attempts.c.call_id).where(attempts.c.to_number == number, attempts.c.call_id.is_not(None))
@@ -368,7 +388,11 @@ class Ledger:
         return self.database.transact(work)
 
     def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
-        """Return how many attempts of each contact count."""
+        """Return how many attempts of each contact count.
+
+        :param keys: the contacts' keys.
+        :return: counts by key.
+        """
         query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
         return {row.contact_key: row.attempts for row in self.database.rows(query)}
 
@@ -383,7 +407,11 @@ class Ledger:
 
 
 def is_loaded(campaign: str) -> Any:
-    """Return the condition that the load which brought a contact was whole: half a list is not called."""
+    """Return the condition that the load which brought a contact was whole: half a list is not called.
+
+    :param campaign: its name.
+    :return: the condition.
+    """
     whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
     return contacts.c.first_load <= whole
 

@@ -63,12 +63,20 @@ class Places:
     tokens: float | None = None
 
     def of(self, wanted: int) -> int:
-        """Return how many of ``wanted`` calls may be placed."""
+        """Return how many of ``wanted`` calls may be placed.
+
+        :param wanted: how many are wanted.
+        :return: a number from 0 to ``wanted``.
+        """
         return wanted if self.count is None else min(wanted, self.count)
 
 
 def capacity(calls_per_minute: float) -> float:
-    """Return how many calls the bucket holds."""
+    """Return how many calls the bucket holds.
+
+    :param calls_per_minute: the limit.
+    :return: tokens, at least one.
+    """
     return max(1.0, calls_per_minute * BURST)
 
 
@@ -79,6 +87,8 @@ def filled(tokens: float, since: datetime | None, now: datetime, per_minute: flo
     :param since: when it was filled last; ``None``: never, so it begins with one token.
     :param per_minute: tokens that come in a minute.
     :param most: what it holds.
+    :param now: the ledger's time.
+    :return: the tokens at ``now``.
     """
     if since is None:
         return 1.0
@@ -100,7 +110,11 @@ class Pacing:
         self._limits = limits
 
     def lock(self, connection: Connection) -> Places:
-        """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction."""
+        """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction.
+
+        :param connection: a connection inside a transaction.
+        :return: the places.
+        """
         row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
         limits = self._effective(connection, row, now)
@@ -121,7 +135,12 @@ class Pacing:
         return Places(count, wait, now, tokens)
 
     def take(self, connection: Connection, places: Places, count: int) -> None:
-        """Take places out of the bucket; part of the transaction that stores the intents."""
+        """Take places out of the bucket; part of the transaction that stores the intents.
+
+        :param connection: the transaction of :meth:`lock`.
+        :param places: what :meth:`lock` returned.
+        :param count: how many are taken.
+        """
         if places.tokens is None:
             return
         update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
@@ -131,6 +150,7 @@ class Pacing:
         """Let nobody place a call over this connection for a while: the vendor answered 429.
 
         :param seconds: what the vendor asks to wait; ``None``: it did not say.
+        :param connection: a connection inside a transaction.
         """
         row = self._row(connection, self._conn_id)
         until = self._database.now(connection) + timedelta(seconds=SLOW_SECONDS if seconds is None else seconds)
@@ -142,6 +162,8 @@ class Pacing:
         """Take a place for one request of any kind; return the seconds to wait when there is none.
 
         :param per_minute: ``requests_per_minute`` of the connection.
+        :param connection: a connection inside a transaction.
+        :return: seconds to wait; 0 when the place is taken.
         """
         row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
@@ -157,7 +179,10 @@ class Pacing:
         return wait
 
     def lock_everybody(self, connection: Connection) -> None:
-        """Lock the row under which caps over all connections are checked; before :meth:`lock`, always."""
+        """Lock the row under which caps over all connections are checked; before :meth:`lock`, always.
+
+        :param connection: a connection inside a transaction.
+        """
         self._row(connection, ALL_CONNECTIONS)
 
     def _effective(self, connection: Connection, row: Any, now: datetime) -> Limits:

@@ -39,7 +39,11 @@ class Snapshot:
     last_due_at: datetime | None = None
 
     def count(self, states: Iterable[ContactState]) -> int:
-        """Return how many contacts have one of some states."""
+        """Return how many contacts have one of some states.
+
+        :param states: the states.
+        :return: the contacts of all of them.
+        """
         return sum(int(self.counts[state.value]) for state in states)
 
 
@@ -63,6 +67,7 @@ def line(first: Snapshot, last: Snapshot) -> str:
 
     :param first: an earlier snapshot, which the pace is counted from.
     :param last: now.
+    :return: the line, without a number or a name.
     """
     minutes = (last.at - first.at) / 60.0
     pace = (int(last.counts["attempts"]) - int(first.counts["attempts"])) / minutes if minutes > 0 else 0.0

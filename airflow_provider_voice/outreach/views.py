@@ -110,7 +110,11 @@ class CampaignSummary:
         return self.counts.get(ContactState.UNKNOWN.value, 0)
 
     def expected_end(self, now: datetime) -> datetime | None:
-        """Return when everybody who waits has been called; see :func:`~.progress.expected_end`."""
+        """Return when everybody who waits has been called; see :func:`~.progress.expected_end`.
+
+        :param now: the ledger's time.
+        :return: the time; ``None`` when it is not known or the campaign does not run.
+        """
         waiting = sum(self.counts.get(state.value, 0) for state in WAITING)
         return expected_end(now, waiting, self.pace, self.last_due_at) if self.state == "running" else None
 
@@ -191,6 +195,7 @@ class LedgerViews:
 
         :param after: ``created_at`` and name of the campaign before the first one; ``None``: from the newest on.
         :param limit: how many at most.
+        :return: the campaigns with their counts.
         """
 
         def work(connection: Connection) -> list[CampaignSummary]:
@@ -204,7 +209,11 @@ class LedgerViews:
         return self.database.transact(work)
 
     def campaign(self, name: str) -> CampaignSummary | None:
-        """Return one campaign; ``None``: there is no such campaign."""
+        """Return one campaign; ``None``: there is no such campaign.
+
+        :param name: the campaign.
+        :return: the campaign with its counts, or ``None``.
+        """
 
         def work(connection: Connection) -> CampaignSummary | None:
             rows = list(connection.execute(select(campaigns).where(campaigns.c.campaign == name)))
@@ -238,6 +247,10 @@ class LedgerViews:
         """Return the most frequent reasons why contacts were not reached, or not yet.
 
         Contacts that were reached or that nobody has called yet are left out: most contacts, and they need no reason.
+
+        :param campaign: the campaign.
+        :param limit: how many at most.
+        :return: the reasons, the most frequent first.
         """
         count = func.count().label("number")
         query = (
@@ -254,7 +267,11 @@ class LedgerViews:
         return [ReasonCount(*row) for row in self.database.rows(query)]
 
     def hours(self, campaign: str) -> list[HourCount]:
-        """Return the attempts per hour of the 48 hours before the last attempt; hours without attempts are zero."""
+        """Return the attempts per hour of the 48 hours before the last attempt; hours without attempts are zero.
+
+        :param campaign: the campaign.
+        :return: the hours in their order; none without an attempt.
+        """
 
         def work(connection: Connection) -> list[HourCount]:
             mine = attempts.c.campaign == campaign
@@ -277,7 +294,11 @@ class LedgerViews:
         return self.database.transact(work)
 
     def window(self, campaign: str) -> Window:
-        """Return when somebody can be called."""
+        """Return when somebody can be called.
+
+        :param campaign: the campaign.
+        :return: how many are due, and when the next one is.
+        """
 
         def work(connection: Connection) -> Window:
             now = self.database.now(connection)
@@ -325,7 +346,11 @@ class LedgerViews:
         return list(self.database.rows(query.order_by(contacts.c.contact_key).limit(limit)))
 
     def plan(self, campaign: str) -> PlanView:
-        """Return the plan of a campaign."""
+        """Return the plan of a campaign.
+
+        :param campaign: the campaign.
+        :return: the plan; empty when it has none.
+        """
 
         def work(connection: Connection) -> PlanView:
             planned = contacts.c.planned_at
@@ -385,11 +410,19 @@ class LedgerViews:
         return list(self.database.rows(query))
 
     def attempt(self, attempt_id: str) -> Any | None:
-        """Return one attempt by its id; ``None``: there is no such attempt."""
+        """Return one attempt by its id; ``None``: there is no such attempt.
+
+        :param attempt_id: the attempt.
+        :return: its row, or ``None``.
+        """
         return next(iter(self.database.rows(select(attempts).where(attempts.c.attempt_id == attempt_id))), None)
 
     def attempts_of_call(self, call_id: str) -> list[Any]:
-        """Return the attempts that led to a call: one, unless two vendors use the same id."""
+        """Return the attempts that led to a call: one, unless two vendors use the same id.
+
+        :param call_id: the vendor's id of the call.
+        :return: their rows, at most ten.
+        """
         query = select(attempts).where(attempts.c.call_id == call_id).order_by(attempts.c.attempt_id).limit(10)
         return list(self.database.rows(query))
 
@@ -400,6 +433,7 @@ def paces_of(connection: Connection, names: Sequence[str], now: datetime) -> dic
     :param connection: a connection inside a transaction.
     :param names: the campaigns.
     :param now: the time by the ledger's clock.
+    :return: attempts a minute by campaign; one without attempts is absent.
     """
     query = (
         select(attempts.c.campaign, func.count(), func.min(attempts.c.intended_at))
