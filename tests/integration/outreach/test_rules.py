@@ -162,3 +162,17 @@ def test_too_many_requests_slow_everybody_and_lose_nobody(rig) -> None:
     assert len(refused) == 3
     assert min(row.intended_at for row in placed if row.intended_at > refused[0].intended_at) >= refused[0].intended_at
     assert rig.rings() == {number(index): 1 for index in range(4)}
+
+
+def test_too_many_polls_slow_down_the_calls_of_all_workers(rig) -> None:
+    rig.load(people(*[COMPLETED] * 2))
+    rig.turn(poll_interval=3600)
+    rig.advance(3600)
+    # As often as one poll is repeated.
+    rig.sandbox.add_fault("status", operation="list", status=429, retry_after=40, times=5)
+    campaign = rig.campaign()
+    slowed = []
+    campaign._slow_down = slowed.append
+    campaign.run(may_defer=True)
+    assert [error.retry_after for errors in slowed for error in errors] == [40]
+    assert rig.finish()["reached"] == 2
