@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,13 @@ _CLOCKS = {
 # Deadlock, serialization failure, lock timeout: the database rolled the transaction back, and another try may win.
 _LOST_AGAINST_ANOTHER = {"40001", "40P01", "55P03", 1205, 1213}
 _LOCK_SECONDS = 60
+#: Seconds after which the server ends a transaction that nobody goes on with: a frozen worker would keep its locks.
+IDLE_SECONDS = 30
+_LIMIT_IDLE = {
+    "postgresql": "SET idle_in_transaction_session_timeout = '{}s'",
+    "mysql": "SET SESSION idle_transaction_timeout = {}",
+    "mariadb": "SET SESSION idle_transaction_timeout = {}",
+}
 #: The lock that migrations are made under, where the database has named locks.
 _LOCK_NAME, _LOCK_NUMBER = "voice_outreach_schema", 7_105_401
 
@@ -61,6 +69,7 @@ class Database:
             _prepare_sqlite(engine)
             self.engine = engine
         else:
+            _prepare_server(engine)
             # Below this, MySQL locks gaps between rows, and two workers wait for each other all the time.
             self.engine = engine.execution_options(isolation_level="READ COMMITTED")
 
@@ -210,6 +219,25 @@ def _prepare_sqlite(engine: Engine) -> None:
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     engine._voice_ledger = True  # type: ignore[attr-defined]  # a mark of ours: one engine may serve two ledgers
+
+
+def _prepare_server(engine: Engine) -> None:
+    """Let the server end the transaction of a worker that was frozen; MySQL, unlike MariaDB, has no such setting."""
+    if getattr(engine, "_voice_ledger", False):
+        return
+
+    def on_connect(connection: Any, record: Any) -> None:
+        del record
+        cursor = connection.cursor()
+        # Without the setting a campaign works too, so that a server that lacks it is no error.
+        with suppress(Exception):
+            cursor.execute(_LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS))
+        cursor.close()
+        connection.commit()
+
+    engine.dispose()
+    event.listen(engine, "connect", on_connect)
+    engine._voice_ledger = True  # type: ignore[attr-defined]  # as above
 
 
 def _is_conflict(error: DBAPIError) -> bool:
