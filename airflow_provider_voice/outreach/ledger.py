@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 #: Seconds a claim lasts unless it is renewed.
 LEASE_SECONDS = 60.0
 SOURCE = "outreach"
-#: How far back attempts are looked up for the caps of a policy.
-HISTORY = timedelta(days=400)
+#: How far back attempts are looked up for the caps of a policy: no rule file may have a longer one.
+HISTORY = timedelta(days=3660)
 _WAITING = [state.value for state in WAITING]
 _COUNTED = [state.value for state in COUNTED]
 

@@ -19,7 +19,7 @@ from tests.integration.outreach.worker import LEASE_SECONDS, start_worker
 
 pytestmark = pytest.mark.once
 
-CONTACTS = int(os.environ.get("VOICE_KILLED_CONTACTS", "30"))
+CONTACTS = int(os.environ.get("VOICE_KILLED_CONTACTS", "16"))
 KILLS = int(os.environ.get("VOICE_KILLS", "1"))
 
 
