@@ -143,6 +143,7 @@ class Campaign:
         self._hook = hook
         self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
+        self._killed = threading.Event()
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
         self._senders = Senders(
             hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
@@ -161,7 +162,6 @@ class Campaign:
             call_timeout=settings.call_timeout,
         )
         self._progress = Progress(self.record)
-        self._killed = threading.Event()
         self._sleep = sleep or self._killed.wait
         # What was found out and is not in the ledger yet, and who is claimed and waits for a place.
         self._results: list[Result] = []
@@ -202,7 +202,7 @@ class Campaign:
 
     def _request_pace(self) -> RequestPace | None:
         http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
-        return RequestPace(self._database, self._pacing, per_minute, http.limiter) if per_minute else None
+        return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
 
     def _check(self) -> None:
         """Refuse what would make the vendor refuse every call, before anybody is called."""

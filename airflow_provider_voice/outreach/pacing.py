@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from airflow_provider_voice.outreach.schema import attempts, pacing
 from airflow_provider_voice.outreach.states import IN_PROGRESS
 
 if TYPE_CHECKING:
+    import threading
+
     from sqlalchemy import Connection
 
     from airflow_provider_voice.outreach.database import Database
@@ -233,13 +234,22 @@ class RequestPace:
     :param pacing: the pace of the connection.
     :param per_minute: requests a minute.
     :param fallback: the limiter of this process, for as long as the ledger does not answer.
+    :param stopped: set when the worker stops; then nobody waits, and no create is sent any more.
     """
 
-    def __init__(self, database: Database, pacing: Pacing, per_minute: float, fallback: Limiter | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pacing: Pacing,
+        per_minute: float,
+        fallback: Limiter | None,
+        stopped: threading.Event,
+    ) -> None:
         self._database = database
         self._pacing = pacing
         self._per_minute = per_minute
         self._fallback = fallback
+        self._stopped = stopped
 
     def acquire(self) -> None:
         """Wait for a place and take it."""
@@ -252,6 +262,5 @@ class RequestPace:
                 if self._fallback is not None:
                     self._fallback.acquire()
                 return
-            if not wait:
+            if not wait or self._stopped.wait(wait):
                 return
-            time.sleep(wait)
