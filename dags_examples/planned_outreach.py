@@ -12,7 +12,7 @@ from airflow.sdk import dag
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator
 
 CAMPAIGN = {
-    "campaign": "appointments-{{ dag_run.run_after.date() }}",
+    "campaign": "appointments-{{ dag_run.run_after | ds }}",
     "contacts": 'SELECT contact_id, phone AS "to", time_zone, name, appointment FROM appointments',
     "contacts_conn_id": "crm",
     "ledger_conn_id": "outreach_ledger",
@@ -40,6 +40,8 @@ def planned_outreach() -> None:
         subject="Shall these calls be placed?",
         body="{{ ti.xcom_pull(task_ids='plan') | tojson(indent=2) }}",
         response_timeout=timedelta(hours=4),
+        # Nobody answered: nobody is called, and nobody is asked again.
+        retries=0,
     )
 
     call = OutreachOperator(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.server import Sandbox
-from dev.demo import airflow_environment
+from dev.environment import airflow_environment
 from dev.processes import run_group
 
 if TYPE_CHECKING:

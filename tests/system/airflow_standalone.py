@@ -37,6 +37,7 @@ class Standalone:
         shutil.copytree(DAGS, folder)
         for file in folder.glob("*.py"):
             text = re.sub(r"schedule=\"[^\"]+\"", "schedule=None", file.read_text())
+            text = text.replace("poke_interval=30", "poke_interval=1")
             file.write_text(text.replace("CallsFinishedTrigger(", "CallsFinishedTrigger(poll_interval=5, "))
         return folder
 
