@@ -12,7 +12,7 @@ from airflow.sdk import dag
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator
 
 CAMPAIGN = {
-    "campaign": "appointments-{{ dag_run.run_after | ds }}",
+    "campaign": "planned-{{ dag_run.run_after | ds }}",
     "contacts": 'SELECT contact_id, phone AS "to", time_zone, name, appointment FROM appointments',
     "contacts_conn_id": "crm",
     "ledger_conn_id": "outreach_ledger",
