@@ -184,7 +184,16 @@ def candidate_time_zones(number: str) -> tuple[str, ...]:
     :raises InvalidPhoneNumber: when it is not an E.164 number.
     """
     import phonenumbers
-    from phonenumbers import timezone  # its own metadata, larger still
 
-    parsed = phonenumbers.parse(parse_number(number), None)
+    return time_zones_of(phonenumbers.parse(parse_number(number), None))
+
+
+def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:
+    """Return the IANA time zones of a parsed number.
+
+    :param parsed: a number that ``phonenumbers`` has parsed.
+    :return: as of :func:`candidate_time_zones`.
+    """
+    from phonenumbers import timezone  # its own metadata, larger than that of the numbers
+
     return tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != timezone.UNKNOWN_TIMEZONE)

@@ -232,6 +232,7 @@ class _OutreachBase(BaseOperator):
         from airflow_provider_voice.outreach.plan import PlanDigest
 
         rules = settings.rules
+        do_not_call = plain(self.do_not_call)
         return PlanDigest(
             {
                 "campaign": self.campaign,
@@ -239,14 +240,15 @@ class _OutreachBase(BaseOperator):
                 "agent_id": settings.agent_id,
                 "context": settings.context,
                 "subject": settings.subject,
-                "columns": repr(self._columns()),
+                "columns": self._columns(),
                 "limits": [settings.limits.calls_per_minute, settings.limits.max_concurrent],
                 "max_attempts": rules.max_attempts,
                 "redial_after": {status.value: span.total_seconds() for status, span in rules.after.items()},
                 "success": sorted(status.value for status in rules.success),
                 "ends_at": settings.ends_at,
-                "policy": repr(None if self._policy is None else self._policy.files),
-                "do_not_call": self.do_not_call if isinstance(plain(self.do_not_call), str) else None,
+                "policy": self._policy,
+                # The entries are asked again right before each call, so they may change; not where they come from.
+                "do_not_call": do_not_call if isinstance(do_not_call, str) else do_not_call is not None,
                 "do_not_call_conn_id": self.do_not_call_conn_id,
             }
         )
