@@ -134,9 +134,7 @@ def moment_or_text(name: str, value: object) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(
-            f"{name} must be an aware datetime or ISO 8601 text with a time zone, not {shown(value)}."
-        )
+        raise InvalidRequest(f"{name} must be an aware datetime or ISO 8601 text with a time zone, not {shown(value)}.")
     return moment.astimezone(timezone.utc)
 
 
