@@ -38,7 +38,8 @@ def planned_outreach() -> None:
     approve = ApprovalOperator(
         task_id="approve",
         subject="Shall these calls be placed?",
-        body="{{ ti.xcom_pull(task_ids='plan') | tojson(indent=2) }}",
+        # Counts, times and reasons, and nobody's number.
+        body="```json\n{{ ti.xcom_pull(task_ids='plan') | tojson(indent=2) }}\n```",
         response_timeout=timedelta(hours=4),
         # Nobody answered: nobody is called, and nobody is asked again.
         retries=0,
