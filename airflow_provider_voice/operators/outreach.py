@@ -19,6 +19,7 @@ from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import plain
@@ -47,20 +48,14 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.outreach.gate import DoNotCall
     from airflow_provider_voice.outreach.plan import PlanDigest
-    from airflow_provider_voice.outreach.redial import RedialRules
     from airflow_provider_voice.policy import ContactPolicy
 
 StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
-_MAX_ATTEMPTS, _SUCCESS = 3, ("completed",)
 
 
 def outreach_asset(campaign: str) -> Asset:
     """Return the asset that a campaign updates when all of its contacts are final, to schedule DAGs by.
-
-    Example::
-
-        with DAG("after_the_campaign", schedule=[outreach_asset("spring-2026")]): ...
 
     :param campaign: the campaign, as given to the operator.
     :return: an asset named ``voice_outreach.<campaign>``; its events carry the campaign's counts.
@@ -99,9 +94,9 @@ class _OutreachBase(BaseOperator):
         region: str | None = None,
         context: Mapping[str, Any] | None = None,
         ledger_conn_id: str | None = None,
-        max_attempts: int = _MAX_ATTEMPTS,
+        max_attempts: int = 3,
         redial_after: Mapping[str, timedelta | float] | None = None,
-        success_statuses: Collection[CallStatus | str] = _SUCCESS,
+        success_statuses: Collection[CallStatus | str] = ("completed",),
         policy: ContactPolicy | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         subject: str | None = None,
         do_not_call: Any = None,
@@ -131,9 +126,6 @@ class _OutreachBase(BaseOperator):
         self.region = region
         self.context = context
         self.ledger_conn_id = ledger_conn_id
-        self.max_attempts = max_attempts
-        self.redial_after = redial_after
-        self.success_statuses = success_statuses
         self.policy = policy
         self.subject = subject
         self.do_not_call = do_not_call
@@ -152,6 +144,7 @@ class _OutreachBase(BaseOperator):
             self.max_run_age = duration("max_run_age", max_run_age)
             self.poll_interval = seconds_of("poll_interval", poll_interval)
             self.call_timeout = duration("call_timeout", call_timeout)
+            self.redial_rules = RedialRules.of(max_attempts, redial_after, success_statuses)
             self._check_arguments()
 
     def _check_arguments(self) -> None:
@@ -172,19 +165,8 @@ class _OutreachBase(BaseOperator):
             positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
             moment_or_text("ends_at", self.ends_at)
-        is_default = self.redial_after is None and (self.max_attempts, self.success_statuses) == (
-            _MAX_ATTEMPTS,
-            _SUCCESS,
-        )
-        if not is_default:
-            self._rules()
         # Loaded now, so that a broken rule file is an import error.
         self._policy  # noqa: B018 - a cached property
-
-    def _rules(self) -> RedialRules:
-        from airflow_provider_voice.outreach.redial import RedialRules  # loads SQLAlchemy
-
-        return RedialRules.of(self.max_attempts, self.redial_after, self.success_statuses)
 
     @property
     def contacts(self) -> Any:
@@ -244,7 +226,7 @@ class _OutreachBase(BaseOperator):
                 calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),
                 max_concurrent=int(positive_or_text("max_concurrent", self.max_concurrent, int)),
             ),
-            rules=self._rules(),
+            rules=self.redial_rules,
             ends_at=None if ends_at in (None, "") else moment_or_text("ends_at", ends_at),
             poll_interval=self.poll_interval,
             call_timeout=self.call_timeout,
@@ -288,10 +270,7 @@ class _OutreachBase(BaseOperator):
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
         loader = ContactLoader(self._database, self.campaign)
         counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id))
-        self.log.info(
-            "Read %d contacts: %d cannot be called, %d are merged with another one of their number.",
-            counts.rows, counts.rejected, counts.merged,
-        )  # fmt: skip
+        self.log.info("Contacts: %d rows, %d cannot be called, %d merged.", counts.rows, counts.rejected, counts.merged)
         return digest.plan_id
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sqlalchemy import bindparam, text
 
 from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
-from airflow_provider_voice.outreach.ledger import NextState
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from airflow_provider_voice.outreach.ledger import Claimed, Ledger
+    from airflow_provider_voice.outreach.ledger import Ledger
+    from airflow_provider_voice.outreach.states import Claimed
     from airflow_provider_voice.policy import ContactPolicy, Place
 
 T = TypeVar("T")

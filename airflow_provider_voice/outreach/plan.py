@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, literal, select
 
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.outreach.ledger import Claimed, NextState
-from airflow_provider_voice.outreach.schema import UtcTime, campaigns, contacts
-from airflow_provider_voice.outreach.states import WAITING, ContactState
+from airflow_provider_voice.outreach.schema import REASON_LENGTH, UtcTime, campaigns, contacts
+from airflow_provider_voice.outreach.states import WAITING, Claimed, ContactState, NextState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -236,7 +235,7 @@ class Planner:
             self._update(mine & contacts.c.contact_key.in_(part), planned_at=at, reason=None)
         by_reason: dict[str, list[str]] = {}
         for key, (_, why) in plan.refused.items():
-            by_reason.setdefault(f"plan: {why}"[:500], []).append(key)
+            by_reason.setdefault(f"plan: {why}"[:REASON_LENGTH], []).append(key)
         for why, refused in by_reason.items():
             for start in range(0, len(refused), _PAGE):
                 some = contacts.c.contact_key.in_(refused[start : start + _PAGE])

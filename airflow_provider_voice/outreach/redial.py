@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus, status_of, statuses_of
-from airflow_provider_voice.outreach.ledger import NextState
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.states import ContactState, NextState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

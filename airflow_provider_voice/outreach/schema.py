@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: The longest campaign name and contact key, in characters: both together fit into an index of MySQL.
 KEY_LENGTH = 250
+#: The longest reason of a contact's state and the longest evidence of an unknown attempt, in characters.
+REASON_LENGTH, EVIDENCE_LENGTH = 500, 1000
 
 metadata = MetaData()
 
@@ -98,7 +100,7 @@ contacts = _table(
     Column("campaign", _text(KEY_LENGTH), primary_key=True),
     Column("contact_key", _text(KEY_LENGTH), primary_key=True),
     Column("state", _text(16), nullable=False),
-    Column("reason", _text(500)),
+    Column("reason", _text(REASON_LENGTH)),
     Column("to_number", _text(20)),
     Column("time_zone", _text(64)),
     Column("jurisdiction", _text(64)),
@@ -150,7 +152,7 @@ attempts = _table(
     Column("owner", _text(80)),
     Column("fence", BigInteger),
     # What is known of an unknown outcome, in words.
-    Column("evidence", _text(1000)),
+    Column("evidence", _text(EVIDENCE_LENGTH)),
     # JSON: the dial record of a MakeCallOperator.
     Column("record", _long_text()),
     UniqueConstraint("campaign", "contact_key", "attempt", name="voice_outreach_attempts_once"),

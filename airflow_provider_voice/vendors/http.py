@@ -167,7 +167,7 @@ class HttpClient:
         self._token = token
         self._credential_headers = credential_headers
         self._explain = explain
-        #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
+        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         self.limiter: Limiter | None = limiter_for(limit_key, requests_per_minute)
         self._timeout = (connect_timeout, read_timeout)
         self._session = new_session(credential_headers, Transport())
@@ -181,6 +181,8 @@ class HttpClient:
         #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it
         #: off: it checks its lease and its pace before every single send.
         self.repeats_creates = True
+        #: Called when the connection of a create stands, right before its first byte; raises when it must not be sent.
+        self.before_create: Callable[[], None] | None = None
         #: Requests sent so far, repeated ones included.
         self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last response; None before the first.
@@ -238,7 +240,7 @@ class HttpClient:
         """
 
         def attempt() -> ApiResponse:
-            adapter = Transport(connections=1)
+            adapter = Transport(connections=1, before_write=self.before_create)
             with new_session(self._credential_headers, adapter) as session:
                 session.headers["Connection"] = "close"
                 try:

@@ -22,6 +22,7 @@ from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from requests import PreparedRequest, Session
     from urllib3.poolmanager import PoolManager, ProxyManager
@@ -98,10 +99,13 @@ class Transport(HTTPAdapter):
     TLS handshake and for TLS breaking after the request was sent.
 
     :param connections: connections kept open for reuse.
+    :param before_write: called when a connection stands, before the first byte of the request; what it raises is passed
+        on, and nothing is written.
     """
 
-    def __init__(self, connections: int = 10) -> None:
+    def __init__(self, connections: int = 10, before_write: Callable[[], None] | None = None) -> None:
         self.connected = False
+        self.before_write = before_write
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -131,6 +135,8 @@ class Transport(HTTPAdapter):
             def connect(self) -> None:
                 """Connect, and report that it worked."""
                 super().connect()
+                if adapter.before_write is not None:
+                    adapter.before_write()
                 adapter.connected = True
 
         return type(f"Reporting{pool_class.__name__}", (pool_class,), {"ConnectionCls": ReportingConnection})

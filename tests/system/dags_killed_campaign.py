@@ -1,4 +1,4 @@
-"""A campaign whose tasks note their process, so that a test can kill it; leases and looks take seconds."""
+"""A campaign whose tasks note their process, so that a test can kill it; leases and searches take seconds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class MortalOutreach(OutreachOperator):
     def execute(self, context: Any) -> Any:
         """Run the campaign."""
         # Imported in the worker: a DAG file that is parsed often needs none of it.
-        from airflow_provider_voice.outreach import campaign
+        from airflow_provider_voice.outreach import campaign, lost_calls
 
         # What a dead worker left is taken over after six seconds instead of a minute.
         campaign.Campaign.__init__.__kwdefaults__["lease_seconds"] = 6.0
-        campaign.LOOKS = (0.0, 1.0, 2.0)
+        lost_calls.SEARCH_DELAYS = (0.0, 1.0, 2.0)
         ti = context["ti"]
         part = Path(os.environ["CAMPAIGN_PIDS"]) / f"{ti.run_id}-{ti.try_number}.part"
         part.write_text(str(os.getpid()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import create_engine
 
-from airflow_provider_voice.outreach import campaign as campaign_module
+from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.campaign import Waiting
 from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
@@ -121,4 +121,4 @@ def test_campaign_machine(monkeypatch) -> None:
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(campaign_module, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(lost_calls, "SEARCH_DELAYS", (0.0, 0.0))

@@ -28,13 +28,13 @@ from sqlalchemy import create_engine
 from airflow.sdk import Connection
 from airflow_provider_voice.dialing import reconcile
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.outreach import campaign as module
+from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.campaign import Campaign, CampaignSettings
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.pacing import Limits
 from airflow_provider_voice.outreach.redial import RedialRules
 url, fields = sys.argv[1], json.loads(sys.argv[2])
-module.LOOKS = (0.0, 0.1)
+lost_calls.SEARCH_DELAYS = (0.0, 0.1)
 # The sandbox's clock runs twenty times as fast as ours, which no vendor's does.
 for name in ("CLOCK_TOLERANCE", "LATE_ARRIVAL"):
     setattr(reconcile, name, timedelta(hours=2))

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
-from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
+from airflow_provider_voice.outreach.senders import Job, Senders
 from tests.integration.outreach.rig import COMPLETED, people
 
 pytestmark = pytest.mark.once
@@ -130,9 +131,9 @@ def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> N
     pacing = Pacing(rig.database, "voice_default", Limits())
     ((attempt, contact),) = ledger.store_intents(ledger.claim_due(1), pacing, agent_id="agent_sandbox").stored
     senders = Senders(rig.hook(), 1, limiter=Slow())
-    senders.send([Job(attempt, contact, seconds_alive() + 0.2)])
+    senders.send([Job(attempt, contact, Deadline(0.2))])
     senders.wait(20)
     (result,) = senders.finished()
     senders.close()
-    assert result.kind == "passing"
+    assert result.kind == "held"
     assert rig.sandbox.rings == []
