@@ -48,8 +48,8 @@ class Standalone:
         self._run("db", "migrate")
         add_connections(self.sandbox, self.home, self.environment)
         self.launch()
-        self.until(lambda: self.api("GET", "/api/v2/version"), 120)
-        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 120)
+        self.until(lambda: self.api("GET", "/api/v2/version"), 300)
+        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 300)
 
     def launch(self) -> None:
         for part in self.parts:
