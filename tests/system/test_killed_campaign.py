@@ -65,7 +65,7 @@ def airflow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Standalo
             made.stop()
 
 
-def kill_some(airflow: Standalone, states: object) -> int:
+def kill_some(airflow: Standalone) -> int:
     """Kill the task's process of one run or the other, each time after some more rings; return how often."""
     rng, pids = random.Random(7), airflow.home / "pids"
     killed: set[Path] = set()
@@ -95,7 +95,7 @@ def test_two_runs_killed_a_dozen_times_ring_nobody_too_often(airflow: Standalone
     def states() -> list[str]:
         return [airflow.api("GET", f"{dag}/dagRuns/{run}")["state"] for run in runs]
 
-    killed = kill_some(airflow, states)
+    killed = kill_some(airflow)
     airflow.until(lambda: set(states()) <= {"success", "failed"}, 900)
     tries = [airflow.api("GET", f"{dag}/dagRuns/{run}/taskInstances/call")["try_number"] for run in runs]
     assert states() == ["success", "success"]
