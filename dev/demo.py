@@ -47,7 +47,7 @@ def _airflow(*arguments: str, environment: Mapping[str, str]) -> None:
             lines.append(line)
             progress = _PROGRESS.search(line)
             if progress:
-                sys.stdout.write(f"  {progress[0]}\n")
+                sys.stdout.write(f"  {progress[0].rstrip()}\n")
                 sys.stdout.flush()
     if process.returncode != 0:
         sys.stderr.write("".join(lines)[-12000:])
