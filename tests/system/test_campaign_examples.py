@@ -14,7 +14,7 @@ from airflow_provider_voice.sandbox import Sandbox
 from dev.crm import daytime_zone
 from tests.system.airflow_standalone import Standalone
 
-pytestmark = pytest.mark.standalone
+pytestmark = [pytest.mark.standalone, pytest.mark.thorough]
 
 # All of these answer, so that no redial hours later is waited for.
 NUMBERS = [f"+1415555{line}01" for line in range(26, 34)]
