@@ -15,7 +15,7 @@ from dev.environment import airflow_environment
 from dev.processes import run_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _VENDORS = ("talkover", "talkstack", "unleashx")
 
@@ -52,17 +52,16 @@ def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str
     }
 
 
-def add_connections(sandbox: Sandbox, home: Path, environment: Mapping[str, str]) -> None:
+def add_connections(sandbox: Sandbox, environment: dict[str, str]) -> None:
     """Put the sandbox's connections into Airflow's database, where the UI shows them.
 
     :param sandbox: the running sandbox.
-    :param home: Airflow's home, for the file that is imported.
     :param environment: Airflow's environment.
     """
-    file = home / "connections.json"
-    file.write_text(json.dumps({f"voice_{vendor}": sandbox.connection(vendor) for vendor in _VENDORS}))
-    command = [sys.executable, "-m", "airflow", "connections", "import", str(file), "--overwrite"]
-    subprocess.run(command, env=dict(environment), capture_output=True, check=True)  # noqa: S603 - our own command, no shell
+    file = Path(environment["AIRFLOW_HOME"]) / "connections.json"
+    file.write_text(json.dumps({f"voice_{vendor}": sandbox.connection(vendor) for vendor in _VENDORS}), "utf-8")
+    command = [sys.executable, "-m", "airflow", "connections", "import", "--overwrite", str(file)]
+    subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own command, no shell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Sandbox(speed=10) as sandbox:
         environment = standalone_environment(home, options.dags.resolve(), sandbox, options.vendor, options.port)
         subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, check=True)
-        add_connections(sandbox, home, environment)
+        add_connections(sandbox, environment)
         sys.stdout.write(
             f"\nAirflow will be on http://127.0.0.1:{options.port} (no login); the sandbox is on {sandbox.url}.\n"
             "The DAGs use the connections voice_default and warehouse, which are environment variables; "

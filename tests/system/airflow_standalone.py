@@ -46,7 +46,7 @@ class Standalone:
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
         self._run("db", "migrate")
-        add_connections(self.sandbox, self.home, self.environment)
+        add_connections(self.sandbox, self.environment)
         self.launch()
         self.until(lambda: self.api("GET", "/api/v2/version"), 300)
         self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 300)
