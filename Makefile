@@ -29,7 +29,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 
 setup: $(VENV)/.ready  ## install everything into .venv
 
-demo: setup  ## place calls on the sandbox through a DAG, wait, load them into SQLite
+demo: setup  ## run a campaign of 200 contacts with redials on the sandbox and check who was rung how often
 	$(VENV)/bin/python -m dev.demo
 
 # Tests that start a whole Airflow run one at a time: two at once would be slow on two cores.

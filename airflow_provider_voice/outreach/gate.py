@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from sqlalchemy import bindparam, text
+
 from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
@@ -14,6 +16,8 @@ from airflow_provider_voice.policy import Person
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Engine
 
     from airflow_provider_voice.outreach.ledger import Ledger
     from airflow_provider_voice.outreach.states import Claimed
@@ -192,6 +196,27 @@ class ListedNumbers:
         :return: those on the list.
         """
         return matching(numbers, self._read())
+
+
+class NumbersQuery:
+    """A do-not-call list in a database, queried for every batch.
+
+    :param engine: the list's database.
+    :param sql: a query whose first column is a number. With ``:numbers`` in it, it is asked for the numbers at hand
+        only, as E.164.
+    """
+
+    def __init__(self, engine: Engine, sql: str) -> None:
+        self._engine = engine
+        self._sql = sql
+
+    def listed(self, numbers: Collection[str]) -> set[str]:
+        """Return those of the numbers that are on the list now."""
+        with self._engine.connect() as connection:
+            if ":numbers" in self._sql:
+                query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
+                return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
+            return matching(numbers, connection.exec_driver_sql(self._sql).scalars())
 
 
 def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:

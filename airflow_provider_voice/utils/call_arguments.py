@@ -42,6 +42,19 @@ def masked_values(value: Any) -> Any:
     return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
 
 
+def masked_list(value: Any, noun: str) -> Any:
+    """Return a list of people with a text and a serialized form that only count them.
+
+    :param value: an argument; text (SQL, a path), templates and other tasks' outputs stay as they are.
+    :param noun: the name of the list's items.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    is_text = isinstance(value, (str, MaskedValue))
+    if is_text or not hasattr(value, "__len__") or not is_resolved(value) or has_template(value):
+        return value
+    return MaskedValue(value, f"{len(value)} {noun}")
+
+
 def text_or_none(name: str, value: object) -> str | None:
     """Return a text, or None for None and for an empty text.
 

@@ -1,4 +1,4 @@
-"""Checks of arguments, each for one value: durations, choices, whole numbers, booleans, statuses.
+"""Checks of arguments, each for one value: durations, choices, numbers, moments, booleans, statuses.
 
 Operators, sensors and transfers call these when a DAG is parsed, and again for values that a template rendered.
 """
@@ -6,7 +6,7 @@ Operators, sensors and transfers call these when a DAG is parsed, and again for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -14,7 +14,7 @@ from airflow_provider_voice.models import CallStatus, statuses_of
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: The longest duration any argument may have: it keeps inf and overflowing numbers out.
 LONGEST_DURATION = timedelta(days=3660)
@@ -99,6 +99,43 @@ def whole_or_text(name: str, value: object) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise InvalidRequest(f"{name} must be a whole number, 0 or more, not {shown(value)}.")
     return int(text)
+
+
+def positive_or_text(name: str, value: object, kind: Callable[[str], float] = float) -> float:
+    """Return a number greater than 0 that may have come out of a template as text.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :param kind: ``float`` (default), or ``int`` for a whole number.
+    :return: the number.
+    :raises InvalidRequest: for anything else, also for infinity.
+    """
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        words = "a whole number" if kind is int else "a number"
+        raise InvalidRequest(f"{name} must be {words} greater than 0, not {shown(value)}.")
+    return number
+
+
+def moment_or_text(name: str, value: object) -> datetime:
+    """Return a moment that may have come out of a template as text.
+
+    :param name: the argument, for the error text.
+    :param value: an aware ``datetime``, or ISO 8601 text with a time zone.
+    :return: the moment in UTC.
+    :raises InvalidRequest: for anything else.
+    """
+    try:
+        # fromisoformat does not know "Z" before Python 3.11.
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidRequest(f"{name} must be an aware datetime or ISO 8601 text with a time zone, not {shown(value)}.")
+    return moment.astimezone(timezone.utc)
 
 
 def boolean(name: str, value: object) -> bool:

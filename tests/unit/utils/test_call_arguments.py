@@ -14,6 +14,7 @@ from airflow_provider_voice.utils.call_arguments import (
     check_number,
     delay_of,
     masked_dialed,
+    masked_list,
     masked_values,
     text_or_none,
 )
@@ -44,6 +45,19 @@ def test_values_about_a_person_are_masked_once_they_are_final() -> None:
     assert "4155552601" not in str(masked)
     for value in (None, {}, {"name": "{{ x }}"}, {"a": [OUTPUT]}, "{{ x }}"):
         assert masked_values(value) is value
+
+
+@pytest.mark.parametrize("people", [[{"to": NUMBER}], (NUMBER,), {NUMBER}, {NUMBER: 1}])
+def test_a_list_of_people_is_counted_and_not_shown(people: Any) -> None:
+    masked = masked_list(people, "contacts")
+    assert plain(masked) is people
+    assert (str(masked), masked.serialize()) == ("1 contacts", "1 contacts")
+    assert masked_list(masked, "contacts") is masked
+
+
+@pytest.mark.parametrize("value", [None, "SELECT 1", "{{ x }}", OUTPUT, ["{{ x }}"], [OUTPUT]], ids=str)
+def test_what_is_no_list_of_people_yet_stays(value: Any) -> None:
+    assert masked_list(value, "contacts") is value
 
 
 @pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7")])
