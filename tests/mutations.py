@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from airflow_provider_voice.dialing import dialer
+from airflow_provider_voice.dialing import dialer, task_facts
 from airflow_provider_voice.dialing.dialer import Dialer
 from airflow_provider_voice.dialing.record import Record
 from airflow_provider_voice.dialing.task_facts import TaskFacts
-from airflow_provider_voice.operators import make_call
 
 
 def none(monkeypatch: Any) -> None:
@@ -31,7 +30,7 @@ def no_reconcile(monkeypatch: Any) -> None:
     """Send again instead of looking for the call."""
     monkeypatch.setattr(
         Dialer,
-        "_look_then_fail",
+        "_search_then_fail",
         lambda self, request, record, cause=None: self._place(request, self._next(record, request)),
     )
 
@@ -55,7 +54,7 @@ def retries_do_not_look(monkeypatch: Any) -> None:
 
 def look_from_start_date(monkeypatch: Any) -> None:
     """Look for calls since the run's start date, which a clear moves."""
-    monkeypatch.setattr(make_call, "run_began_at", lambda run: run.start_date)
+    monkeypatch.setattr(task_facts, "run_began_at", lambda run: run.start_date)
 
 
 def anything_is_a_refusal(monkeypatch: Any) -> None:

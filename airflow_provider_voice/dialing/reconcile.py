@@ -1,4 +1,4 @@
-"""Looks at a vendor for the call of a create whose answer is not known. Reads only; rings nobody."""
+"""Searches a vendor's list for the call of a create whose answer is not known. Reads only; rings nobody."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ class Evidence:
     latest: datetime | None = None
 
 
-def look_for_call(
-    vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: Callable[[], datetime]
-) -> Call | None:
+def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: Callable[[], datetime]) -> Call | None:
     """Find the one call that the create can have made.
 
     The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
@@ -131,7 +129,7 @@ def _unclear(
     return CallOutcomeUnknown(
         f"Nobody can tell whether {mask_number(request.to)} was rung by this task: {which} the one whose outcome is "
         f"not known: {ids} ({vendor.title}, created from {write_time(first)} to {write_time(last)}). Nothing is sent "
-        "again. Look the ids up at the vendor; to ring all the same, clear the task with on_clear='new_call'.",
+        "again. Look the ids up at the vendor before anybody rings this person again.",
         vendor=vendor.name,
     )
 

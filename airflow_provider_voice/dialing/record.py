@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 RECORD_KEY = "voice_dial"
 
 #: ``intent``: a create may have been sent. ``placed``: the vendor answered with a call. ``refused``: the vendor is
-#: known not to have accepted the create. ``ended``: the call has ended and the task has seen it.
+#: known not to have accepted the create, or it was never sent. ``ended``: the call has ended and a task has seen it.
 RecordState = Literal["intent", "placed", "refused", "ended"]
+
+
+class IntentTaken(Exception):
+    """Another task that shares the store has stored the intent of this call first. Nothing was sent."""
 
 
 @dataclass
@@ -36,10 +41,12 @@ class Record:
     intent_at: datetime
     #: Hash of connection, number and agent: the same for the same request.
     fingerprint: str
-    #: ``max_tries`` of the task when the record was last changed by a try; a clear raises it.
+    #: ``max_tries`` of the owner when one of its tries last changed the record; a clear raises it.
     max_tries: int
     #: Number of that try.
     try_number: int
+    #: Hash of the task instance that stored the intent; it alone may place the call again.
+    owner: str = ""
     #: How often the DAG run had been cleared by then; None where Airflow does not say.
     clear_number: int | None = None
     #: When the create was given up without a readable answer; None while it is not known to have failed.
@@ -58,6 +65,21 @@ class Record:
     earlier_ids: list[str] = field(default_factory=list)
     #: When earlier generations may have rung the person, ISO 8601: a contact policy counts them.
     earlier_attempts: list[str] = field(default_factory=list)
+
+    def next(self, **values: Any) -> Record:
+        """Return the record of the next intended call of the same task or key.
+
+        :param values: the fields that begin anew.
+        :return: a record that remembers the calls before it.
+        """
+        ids = [str(self.call.get("id"))] if self.call else []
+        rang = [] if self.state == "refused" else [str(write_time(self.intent_at))]
+        return Record(
+            generation=self.generation + 1,
+            earlier_ids=self.earlier_ids + ids,
+            earlier_attempts=self.earlier_attempts + rang,
+            **values,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON.
@@ -87,6 +109,14 @@ class Record:
             "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look in "
             f"the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
         )
+
+
+def digest(*parts: str) -> str:
+    """Return a hash of several texts, as 64 hexadecimal digits.
+
+    :param parts: the texts, in order.
+    """
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 _TIMES = ("intent_at", "given_up_at", "absent_since")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, look_for_call
+from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, find_call
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import Call, CallRequest, write_time
 from airflow_provider_voice.phone import mask_number
@@ -66,7 +66,7 @@ def find_lost_call(hook: VoiceHook, ledger: Ledger, lost: LostCall, ledger_now: 
             not_these=ledger.call_ids_of(attempt.to),
         )
         request = CallRequest(to=attempt.to, agent_id=attempt.agent_id)
-        found = look_for_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
+        found = find_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
     except CallOutcomeUnknown as error:
         lost.last_problem = error.message
         return None

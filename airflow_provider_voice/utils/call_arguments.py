@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import check_delay
 from airflow_provider_voice.phone import mask_numbers_in, parse_number
 from airflow_provider_voice.utils.masking import MaskedValue, masked_number
 from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, shown, whole_or_text
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.policy import ContactPolicy
 
 _COUNTRY_CODE_LENGTH = 2
 
@@ -69,6 +73,34 @@ def agent_of(value: object) -> str | None:
     return text_or_none("agent_id", value)
 
 
+def masked_key(value: Any) -> Any:
+    """Return a ``call_key`` with a text that shows no phone number, because people build keys out of anything.
+
+    :param value: the key; templates and other tasks' outputs stay as they are.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
+        return value
+    text = mask_numbers_in(value) if isinstance(value, str) else shown(value)
+    return value if text == value else MaskedValue(value, text)
+
+
+def key_of(value: object) -> str:
+    """Return a ``call_key`` as text.
+
+    :param value: text, or a whole number such as an order's.
+    :return: the key without blanks around it.
+    :raises InvalidRequest: for anything else, for an empty text, and for ``None``, which is what a template makes of a
+        missing value.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(whole_or_text("call_key", value))
+    key = value.strip() if isinstance(value, str) else ""
+    if key in ("", "None") or not key.isprintable():
+        raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
+    return key
+
+
 def check_number(to: object, region: object) -> None:
     """Check what can be known of a number when a DAG is parsed.
 
@@ -100,3 +132,23 @@ def delay_of(value: object) -> int:
     number = whole_or_text("delay_seconds", seconds)
     check_delay(number)
     return number
+
+
+def policy_of(value: Any) -> ContactPolicy | None:
+    """Load a policy while the DAG is parsed, so that a broken rule file is an import error.
+
+    :param value: a ``ContactPolicy``, the name or path of a rule file, a list of them, or None.
+    :return: the policy; None for None.
+    :raises InvalidRequest: when it is none of these, or a file is missing or broken.
+    """
+    if value is None:
+        return None
+    from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
+
+    if isinstance(value, (list, tuple)) and not all(isinstance(name, (str, os.PathLike)) for name in value):
+        raise InvalidRequest("policy is a list with something else than names and paths of rule files.")
+    try:
+        return as_policy(value)
+    except InvalidRequest as error:
+        # It quotes the name of the file, which may be a phone number that was meant for another argument.
+        raise InvalidRequest(mask_numbers_in(error.message)) from None

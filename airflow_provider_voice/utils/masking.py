@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.phone import mask_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class MaskedValue:
@@ -56,3 +59,28 @@ def masked_number(value: Any) -> Any:
     if isinstance(value, str) and "{{" not in value and "{%" not in value and any(char.isdigit() for char in value):
         return MaskedValue(value, mask_number(value))
     return value
+
+
+class MaskedField:
+    """A template field that is masked as soon as its value is final: Airflow renders templates into it and shows it.
+
+    .. code-block:: python
+
+        class RingOperator(BaseOperator):
+            to = MaskedField(masked_number)
+
+    :param mask: returns the value as it is, or a :class:`MaskedValue` of it.
+    """
+
+    def __init__(self, mask: Callable[[Any], Any]) -> None:
+        self._mask = mask
+        self._attribute = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = f"_{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else getattr(instance, self._attribute)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        setattr(instance, self._attribute, self._mask(value))

@@ -130,27 +130,31 @@ def boolean_or_text(name: str, value: object) -> bool:
     raise InvalidRequest(f"{name} must be true or false (also yes, no, on, off, 1, 0), not {shown(value)}.")
 
 
-def connection_id(value: object) -> str:
-    """Return the id of a voice connection.
+def connection_id(value: object, name: str = "voice_conn_id") -> str:
+    """Return the id of a connection.
 
-    :param value: the value of ``voice_conn_id``.
+    :param value: what the user gave.
+    :param name: the argument, for the error text.
     :return: the id without blanks around it.
     :raises InvalidRequest: when it is no text, or an empty one.
     """
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequest(f"voice_conn_id must be the id of a connection, not {shown(value)}.")
+        raise InvalidRequest(f"{name} must be the id of a connection, not {shown(value)}.")
     return value.strip()
 
 
-def endings_of(name: str, values: object) -> frozenset[CallStatus]:
+def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> frozenset[CallStatus]:
     """Return the statuses that an argument lists, all of which are endings of a call.
 
     :param name: the argument, for the error text.
     :param values: one status or a list, tuple or set of them, as :class:`CallStatus` or text.
-    :return: the statuses, at least one.
+    :param may_be_empty: whether ``None`` and an empty list are understood, default False.
+    :return: the statuses.
     :raises InvalidRequest: when there is none, or one that is no status or no ending.
     """
     items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    if may_be_empty and items in ([], [None]):
+        return frozenset()
     if not items or not all(isinstance(item, str) for item in items):
         raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
     try:

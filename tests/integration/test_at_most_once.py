@@ -55,7 +55,7 @@ FAULTS = {
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No real waiting; a mutation of the guard where the mutation test asks for one."""
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(dialer_module, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(dialer_module, "SEARCH_DELAYS", (0.0, 0.0))
     # The sandbox's clock runs 120 times as fast as ours, which no vendor's does: a second's pause is two minutes there.
     monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(hours=2))
     monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(hours=2))

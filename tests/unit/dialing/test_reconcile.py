@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, look_for_call
+from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, find_call
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import Call, CallRequest, CallStatus
 
@@ -32,7 +32,7 @@ def look(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) 
         return (item for item in calls if start <= item.created_at < end)
 
     vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V")
-    return look_for_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
+    return find_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
 
 
 @pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE, SENT, GIVEN_UP, GIVEN_UP + CLOCK_TOLERANCE])
