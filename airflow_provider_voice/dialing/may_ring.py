@@ -1,16 +1,19 @@
-"""Whether a contact policy lets a task ring somebody now. Asked right before an intent is stored."""
+"""Whether a task may ring somebody now: the age of its run, and its contact policy."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.dialing.run_age import check_run_age, latest_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from airflow_provider_voice.policy import ContactPolicy, Person, WhenClosed
+    from airflow_provider_voice.models import CallRequest
+    from airflow_provider_voice.policy import ContactPolicy, WhenClosed
 
 log = logging.getLogger(__name__)
 
@@ -27,40 +30,59 @@ class ClosedNow(Exception):
 
 
 @dataclass(frozen=True)
-class PolicyCheck:
-    """Asks a contact policy about one call.
+class MayRing:
+    """The conditions under which a task rings somebody; they are checked right before each intent is stored.
 
-    :param policy: the contact policy.
-    :param person: who is called.
-    :param when_closed: what the task does while the policy does not allow the call.
-    :param deadline: last instant at which the call may be placed; ``None``: there is none.
-    :param delay: how long after the create the phone rings. The rules are about the moment at which it rings.
+    .. code-block:: python
+
+        MayRing(request, dag_run, max_run_age=timedelta(days=1), policy=ContactPolicy.load("us")).check(list)
     """
 
-    policy: ContactPolicy
-    person: Person
-    when_closed: WhenClosed
-    deadline: datetime | None
-    delay: timedelta = timedelta(0)
+    #: The call wanted.
+    request: CallRequest
+    #: The DAG run of the task.
+    run: Any
+    #: How long ago the run may have been due; None: any run may ring.
+    max_run_age: timedelta | None = None
+    #: The contact policy; None: everybody, always.
+    policy: ContactPolicy | None = None
+    #: IANA time zone of the person; None: from the jurisdiction or the number.
+    time_zone: str | None = None
+    #: ISO 3166 code of the law that protects the person; None: from the number.
+    jurisdiction: str | None = None
+    #: What the task does while the policy does not allow the call.
+    when_closed: WhenClosed = "wait"
+    #: Last instant at which the call may be placed; None: there is none but by ``max_run_age``.
+    deadline: datetime | None = None
 
-    def check(self, attempts: Iterable[datetime]) -> None:
-        """Raise unless the policy allows the call now.
+    def check(self, attempts: Callable[[], Iterable[datetime]]) -> None:
+        """Raise unless somebody may be rung now.
 
-        :param attempts: when creates of earlier calls to this person were sent.
+        :param attempts: returns when creates of earlier calls to this person were sent; only asked for a policy.
+        :raises StaleRun: when the run is too old.
         :raises ClosedNow: when the task is to wait until the policy may allow the call.
-        :raises NotAllowedNow: when it is to be skipped or to fail, or to wait beyond the deadline.
+        :raises NotAllowedNow: when the task is to be skipped or to fail, or would have to wait beyond the deadline.
         """
-        # Rule files and calendars: only a task with a policy needs them.
-        from airflow_provider_voice.policy import next_step
+        if self.max_run_age is not None:
+            check_run_age(self.run, self.max_run_age)
+        if self.policy is not None:
+            self._ask(self.policy, attempts())
 
-        rings_at = datetime.now(timezone.utc) + self.delay
+    def _ask(self, policy: ContactPolicy, attempts: Iterable[datetime]) -> None:
+        # Rule files and calendars: only a task with a policy needs them.
+        from airflow_provider_voice.policy import Person, next_step
+
+        # The rules are about the moment at which the phone rings.
+        delay = timedelta(seconds=self.request.delay_seconds)
+        rings_at = datetime.now(timezone.utc) + delay
+        person = Person(to=self.request.to, time_zone=self.time_zone, jurisdiction=self.jurisdiction)
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
-        earlier = [min(attempt + self.delay, rings_at) for attempt in attempts]
-        decision = self.policy.decide(self.person, rings_at, earlier)
-        deadline = None if self.deadline is None else self.deadline + self.delay
-        step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
+        decision = policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
+        latest = None if self.max_run_age is None else latest_start(self.run, self.max_run_age)
+        deadlines = [moment + delay for moment in (self.deadline, latest) if moment is not None]
+        step = next_step(decision, when_closed=self.when_closed, deadline=min(deadlines, default=None))
         log.info("Contact policy: %s", step.reason)
         if step.until is not None:
-            raise ClosedNow(step.until - self.delay)
+            raise ClosedNow(step.until - delay)
         if step.action != "call":
             raise step.error()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, AirflowTaskTimeout, conf
+from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
-from airflow_provider_voice.dialing.may_ring import ClosedNow, PolicyCheck
+from airflow_provider_voice.dialing.may_ring import ClosedNow, MayRing
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
-from airflow_provider_voice.dialing.run_age import check_run_age, latest_start
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
@@ -32,7 +30,6 @@ from airflow_provider_voice.models import (
     CallRef,
     CallRequest,
     CallStatus,
-    json_object,
     read_time,
     statuses_of,
     write_time,
@@ -41,9 +38,10 @@ from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
-    check_number,
+    check_keyed,
+    check_templated,
     delay_of,
-    key_of,
+    key_or_none,
     masked_dialed,
     masked_key,
     masked_values,
@@ -60,19 +58,17 @@ from airflow_provider_voice.utils.validation import (
     connection_id,
     duration,
     endings_of,
-    is_literal,
     one_of,
     seconds_of,
 )
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk import Context
 
     from airflow_provider_voice.outreach.call_key import CallKeyStore
-    from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.policy import ContactPolicy
 
 OnClear = Literal["reuse", "new_call"]
@@ -81,18 +77,6 @@ WhenClosed = Literal["wait", "skip", "fail"]
 _SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
 _NAP_SECONDS = 1.0
-# The checks of a templated argument, which is checked when it is final.
-_CHECKS: dict[str, Callable[[Any], object]] = {
-    "voice_conn_id": connection_id,
-    "agent_id": agent_of,
-    "delay_seconds": delay_of,
-    "is_testing": partial(boolean_or_text, "is_testing"),
-    "variables": partial(json_object, "variables"),
-    "context": partial(json_object, "context"),
-    "time_zone": partial(text_or_none, "time_zone"),
-    "jurisdiction": partial(text_or_none, "jurisdiction"),
-    "subject": partial(text_or_none, "subject"),
-}
 
 
 class MakeCallOperator(BaseOperator):
@@ -249,52 +233,26 @@ class MakeCallOperator(BaseOperator):
             self.call_key = call_key
             self.ledger_conn_id = ledger_conn_id
             self.subject = subject
-            self._check_choices()
-            self._check_ledger()
-            self._check_request()
+            self._check_arguments()
         self._placed: Call | None = None
         self._killed = False
         self._hung_up = False
 
-    def _check_choices(self) -> None:
-        """Refuse choices that make no sense, alone or together."""
+    def _check_arguments(self) -> None:
+        """Refuse what can be known to be wrong before templates are rendered."""
         one_of("on_clear", self.on_clear, get_args(OnClear))
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("when_closed", self.when_closed, get_args(WhenClosed))
+        check_templated({name: plain(getattr(self, name)) for name in self.template_fields})
         both = sorted(set(self.success_statuses) & set(self.redial_statuses))
         if both:
             raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
-
-    def _check_ledger(self) -> None:
-        """Refuse what makes no sense together with a key or a ledger."""
-        if self.ledger_conn_id is not None and is_literal(self.ledger_conn_id):
-            connection_id(self.ledger_conn_id, "ledger_conn_id")
+        if self.call_key is not None:
+            check_keyed(self.ledger_conn_id, on_clear=self.on_clear, end_call_on_kill=self.end_call_on_kill)
         if self.subject is not None and self.ledger_conn_id is None:
             raise InvalidRequest("subject needs ledger_conn_id: attempts are counted per subject in the ledger.")
-        if self.call_key is None:
-            return
-        if is_literal(plain(self.call_key)):
-            key_of(plain(self.call_key))
-        if self.ledger_conn_id is None:
-            raise InvalidRequest(
-                "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
-            )
-        if self.on_clear != "reuse":
-            raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
-        if self.end_call_on_kill:
-            raise InvalidRequest(
-                "end_call_on_kill cannot be used with call_key: all tasks with the key wait for that call."
-            )
-
-    def _check_request(self) -> None:
-        """Refuse what can be known to be wrong of the call before templates are rendered."""
-        for name, check in _CHECKS.items():
-            value = plain(getattr(self, name))
-            if is_literal(value):
-                check(value)
-        check_number(plain(self.to), self.region)
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -323,7 +281,7 @@ class MakeCallOperator(BaseOperator):
         return self._execute(context, read_time(waiting_since) or datetime.now(timezone.utc))
 
     def _execute(self, context: Context, asked_since: datetime) -> dict[str, Any]:
-        with self._errors_end_the_task():
+        with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             request = self._request()
             dialer = self._dialer(context, request, asked_since)
             try:
@@ -344,7 +302,7 @@ class MakeCallOperator(BaseOperator):
         :param event: the payload of the trigger's event.
         :return: the same as :meth:`execute`.
         """
-        with self._errors_end_the_task():
+        with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             # With the trigger comes the code that polls a vendor; only a task that deferred needs it.
             from airflow_provider_voice.triggers.call_status import call_from_event
 
@@ -378,18 +336,6 @@ class MakeCallOperator(BaseOperator):
         except VoiceError as error:
             self.log.warning("Could not end call %s: %s", self._placed.id, error.message)
 
-    @contextmanager
-    def _errors_end_the_task(self) -> Iterator[None]:
-        """Skip the task where the user asks for it, and end it without a retry for every other permanent error."""
-        with permanent_errors_end_the_task():
-            try:
-                yield
-            except (StaleRun, NotAllowedNow) as error:
-                wanted = self.stale_run if isinstance(error, StaleRun) else self.when_closed
-                if wanted == "skip":
-                    raise AirflowSkipException(error.message) from error
-                raise
-
     def _request(self) -> CallRequest:
         """Return the call wanted, from rendered arguments."""
         return CallRequest(
@@ -401,16 +347,34 @@ class MakeCallOperator(BaseOperator):
             is_testing=boolean_or_text("is_testing", self.is_testing),
         )
 
-    def _dialer(self, context: Context, request: CallRequest, asked_since: datetime | None = None) -> Dialer:
-        """Return the dialer of this task: with a ledger, of the key or the task in it.
+    @property
+    def _skipping_errors(self) -> tuple[type[VoiceError], ...]:
+        """Return the errors for which the user wants the task to be skipped."""
+        choices = {StaleRun: self.stale_run, NotAllowedNow: self.when_closed}
+        return tuple(error for error, choice in choices.items() if choice == "skip")
 
-        :param asked_since: when the contact policy was first asked; None: it is not asked any more.
+    def _dialer(self, context: Context, request: CallRequest, asked_since: datetime | None = None) -> Dialer:
+        """Return the dialer of this task, or of its key.
+
+        :param asked_since: when the contact policy was first asked; None: the call was placed already.
         """
-        facts = TaskFacts.of(context, self.retries, None if self.call_key is None else key_of(plain(self.call_key)))
+        facts = TaskFacts.of(context, self.retries, key_or_none(plain(self.call_key)))
         ledger = self._ledger(facts, request)
+        may_ring = MayRing(
+            request,
+            context.get("dag_run"),
+            max_run_age=None if self.stale_run == "call" else self.max_run_age,
+            policy=self.policy,
+            time_zone=text_or_none("time_zone", self.time_zone),
+            jurisdiction=text_or_none("jurisdiction", self.jurisdiction),
+            when_closed=self.when_closed,
+            deadline=None if asked_since is None else asked_since + timedelta(seconds=self.timeout),
+        )
 
         def before_ringing(attempts: list[datetime]) -> None:
-            self._check_may_ring(context, request, asked_since, ledger.earlier_attempts if ledger else lambda: attempts)
+            if self._killed:
+                raise AirflowException("The task was killed before it placed its call; nobody was rung.")
+            may_ring.check(ledger.earlier_attempts if ledger else lambda: attempts)
 
         def calls_of_others() -> frozenset[str]:
             others = calls_of_other_tasks(context, MakeCallOperator)
@@ -435,54 +399,10 @@ class MakeCallOperator(BaseOperator):
         """Return the ledger's record of this call; None without a ledger."""
         if self.ledger_conn_id is None and facts.call_key is None:
             return None
-        # SQLAlchemy: only a task with a ledger needs it.
-        from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall, key_of_task
+        from airflow_provider_voice.outreach.call_key import CallKeyStore  # SQLAlchemy: only a task with a ledger
 
-        store = CallKeyStore(
-            self._ledger_database,
-            KeyedCall(
-                facts.call_key or key_of_task(facts),
-                to=request.to,
-                voice_conn_id=self.voice_conn_id,
-                agent_id=request.agent_id or self.hook.vendor.settings.default_agent_id,
-                subject=text_or_none("subject", self.subject),
-            ),
-        )
-        store.share_request_limit(self.hook)
-        return store
-
-    @cached_property
-    def _ledger_database(self) -> Database:
-        from airflow_provider_voice.outreach.database import Database  # SQLAlchemy, see _ledger
-
-        return Database(ledger_engine(connection_id(self.ledger_conn_id, "ledger_conn_id")))
-
-    def _check_may_ring(
-        self,
-        context: Context,
-        request: CallRequest,
-        asked_since: datetime | None,
-        attempts: Callable[[], Iterable[datetime]],
-    ) -> None:
-        """Raise unless somebody may be rung now: asked right before the intent is stored."""
-        if self._killed:
-            raise AirflowException("The task was killed before it placed its call; nobody was rung.")
-        deadlines = [(asked_since or datetime.now(timezone.utc)) + timedelta(seconds=self.timeout)]
-        if self.stale_run != "call":
-            check_run_age(context["dag_run"], self.max_run_age)
-            deadlines += filter(None, [latest_start(context["dag_run"], self.max_run_age)])
-        if self.policy is None:
-            return
-        # Rule files and calendars: only a task with a policy needs them.
-        from airflow_provider_voice.policy import Person
-
-        person = Person(
-            to=request.to,
-            time_zone=text_or_none("time_zone", self.time_zone),
-            jurisdiction=text_or_none("jurisdiction", self.jurisdiction),
-        )
-        delay = timedelta(seconds=request.delay_seconds)
-        PolicyCheck(self.policy, person, self.when_closed, min(deadlines), delay).check(attempts())
+        engine = ledger_engine(connection_id(self.ledger_conn_id, "ledger_conn_id"))
+        return CallKeyStore.of(engine, self.hook, facts, request, subject=text_or_none("subject", self.subject))
 
     def _defer_until(self, opens_at: datetime, asked_since: datetime) -> NoReturn:
         """Hold no worker until the contact policy may allow the call."""

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import read_time
+from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger, is_one_of
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
@@ -20,12 +21,12 @@ from airflow_provider_voice.outreach.states import COUNTED, AttemptState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from airflow_provider_voice.dialing.task_facts import TaskFacts
     from airflow_provider_voice.exceptions import VoiceError
     from airflow_provider_voice.hooks.voice import VoiceHook
-    from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.models import CallRequest
 
 SOURCE = "make_call"
 # How far a record has come; a slow task must not take back what another one has stored since.
@@ -92,6 +93,28 @@ class CallKeyStore:
         # When the attempts were read that a policy decided by; None: no policy was asked.
         self._checked_at: datetime | None = None
 
+    @classmethod
+    def of(
+        cls, engine: Engine, hook: VoiceHook, facts: TaskFacts, request: CallRequest, *, subject: str | None = None
+    ) -> CallKeyStore:
+        """Return the store of a task's call, and let the hook's requests count in the ledger.
+
+        :param engine: the engine of the ledger's connection.
+        :param hook: the voice connection; its ``requests_per_minute`` then holds for all workers together.
+        :param facts: the task, with its business key if it has one.
+        :param request: the call wanted.
+        :param subject: what the call is about.
+        :return: the store, of the key or of the task instance.
+        :raises InvalidRequest: when the key is too long.
+        """
+        database, request = Database(engine), hook.vendor.complete(request)
+        key = facts.call_key or key_of_task(facts)
+        store = cls(database, KeyedCall(key, request.to, hook.voice_conn_id, request.agent_id, subject))
+        http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
+        if per_minute and not isinstance(http.limiter, RequestPace):
+            http.limiter = RequestPace(database, store._pacing, per_minute, http.limiter)
+        return store
+
     def get(self, key: str) -> Any:
         """Return the record of the key's last call; ``None`` when there is none.
 
@@ -140,15 +163,6 @@ class CallKeyStore:
             seconds = error.retry_after
             with suppress(LedgerFailed):  # it must not hide the vendor's refusal
                 self._database.transact(lambda connection: self._pacing.slow_down(connection, seconds))
-
-    def share_request_limit(self, hook: VoiceHook) -> None:
-        """Count the hook's requests in the ledger, with those of all workers, if its connection has a limit.
-
-        :param hook: the voice connection.
-        """
-        http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
-        if per_minute and not isinstance(http.limiter, RequestPace):
-            http.limiter = RequestPace(self._database, self._pacing, per_minute, http.limiter)
 
     def _store(self, connection: Connection, value: Any) -> float | None:
         """Store the record and return ``None``, or return the seconds until there may be a place."""

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.models import check_delay
+from airflow_provider_voice.models import check_delay, json_object
 from airflow_provider_voice.phone import mask_numbers_in, parse_number
 from airflow_provider_voice.utils.masking import MaskedValue, masked_number
-from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, shown, whole_or_text
+from airflow_provider_voice.utils.validation import (
+    boolean_or_text,
+    connection_id,
+    has_template,
+    is_literal,
+    is_resolved,
+    shown,
+    whole_or_text,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_voice.policy import ContactPolicy
@@ -85,20 +94,52 @@ def masked_key(value: Any) -> Any:
     return value if text == value else MaskedValue(value, text)
 
 
-def key_of(value: object) -> str:
+def key_or_none(value: object) -> str | None:
     """Return a ``call_key`` as text.
 
-    :param value: text, or a whole number such as an order's.
-    :return: the key without blanks around it.
-    :raises InvalidRequest: for anything else, for an empty text, and for ``None``, which is what a template makes of a
-        missing value.
+    :param value: text, or a whole number such as an order's; None: the call has no key.
+    :return: the key without blanks around it; None for None.
+    :raises InvalidRequest: for anything else, for an empty text, and for the text ``None``, which is what a template
+        makes of a missing value.
     """
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(whole_or_text("call_key", value))
     key = value.strip() if isinstance(value, str) else ""
     if key in ("", "None") or not key.isprintable():
         raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
     return key
+
+
+def check_keyed(ledger_conn_id: object, *, on_clear: object, end_call_on_kill: bool) -> None:
+    """Check the arguments that contradict a ``call_key``.
+
+    :param ledger_conn_id: the ledger's connection; None: there is no ledger.
+    :param on_clear: what a clear of the task does.
+    :param end_call_on_kill: whether a kill of the task hangs up.
+    :raises InvalidRequest: when one does.
+    """
+    if ledger_conn_id is None:
+        raise InvalidRequest(
+            "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
+        )
+    if on_clear != "reuse":
+        raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
+    if end_call_on_kill:
+        raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
+
+
+def check_templated(arguments: Mapping[str, Any]) -> None:
+    """Check those templated arguments of a call that are final when the DAG is parsed.
+
+    :param arguments: the arguments by name; templates and other tasks' outputs are checked once they are rendered.
+    :raises InvalidRequest, InvalidPhoneNumber: naming the argument.
+    """
+    for name, check in _CHECKS.items():
+        if is_literal(arguments[name]):
+            check(arguments[name])
+    check_number(arguments["to"], arguments["region"])
 
 
 def check_number(to: object, region: object) -> None:
@@ -152,3 +193,18 @@ def policy_of(value: Any) -> ContactPolicy | None:
     except InvalidRequest as error:
         # It quotes the name of the file, which may be a phone number that was meant for another argument.
         raise InvalidRequest(mask_numbers_in(error.message)) from None
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "voice_conn_id": connection_id,
+    "agent_id": agent_of,
+    "delay_seconds": delay_of,
+    "is_testing": partial(boolean_or_text, "is_testing"),
+    "variables": partial(json_object, "variables"),
+    "context": partial(json_object, "context"),
+    "time_zone": partial(text_or_none, "time_zone"),
+    "jurisdiction": partial(text_or_none, "jurisdiction"),
+    "subject": partial(text_or_none, "subject"),
+    "call_key": key_or_none,
+    "ledger_conn_id": lambda value: None if value is None else connection_id(value, "ledger_conn_id"),
+}

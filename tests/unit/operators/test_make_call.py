@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -205,6 +206,39 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._check_may_ring({}, made._request(), None, list)
+        made._dialer({"ti": mock.MagicMock()}, made._request(), None)._before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"call_key": "k"}, "needs ledger_conn_id"),
+        ({"call_key": "", "ledger_conn_id": "ledger"}, "call_key must be"),
+        ({"call_key": "None", "ledger_conn_id": "ledger"}, "call_key must be"),
+        ({"call_key": "k", "ledger_conn_id": ""}, "ledger_conn_id must be"),
+        ({"call_key": "k", "ledger_conn_id": "ledger", "on_clear": "new_call"}, "another key"),
+        ({"call_key": "k", "ledger_conn_id": "ledger", "end_call_on_kill": True}, "end_call_on_kill"),
+        ({"subject": "invoices"}, "needs ledger_conn_id"),
+    ],
+)
+def test_what_contradicts_a_key_is_refused(arguments: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidRequest, match=problem):
+        make(**arguments)
+
+
+def test_a_key_and_a_ledger_are_templated_and_checked_when_they_are_rendered() -> None:
+    made = make(call_key="{{ params.key }}", ledger_conn_id="{{ params.ledger }}")
+    made.render_template_fields({"params": {"key": "", "ledger": ""}})
+    with pytest.raises(InvalidRequest, match="call_key"):
+        made._dialer({"ti": mock.MagicMock()}, made._request())
+    made.call_key = "order 7"
+    with pytest.raises(InvalidRequest, match="ledger_conn_id"):
+        made._dialer({"ti": mock.MagicMock()}, made._request())
+
+
+def test_a_number_in_a_key_is_masked() -> None:
+    made = make(call_key=f"reminder {NUMBER}", ledger_conn_id="ledger")
+    assert "4155552601" not in str(made.call_key) + repr(made.call_key) + str(made.call_key.serialize())
+    assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
