@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import check_delay, json_object
-from airflow_provider_voice.phone import mask_numbers_in, parse_number
+from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
 from airflow_provider_voice.utils.masking import MaskedValue, masked_number
 from airflow_provider_voice.utils.validation import (
     boolean_or_text,
@@ -18,7 +18,6 @@ from airflow_provider_voice.utils.validation import (
     has_template,
     is_literal,
     is_resolved,
-    shown,
     whole_or_text,
 )
 

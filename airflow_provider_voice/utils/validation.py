@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus, statuses_of
-from airflow_provider_voice.phone import mask_numbers_in
+from airflow_provider_voice.phone import mask_numbers_in, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,19 +22,6 @@ LONGEST_DURATION = timedelta(days=3660)
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 _MOST_DIGITS = 18
-
-
-def shown(value: object) -> str:
-    """Return a value for an error text: short, with phone numbers masked.
-
-    :param value: any value.
-    :return: at most 40 characters.
-    """
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a value whose repr fails is named by its type
-        text = f"a value of type {type(value).__name__}"
-    return mask_numbers_in(text)[:40]
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -25,7 +25,6 @@ from airflow_provider_voice.utils.validation import (
     is_resolved,
     one_of,
     seconds_of,
-    shown,
     whole_or_text,
 )
 
@@ -122,12 +121,6 @@ def test_a_connection_id_is_a_text() -> None:
     for value in ("", " ", None, 7, ["voice"]):
         with pytest.raises(InvalidRequest):
             connection_id(value)
-
-
-def test_a_value_is_shown_short_and_without_a_number() -> None:
-    assert "5552601" not in shown("+14155552601")
-    assert len(shown("x" * 1000)) == 40
-    assert shown(10**5000) == "a value of type int"
 
 
 @pytest.mark.parametrize(
