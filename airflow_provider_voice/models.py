@@ -69,22 +69,22 @@ def fold_word(word: object) -> str:
     return re.sub(r"[\s\-_]+", "_", str(word).strip()).lower()
 
 
-def read_status(word: object, words: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
+def read_status(word: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
     """Translate a vendor's status word.
 
     :param word: the vendor's word; None or an empty text is unknown.
-    :param words: folded vendor word -> our status.
+    :param statuses: our status by the vendor's folded word.
     :param vendor: whose word it is, for the log.
     :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown word, which is logged once per process.
     """
     folded = fold_word("" if word is None else word)
-    status = words.get(folded)
+    status = statuses.get(folded)
     if status is not None:
         return status
     if folded and (vendor, folded) not in _unknown_words:
         _unknown_words.add((vendor, folded))
         log.warning(
-            "%s reports the unknown call status %s; it counts as not ended. If you know what it means, set "
+            "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set "
             "status_overrides on the connection.",
             vendor,
             shown(folded),
@@ -225,7 +225,7 @@ class CallRequest:
 def check_delay(delay_seconds: object) -> None:
     """Check a delay.
 
-    :param delay_seconds: what the user gave.
+    :param delay_seconds: the user's value.
     :raises InvalidRequest: unless it is a whole number of seconds from 0 to 3600.
     """
     is_whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)

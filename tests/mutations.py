@@ -27,7 +27,7 @@ def intent_after(monkeypatch: Any) -> None:
 
 
 def no_reconcile(monkeypatch: Any) -> None:
-    """Send again instead of looking for the call."""
+    """Send again instead of searching for the call."""
     monkeypatch.setattr(
         Dialer,
         "_search_then_fail",
@@ -36,7 +36,7 @@ def no_reconcile(monkeypatch: Any) -> None:
 
 
 def new_key_every_try(monkeypatch: Any) -> None:
-    """Look for another key than the one that was sent."""
+    """Search for another key than the one that was sent."""
     plain = Record.from_json.__func__
 
     def from_json(cls: type[Record], data: Any) -> Record:
@@ -47,13 +47,13 @@ def new_key_every_try(monkeypatch: Any) -> None:
     monkeypatch.setattr(Record, "from_json", classmethod(from_json))
 
 
-def retries_do_not_look(monkeypatch: Any) -> None:
+def retries_do_not_search(monkeypatch: Any) -> None:
     """Take a retry without a record for a first try."""
     monkeypatch.setattr(TaskFacts, "may_follow_a_call", property(lambda self: False))
 
 
-def look_from_start_date(monkeypatch: Any) -> None:
-    """Look for calls since the run's start date, which a clear moves."""
+def search_from_start_date(monkeypatch: Any) -> None:
+    """Search for calls since the run's start date, which a clear moves."""
     monkeypatch.setattr(task_facts, "run_began_at", lambda run: run.start_date)
 
 
@@ -78,8 +78,8 @@ MUTATIONS = {
     "intent_after": intent_after,
     "no_reconcile": no_reconcile,
     "new_key_every_try": new_key_every_try,
-    "retries_do_not_look": retries_do_not_look,
-    "look_from_start_date": look_from_start_date,
+    "retries_do_not_search": retries_do_not_search,
+    "search_from_start_date": search_from_start_date,
     "anything_is_a_refusal": anything_is_a_refusal,
     "one_record_for_everybody": one_record_for_everybody,
     "any_further_try_is_a_clear": any_further_try_is_a_clear,

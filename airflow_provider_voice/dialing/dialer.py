@@ -59,9 +59,10 @@ class StateStore(Protocol):
     """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
 
     def get(self, key: str) -> Any:
-        """Return the value under a key; None when there is none.
+        """Return the value under a key.
 
         :param key: the name of the value.
+        :return: the JSON value; None when there is none.
         """
 
     def set(self, key: str, value: Any) -> None:
@@ -76,7 +77,14 @@ class StateStore(Protocol):
 
 @dataclass(frozen=True)
 class DialedCall:
-    """The call of a task, as it is handed from the dialer through the wait to the task's result."""
+    """The call of a task, as it is handed from the dialer through the wait to the task's result.
+
+    .. code-block:: python
+
+        dialed = Dialer(hook, store, facts).dial(request)
+        ended = replace(dialed, call=wait_for(dialed.call))
+        return ended.to_dict()
+    """
 
     call: Call
     #: How the task came by the call.
@@ -91,7 +99,12 @@ class DialedCall:
 
 @dataclass(frozen=True)
 class DialRules:
-    """What the user allows the dialer to do."""
+    """The user's rules for the dialer.
+
+    .. code-block:: python
+
+        DialRules(redial_statuses=frozenset({CallStatus.BUSY}), redial_when_absent_for=timedelta(hours=1))
+    """
 
     #: Whether a user's clear asks for a new call (``on_clear="new_call"``).
     new_call_on_clear: bool = False
@@ -110,7 +123,7 @@ class Dialer:
     :param hook: the hook of the connection.
     :param store: keeps the record between tries: the task state store, or a ledger; None below Airflow 3.3.
     :param facts: the task and its try.
-    :param rules: what the user allows; default: nothing is ever sent a second time.
+    :param rules: the user's rules; default: nothing is ever sent a second time.
     :param before_ringing: called right before an intent is stored, with the times at which the person may have been
         rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
@@ -151,7 +164,7 @@ class Dialer:
 
         :param request: the call wanted.
         :return: the call, how the task came by it, and its generation.
-        :raises CallOutcomeUnknown: when nobody can tell whether the phone rang, with what was searched.
+        :raises CallOutcomeUnknown: when nobody can tell whether the phone rang, with the search that was made.
         :raises InvalidRequest: when an earlier try, or another task with the key, was to ring somebody else.
         :raises VoiceError: the vendor's refusal; nothing rang.
         """
@@ -422,7 +435,7 @@ class Dialer:
 
     @property
     def _to_ring_again(self) -> str:
-        """Say what a person does who wants another ring all the same."""
+        """Advice for a person who wants another ring all the same."""
         if self._facts.call_key:
             return "To ring all the same, use another call_key."
         return "To ring all the same, clear the task with on_clear='new_call'."
@@ -486,7 +499,7 @@ class Dialer:
         """Return the stored record of a call; None when there is none or it cannot be read now."""
         try:
             record = self._load()
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is what it is
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
             log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
             return None
         is_its = record is not None and record.call is not None and record.call.get("id") == call.id
@@ -507,7 +520,7 @@ class Dialer:
         self._save_if_possible(record)
 
     def _save_if_possible(self, record: Record) -> None:
-        """Store what makes the next try quicker; the stored intent already keeps the next try from ringing."""
+        """Store a change that makes the next try quicker; the stored intent already keeps the next try from ringing."""
         try:
             self._save(record)
         except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed

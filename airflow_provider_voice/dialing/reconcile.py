@@ -28,13 +28,18 @@ LATE_ARRIVAL = timedelta(minutes=15)
 #: How long a create can be under way before the worker gives it up: the wait for the rate limit, refusals with 429 and
 #: the read of the response. Used where the worker died and nobody knows when.
 LONGEST_CREATE = timedelta(minutes=5)
-#: How far back a call is looked for at most. Vendors keep lists in windows of up to three months.
+#: How far back a search for a call goes at most. Vendors keep lists in windows of up to three months.
 LONGEST_LOOK_BACK = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the create, by the clock of the worker that sent it."""
+    """Facts about the create, by the clock of the worker that sent it.
+
+    .. code-block:: python
+
+        find_call(vendor, request, Evidence(since=sent_at, until=given_up_at, tag="afv-1"), now=clock)
+    """
 
     #: The create was not sent before this moment.
     since: datetime
@@ -63,7 +68,7 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: 
 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
-    :param evidence: what is known of the create.
+    :param evidence: the facts about the create.
     :param now: this machine's clock.
     :return: the call; None when the vendor's list was read completely and shows no call that matches.
     :raises CallOutcomeUnknown: when several calls match, or it is not certain that the one that matches is ours, with

@@ -26,9 +26,14 @@ class IntentTaken(Exception):
 
 @dataclass
 class Record:
-    """One intended call of one task instance.
+    """One intended call of one task instance, or of one business key.
 
-    The record is stored where people can read it, so it holds a hash of what is dialed instead of the number.
+    .. code-block:: python
+
+        store.set(RECORD_KEY, record.to_json())
+        record = Record.from_json(store.get(RECORD_KEY))
+
+    The record is stored where people can read it, so it holds a hash of the request instead of the number.
     """
 
     #: How many calls this task has intended so far, this one included; the first is 1.

@@ -20,7 +20,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """The task instance of a call, and its current try."""
+    """The task instance of a call, and its current try.
+
+    .. code-block:: python
+
+        facts = TaskFacts.of(context, operator.retries, call_key="invoice 7")
+        facts.is_last_try, facts.may_follow_a_call
+    """
 
     dag_id: str
     run_id: str
@@ -68,12 +74,12 @@ class TaskFacts:
 
     @property
     def name(self) -> tuple[str, ...]:
-        """Whose call it is: the key's, or the task's without its map index, because a mapped task's list may change."""
+        """The owner of the call: the key, or the task without its map index, as a mapped task's list may change."""
         return ("call_key", self.call_key) if self.call_key else (self.dag_id, self.run_id, self.task_id)
 
     @property
     def instance(self) -> str:
-        """A hash that tells this task instance from every other one."""
+        """A hash that no other task instance has."""
         return digest(self.dag_id, self.run_id, self.task_id, str(self.map_index))[:32]
 
     @property
@@ -132,6 +138,7 @@ class TaskFacts:
         """Tell whether some task of the run, perhaps this one, was cleared after the record was stored.
 
         :param record: the stored record.
+        :return: False where Airflow does not say how often the run was cleared.
         """
         return (self.clear_number or 0) > (record.clear_number or 0)
 

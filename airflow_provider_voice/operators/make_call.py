@@ -93,7 +93,7 @@ class MakeCallOperator(BaseOperator):
     :param delay_seconds: how long the vendor waits before it rings: whole seconds, 0 to 3600, or a ``timedelta``;
         default 0; Talkover only.
     :param is_testing: a call that is neither billed nor counted, default False; Talkover only. Text is understood
-        (``True``, ``yes``, ``1``); what is not understood is refused.
+        (``True``, ``yes``, ``1``); any other text is refused.
     :param voice_conn_id: the connection, default ``voice_default``.
     :param region: two-letter country of a number written without ``+``.
     :param wait_for_completion: wait until the call has ended, default False.
@@ -104,8 +104,8 @@ class MakeCallOperator(BaseOperator):
         task without a retry.
     :param redial_statuses: endings after which the task fails *with* a retry that rings again (Airflow 3.3+);
         ``retry_delay`` spaces the calls. Default none.
-    :param on_clear: what a user's clear means: ``reuse`` (default) the call that was placed, or ``new_call``. A clear
-        of a task that is *running* counts as a retry, because Airflow does not tell them apart while the task has
+    :param on_clear: after a user's clear, ``reuse`` (default) the call that was placed, or place a ``new_call``. A
+        clear of a task that is *running* counts as a retry, because Airflow does not tell them apart while the task has
         retries left: clear it when it has ended.
     :param stale_run: what a backfill or an old run does instead of ringing: ``fail`` (default), ``skip``, or ``call``
         to ring all the same.
@@ -134,8 +134,8 @@ class MakeCallOperator(BaseOperator):
     :param subject: what the call is about; ``policy`` counts the attempts in the ledger per number and subject.
     :return: ``Call.to_dict()`` with ``how`` (``placed``, ``reattached``, ``adopted``) and ``generation``; the id is
         pushed to XCom as ``call_id`` right after the create.
-    :raises InvalidRequest: when the DAG is parsed, for what can be known then; without a retry when a mapped task is
-        constructed in the worker.
+    :raises InvalidRequest: when the DAG is parsed, for everything that is final then; without a retry when a mapped
+        task is constructed in the worker.
     :raises InvalidPhoneNumber: likewise, for the number.
     :raises NotAllowedNow: without a retry, when ``policy`` does not allow the call in time; ``next_at`` says when it
         does.
@@ -239,7 +239,7 @@ class MakeCallOperator(BaseOperator):
         self._hung_up = False
 
     def _check_arguments(self) -> None:
-        """Refuse what can be known to be wrong before templates are rendered."""
+        """Refuse bad arguments and combinations before templates are rendered."""
         one_of("on_clear", self.on_clear, get_args(OnClear))
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("when_closed", self.when_closed, get_args(WhenClosed))

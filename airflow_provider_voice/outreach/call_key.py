@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SOURCE = "make_call"
 # How far a record has come; a slow task must not take back what another one has stored since.
 _PROGRESS = ("intent", "refused", "placed", "ended")
-# The length of a task's readable name within its key; the hash behind it tells tasks apart.
+# The length of a task's readable name within its key; the hash behind it is the task's own.
 _MOST_NAME = 200
 
 
@@ -116,9 +116,10 @@ class CallKeyStore:
         return store
 
     def get(self, key: str) -> Any:
-        """Return the record of the key's last call; ``None`` when there is none.
+        """Return the record of the key's last call.
 
         :param key: the name of the record within a task; the business key stands for it here.
+        :return: the dictionary of ``Record.to_json()``; ``None`` when there is no record.
         :raises LedgerFailed: when the ledger cannot be read.
         """
         del key

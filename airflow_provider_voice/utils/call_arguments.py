@@ -1,4 +1,4 @@
-"""The arguments of one call: what can be checked when a DAG is parsed, and what Airflow may show of them."""
+"""The arguments of one call: their checks when a DAG is parsed, and the masked form that Airflow may show."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COUNTRY_CODE_LENGTH = 2
 
 
 def masked_dialed(value: Any) -> Any:
-    """Return what is to be dialed with a text and a serialized form that show no number, whatever type it has.
+    """Return the value to dial with a text and a serialized form that show no number, whatever type it has.
 
     :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
     :return: the value, or a :class:`MaskedValue` of it.
@@ -42,7 +42,7 @@ def masked_values(value: Any) -> Any:
     """Return a mapping with a text and a serialized form that show its keys only: its values are about a person.
 
     :param value: the ``variables`` or ``context`` of a call. A mapping with templates or other tasks' outputs in it is
-        the code of the DAG and stays as it is. What is no mapping is refused later, and not shown either.
+        the code of the DAG and stays as it is. Any other value is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
     if value is None or isinstance(value, MaskedValue) or not is_resolved(value) or has_template(value):
@@ -58,7 +58,7 @@ def text_or_none(name: str, value: object) -> str | None:
     """Return a text, or None for None and for an empty text.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the text.
     :raises InvalidRequest: for anything but text and None.
     """
@@ -72,7 +72,7 @@ def text_or_none(name: str, value: object) -> str | None:
 def agent_of(value: object) -> str | None:
     """Return an agent id as text; a number is one of UnleashX, None and an empty text are no agent.
 
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the id; None where the connection's default applies.
     :raises InvalidRequest: for anything but text, a whole number and None.
     """
@@ -115,7 +115,7 @@ def check_keyed(ledger_conn_id: object, *, on_clear: object, end_call_on_kill: b
     """Check the arguments that contradict a ``call_key``.
 
     :param ledger_conn_id: the ledger's connection; None: there is no ledger.
-    :param on_clear: what a clear of the task does.
+    :param on_clear: the operator's ``on_clear``.
     :param end_call_on_kill: whether a kill of the task hangs up.
     :raises InvalidRequest: when one does.
     """
@@ -142,7 +142,7 @@ def check_templated(arguments: Mapping[str, Any]) -> None:
 
 
 def check_number(to: object, region: object) -> None:
-    """Check what can be known of a number when a DAG is parsed.
+    """Check a number as far as possible when a DAG is parsed.
 
     :param to: the number, a template, or another task's output.
     :param region: the country of a number without ``+``; None: perhaps the connection's, which is not known here.
@@ -156,7 +156,7 @@ def check_number(to: object, region: object) -> None:
         return
     is_complete = not isinstance(to, str) or to.strip().startswith("+") or bool(region)
     if is_complete or not any(char.isdigit() for char in str(to)):
-        parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses what is not text
+        parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses everything but text
 
 
 def delay_of(value: object) -> int:

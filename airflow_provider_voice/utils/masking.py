@@ -46,7 +46,8 @@ class MaskedValue:
 def plain(value: Any) -> Any:
     """Return the value itself.
 
-    :param value: a :class:`MaskedValue`, or any other value, which is returned as it is.
+    :param value: a :class:`MaskedValue`, or any other value.
+    :return: the value without its mask; any other value as it is.
     """
     return value.value if isinstance(value, MaskedValue) else value
 
@@ -54,7 +55,8 @@ def plain(value: Any) -> Any:
 def masked_number(value: Any) -> Any:
     """Return a phone number masked.
 
-    :param value: the number; a template or the output of another task is returned as it is.
+    :param value: the number, a template, or the output of another task.
+    :return: a :class:`MaskedValue` of a number; any other value as it is.
     """
     if isinstance(value, str) and "{{" not in value and "{%" not in value and any(char.isdigit() for char in value):
         return MaskedValue(value, mask_number(value))

@@ -19,6 +19,7 @@ def permanent_errors_end_the_task(*, skip_on: tuple[type[VoiceError], ...] = ())
     """Turn a permanent :class:`VoiceError` into an ``AirflowFailException`` with the same message, chained from it.
 
     :param skip_on: errors that skip the task instead, default none.
+    :return: a context manager.
     :raises AirflowSkipException: for an error in ``skip_on``.
     :raises AirflowFailException: for another permanent error of the block; other errors pass.
     """

@@ -28,7 +28,7 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Check an argument that is a choice.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param allowed: the choices; of a ``Literal`` type, ``typing.get_args()``.
     :raises InvalidRequest: when the value is none of them.
     """
@@ -40,7 +40,7 @@ def duration(name: str, value: object, *, minimum: timedelta | None = None) -> t
     """Return a duration that was given as a ``timedelta`` or as a number of seconds.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param minimum: the shortest duration allowed; None (default): longer than zero.
     :return: the duration, at most ten years.
     :raises InvalidRequest: for anything else.
@@ -63,7 +63,7 @@ def seconds_of(name: str, value: object, *, minimum: float | None = None) -> flo
     """Return a duration in seconds; see :func:`duration`.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param minimum: the least number of seconds; None (default): more than 0.
     :return: seconds.
     :raises InvalidRequest: when the value is no such duration.
@@ -76,7 +76,7 @@ def whole_or_text(name: str, value: object) -> int:
     """Return a whole number, 0 or more, that may have come out of a template as text.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the number.
     :raises InvalidRequest: for anything else.
     """
@@ -92,7 +92,7 @@ def boolean(name: str, value: object) -> bool:
     """Return an argument that is True or False.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the value.
     :raises InvalidRequest: for anything else, also for 1 and ``"true"``.
     """
@@ -105,7 +105,7 @@ def boolean_or_text(name: str, value: object) -> bool:
     """Return a boolean that may have come out of a template as text: ``True``, ``yes``, ``on``, ``1`` and the like.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the boolean.
     :raises InvalidRequest: when the value is not understood; nothing is guessed.
     """
@@ -120,7 +120,7 @@ def boolean_or_text(name: str, value: object) -> bool:
 def connection_id(value: object, name: str = "voice_conn_id") -> str:
     """Return the id of a connection.
 
-    :param value: what the user gave.
+    :param value: the user's value.
     :param name: the argument, for the error text.
     :return: the id without blanks around it.
     :raises InvalidRequest: when it is no text, or an empty one.

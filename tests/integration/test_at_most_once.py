@@ -135,7 +135,7 @@ def test_a_list_that_shows_the_call_late(connected, mode, when) -> None:
         assert is_the_call_that_rang(connected, outcome.result)
 
 
-def test_a_list_that_can_not_be_read_settles_nothing_and_rings_nobody_again(connected) -> None:
+def test_an_unreadable_list_settles_nothing_and_rings_nobody_again(connected) -> None:
     connected.add_fault("lost_answer")
     for operation in ("list", "find"):
         connected.add_fault("status", status=503, operation=operation, times=0)
@@ -158,7 +158,7 @@ def test_a_clock_that_is_off_by_hours(connected, hours) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_id_can_not_be_stored(connected, mode) -> None:
+def test_the_id_cannot_be_stored(connected, mode) -> None:
     task = Task(connected, **MODES[mode])
     task.store.refuses = lambda value: value["state"] != "intent"
     first = task.attempt(Effects())
@@ -170,7 +170,7 @@ def test_the_id_can_not_be_stored(connected, mode) -> None:
     assert len(connected.rings) == 1
 
 
-def test_the_intent_can_not_be_stored_and_nobody_is_rung(connected) -> None:
+def test_the_intent_cannot_be_stored_and_nobody_is_rung(connected) -> None:
     task = Task(connected)
     task.store.refuses = lambda value: True
     assert task.finish().state == "failed"
@@ -273,7 +273,7 @@ def test_another_request_than_before_is_neither_attached_nor_placed(connected) -
     assert connected.rings_per_number() == {DONE: 1}
 
 
-def test_ringing_again_is_the_users_word(connected) -> None:
+def test_the_user_may_allow_another_ring(connected) -> None:
     connected.add_fault("reset")
     task = Task(connected, retries=5, redial_when_absent_for=timedelta(seconds=0.2))
     # The vendor's clock counts, which the Date header gives in whole seconds.
@@ -308,7 +308,7 @@ def test_a_stale_run_still_follows_the_call_it_placed(connected) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_below_airflow_33_a_second_try_looks_first(connected, fault) -> None:
+def test_below_airflow_33_a_second_try_searches_first(connected, fault) -> None:
     settings, rings = FAULTS[fault]
     for death in (None, "after create"):
         connected.world.reset()
@@ -335,7 +335,7 @@ def test_two_tasks_for_one_person_each_keep_to_their_own_call(connected) -> None
     if connected.vendor_name == "unleashx":
         assert third.result["tag"] == connected.rings[2].tag
     else:
-        # Which of three calls it was can not be known: the ids are said, and nobody is rung again.
+        # Nobody can know which of the three calls it was: the error names their ids, and nobody is rung again.
         assert isinstance(third.error, CallOutcomeUnknown)
         assert all(ring.call_id in third.error.message for ring in connected.rings)
 
@@ -512,9 +512,9 @@ def test_a_lost_create_does_not_adopt_a_call_that_was_created_later(hour_ago) ->
 def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, monkeypatch) -> None:
     plain = MakeCallOperator._publish
 
-    def killed_after_the_create(operator, context, dialed):
+    def killed_after_the_create(operator, *arguments):
         operator.on_kill()
-        plain(operator, context, dialed)
+        plain(operator, *arguments)
 
     for mode in MODES.values():
         connected.world.reset()
@@ -522,7 +522,7 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
             patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
             task = Task(connected, **mode)
             assert task.attempt() is None
-            assert "killed" in str(task.errors[0])
+            assert "The task was killed." in str(task.errors[0])
         assert task.finish().result["how"] == "reattached"
         assert len(connected.rings) == 1
     assert not [request for request in connected.requests if request.operation == "end"]
@@ -531,14 +531,15 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
 def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monkeypatch) -> None:
     plain = MakeCallOperator._publish
 
-    def killed_after_the_create(operator, context, dialed):
+    def killed_after_the_create(operator, *arguments):
         operator.on_kill()
-        plain(operator, context, dialed)
+        plain(operator, *arguments)
 
     task = Task(connected, to="+14155552606", end_call_on_kill=True)
     with monkeypatch.context() as patched:
         patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
         assert task.attempt() is None
+        assert "The task was killed." in str(task.errors[0])
     outcome = task.finish()
     if connected.vendor_name == "talkover":
         assert isinstance(outcome.error, CallNotCompleted)

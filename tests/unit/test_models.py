@@ -25,7 +25,7 @@ from airflow_provider_voice.vendors.talkstack import Talkstack
 from airflow_provider_voice.vendors.unleashx import UnleashX
 
 # Every word of the facts pages, and what it must mean.
-WORDS = {
+VENDOR_STATUSES = {
     Talkover: {
         "initiated": "queued", "ringing": "ringing", "answered": "in_progress", "in-progress": "in_progress",
         "completed": "completed", "failed": "failed", "busy": "busy", "no-answer": "no_answer", "no_answer": "no_answer",
@@ -47,7 +47,7 @@ WORDS = {
 
 @pytest.mark.parametrize(
     ("vendor", "word", "status"),
-    [(vendor, word, status) for vendor, words in WORDS.items() for word, status in words.items()],
+    [(vendor, word, status) for vendor, words in VENDOR_STATUSES.items() for word, status in words.items()],
 )
 @pytest.mark.parametrize("write", [str, str.upper, str.title, lambda word: f" {word.replace('-', ' ')} "])
 def test_every_word_of_the_pages_maps_however_it_is_written(vendor, word, status, write) -> None:
