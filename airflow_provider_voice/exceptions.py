@@ -137,7 +137,7 @@ class CallNotCompleted(VoiceError):
     """
 
     def __init__(self, message: str = "", *, status: str | None = None, **kwargs: Any) -> None:
-        super().__init__(message, status=None if status is None else str(getattr(status, "value", status)), **kwargs)
+        super().__init__(message, status=None if status is None else str(status), **kwargs)
         self.status = status
 
 

@@ -100,7 +100,7 @@ def status_of(value: object) -> CallStatus:
     :raises InvalidRequest: when there is no such status.
     """
     try:
-        return CallStatus(fold_word(getattr(value, "value", value)))
+        return CallStatus(fold_word(value))
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
         raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None

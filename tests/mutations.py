@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow_provider_voice.dialing import dialer, task_facts
 from airflow_provider_voice.dialing.dialer import Dialer
-from airflow_provider_voice.dialing.record import Record
+from airflow_provider_voice.dialing.record import Record, RecordStore
 from airflow_provider_voice.dialing.task_facts import TaskFacts
+from airflow_provider_voice.outreach import call_key
 
 
 def none(monkeypatch: Any) -> None:
@@ -17,13 +18,15 @@ def none(monkeypatch: Any) -> None:
 
 def no_intent(monkeypatch: Any) -> None:
     """Do not store the intent before the create."""
-    plain = Dialer._save
-    monkeypatch.setattr(Dialer, "_save", lambda self, record: None if record.state == "intent" else plain(self, record))
+    plain = RecordStore.save
+    monkeypatch.setattr(
+        RecordStore, "save", lambda self, record: None if record.state == "intent" else plain(self, record)
+    )
 
 
 def intent_after(monkeypatch: Any) -> None:
     """Store nothing at all."""
-    monkeypatch.setattr(Dialer, "_save", lambda self, record: None)
+    monkeypatch.setattr(RecordStore, "save", lambda self, record: None)
 
 
 def no_reconcile(monkeypatch: Any) -> None:
@@ -72,6 +75,13 @@ def any_further_try_is_a_clear(monkeypatch: Any) -> None:
     monkeypatch.setattr(TaskFacts, "run_was_cleared_since", lambda self, record: True)
 
 
+def keys_are_not_shared(monkeypatch: Any) -> None:
+    """Give every task with a call_key a key of its own."""
+    monkeypatch.setattr(
+        call_key.KeyedCall, "__post_init__", lambda self: object.__setattr__(self, "call_key", uuid.uuid4().hex)
+    )
+
+
 MUTATIONS = {
     "none": none,
     "no_intent": no_intent,
@@ -83,4 +93,5 @@ MUTATIONS = {
     "anything_is_a_refusal": anything_is_a_refusal,
     "one_record_for_everybody": one_record_for_everybody,
     "any_further_try_is_a_clear": any_further_try_is_a_clear,
+    "keys_are_not_shared": keys_are_not_shared,
 }

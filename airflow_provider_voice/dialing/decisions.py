@@ -72,19 +72,5 @@ def row_for(record: RecordedState, same_request: bool, occasion: Occasion) -> in
     :return: the index; the last rows of the table match every situation.
     """
     situation = (record, same_request, occasion)
-    return next(
-        number
-        for number, row in enumerate(STEPS)
-        if all(wanted in (ANY, value) for wanted, value in zip(row, situation, strict=False))
-    )
-
-
-def step_for(record: RecordedState, same_request: bool, occasion: Occasion) -> Step:
-    """Return the first step of a try; parameters as of :func:`row_for`.
-
-    :param record: state of the stored record.
-    :param same_request: whether the record is of the same request.
-    :param occasion: occasion of the try.
-    :return: the step of the first row that matches.
-    """
-    return STEPS[row_for(record, same_request, occasion)][-1]
+    matches = (all(column in (ANY, value) for column, value in zip(row, situation, strict=False)) for row in STEPS)
+    return list(matches).index(True)

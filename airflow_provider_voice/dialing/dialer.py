@@ -13,9 +13,9 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_voice.dialing.decisions import OUTCOMES, Finding, Occasion, step_for
+from airflow_provider_voice.dialing.decisions import OUTCOMES, STEPS, Finding, Occasion, row_for
 from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
     LONGEST_CREATE,
@@ -24,7 +24,7 @@ from airflow_provider_voice.dialing.reconcile import (
     clock_offset,
     find_call,
 )
-from airflow_provider_voice.dialing.record import RECORD_KEY, IntentTaken, Record, digest
+from airflow_provider_voice.dialing.record import IntentTaken, Record, RecordStore, digest
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallNotCompleted,
@@ -39,6 +39,7 @@ from airflow_provider_voice.phone import mask_number, mask_numbers_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_voice.dialing.record import StateStore
     from airflow_provider_voice.dialing.task_facts import TaskFacts
     from airflow_provider_voice.hooks.voice import VoiceHook
 
@@ -53,26 +54,6 @@ LONGEST_NAP = 5.0
 
 #: ``placed``: by this try. ``reattached``: by an earlier try that stored its id. ``adopted``: found at the vendor.
 How = Literal["placed", "reattached", "adopted"]
-
-
-class StateStore(Protocol):
-    """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
-
-    def get(self, key: str) -> Any:
-        """Return the value under a key.
-
-        :param key: the name of the value.
-        :return: the JSON value; None when there is none.
-        """
-
-    def set(self, key: str, value: Any) -> None:
-        """Store a JSON value durably before returning.
-
-        :param key: the name of the value.
-        :param value: the JSON value.
-        :raises IntentTaken: when another task has stored the intent of this call; stores that tasks share only.
-        :raises RateLimited: when an intent has to wait for the pace of its connection; nothing was stored.
-        """
 
 
 @dataclass(frozen=True)
@@ -150,7 +131,7 @@ class Dialer:
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._hook = hook
-        self._store = store
+        self._records = RecordStore(store)
         self._facts = facts
         self._rules = rules
         self._before_ringing = before_ringing
@@ -170,35 +151,35 @@ class Dialer:
         """
         request = self._hook.vendor.complete(request)
         self._hook.vendor.check_request(request)
-        return self._follow(request, self._load())
+        return self._follow(request, self._records.load())
 
     def ended(self, call: Call) -> None:
         """Store how the call ended, so that a retry may ring again after an ending in ``redial_statuses``.
 
         :param call: the call that has ended.
         """
-        record = self._record_of(call)
+        record = self._records.of_call(call)
         if record is not None:
             record.state, record.status = "ended", call.status.value
             if record.owner == self._facts.instance:
                 # A retry that follows this try may ring again; a clear may not: see TaskFacts.is_retry_since.
                 record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
-            self._save_if_possible(record)
+            self._records.save_if_possible(record)
 
     def hung_up(self, call: Call) -> None:
         """Store that the killed task asked the vendor to end the call, so that no retry takes its end for a success.
 
         :param call: the call of this task.
         """
-        record = self._record_of(call)
+        record = self._records.of_call(call)
         if record is not None:
             record.was_hung_up = True
-            self._save_if_possible(record)
+            self._records.save_if_possible(record)
 
     def _follow(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Do the step that the table names."""
         is_same = record is None or record.fingerprint == self._fingerprint(request)
-        step = step_for(record.state if record else "none", is_same, self._occasion(record))
+        *_, step = STEPS[row_for(record.state if record else "none", is_same, self._occasion(record))]
         if step == "place":
             return self._place(request, self._next(record, request))
         if step == "search, then place":
@@ -245,20 +226,20 @@ class Dialer:
             self._store_intent(record)
         except IntentTaken:
             log.info("Another task places this call right now; this one attaches to it.")
-            return self._follow(request, self._load())
+            return self._follow(request, self._records.load())
         try:
             call = self._hook.make_call(replace(request, tag=record.key))
         except VoiceError as error:
             if proves_no_ring(error):
                 record.state = "refused"
-                self._save_if_possible(record)
+                self._records.save_if_possible(record)
                 if self._on_refusal is not None:
                     self._on_refusal(error)
                 raise
             record.given_up_at = self._now()
-            self._save_if_possible(record)
+            self._records.save_if_possible(record)
             return self._search_then_fail(request, record, error)
-        self._save_call(record, call)
+        self._records.save_call(record, call)
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
         return DialedCall(call, "placed", record.generation)
 
@@ -270,7 +251,7 @@ class Dialer:
             self._before_ringing(attempts)
             record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
             try:
-                self._save(record)
+                self._records.save(record)
             except IntentTaken:
                 raise
             except RateLimited as error:
@@ -282,14 +263,14 @@ class Dialer:
             except Exception:
                 # The store may have kept the intent although it failed. Nothing was sent, so a retry may send.
                 record.state = "refused"
-                self._save_if_possible(record)
+                self._records.save_if_possible(record)
                 raise
             else:
                 return
 
     def _search_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Place the call unless the vendor shows that this run has already rung the person."""
-        if self._store is None:
+        if not self._records.are_kept:
             log.warning(
                 "Airflow below 3.3 stores nothing between tries: this try searches the vendor's list for the call of "
                 "an earlier one, and the list may show it late. Upgrade to be sure."
@@ -300,7 +281,7 @@ class Dialer:
         # cleared run would otherwise cost five thousand requests.
         for pause in SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]:
             self._sleep(pause)
-            stored = self._load() if record is None else None
+            stored = self._records.load() if record is None else None
             if stored is not None:
                 log.warning("The state store returned no record at first, and returns one now.")
                 return self._follow(request, stored)
@@ -320,12 +301,12 @@ class Dialer:
             log.warning("The run was due at %s; calls older than %s are not searched for.",
                         write_time(began), LONGEST_LOOK_BACK)  # fmt: skip
             began = now - LONGEST_LOOK_BACK
-        by_prefix = self._store is not None or facts.list_may_have_changed
+        by_prefix = self._records.are_kept or facts.list_may_have_changed
         return Evidence(
             since=began,
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
-            tag=fresh.key if self._store is None else None,
+            tag=fresh.key if not self._records.are_kept else None,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),
@@ -358,7 +339,7 @@ class Dialer:
 
     def _answered(self, record: Record) -> Record | None:
         """Return the stored record once the task that sent the create, if it is another one, has stored its answer."""
-        stored = None if record.owner == self._facts.instance else self._load()
+        stored = None if record.owner == self._facts.instance else self._records.load()
         return stored if stored is not None and (stored.key, stored.state) != (record.key, "intent") else None
 
     def _search(self, request: CallRequest, record: Record) -> Call | None:
@@ -386,7 +367,7 @@ class Dialer:
         absent_since = None if problem is not None else record.absent_since or now
         if absent_since is None or absent_since != record.absent_since:
             record.absent_since = absent_since
-            self._save_if_possible(record)
+            self._records.save_if_possible(record)
         if absent_since is None:
             return "unreadable"
         wanted = self._rules.redial_when_absent_for
@@ -394,7 +375,7 @@ class Dialer:
         return "nothing for long" if wanted is not None and now - absent_since >= wanted + delay else "nothing"
 
     def _adopt(self, record: Record, call: Call) -> DialedCall:
-        self._save_call(record, call)
+        self._records.save_call(record, call)
         log.info("Found call %s of an earlier create; this try adopts it.", call.id)
         return DialedCall(call, "adopted", record.generation)
 
@@ -488,40 +469,5 @@ class Dialer:
         With a store it ends in a random part, which is stored before it is sent. Without a store every try must make
         the same tag again.
         """
-        nonce = uuid.uuid4().hex if self._store is not None else ""
+        nonce = uuid.uuid4().hex if self._records.are_kept else ""
         return self._tag_prefix(request) + digest(str(self._facts.map_index), str(generation), nonce)[:16]
-
-    def _load(self) -> Record | None:
-        data = self._store.get(RECORD_KEY) if self._store is not None else None
-        return None if data is None else Record.from_json(data)
-
-    def _record_of(self, call: Call) -> Record | None:
-        """Return the stored record of a call; None when there is none or it cannot be read now."""
-        try:
-            record = self._load()
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
-            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
-            return None
-        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
-        return record if is_its else None
-
-    def _save(self, record: Record) -> None:
-        if self._store is not None:
-            self._store.set(RECORD_KEY, record.to_json())
-
-    def _save_call(self, record: Record, call: Call) -> None:
-        record.state = "placed"
-        record.call = {
-            "id": call.id,
-            "created_at": write_time(call.created_at),
-            "status": call.status.value,
-            "tag": call.tag,
-        }
-        self._save_if_possible(record)
-
-    def _save_if_possible(self, record: Record) -> None:
-        """Store a change that makes the next try quicker; the stored intent already keeps the next try from ringing."""
-        try:
-            self._save(record)
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
-            log.warning("Could not store the state of the call (%s); a retry will search for it.", type(error).__name__)

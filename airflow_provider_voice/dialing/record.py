@@ -1,16 +1,21 @@
-"""The record of a call that one try of a task leaves for the next; it holds no phone number."""
+"""The record of a call that one try of a task leaves for the next, and the store it is kept in."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from airflow_provider_voice.models import Call
+
+log = logging.getLogger(__name__)
 
 #: The key of the record in the task state store.
 RECORD_KEY = "voice_dial"
@@ -114,6 +119,101 @@ class Record:
             "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look in "
             f"the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
         )
+
+
+class StateStore(Protocol):
+    """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
+
+    def get(self, key: str) -> Any:
+        """Return the value under a key.
+
+        :param key: the name of the value.
+        :return: the JSON value; None when there is none.
+        """
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a JSON value durably before returning.
+
+        :param key: the name of the value.
+        :param value: the JSON value.
+        :raises IntentTaken: when another task has stored the intent of this call; stores that tasks share only.
+        :raises RateLimited: when an intent has to wait for the pace of its connection; nothing was stored.
+        """
+
+
+class RecordStore:
+    """The record of one task or key in its state store.
+
+    .. code-block:: python
+
+        records = RecordStore(context.get("task_state_store"))
+        records.save(record)
+
+    :param store: the state store; None below Airflow 3.3: nothing is kept, and no record is ever found.
+    """
+
+    def __init__(self, store: StateStore | None) -> None:
+        self._store = store
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether there is a store."""
+        return self._store is not None
+
+    def load(self) -> Record | None:
+        """Return the stored record; None when there is none.
+
+        :raises CallOutcomeUnknown: when the stored value is no record.
+        """
+        data = self._store.get(RECORD_KEY) if self._store is not None else None
+        return None if data is None else Record.from_json(data)
+
+    def save(self, record: Record) -> None:
+        """Store a record durably before returning.
+
+        :param record: the record.
+        """
+        if self._store is not None:
+            self._store.set(RECORD_KEY, record.to_json())
+
+    def of_call(self, call: Call) -> Record | None:
+        """Return the stored record of a call.
+
+        :param call: the call.
+        :return: the record; None when there is none or it cannot be read now.
+        """
+        try:
+            record = self.load()
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
+            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
+            return None
+        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
+        return record if is_its else None
+
+    def save_call(self, record: Record, call: Call) -> None:
+        """Store that the vendor answered with a call.
+
+        :param record: the record of its intent.
+        :param call: the call.
+        """
+        record.state = "placed"
+        record.call = {
+            "id": call.id,
+            "created_at": write_time(call.created_at),
+            "status": call.status.value,
+            "tag": call.tag,
+        }
+        self.save_if_possible(record)
+
+    def save_if_possible(self, record: Record) -> None:
+        """Store a change that makes the next try quicker; the stored intent already keeps the next try from ringing.
+
+        :param record: the record.
+        """
+        try:
+            self.save(record)
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
+            log.warning("Could not store the state of the call (%s); a retry will search for it.", type(error).__name__)
 
 
 def digest(*parts: str) -> str:

@@ -6,12 +6,13 @@ Operators, sensors and transfers call these when a DAG is parsed, and again for 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus, statuses_of
-from airflow_provider_voice.phone import mask_numbers_in, shown
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +48,8 @@ def duration(name: str, value: object, *, minimum: timedelta | None = None) -> t
     """
     result = value if isinstance(value, timedelta) else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # The bound comes first: timedelta(seconds=1e300) overflows, and a comparison with nan is never true.
-        in_reach = abs(value) <= LONGEST_DURATION.total_seconds()
-        result = timedelta(seconds=value) if in_reach else None
+        with suppress(OverflowError, ValueError):  # a number out of reach, and nan
+            result = timedelta(seconds=value)
     is_long_enough = result is not None and (result > timedelta(0) if minimum is None else result >= minimum)
     if result is None or not is_long_enough or result > LONGEST_DURATION:
         least = "greater than 0" if minimum is None else f"of at least {minimum.total_seconds():g} s"
@@ -147,7 +147,7 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
     try:
         statuses = statuses_of(items)
     except InvalidRequest as error:
-        raise InvalidRequest(f"{name}: {mask_numbers_in(error.message)}") from None
+        raise InvalidRequest(f"{name}: {error.message}") from None
     endless = sorted(status.value for status in statuses if not status.is_terminal)
     if endless:
         raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")

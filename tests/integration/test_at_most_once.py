@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_voice.dialing import dialer as dialer_module
 from airflow_provider_voice.dialing import reconcile
+from airflow_provider_voice.dialing.record import RECORD_KEY
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     CallNotCompleted,
@@ -179,7 +180,7 @@ def test_the_intent_cannot_be_stored_and_nobody_is_rung(connected) -> None:
 
 def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
     task = Task(connected)
-    task.store.values[dialer_module.RECORD_KEY] = {"state": "intent", "nonsense": True}
+    task.store.values[RECORD_KEY] = {"state": "intent", "nonsense": True}
     outcome = task.finish()
     assert isinstance(outcome.error, CallOutcomeUnknown)
     assert not connected.rings
@@ -187,7 +188,7 @@ def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
 
 def test_how_the_call_came_to_be(connected) -> None:
     task = Task(connected)
-    assert (task.attempt().result["how"], task.store.values[dialer_module.RECORD_KEY]["generation"]) == ("placed", 1)
+    assert (task.attempt().result["how"], task.store.values[RECORD_KEY]["generation"]) == ("placed", 1)
     task.clear()
     again = task.attempt().result
     assert (again["how"], again["generation"]) == ("reattached", 1)
@@ -200,7 +201,7 @@ def test_a_retry_rings_again_only_after_an_ending_it_may(connected, mode) -> Non
     outcome = task.finish()
     assert isinstance(outcome.error, CallNotCompleted)
     assert (outcome.tries, len(connected.rings)) == (4, 4)
-    assert task.store.values[dialer_module.RECORD_KEY]["generation"] == 4
+    assert task.store.values[RECORD_KEY]["generation"] == 4
     strict = Task(connected, to=BUSY, map_index=1, **BUSY_FAILS[mode])
     connected.world.reset()
     assert strict.finish().tries == 1

@@ -39,6 +39,7 @@ from airflow_provider_voice.outreach.schema import attempts, pacing
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.outreach.effects import Died, Effects, watched
 from tests.integration.outreach.rig import COMPLETED, number, people
+from tests.mutations import MUTATIONS
 from tests.tries import Run, Task
 
 pytestmark = pytest.mark.once
@@ -141,10 +142,11 @@ def test_a_key_must_fit(key: str) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting, and tolerances for a sandbox whose clock runs 120 times as fast: see test_at_most_once."""
+    """No waiting, tolerances for a fast sandbox, and the mutation that is asked for: see test_at_most_once."""
     monkeypatch.setattr(dialer_module, "SEARCH_DELAYS", (0.0, 0.0))
     monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(hours=2))
     monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(hours=2))
+    MUTATIONS[os.environ.get("VOICE_MUTATION", "none")](monkeypatch)
 
 
 @contextmanager
