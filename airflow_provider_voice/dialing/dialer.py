@@ -431,8 +431,8 @@ class Dialer:
         if problem is not None:
             list_says = f"the vendor's list cannot be read ({problem.message})"
         return CallOutcomeUnknown(
-            f"Nobody can tell whether {mask_number(request.to)} was rung: a create was sent at "
-            f"{write_time(record.intent_at)} without a readable answer, and {list_says} (tag {record.key}, connection "
+            f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
+            f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
             f"{self._hook.voice_conn_id}, searched at {write_time(self._now())}). Nothing is sent again. {advice}",
             vendor=self._hook.vendor.name,
             status_code=cause.status_code if cause else None,

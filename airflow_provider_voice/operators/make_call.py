@@ -377,7 +377,8 @@ class MakeCallOperator(BaseOperator):
             may_ring.check(ledger.earlier_attempts if ledger else lambda: attempts)
 
         def calls_of_others() -> frozenset[str]:
-            others = calls_of_other_tasks(context, MakeCallOperator)
+            # The call of another task of the run may be that of the key.
+            others = frozenset() if facts.call_key else calls_of_other_tasks(context, MakeCallOperator)
             return others | ledger.other_call_ids() if ledger else others
 
         return Dialer(

@@ -338,6 +338,22 @@ def test_caps_count_every_attempt_in_the_ledger(busy, ledger, tmp_path) -> None:
     assert busy.rings_per_number() == {BUSY: 2, OTHER: 1}
 
 
+def test_a_ledger_that_lost_its_rows_rings_nobody_again_in_the_run(busy, ledger) -> None:
+    """The search does not take the call for that of the other task of the run, which attached to it."""
+    run = Run(run_id="one run")
+    first, second = (
+        Task(busy, dag_id="d", run=run, task_id=name, to=BUSY, ledger_conn_id="ledger", call_key="k", **WAITS)
+        for name in ("first", "second")
+    )
+    first.others = second.others = ("first", "second")
+    assert [task.finish().result["how"] for task in (first, second)] == ["placed", "reattached"]
+    with ledger.begin() as connection:
+        connection.execute(attempts.delete())
+    first.clear()
+    assert first.finish().result["how"] == "adopted"
+    assert len(busy.rings) == 1
+
+
 def test_a_vendor_that_asks_to_wait_slows_everybody(busy, ledger) -> None:
     busy.add_fault("status", status=429, retry_after=500, times=0)
     task = task_of(busy, "first")
