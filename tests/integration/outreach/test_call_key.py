@@ -32,7 +32,6 @@ from airflow_provider_voice.models import CallRequest
 from airflow_provider_voice.operators import make_call
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
-from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import attempts, pacing
@@ -272,19 +271,17 @@ def test_a_key_that_the_vendor_refused_may_be_placed_by_another_task(busy, ledge
 def test_a_ledger_that_fails_with_the_intent_has_sent_nothing_and_a_retry_rings(
     busy, each_ledger, monkeypatch, is_committed, arguments
 ) -> None:
-    plain = Database.transact
+    plain = CallKeyStore.set
     failures = iter([True])
 
-    def transact(self: Database, work: Any) -> Any:
-        is_intent = work.__code__.co_qualname.startswith("CallKeyStore.set") if hasattr(
-            work.__code__, "co_qualname") else "_store" in work.__code__.co_names  # fmt: skip
-        if is_intent and next(failures, False):
-            if is_committed:
-                plain(self, work)
+    def fails_once(self: CallKeyStore, key: str, value: Any) -> None:
+        fails = value["state"] == "intent" and next(failures, False)
+        if is_committed or not fails:
+            plain(self, key, value)
+        if fails:
             raise LedgerFailed("no answer")
-        return plain(self, work)
 
-    monkeypatch.setattr(Database, "transact", transact)
+    monkeypatch.setattr(CallKeyStore, "set", fails_once)
     task = task_of(busy, "first", **arguments)
     assert task.attempt() is None
     assert isinstance(task.errors[0], LedgerFailed)
@@ -306,6 +303,15 @@ def test_the_ledger_of_a_task_without_a_key_is_its_own_store(busy, ledger) -> No
     renewed.clear()
     assert renewed.finish().result["generation"] == 2
     assert len(busy.rings) == 4
+
+
+def test_below_airflow_33_a_ledger_is_a_store_all_the_same(busy, ledger) -> None:
+    task = task_of(busy, "first", call_key=None)
+    task.store = None
+    assert task.finish().result["how"] == "placed"
+    task.clear()
+    assert task.finish().result["how"] == "reattached"
+    assert len(busy.rings) == 1
 
 
 def test_a_task_that_rang_before_it_had_a_ledger_is_not_rung_again_by_a_clear(busy, ledger) -> None:
