@@ -13,7 +13,7 @@ from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.ledger import Ledger, is_one_of
+from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
 from airflow_provider_voice.outreach.states import COUNTED, AttemptState
@@ -209,7 +209,7 @@ class CallKeyStore:
         query = select(func.count()).where(
             attempts.c.to_number == self._keyed.to,
             attempts.c.intended_at >= self._checked_at,
-            is_one_of(attempts.c.state, COUNTED),
+            attempts.c.state.in_([state.value for state in COUNTED]),
         )
         return bool(connection.execute(query).scalar_one())
 
