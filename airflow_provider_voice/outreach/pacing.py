@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from airflow_provider_voice.outreach.schema import attempts, pacing
 from airflow_provider_voice.outreach.states import IN_PROGRESS
 
 if TYPE_CHECKING:
-    import threading
-
     from sqlalchemy import Connection
 
     from airflow_provider_voice.outreach.database import Database
@@ -234,7 +233,7 @@ class RequestPace:
     :param pacing: the pace of the connection.
     :param per_minute: requests a minute.
     :param fallback: the limiter of this process, for as long as the ledger does not answer.
-    :param stopped: set when the worker stops; then nobody waits, and no create is sent any more.
+    :param stopped: set when the worker stops; then nobody waits, and no create is sent any more. ``None``: it never is.
     """
 
     def __init__(
@@ -243,13 +242,13 @@ class RequestPace:
         pacing: Pacing,
         per_minute: float,
         fallback: Limiter | None,
-        stopped: threading.Event,
+        stopped: threading.Event | None = None,
     ) -> None:
         self._database = database
         self._pacing = pacing
         self._per_minute = per_minute
         self._fallback = fallback
-        self._stopped = stopped
+        self._stopped = stopped or threading.Event()
 
     def acquire(self) -> None:
         """Wait for a place and take it."""
