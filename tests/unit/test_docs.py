@@ -26,6 +26,7 @@ from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.get_provider_info import get_provider_info
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.notifications.voice_call import VoiceCallNotifier
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.operators.outreach import OutreachOperator, _OutreachBase
 from airflow_provider_voice.outreach.cli import _parser as outreach_parser
@@ -50,6 +51,7 @@ HOW_TO = {
     CallsFinishedTrigger: "calls-finished",
     CallsToWarehouseOperator: "calls-to-warehouse",
     CallsToObjectStorageOperator: "calls-to-object-storage",
+    VoiceCallNotifier: "ring-on-failure",
 }
 EXTRAS = ("postgres", "sqlite", "parquet", "sandbox")
 
