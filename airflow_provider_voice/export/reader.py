@@ -28,8 +28,6 @@ MOST_SKEW_SECONDS = 60.0
 MOST_WAIT_SECONDS = 120.0
 # Windows with less between them are read as one list: vendors filter by the day.
 _ONE_LIST = timedelta(days=1)
-# Rows read within so many seconds share a stamp: making one for each row would be noticeable.
-_STAMP_SECONDS = 0.01
 
 
 class RowSink(Protocol):
@@ -50,8 +48,8 @@ class HistoryReader:
     :param maker: makes the rows.
     :param sink: takes them.
     :param page_concurrency: pages read at once where the vendor has page numbers.
-    :param stamp: converts a time of ``time.monotonic()`` to the clock that orders readings, in the form of a row; None:
-        every row has the maker's stamp.
+    :param clock: converts a time of ``time.monotonic()`` to the clock that orders readings; None: every row has the
+        maker's ``fetched_at``.
     """
 
     def __init__(
@@ -61,12 +59,12 @@ class HistoryReader:
         sink: RowSink,
         *,
         page_concurrency: int,
-        stamp: Callable[[float], Any] | None = None,
+        clock: Callable[[float], datetime] | None = None,
     ) -> None:
         self._hook = hook
         self._maker = maker
         self._sink = sink
-        self._stamp = stamp
+        self._clock = clock
         self._page_concurrency = page_concurrency
 
     def windows_and_pending(self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
@@ -98,12 +96,12 @@ class HistoryReader:
                 direction=scope.direction,
                 page_concurrency=self._page_concurrency,
             )
-            for call in self._with_progress(self._stamped(calls)):
+            for call in self._with_progress(calls):
                 if len(spans) > 1 and not any(call.created_at in span for span in spans):
                     continue
                 if seen:
                     seen.pop(call.id, None)
-                self._sink.add(self._maker.row(call), call.created_at)
+                self._sink.add(self._row(call), call.created_at)
 
     def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
         if not refs:
@@ -111,18 +109,13 @@ class HistoryReader:
         log.info("Reading %d stored calls again that may have changed.", len(refs))
         began = time.monotonic()  # before the requests: a row must not look newer than it is
         found = self._hook.get_calls(refs.values())
-        for call in self._stamped(iter(found.values()), began):
-            self._sink.add(self._maker.row(call))
+        for call in found.values():
+            self._sink.add(self._row(call, began))
         return [call_id for call_id in refs if call_id not in found]
 
-    def _stamped(self, calls: Iterator[Call], began: float | None = None) -> Iterator[Call]:
-        """Pass calls on; the row that is made of each gets the time at which its page was read."""
-        stamped = float("-inf")
-        for call in calls:
-            read_at = call.read_at or began or time.monotonic()
-            if self._stamp is not None and abs(read_at - stamped) > _STAMP_SECONDS:
-                self._maker.stamp, stamped = self._stamp(read_at), read_at
-            yield call
+    def _row(self, call: Call, began: float | None = None) -> Row:
+        """Return the row of a call with the time at which its page was read."""
+        return self._maker.row(call, self._clock and self._clock(call.read_at or began or time.monotonic()))
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
         """Pass calls on and log the progress now and then."""

@@ -186,12 +186,8 @@ class CallsToWarehouseOperator(BaseOperator):
         clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        read_at = clock.now()
-        stamp = warehouse.dialect.stamp
-        maker = RowMaker(scope.source, self.phone_numbers, read_at, vendor_now, self.settle_after, stamp(read_at))
-        reader = HistoryReader(
-            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda ticks: stamp(clock.at(ticks))
-        )
+        maker = RowMaker(scope.source, self.phone_numbers, clock.now(), vendor_now, self.settle_after)
+        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock.at)
         missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
         return warehouse.load(
             Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)

@@ -52,7 +52,7 @@ def calls(*, version: int = 0) -> list[Call]:
 
 def load(warehouse: Warehouse, *, source: str = "s", version: int = 0, agent_id: Any = None) -> Loaded:
     read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
-    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
+    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0))
     with warehouse.spool() as spool:
         for call in calls(version=version):
             spool.add(maker.row(call), call.created_at)

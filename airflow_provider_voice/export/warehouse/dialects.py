@@ -154,10 +154,6 @@ class SqlDialect:
         """Return the statements that remove the stage."""
         return [f"DROP TABLE {self.stage}"]
 
-    def stamp(self, moment: datetime) -> Any:
-        """Return an instant in the form in which :meth:`spool` stores it."""
-        return self.time(moment)
-
     def spool(self) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`."""
         return PlainRowBuffer(self.time)

@@ -9,8 +9,6 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
 # Bytes; a vendor's record with a long transcript is one line of the file.
@@ -59,10 +57,6 @@ class DuckDB(SqlDialect):
     def transaction_statements(self) -> list[str]:
         """Begin: the driver commits every statement by itself otherwise."""
         return ["BEGIN TRANSACTION"]
-
-    def stamp(self, moment: datetime) -> Any:
-        """Return the instant as text."""
-        return str(moment)
 
     def spool(self) -> RowBuffer:
         """Buffer the rows as DuckDB reads them."""

@@ -84,27 +84,17 @@ class Transaction:
 
 
 class Loading:
-    """Load the rows of one export, as a context that commits or rolls back.
+    """Loads the rows of one export inside a transaction.
 
-    :param transaction: a transaction that has not begun.
+    :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
     :param load: the rows and what is known about them.
     """
 
-    def __init__(self, transaction: Transaction, dialect: SqlDialect, load: Load) -> None:
-        self._transaction = transaction
+    def __init__(self, cursor: Any, dialect: SqlDialect, load: Load) -> None:
+        self._cursor = cursor
         self._dialect = dialect
         self._load = load
-        self._cursor: Any = None
-
-    def __enter__(self) -> Loading:
-        """Connect."""
-        self._cursor = self._transaction.__enter__()
-        return self
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        """Commit or roll back."""
-        self._transaction.__exit__(kind, error, trace)
 
     def run(self) -> Loaded:
         """Merge the rows and write the log.

@@ -9,8 +9,6 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
 _BLOCK_BYTES = 128 * 1024
@@ -64,10 +62,6 @@ class PostgreSQL(SqlDialect):
     def named_stage(self, name: str) -> str:
         """Return the stage's name; a temporary table has no schema of ours."""
         return f"pg_temp.{self.quoted(name)}"
-
-    def stamp(self, moment: datetime) -> Any:
-        """Return the instant as text."""
-        return str(moment)
 
     def spool(self) -> RowBuffer:
         """Buffer the rows as COPY reads them."""

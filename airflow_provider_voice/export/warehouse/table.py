@@ -109,7 +109,7 @@ class Warehouse:
         """
 
         def work() -> Loaded:
-            with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
-                return loading.run()
+            with Transaction(self.hook, self.dialect) as cursor:
+                return Loading(cursor, self.dialect, load).run()
 
         return without_row_values("the load", self._shown, work)

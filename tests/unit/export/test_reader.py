@@ -117,6 +117,6 @@ def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
             self.seen.append(row[list(COLUMNS).index("fetched_at")])
 
     maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
-    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, stamp=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
-    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.0]
+    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
+    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.001]
     assert sink.seen[4] not in reads
