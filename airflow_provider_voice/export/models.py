@@ -122,15 +122,6 @@ def fitting(name: str) -> str:
 
 
 @dataclass
-class Merged:
-    """Counts of rows after a merge."""
-
-    inserted: int
-    updated: int
-    stale_ignored: int
-
-
-@dataclass
 class Loaded:
     """Result of an export into a table; counts are rows.
 

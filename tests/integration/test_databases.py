@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.warehouse.dialects import TYPES
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
@@ -150,8 +152,8 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     warehouse.prepare()
     execute(warehouse.hook, "DROP TABLE voice_calls")
     dialect = warehouse.dialect
-    create = dialect.create_statement().replace(" IF NOT EXISTS", "")
-    check = f"CHECK ({dialect.quoted('to_number')} NOT LIKE '+1%')"
+    create = str(CreateTable(dialect.table).compile(dialect=dialect.sql))
+    check = "CHECK (to_number NOT LIKE '+1%')"
     execute(warehouse.hook, create[: create.rindex(")")] + f", {check})")
     with caplog.at_level(logging.DEBUG):
         assert export(run_dag, sandbox).state == "failed"
@@ -220,11 +222,11 @@ def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, ru
     connect(sandbox)
     kinds = {"sqlite": "BLOB", "duckdb": "BOOLEAN", "mysql": "TIMESTAMP"}
     dialect = warehouse.dialect
-    create = dialect.create_statement()
+    create = str(CreateTable(dialect.table).compile(dialect=dialect.sql))
     wrong = kinds.get(getattr(warehouse.hook, "dialect_name", ""), "timestamp")
-    right = f"{dialect.quoted('created_at')} {dialect.types['time']}"
+    right = f"created_at {TYPES['time'].compile(dialect.sql)}"
     assert right in create
-    execute(warehouse.hook, create.replace(right, f"{dialect.quoted('created_at')} {wrong}"))
+    execute(warehouse.hook, create.replace(right, f"created_at {wrong}"))
     assert export(run_dag, sandbox).state == "failed"
     shown = "".join(capfd.readouterr())
     assert "The column created_at of voice_calls is of type" in shown

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
+
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.warehouse.errors import without_row_values
 from airflow_provider_voice.export.warehouse.load import Transaction
@@ -54,6 +56,7 @@ class RecentCalls:
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self._hook = hook
         self._dialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self._stored = self._dialect.table.c
         self._shown = table
 
     def since(self, start: datetime) -> list[CallCount]:
@@ -76,14 +79,11 @@ class RecentCalls:
         """
 
         def work() -> dict[str, Any] | None:
-            quoted = self._dialect.quoted
-            names = ", ".join(map(quoted, _CALL_COLUMNS))
-            where = f"{quoted('source')} = {self._dialect.mark} AND {quoted('call_id')} = {self._dialect.mark}"
             with Transaction(self._hook, self._dialect) as cursor:
                 for source in self._sources(cursor):
-                    cursor.execute(f"SELECT {names} FROM {self._dialect.table} WHERE {where}", (source, call_id))
-                    row = cursor.fetchone()
-                    if row is not None:
+                    query = select(*(self._stored[name] for name in _CALL_COLUMNS))
+                    is_wanted = (self._stored.source == source, self._stored.call_id == call_id)
+                    for row in self._dialect.execute(cursor, query.where(*is_wanted)):
                         return self._as_call(row)
             return None
 
@@ -94,37 +94,29 @@ class RecentCalls:
         return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
 
     def _sources(self, cursor: Any) -> list[str]:
-        """Return the sources, one look into the key's index for each: DISTINCT would read the whole table."""
-        self._check_table(cursor)
-        source = self._dialect.quoted("source")
-        found: list[str] = []
-        while len(found) < _MOST_SOURCES:
-            where = f" WHERE {source} > {self._dialect.mark}" if found else ""
-            cursor.execute(f"SELECT MIN({source}) FROM {self._dialect.table}{where}", tuple(found[-1:]))
-            value = cursor.fetchone()[0]
-            if value is None:
-                break
-            found.append(value)
-        return found
-
-    def _check_table(self, cursor: Any) -> None:
-        if not self._dialect.stored_columns(cursor, self._dialect.name):
+        """Return the sources, by one search of the key's index for each: DISTINCT would read the whole table."""
+        if not self._dialect.stored_columns(cursor, self._dialect.table):
             raise WarehouseFailed(
                 f"There is no table {self._shown} yet. The first run of CallsToWarehouseOperator creates it.",
                 permanent=True,
             )
+        found: list[str] = []
+        while len(found) < _MOST_SOURCES:
+            later = [self._stored.source > source for source in found[-1:]]
+            ((source,),) = self._dialect.execute(cursor, select(func.min(self._stored.source)).where(*later))
+            if source is None:
+                break
+            found.append(source)
+        return found
 
     def _counts(self, cursor: Any, source: str, start: datetime) -> list[CallCount]:
-        quoted, mark = self._dialect.quoted, self._dialect.mark
-        agent = f"COALESCE({quoted('agent_name')}, {quoted('agent_id')}, '')"
-        status = quoted("status")
-        cursor.execute(
-            f"SELECT {agent}, {status}, COUNT(*), SUM({quoted('duration_seconds')}) FROM {self._dialect.table} "
-            f"WHERE {quoted('source')} = {mark} AND {quoted('created_at')} >= {mark} "
-            f"GROUP BY {agent}, {status} ORDER BY COUNT(*) DESC LIMIT {_MOST_GROUPS}",
-            (source, self._dialect.time(start)),
-        )
+        stored, calls = self._stored, func.count()
+        agent = func.coalesce(stored.agent_name, stored.agent_id, "").label("agent")
+        query = select(agent, stored.status, calls, func.sum(stored.duration_seconds))
+        query = query.where(stored.source == source, stored.created_at >= start).group_by("agent", stored.status)
         return [
-            CallCount(source, str(name), str(word), int(calls), int(seconds or 0))
-            for name, word, calls, seconds in cursor.fetchall()
+            CallCount(source, str(name), str(word), int(count), int(seconds or 0))
+            for name, word, count, seconds in self._dialect.execute(
+                cursor, query.order_by(calls.desc()).limit(_MOST_GROUPS)
+            )
         ]

@@ -49,26 +49,17 @@ class Warehouse:
 
         def create() -> None:
             with Transaction(self.hook, self.dialect) as cursor:
-                self._create(cursor)
+                self.dialect.create(cursor)
                 self._add_columns(cursor)
 
         try:
             without_row_values("the creation", self._shown, create)
         except WarehouseFailed:
-            # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
+            # Two first exports at once: both find no table, and the second to end finds it made.
             without_row_values("the creation", self._shown, create)
 
-    def _create(self, cursor: Any) -> None:
-        """Create the table and its log. A role that only loads may not, not even with IF NOT EXISTS."""
-        dialect = self.dialect
-        if not dialect.stored_columns(cursor, dialect.name):
-            for statement in (dialect.create_statement(), *dialect.index_statements()):
-                cursor.execute(statement)
-        if not dialect.stored_columns(cursor, dialect.log_name):
-            cursor.execute(dialect.create_log_statement())
-
     def _add_columns(self, cursor: Any) -> None:
-        stored = self.dialect.stored_columns(cursor, self.dialect.name)
+        stored = self.dialect.stored_columns(cursor, self.dialect.table)
         self._check_types(stored)
         for name in COLUMNS:
             if name not in stored:

@@ -6,10 +6,14 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import and_, select
+
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
@@ -56,21 +60,33 @@ class TableState:
 
     def clock(self) -> DatabaseClock:
         """Return the database's clock."""
-        self._cursor.execute(self._dialect.clock_statement)
-        now = self._dialect.read_time(self._cursor.fetchone()[0])
-        return DatabaseClock(now or datetime.now(timezone.utc))
+        ((now,),) = self._dialect.execute(self._cursor, select(self._dialect.clock))
+        return DatabaseClock(self._dialect.read_time(now) or datetime.now(timezone.utc))
 
     def unsettled(self, source: str) -> dict[str, CallRef]:
         """Return the stored calls that may still change, by id.
 
         :param source: the first key column.
         """
-        self._cursor.execute(self._dialect.unsettled_statement(), (source,))
-        # A masked or hashed number cannot be searched for.
+        stored = self._dialect.table.c
+        query = select(stored.call_id, stored.to_number, stored.created_at, stored.agent_id)
+        rows = self._dialect.execute(self._cursor, query.where(is_followed(self._dialect, source)))
+        # A masked or hashed number cannot be searched for. The tag is left out: several rows may have the same one, and
+        # a row is identified by the vendor's own id.
         return {
-            call_id: CallRef(call_id, to if _is_number(to) else None, self._dialect.read_time(created), tag, agent)
-            for call_id, to, created, tag, agent in self._cursor.fetchall()
+            call_id: CallRef(call_id, to if _is_number(to) else None, self._dialect.read_time(created), agent_id=agent)
+            for call_id, to, created, agent in rows
         }
+
+
+def is_followed(dialect: SqlDialect, source: str) -> ColumnElement[bool]:
+    """Return the condition of the rows that every export reads again.
+
+    :param dialect: the table's dialect.
+    :param source: the first key column.
+    """
+    stored = dialect.table.c
+    return and_(stored.source == source, stored.settled_at.is_(None), stored.abandoned_at.is_(None))
 
 
 def _is_number(text: str | None) -> bool:

@@ -70,7 +70,6 @@ def test_words_and_names_are_checked() -> None:
             dialect_for("sqlite", table, None, "?")
     assert isinstance(dialect_for("postgresql", "calls", "dwh", "%s"), PostgreSQL)
     assert isinstance(dialect_for("sqlite", "calls", None, "?"), SQLite)
-    assert dialect_for("postgres", "calls", "dwh", "%s").table == '"dwh"."calls"'
 
 
 @given(st.text(), st.text())
