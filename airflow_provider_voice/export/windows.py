@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Window, fitting, joined, without
 from airflow_provider_voice.models import read_time, write_time
+from airflow_provider_voice.utils.validation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
 FIRST_SPAN = timedelta(days=1)
 #: Bounds before it are refused: no vendor existed, and date arithmetic would end before the year 1.
 EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-def shown(value: object) -> str:
-    """Return a user's value for an error message.
-
-    :param value: any object.
-    """
-    try:
-        return f"{value!r:.60}"
-    except Exception:  # noqa: BLE001 - any __repr__ may fail, as that of an integer of thousands of digits does
-        return f"a value of type {type(value).__name__}"
 
 
 def bound_of(name: str, value: object) -> datetime | None:

@@ -11,7 +11,6 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.options import (
     bounds_of,
-    check_choice,
     check_export_arguments,
     check_path,
     check_text,
@@ -21,6 +20,7 @@ from airflow_provider_voice.export.windows import requested_window
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ class CallsToObjectStorageOperator(BaseOperator):
         self.phone_numbers = phone_numbers
         self.page_concurrency = page_concurrency
         check_export_arguments(self)
-        check_choice("file_format", file_format, get_args(FileFormat))
+        one_of("file_format", file_format, get_args(FileFormat))
         check_path("path", path)
         check_text("storage_conn_id", storage_conn_id, optional=True)
 

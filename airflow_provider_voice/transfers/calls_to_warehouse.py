@@ -16,13 +16,13 @@ from airflow_provider_voice.export.options import (
     check_export_arguments,
     check_table,
     check_text,
-    duration_of,
     scope_of,
 )
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,9 +115,9 @@ class CallsToWarehouseOperator(BaseOperator):
         self.direction = direction
         self.source = source
         self.phone_numbers = phone_numbers
-        self.settle_after = duration_of("settle_after", settle_after)
-        self.recheck = duration_of("recheck", recheck)
-        self.abandon_after = duration_of("abandon_after", abandon_after)
+        self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
+        self.recheck = duration("recheck", recheck, minimum=timedelta(0))
+        self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
         self.page_concurrency = page_concurrency
         check_export_arguments(self)
         check_text("warehouse_conn_id", warehouse_conn_id)
