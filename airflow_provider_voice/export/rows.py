@@ -46,8 +46,6 @@ COLUMNS: dict[str, str] = {
     "missing_since": "time",
     "abandoned_at": "time",
 }
-#: The places of the times in a row.
-TIMES = frozenset(number for number, kind in enumerate(COLUMNS.values()) if kind == "time")
 KEY = ("source", "call_id")
 #: Columns that say when and how a row was seen.
 BOOKKEEPING = ("fetched_at", "first_seen_at", "settled_at", "missing_since", "abandoned_at")

@@ -41,6 +41,15 @@ TYPES: dict[str, TypeEngine[Any]] = {
     "time": DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql"),
     "json": Text().with_variant(JSONB(), "postgresql").with_variant(mysql.LONGTEXT(**_BINARY), "mysql"),
 }
+#: The beginnings of the types that an existing column may have, by kind (lower case); times differ by database.
+ACCEPTED_TYPES: dict[str, tuple[str, ...]] = {
+    "key": ("text", "varchar", "character varying"),
+    "text": ("text", "varchar", "character varying", "mediumtext", "longtext"),
+    "whole": ("bigint", "hugeint", "numeric", "decimal"),
+    "number": ("double", "numeric", "decimal"),
+    "flag": ("boolean", "tinyint"),
+    "json": ("json", "text", "varchar", "mediumtext", "longtext"),
+}
 LOG_COLUMNS = {
     "source": "key",
     "kind": "key",
@@ -66,7 +75,7 @@ class SqlDialect:
 
     #: SQLAlchemy's dialect, which writes the statements.
     compiler: ClassVar[type[DefaultDialect]]
-    #: The beginnings of the types that an existing column may have, by kind (lower case).
+    #: :data:`ACCEPTED_TYPES` and those of times.
     accepts: ClassVar[dict[str, tuple[str, ...]]]
     #: Whether a column of times keeps instants with a time zone.
     keeps_zones = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, TYPES, SqlDialect
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -30,15 +30,7 @@ class DuckDB(SqlDialect):
     """DuckDB, by its own driver."""
 
     compiler = _DuckDBSql
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("varchar",),
-        "text": ("varchar",),
-        "whole": ("bigint", "hugeint", "decimal"),
-        "number": ("double", "decimal"),
-        "flag": ("boolean",),
-        "time": ("timestamp with time zone",),
-        "json": ("varchar", "json"),
-    }
+    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
     keeps_zones = True
     has_indexes = False  # columns are read fast without one
     begin = ("BEGIN TRANSACTION",)  # the driver commits every statement by itself otherwise

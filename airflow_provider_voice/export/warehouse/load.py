@@ -124,7 +124,7 @@ class Loading:
         if not self._execute(select(self._stored.call_id).where(self._stored.source == load.scope.source).limit(1)):
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             dialect.fill(dialect.table, self._cursor, load.rows)
-            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))
+            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
         self._execute(CreateTable(dialect.stage))
         dialect.fill(dialect.stage, self._cursor, load.rows)
         merge = MergeSql(dialect)
@@ -161,7 +161,7 @@ class Loading:
     def _write_log(self, done: Loaded) -> None:
         load, plan = self._load, self._load.plan
         coverage = CoverageLog(self._cursor, self._dialect, load.scope)
-        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours(), load.read_at)
+        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours, load.read_at)
         coverage.write_run(load.run, plan.requested, load.rows.count, load.read_at)
         holes = coverage.cover(plan.windows, plan.unread, load.read_at)
         done.holes = [{"start": write_time(hole.start), "end": write_time(hole.end)} for hole in holes]

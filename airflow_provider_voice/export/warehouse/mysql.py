@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func
 from sqlalchemy.dialects import mysql
 
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
@@ -20,15 +20,7 @@ class MySQL(SqlDialect):
     """MySQL 8 and MariaDB 10.6 or later, by mysqlclient or PyMySQL."""
 
     compiler = mysql.dialect
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("varchar",),
-        "text": ("text", "mediumtext", "longtext", "varchar"),
-        "whole": ("bigint", "decimal"),
-        "number": ("double", "decimal"),
-        "flag": ("tinyint",),
-        "time": ("datetime(6)",),
-        "json": ("longtext", "mediumtext", "json"),
-    }
+    accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",)}
     clock = func.utc_timestamp(6)
     change_words = ("MODIFY", "")
 

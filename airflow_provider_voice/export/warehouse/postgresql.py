@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -23,15 +23,7 @@ class PostgreSQL(SqlDialect):
     """PostgreSQL, by psycopg 3 or psycopg2."""
 
     compiler = PGDialect
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("text", "character varying"),
-        "text": ("text", "character varying"),
-        "whole": ("bigint", "numeric"),
-        "number": ("double precision", "numeric"),
-        "flag": ("boolean",),
-        "time": ("timestamp with time zone",),
-        "json": ("json", "text"),
-    }
+    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
     clock = func.clock_timestamp()
     keeps_zones = True
     # Gone with the transaction: a connection pooler hands the connection on to others.

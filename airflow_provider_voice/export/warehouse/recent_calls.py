@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.warehouse.errors import without_row_values
-from airflow_provider_voice.export.warehouse.load import Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
+from airflow_provider_voice.export.warehouse.table import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+
+    from airflow_provider_voice.export.warehouse.table_state import TableState
 
 #: A table holds the calls of a few connections; one with more sources than these is read in part.
 _MOST_SOURCES = 50
@@ -54,69 +55,58 @@ class RecentCalls:
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
-        self._hook = hook
-        self._dialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self._warehouse = Warehouse(hook, table, schema)
+        self._dialect = self._warehouse.dialect
         self._stored = self._dialect.table.c
-        self._shown = table
 
     def since(self, start: datetime) -> list[CallCount]:
         """Return the calls that were created from ``start`` on, by source, agent and status.
 
+        :param start: an aware instant.
+        :return: the counts, those of a source together.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
-
-        def work() -> list[CallCount]:
-            with Transaction(self._hook, self._dialect) as cursor:
-                sources = self._sources(cursor)
-                return [count for source in sources for count in self._counts(cursor, source, start)]
-
-        return without_row_values("the reading", self._shown, work)
+        return self._warehouse.read(lambda state: self._counts(state, start))
 
     def call(self, call_id: str) -> dict[str, Any] | None:
-        """Return one call by its id; its numbers are as they are stored. ``None``: the table does not hold it.
+        """Return one call; its numbers are as they are stored.
 
+        :param call_id: the vendor's id of the call.
+        :return: the call by the names of the columns; ``None``: the table does not hold it.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
+        query = select(*(self._stored[name] for name in _CALL_COLUMNS)).where(self._stored.call_id == call_id)
+        # By source too: the key begins with it.
+        rows = self._warehouse.read(lambda state: state.query(query.where(self._is_of_known_source(state))))
+        for row in rows:
+            call = dict(zip(_CALL_COLUMNS, row, strict=True))
+            return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
+        return None
 
-        def work() -> dict[str, Any] | None:
-            with Transaction(self._hook, self._dialect) as cursor:
-                for source in self._sources(cursor):
-                    query = select(*(self._stored[name] for name in _CALL_COLUMNS))
-                    is_wanted = (self._stored.source == source, self._stored.call_id == call_id)
-                    for row in self._dialect.execute(cursor, query.where(*is_wanted)):
-                        return self._as_call(row)
-            return None
-
-        return without_row_values("the reading", self._shown, work)
-
-    def _as_call(self, row: Sequence[Any]) -> dict[str, Any]:
-        call = dict(zip(_CALL_COLUMNS, row, strict=True))
-        return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
-
-    def _sources(self, cursor: Any) -> list[str]:
-        """Return the sources, by one search of the key's index for each: DISTINCT would read the whole table."""
-        if not self._dialect.stored_columns(cursor, self._dialect.table):
+    def _is_of_known_source(self, state: TableState) -> ColumnElement[bool]:
+        """Return the condition that all rows meet, by which the indexes can be used: they begin with the source."""
+        if not state.exists():
             raise WarehouseFailed(
-                f"There is no table {self._shown} yet. The first run of CallsToWarehouseOperator creates it.",
+                f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
                 permanent=True,
             )
+        # One search of the key's index for each: DISTINCT would read the whole table.
         found: list[str] = []
         while len(found) < _MOST_SOURCES:
             later = [self._stored.source > source for source in found[-1:]]
-            ((source,),) = self._dialect.execute(cursor, select(func.min(self._stored.source)).where(*later))
+            ((source,),) = state.query(select(func.min(self._stored.source)).where(*later))
             if source is None:
                 break
             found.append(source)
-        return found
+        return self._stored.source.in_(found)
 
-    def _counts(self, cursor: Any, source: str, start: datetime) -> list[CallCount]:
+    def _counts(self, state: TableState, start: datetime) -> list[CallCount]:
         stored, calls = self._stored, func.count()
         agent = func.coalesce(stored.agent_name, stored.agent_id, "").label("agent")
-        query = select(agent, stored.status, calls, func.sum(stored.duration_seconds))
-        query = query.where(stored.source == source, stored.created_at >= start).group_by("agent", stored.status)
+        query = select(stored.source, agent, stored.status, calls, func.sum(stored.duration_seconds))
+        query = query.where(self._is_of_known_source(state), stored.created_at >= start)
+        query = query.group_by(stored.source, "agent", stored.status).order_by(stored.source, calls.desc())
         return [
             CallCount(source, str(name), str(word), int(count), int(seconds or 0))
-            for name, word, count, seconds in self._dialect.execute(
-                cursor, query.order_by(calls.desc()).limit(_MOST_GROUPS)
-            )
+            for source, name, word, count, seconds in state.query(query.limit(_MOST_GROUPS))
         ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import Text, func
 from sqlalchemy.dialects import sqlite
 
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,15 +20,8 @@ class SQLite(SqlDialect):
     """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
 
     compiler = sqlite.dialect
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("text", "varchar", "char"),
-        "text": ("text", "varchar", "char", "clob"),
-        "whole": ("int", "bigint", "numeric", ""),
-        "number": ("real", "double", "float", "numeric", "decimal"),
-        "flag": ("bool", "int", "tinyint", "numeric"),
-        "time": ("timestamp", "datetime", "text", "varchar"),
-        "json": ("text", "json", "varchar"),
-    }
+    # A column of SQLite holds values of any type; times are compared as texts.
+    accepts = dict.fromkeys(TYPES, ("",)) | {"time": ("timestamp", "datetime", "text", "varchar")}
     clock = func.strftime("%Y-%m-%d %H:%M:%f", "now")
     stage_options: ClassVar[dict[str, Any]] = {"schema": "temp"}
 

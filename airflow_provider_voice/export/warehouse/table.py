@@ -34,7 +34,6 @@ class Warehouse:
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
         self.dialect: SqlDialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
-        self._shown = table
 
     def spool(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
@@ -46,34 +45,30 @@ class Warehouse:
         :raises InvalidRequest: when a column has a type that cannot hold its values, with the statement to change it.
         :raises WarehouseFailed: when the database refuses.
         """
-
-        def create() -> None:
-            with Transaction(self.hook, self.dialect) as cursor:
-                self.dialect.create(cursor)
-                self._add_columns(cursor)
-
         try:
-            without_row_values("the creation", self._shown, create)
+            self._in_transaction("the creation", self._create)
         except WarehouseFailed:
             # Two first exports at once: both find no table, and the second to end finds it made.
-            without_row_values("the creation", self._shown, create)
+            self._in_transaction("the creation", self._create)
 
-    def _add_columns(self, cursor: Any) -> None:
+    def _create(self, cursor: Any) -> None:
+        self.dialect.create(cursor)
         stored = self.dialect.stored_columns(cursor, self.dialect.table)
         self._check_types(stored)
         for name in COLUMNS:
             if name not in stored:
                 cursor.execute(self.dialect.add_column_statement(name))
-                log.info("Added the column %s to %s.", name, self._shown)
+                log.info("Added the column %s to %s.", name, self.dialect.table.name)
 
     def _check_types(self, stored: dict[str, str]) -> None:
+        table = self.dialect.table.name
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
-                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not a table of calls.")
+                raise InvalidRequest(f"The table {table} has no column {name}, so it is not a table of calls.")
             if found and not found.startswith(self.dialect.accepts[kind]):
                 raise InvalidRequest(
-                    f"The column {name} of {self._shown} is of type {found}, which cannot hold its values. "
+                    f"The column {name} of {table} is of type {found}, which cannot hold its values. "
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 
@@ -84,12 +79,7 @@ class Warehouse:
         :return: the result of ``ask``.
         :raises WarehouseFailed: when the database refuses.
         """
-
-        def work() -> T:
-            with Transaction(self.hook, self.dialect) as cursor:
-                return ask(TableState(cursor, self.dialect))
-
-        return without_row_values("the reading", self._shown, work)
+        return self._in_transaction("the reading", lambda cursor: ask(TableState(cursor, self.dialect)))
 
     def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
@@ -98,9 +88,11 @@ class Warehouse:
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
+        return self._in_transaction("the load", lambda cursor: Loading(cursor, self.dialect, load).run())
 
-        def work() -> Loaded:
+    def _in_transaction(self, doing: str, work: Callable[[Any], T]) -> T:
+        def run() -> T:
             with Transaction(self.hook, self.dialect) as cursor:
-                return Loading(cursor, self.dialect, load).run()
+                return work(cursor)
 
-        return without_row_values("the load", self._shown, work)
+        return without_row_values(doing, self.dialect.table.name, run)

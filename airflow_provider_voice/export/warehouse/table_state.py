@@ -13,6 +13,7 @@ from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.elements import CompilerElement
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
@@ -51,6 +52,17 @@ class TableState:
         self._cursor = cursor
         self._dialect = dialect
 
+    def exists(self) -> bool:
+        """Return whether there is such a table."""
+        return bool(self._dialect.stored_columns(self._cursor, self._dialect.table))
+
+    def query(self, statement: CompilerElement) -> list[Any]:
+        """Return the rows of a query.
+
+        :param statement: the query.
+        """
+        return self._dialect.execute(self._cursor, statement)
+
     def coverage(self, scope: Scope) -> CoverageLog:
         """Return the log of exports.
 
@@ -60,7 +72,7 @@ class TableState:
 
     def clock(self) -> DatabaseClock:
         """Return the database's clock."""
-        ((now,),) = self._dialect.execute(self._cursor, select(self._dialect.clock))
+        ((now,),) = self.query(select(self._dialect.clock))
         return DatabaseClock(self._dialect.read_time(now) or datetime.now(timezone.utc))
 
     def unsettled(self, source: str) -> dict[str, CallRef]:
@@ -70,7 +82,7 @@ class TableState:
         """
         stored = self._dialect.table.c
         query = select(stored.call_id, stored.to_number, stored.created_at, stored.agent_id)
-        rows = self._dialect.execute(self._cursor, query.where(is_followed(self._dialect, source)))
+        rows = self.query(query.where(is_followed(self._dialect, source)))
         # A masked or hashed number cannot be searched for. The tag is left out: several rows may have the same one, and
         # a row is identified by the vendor's own id.
         return {

@@ -96,11 +96,11 @@ def test_a_column_that_the_export_creates_is_one_that_it_accepts(name: str) -> N
 
 def test_the_page_of_calls_counts_by_agent_and_status() -> None:
     hook = SimpleNamespace(conn_type="postgres", placeholder="%s")
-    calls, cursor = RecentCalls(hook, "calls"), Recorder()
-    calls._counts(cursor, "s", NOW)
-    ((sql, values),) = cursor.statements
-    assert "GROUP BY agent," in sql
-    assert list(values) == ["", "s", NOW, 500]
+    calls, cursor = RecentCalls(hook, "calls"), Recorder(exists=True)
+    calls._counts(TableState(cursor, calls._dialect), NOW)
+    sql, values = cursor.statements[-1]
+    assert "GROUP BY calls.source, agent, calls.status" in sql.replace("\n", "").replace('"', "")
+    assert list(values)[-2:] == [NOW, 500]
 
 
 @pytest.mark.parametrize("name", DIALECTS)
