@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.exceptions import IncompleteHistory, VendorUnavailable
 from airflow_provider_voice.export.models import Window, joined
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ PROGRESS_SECONDS = 10.0
 MOST_SKEW_SECONDS = 60.0
 #: Seconds that an export to files waits for a vendor's clock that is behind.
 MOST_WAIT_SECONDS = 120.0
+# So many calls may be answered with a server error before it is taken for an outage.
+_MOST_FAILED = 5
 # Windows with less between them are read as one list: vendors filter by the day.
 _ONE_LIST = timedelta(days=1)
 
@@ -73,8 +75,9 @@ class HistoryReader:
         :param windows: the windows; they may overlap.
         :param scope: only calls of this agent and direction.
         :param pending: stored calls, by id, that are read again wherever they are.
-        :return: the ids of the pending calls that the vendor no longer shows.
+        :return: the ids of the pending calls that the vendor does not show, or only answers with a server error.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
+        :raises VendorUnavailable: when the vendor cannot be reached, or many calls are answered with a server error.
         """
         unseen = dict(pending)
         self.windows(windows, scope, seen=unseen)
@@ -108,10 +111,30 @@ class HistoryReader:
             return []
         log.info("Reading %d stored calls again that may have changed.", len(refs))
         began = time.monotonic()  # before the requests: a row must not look newer than it is
-        found = self._hook.get_calls(refs.values())
+        found = self._find(list(refs.values()), [])
         for call in found.values():
             self._sink.add(self._row(call, began))
         return [call_id for call_id in refs if call_id not in found]
+
+    def _find(self, refs: list[CallRef], failed: list[CallRef]) -> dict[str, Call]:
+        """Return the calls that the vendor shows; one that it answers with a server error is left out.
+
+        Without this, one such call would end every export for ever. The calls are halved until it stands alone.
+
+        :param refs: the calls.
+        :param failed: receives those that are left out; many of them are an outage, which ends the export.
+        """
+        try:
+            return self._hook.get_calls(refs)
+        except VendorUnavailable as error:
+            if error.status_code is None or len(failed) == _MOST_FAILED:
+                raise
+            if len(refs) == 1:
+                log.warning("%s The call counts as missing in this run; the next run reads it again.", error.message)
+                failed += refs
+                return {}
+        half = len(refs) // 2
+        return self._find(refs[:half], failed) | self._find(refs[half:], failed)
 
     def _row(self, call: Call, began: float | None = None) -> Row:
         """Return the row of a call with the time at which its page was read."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_voice.exceptions import VendorUnavailable
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
 from airflow_provider_voice.export.rows import COLUMNS, RowMaker
@@ -120,3 +121,44 @@ def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
     HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
     assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.001]
     assert sink.seen[4] not in reads
+
+
+class Failing(Vendor):
+    """A vendor that answers look-ups of some calls with a server error.
+
+    :param broken: the ids of these calls.
+    """
+
+    def __init__(self, *broken: str, status_code: int | None = 500) -> None:
+        super().__init__()
+        self.broken, self.status_code = broken, status_code
+
+    def get_calls(self, refs: Any) -> dict[str, Call]:
+        if any(ref.id in self.broken for ref in refs):
+            raise VendorUnavailable("the vendor could not handle a call", status_code=self.status_code)
+        return super().get_calls(refs)
+
+
+def read_again(vendor: Vendor, count: int) -> tuple[RowBuffer, list[str]]:
+    sink, maker = RowBuffer(), RowMaker("s", "plain", START, START, timedelta(0))
+    pending = {f"c{number}": CallRef(f"c{number}") for number in range(10, 10 + count)}
+    reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # what it needs of a hook
+    return sink, reader.windows_and_pending([], Scope("s"), pending)
+
+
+def test_calls_that_bring_a_server_error_are_missing_and_all_others_are_read() -> None:
+    sink, missing = read_again(Failing("c11", "c17"), 9)
+    assert missing == ["c11", "c17"]
+    assert {key for key, _ in sink.seen} == {f"c{number}" for number in range(10, 19)} - {"c11", "c17"}
+
+
+def test_many_server_errors_are_an_outage() -> None:
+    five, six = ([f"c{number}" for number in range(10, 10 + count)] for count in (5, 6))
+    assert read_again(Failing(*five), 9)[1] == five
+    with pytest.raises(VendorUnavailable):
+        read_again(Failing(*six), 9)
+
+
+def test_a_vendor_that_does_not_answer_is_an_outage() -> None:
+    with pytest.raises(VendorUnavailable):
+        read_again(Failing("c11", status_code=None), 9)
