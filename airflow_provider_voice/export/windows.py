@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.utils.validation import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+log = logging.getLogger(__name__)
 FIRST_SPAN = timedelta(days=1)
 #: Bounds before it are refused: no vendor existed, and date arithmetic would end before the year 1.
 EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -125,6 +127,29 @@ def resume_at(covered: Iterable[Window], due: datetime) -> datetime:
     ends = [min(stretch.end, due) for stretch in joined(covered) if stretch.start < due]
     recent = [end for end in ends if end >= a_day_ago]
     return (recent[:1] or ends[-1:] or [a_day_ago])[0]
+
+
+def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
+    """Yield the stretch that earlier runs were to export, for exports that keep no log; see :func:`resume_at`.
+
+    It ends when the previous run of the DAG was due, at least a day before this one. That run counts whatever became of
+    it: a rerun of it has the same window as before.
+
+    :param context: the task's context.
+    :return: one window; none when there was no run before.
+    """
+    due = due_time(context)
+    if due is None:
+        return
+    if getattr(context["dag_run"], "logical_date", None) is None:
+        log.warning(
+            "This run has no logical date (it was triggered by an asset or by hand), so the run before it is unknown: "
+            "the last day is exported. Give start and end for another window."
+        )
+        return
+    previous = context["ti"].get_previous_dagrun()
+    if previous is not None:
+        yield Window(EARLIEST, min(previous.run_after.astimezone(timezone.utc), due - FIRST_SPAN))
 
 
 @dataclass(frozen=True)

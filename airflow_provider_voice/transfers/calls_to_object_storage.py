@@ -16,7 +16,7 @@ from airflow_provider_voice.export.options import (
     check_text,
     scope_of,
 )
-from airflow_provider_voice.export.windows import requested_window
+from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
@@ -47,7 +47,7 @@ class CallsToObjectStorageOperator(BaseOperator):
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
-        length, otherwise the day before the run was due.
+        length, otherwise the moment the previous run of the DAG was due, and at least the day before this run was due.
     :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
@@ -124,7 +124,7 @@ class CallsToObjectStorageOperator(BaseOperator):
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
             check_path("path", self.path)
-            window = requested_window(context, *bounds)
+            window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)
             readable = window.cut(window.start, read_to)

@@ -184,6 +184,18 @@ def try_run(root: str, hook: FakeVoiceHook, due: datetime, interval: timedelta |
     return operator.execute({"dag_run": dag_run})
 
 
+def test_a_weekly_run_writes_all_days_since_the_previous_one(sandbox, connect, run_dag, tmp_path: Path) -> None:
+    connect(sandbox)
+    due = sandbox.now().replace(minute=0, second=0, microsecond=0)
+    sandbox.seed("talkover", 20, due - timedelta(days=6), due - timedelta(days=5))
+    with DAG("weekly_files", schedule=None, start_date=START) as dag:
+        CallsToObjectStorageOperator(task_id="export", path=f"file://{tmp_path}/calls", file_format="jsonl")
+    dues = (due - timedelta(days=7), due)
+    first, second = (run_dag(dag, logical_date=one, run_after=one).result("export") for one in dues)
+    assert (first["rows"], second["rows"]) == (0, 20)
+    assert second["start"] == first["end"]
+
+
 def calls_at(*moments: datetime) -> list[Call]:
     return [
         Call(f"c{number}", "talkover", CallStatus.COMPLETED, created_at=moment) for number, moment in enumerate(moments)

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import InvalidRequest, StaleRun
 from airflow_provider_voice.export.models import Window, gaps, joined
-from airflow_provider_voice.export.windows import bound_of, plan_reading, requested_window, run_name
+from airflow_provider_voice.export.windows import (
+    before_the_previous_run,
+    bound_of,
+    plan_reading,
+    requested_window,
+    run_name,
+)
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -193,3 +199,35 @@ def test_stale_runs(made, stale) -> None:
             check_run_age(made, timedelta(days=1), now=NOW)
     else:
         check_run_age(made, timedelta(days=1), now=NOW)
+
+
+def files_window(due: datetime, previous: datetime | None, *, logical_date: datetime | None = NOW, **bounds) -> Window:
+    """Return the window of an export that keeps no log."""
+    run = SimpleNamespace(run_after=due, logical_date=logical_date)
+    before = previous and SimpleNamespace(run_after=previous)
+    ctx = {"dag_run": run, "ti": SimpleNamespace(get_previous_dagrun=lambda: before)}
+    covered = before_the_previous_run(ctx)
+    return requested_window(ctx, bounds.get("start"), bounds.get("end"), covered=covered)
+
+
+@pytest.mark.parametrize(
+    ("previous", "days"),
+    [
+        pytest.param(NOW - 7 * DAY, 7, id="weekly"),
+        pytest.param(NOW - DAY, 1, id="daily"),
+        pytest.param(NOW - HOUR, 1, id="hourly: a day all the same, for calls that the vendor lists late"),
+        pytest.param(None, 1, id="the first run"),
+    ],
+)
+def test_files_begin_where_the_previous_run_was_due(previous, days) -> None:
+    assert files_window(NOW, previous) == Window(NOW - days * DAY, NOW)
+
+
+def test_explicit_bounds_do_not_ask_for_the_previous_run() -> None:
+    bounds = {"start": NOW - HOUR, "end": NOW}
+    assert files_window(NOW, NOW - 7 * DAY, **bounds) == hours(-1, 0)
+
+
+def test_a_run_without_a_logical_date_says_that_it_exports_the_last_day(caplog) -> None:
+    assert files_window(NOW, NOW - 7 * DAY, logical_date=None) == Window(NOW - DAY, NOW)
+    assert "Give start and end" in caplog.text
