@@ -20,6 +20,10 @@ _MOST_PAGES_AT_ONCE = 100
 _MOST_AGENT = 10**18
 
 
+#: The arguments of every export that may be templates.
+TEMPLATED = ("voice_conn_id", "start", "end", "agent_id", "direction", "source")
+
+
 class Export(Protocol):
     """The arguments that every export has."""
 
@@ -45,14 +49,11 @@ def check_export_arguments(export: Export) -> None:
         raise InvalidRequest(
             f"page_concurrency must be a whole number from 1 to {_MOST_PAGES_AT_ONCE}, not {shown(pages)}."
         )
-    check_text("voice_conn_id", export.voice_conn_id)
-    _scope_when_known(export)
-    if is_literal(export.start) and is_literal(export.end):
-        bounds_of(export)
-    else:
-        for name, value in (("start", export.start), ("end", export.end)):
-            if is_literal(value):
-                bound_of(name, value)
+    scope_of(export)
+    bounds = (("start", export.start), ("end", export.end))
+    known = [bound_of(name, value) for name, value in bounds if is_literal(value)]
+    if len(known) == len(bounds):
+        check_bounds(known[0], known[1])
 
 
 def check_text(name: str, value: object, *, optional: bool = False) -> None:
@@ -109,31 +110,18 @@ def bounds_of(export: Export) -> tuple[datetime | None, datetime | None]:
 
 
 def scope_of(export: Export) -> Scope:
-    """Return which calls are exported, of arguments that are rendered.
+    """Return which calls are exported, of arguments that are rendered; those that are templates yet are not checked.
 
     :param export: the operator.
     :return: the scope; ids are text, as vendors' ids are in the table.
     :raises InvalidRequest: for a direction there is not, or an id that is none.
     """
     check_text("voice_conn_id", export.voice_conn_id)
-    source = export.source or export.voice_conn_id
+    source, agent_id = export.source or export.voice_conn_id, export.agent_id
     check_text("source", source)
-    agent_id = _agent_of(export.agent_id)
-    if export.direction:  # a template may be rendered to nothing, which means both
+    if isinstance(agent_id, int) and not isinstance(agent_id, bool) and 0 <= agent_id < _MOST_AGENT:
+        agent_id = str(agent_id)
+    check_text("agent_id", agent_id, optional=True)
+    if export.direction and is_literal(export.direction):  # a template may be rendered to nothing, which means both
         one_of("direction", export.direction, get_args(Direction))
-    return Scope(source, agent_id, export.direction or None)
-
-
-def _scope_when_known(export: Export) -> None:
-    check_text("source", export.source, optional=True)
-    if is_literal(export.agent_id):
-        _agent_of(export.agent_id)
-    if is_literal(export.direction) and export.direction not in (None, ""):
-        one_of("direction", export.direction, get_args(Direction))
-
-
-def _agent_of(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_AGENT:
-        value = str(value)
-    check_text("agent_id", value, optional=True)
-    return str(value).strip() if value else None
+    return Scope(source, str(agent_id).strip() if agent_id else None, export.direction or None)

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.options import (
+    TEMPLATED,
     bounds_of,
     check_export_arguments,
     check_path,
@@ -19,7 +20,7 @@ from airflow_provider_voice.export.options import (
 from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
@@ -58,16 +59,7 @@ class CallsToObjectStorageOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
-    template_fields: Sequence[str] = (
-        "voice_conn_id",
-        "path",
-        "storage_conn_id",
-        "start",
-        "end",
-        "agent_id",
-        "direction",
-        "source",
-    )
+    template_fields: Sequence[str] = (*TEMPLATED, "path", "storage_conn_id")
     ui_color = "#f5e9d9"
 
     def __init__(
@@ -98,10 +90,11 @@ class CallsToObjectStorageOperator(BaseOperator):
         self.source = source
         self.phone_numbers = phone_numbers
         self.page_concurrency = page_concurrency
-        check_export_arguments(self)
-        one_of("file_format", file_format, get_args(FileFormat))
-        check_path("path", path)
-        check_text("storage_conn_id", storage_conn_id, optional=True)
+        with bad_arguments_end_the_task():
+            check_export_arguments(self)
+            one_of("file_format", file_format, get_args(FileFormat))
+            check_path("path", path)
+            check_text("storage_conn_id", storage_conn_id, optional=True)
 
     @cached_property
     def hook(self) -> VoiceHook:

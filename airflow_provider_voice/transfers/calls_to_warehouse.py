@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, BaseOperator
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.export.assets import report, report_lineage, table_asset
 from airflow_provider_voice.export.options import (
+    TEMPLATED,
     bounds_of,
     check_export_arguments,
     check_table,
@@ -21,7 +24,7 @@ from airflow_provider_voice.export.options import (
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import duration
 
 if TYPE_CHECKING:
@@ -72,17 +75,7 @@ class CallsToWarehouseOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
-    template_fields: Sequence[str] = (
-        "voice_conn_id",
-        "warehouse_conn_id",
-        "table",
-        "schema",
-        "start",
-        "end",
-        "agent_id",
-        "direction",
-        "source",
-    )
+    template_fields: Sequence[str] = (*TEMPLATED, "warehouse_conn_id", "table", "schema")
     ui_color = "#f5e9d9"
 
     def __init__(
@@ -115,24 +108,18 @@ class CallsToWarehouseOperator(BaseOperator):
         self.direction = direction
         self.source = source
         self.phone_numbers = phone_numbers
-        self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
-        self.recheck = duration("recheck", recheck, minimum=timedelta(0))
-        self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
         self.page_concurrency = page_concurrency
-        check_export_arguments(self)
-        check_text("warehouse_conn_id", warehouse_conn_id)
-        check_table(table, schema)
-        self._asset = self._own_asset()
-        if self._asset is not None and self._asset not in self.outlets:
-            self.outlets = [*self.outlets, self._asset]
-
-    def _own_asset(self) -> Asset | None:
-        from airflow_provider_voice.export.assets import table_asset
-
-        try:
-            return table_asset(self.warehouse_conn_id, self.table, self.schema)
-        except InvalidRequest:
-            return None  # a template: its value is not known when the DAG is parsed
+        with bad_arguments_end_the_task():
+            self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
+            self.recheck = duration("recheck", recheck, minimum=timedelta(0))
+            self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
+            check_export_arguments(self)
+            check_text("warehouse_conn_id", warehouse_conn_id)
+            check_table(table, schema)
+        self._asset: Asset | None = None
+        with suppress(InvalidRequest):  # a template: the table is not known when the DAG is parsed
+            self._asset = table_asset(warehouse_conn_id, table, schema)
+            self.outlets = [*(outlet for outlet in self.outlets if outlet != self._asset), self._asset]
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -159,8 +146,6 @@ class CallsToWarehouseOperator(BaseOperator):
         :return: the counts.
         :raises VoiceError: when vendor or database fail; then the table is as it was.
         """
-        from airflow_provider_voice.export.assets import report, report_lineage
-
         with permanent_errors_end_the_task():
             scope = scope_of(self)
             bounds_of(self)

@@ -97,21 +97,18 @@ class CoverageLog:
         in_table = self._in_table(windows)
         hours = {write_time(hour) or "": hour for hour in sorted({*at_vendor, *in_table})}
         before = self._logged(list(hours))
-        counts = [
-            {
-                "hour": name,
+        counts = {
+            name: {
                 "at_vendor": at_vendor.get(hour, 0),
                 "in_table": in_table.get(hour, 0),
                 "changed": at_vendor.get(hour, 0) - before.get(name, 0),
             }
             for name, hour in hours.items()
-        ]
-        lines = [
-            (entry["hour"], Window(hour, hour + timedelta(hours=1)), *(entry[name] for name in _COUNTS))
-            for entry, hour in zip(counts, hours.values(), strict=True)
-        ]
+        }
+        hour_long = timedelta(hours=1)
+        lines = [(name, Window(hour, hour + hour_long), *counts[name].values()) for name, hour in hours.items()]
         self._write("hour", lines, committed_at)
-        return counts
+        return [{"hour": name, **numbers} for name, numbers in counts.items()]
 
     def _in_table(self, windows: Sequence[Window]) -> dict[datetime, int]:
         stored, filters = self._dialect.table.c, self._scope.filters
@@ -166,9 +163,6 @@ class CoverageLog:
 
     def _execute(self, statement: CompilerElement) -> list[Any]:
         return self._dialect.execute(self._cursor, statement)
-
-
-_COUNTS = ("at_vendor", "in_table", "changed")
 
 
 def _name(window: Window) -> str:

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
+from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.errors import without_row_values
 from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
@@ -95,4 +95,8 @@ class Warehouse:
             with Transaction(self.hook, self.dialect) as cursor:
                 return work(cursor)
 
-        return without_row_values(doing, self.dialect.table.name, run)
+        message = (
+            f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
+            "Its own message is left out here, because it may quote a row; the database's log has it."
+        )
+        return without_row_values(run, WarehouseFailed, message)
