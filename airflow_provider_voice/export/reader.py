@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_voice.exceptions import IncompleteHistory, VendorUnavailable
 from airflow_provider_voice.export.models import Window, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.rows import Row, RowMaker
@@ -69,28 +69,19 @@ class HistoryReader:
         self._clock = clock
         self._page_concurrency = page_concurrency
 
-    def windows_and_pending(self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
+    def read(
+        self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef] = MappingProxyType({})
+    ) -> list[str]:
         """Read every call created in the windows and every pending one, each once.
 
         :param windows: the windows; they may overlap.
         :param scope: only calls of this agent and direction.
-        :param pending: stored calls, by id, that are read again wherever they are.
+        :param pending: stored calls, by id, that are read again wherever they are; default none.
         :return: the ids of the pending calls that the vendor does not show, or only answers with a server error.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         :raises VendorUnavailable: when the vendor cannot be reached, or many calls are answered with a server error.
         """
         unseen = dict(pending)
-        self.windows(windows, scope, seen=unseen)
-        return self._again(unseen)
-
-    def windows(self, windows: Iterable[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
-        """Read every call created in the windows, each once.
-
-        :param windows: the windows; they may overlap.
-        :param scope: only calls of this agent and direction.
-        :param seen: calls by id; those that are read are taken out.
-        :raises IncompleteHistory: when the vendor's list cannot be read completely.
-        """
         for spans in _lists(windows):
             calls = self._hook.list_calls(
                 spans[0].start,
@@ -102,9 +93,9 @@ class HistoryReader:
             for call in self._with_progress(calls):
                 if len(spans) > 1 and not any(call.created_at in span for span in spans):
                     continue
-                if seen:
-                    seen.pop(call.id, None)
+                unseen.pop(call.id, None)
                 self._sink.add(self._row(call), call.created_at)
+        return self._again(unseen)
 
     def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
         if not refs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,6 +53,11 @@ BOOKKEEPING = ("fetched_at", "first_seen_at", "settled_at", "missing_since", "ab
 #: Columns whose change counts as an update.
 CONTENT = tuple(name for name in COLUMNS if name not in (*KEY, *BOOKKEEPING))
 
+# The fields of a call in the order of the columns, from call_id to ended_at.
+_fields_of = attrgetter(
+    "id", "vendor", "tag", "agent_id", "agent_name", "direction", "status.value", "vendor_status", "to", "from_",
+    "duration_seconds", "cost", "is_testing", "recording_url", "created_at", "updated_at", "ended_at",
+)  # fmt: skip
 # Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
 _VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -93,32 +99,9 @@ class RowMaker:
         fetched_at = fetched_at or self.fetched_at
         if self._replace is not None:
             call = self._redacted(call, self._replace)
-        return (
-            self.source,
-            call.id,
-            call.vendor,
-            call.tag,
-            call.agent_id,
-            call.agent_name,
-            call.direction,
-            call.status.value,
-            call.vendor_status,
-            call.to,
-            call.from_,
-            call.duration_seconds,
-            call.cost,
-            call.is_testing,
-            call.recording_url,
-            call.created_at,
-            call.updated_at,
-            call.ended_at,
-            _encode(call.raw).decode(),  # names are sorted, so that the same record is the same text
-            fetched_at,
-            fetched_at,
-            fetched_at if self.is_settled(call) else None,
-            None,
-            None,
-        )
+        raw = _encode(call.raw).decode()  # names are sorted, so that the same record is the same text
+        settled_at = fetched_at if self.is_settled(call) else None
+        return (self.source, *_fields_of(call), raw, fetched_at, fetched_at, settled_at, None, None)
 
     def _redacted(self, call: Call, replace_number: Callable[[str], str]) -> Call:
         redact = PhoneRedactor(self.phone_numbers, filter(None, (call.to, call.from_))).value

@@ -129,7 +129,7 @@ class CallsToObjectStorageOperator(BaseOperator):
             read_at = datetime.now(timezone.utc)
             maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
             reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
-            reader.windows([readable], scope)
+            reader.read([readable], scope)
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}

@@ -173,7 +173,7 @@ class CallsToWarehouseOperator(BaseOperator):
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
         maker = RowMaker(scope.source, self.phone_numbers, clock.now(), vendor_now, self.settle_after)
         reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock.at)
-        missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
+        missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
         return warehouse.load(
             Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)
         )

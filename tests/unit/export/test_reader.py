@@ -50,7 +50,7 @@ def pulled(pending: dict[str, CallRef]) -> tuple[RowBuffer, list[str]]:
     spool = RowBuffer()
     maker = RowMaker("s", "plain", START, START, timedelta(0))
     one = HistoryReader(Vendor(), maker, spool, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
-    return spool, one.windows_and_pending([WINDOW], Scope("s"), pending)
+    return spool, one.read([WINDOW], Scope("s"), pending)
 
 
 def test_a_pending_call_outside_the_windows_is_read_without_being_certified() -> None:
@@ -101,7 +101,7 @@ def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
     day = timedelta(days=1)
     windows = [WINDOW, Window(START + 2 * day, START + 3 * day), Window(START + 90 * day, START + 91 * day)]
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).windows(windows, Scope("s"))  # type: ignore[arg-type]
+    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).read(windows, Scope("s"))  # type: ignore[arg-type]
     assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
 
 
@@ -118,7 +118,7 @@ def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
             self.seen.append(row[list(COLUMNS).index("fetched_at")])
 
     maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
-    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
+    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).read([WINDOW], Scope("s"))  # type: ignore[arg-type]
     assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.001]
     assert sink.seen[4] not in reads
 
@@ -143,7 +143,7 @@ def read_again(vendor: Vendor, count: int) -> tuple[RowBuffer, list[str]]:
     sink, maker = RowBuffer(), RowMaker("s", "plain", START, START, timedelta(0))
     pending = {f"c{number}": CallRef(f"c{number}") for number in range(10, 10 + count)}
     reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # what it needs of a hook
-    return sink, reader.windows_and_pending([], Scope("s"), pending)
+    return sink, reader.read([], Scope("s"), pending)
 
 
 def test_calls_that_bring_a_server_error_are_missing_and_all_others_are_read() -> None:
