@@ -15,10 +15,10 @@ _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "errno")
 
 
 def without_row_values(work: Callable[[], T], failed: type[VoiceError], message: str) -> T:
-    """Do something with a database or a storage; whatever its driver raises becomes an error that quotes no row.
+    """Work with a database or a storage, and replace the driver's error by one that quotes no row.
 
-    A function and no context manager: what is raised while a ``with`` block ends is chained to the driver's error, and
-    Airflow logs the whole chain.
+    This is a function and no context manager: an error that is raised while a ``with`` block ends is chained to the
+    driver's error, and Airflow logs the whole chain.
 
     :param work: does it.
     :param failed: the class of the error.

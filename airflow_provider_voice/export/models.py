@@ -135,7 +135,7 @@ class Loaded:
     :param abandoned: rows that this run gave up, see ``abandon_after``.
     :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
     :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
-    :param hours: per hour of what was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
+    :param hours: for each hour that was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
     """
 
     fetched: int = 0

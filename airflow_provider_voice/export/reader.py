@@ -145,7 +145,7 @@ class HistoryReader:
 def wait_for_vendor(hook: VoiceHook, end: datetime) -> datetime:
     """Wait until the vendor's clock has reached the end of a window, when it is only a little behind the worker's.
 
-    For exports that keep no log: what they leave out, no later run reads.
+    For exports that keep no log: no later run reads the calls that they leave out.
 
     :param hook: the vendor's hook.
     :param end: the end of the window; one in the worker's future is not waited for.

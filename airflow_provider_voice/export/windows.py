@@ -40,7 +40,7 @@ def bound_of(name: str, value: object) -> datetime | None:
 
 
 def check_bounds(start: datetime | None, end: datetime | None) -> None:
-    """Refuse bounds with nothing between them: an export of nothing would look like one of everything.
+    """Refuse bounds with no instant between them: an empty export would look like a successful one.
 
     :param start: the explicit start, or None.
     :param end: the explicit end, or None.
@@ -157,8 +157,8 @@ class ReadPlan:
     """The windows that one run reads.
 
     :param requested: the run's own window.
-    :param windows: what is read and then covered: the requested window and what earlier runs could not read yet, both
-        up to the vendor's present.
+    :param windows: the stretches that are read and then covered: the requested window, and those that earlier runs
+        could not read yet, both up to the vendor's present.
     :param rechecked: covered stretches before these windows that are read once more.
     :param unread: what of the requested window lies in the vendor's future; a later run reads it.
     """

@@ -64,7 +64,7 @@ class CallsToWarehouseOperator(BaseOperator):
         :class:`~airflow_provider_voice.export.redaction.PhoneRedactor`.
     :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
         default 24 hours; until then every run reads it again.
-    :param recheck: how far before its window a run reads what was exported earlier once more, a ``timedelta`` or
+    :param recheck: how far before its window a run reads exported stretches once more, a ``timedelta`` or
         seconds, default 24 hours: calls that the vendor listed late, and other changes there, are then in the table.
     :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
@@ -149,7 +149,7 @@ class CallsToWarehouseOperator(BaseOperator):
         with permanent_errors_end_the_task():
             scope = scope_of(self)
             bounds_of(self)
-            with self.warehouse.spool() as buffer:
+            with self.warehouse.new_buffer() as buffer:
                 loaded = self._export(buffer, context, scope)
         result = dataclasses.asdict(loaded)
         summary = {name: value for name, value in result.items() if name != "hours"}
@@ -208,7 +208,7 @@ def _log_result(loaded: Loaded) -> None:
     log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
     if loaded.holes:
         log.warning(
-            "No export covers %s. The next run reads what the vendor's clock had not reached; export the rest with "
+            "No export covers %s. The next run reads the part that lay in the vendor's future; export the rest with "
             "start and end.",
             "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
         )

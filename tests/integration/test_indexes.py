@@ -94,10 +94,10 @@ def test_a_load_that_another_one_keeps_waiting_for_too_long_says_so(
     warehouse = Warehouse(hook, "voice_calls")
     warehouse.prepare()
     monkeypatch.setattr(mysql, "_LOCK_SECONDS", 0)
-    with warehouse.spool() as spool, closing(hook.get_conn()) as other:
+    with warehouse.new_buffer() as buffer, closing(hook.get_conn()) as other:
         warehouse.dialect.lock(other.cursor(), "s")
         load = Load(
-            Scope("s"), "run", ReadPlan(Window(START, START), []), spool, START, timedelta(0), timedelta(days=7)
+            Scope("s"), "run", ReadPlan(Window(START, START), []), buffer, START, timedelta(0), timedelta(days=7)
         )
         with pytest.raises(WarehouseFailed, match="Another load of voice_calls"):
             warehouse.load(load)

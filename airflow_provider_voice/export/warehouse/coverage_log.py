@@ -71,7 +71,7 @@ class CoverageLog:
             self._write("run", [(run, requested, count, None, None)], committed_at)
 
     def cover(self, windows: Iterable[Window], unread: Iterable[Window], committed_at: datetime) -> list[Window]:
-        """Add stretches to what is covered.
+        """Add stretches to the covered ones.
 
         :param windows: stretches that were read completely.
         :param unread: stretches that the run was asked for and could not read yet.
@@ -89,7 +89,7 @@ class CoverageLog:
     ) -> list[dict[str, Any]]:
         """Write, per hour of some windows, how many calls vendor and table have, and the change since the last time.
 
-        :param windows: what was read completely; they may overlap.
+        :param windows: the stretches that were read completely; they may overlap.
         :param at_vendor: how many calls the vendor showed of each hour.
         :param committed_at: the database's time.
         :return: per hour ``hour`` (ISO 8601), ``at_vendor``, ``in_table`` and ``changed``, in rows.

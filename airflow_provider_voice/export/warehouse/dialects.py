@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Index, MetaData, Table, Text, func, insert
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import quoted_name
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -41,7 +41,7 @@ TYPES: dict[str, TypeEngine[Any]] = {
     "time": DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql"),
     "json": Text().with_variant(JSONB(), "postgresql").with_variant(mysql.LONGTEXT(**_BINARY), "mysql"),
 }
-#: The beginnings of the types that an existing column may have, by kind (lower case); times differ by database.
+#: The accepted types of an existing column by kind, in lower case: each is a prefix; those of times differ by database.
 ACCEPTED_TYPES: dict[str, tuple[str, ...]] = {
     "key": ("text", "varchar", "character varying"),
     "text": ("text", "varchar", "character varying", "mediumtext", "longtext"),
@@ -87,8 +87,6 @@ class SqlDialect:
     begin: ClassVar[tuple[str, ...]] = ()
     #: How the stage differs from an ordinary table; it lives as long as one connection or transaction.
     stage_options: ClassVar[dict[str, Any]] = {}
-    #: The words before the new type in the statement by which a user changes a column.
-    change_words: ClassVar[tuple[str, str]] = ("ALTER COLUMN", " TYPE")
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         for name in (table,) if schema is None else (table, schema):
@@ -169,19 +167,21 @@ class SqlDialect:
 
         :param name: the column.
         """
-        return f"ALTER TABLE {self.full_name(self.table)} ADD COLUMN {self._definition(name)}"
+        return f"ALTER TABLE {self.full_name(self.table)} ADD COLUMN {name} {self.type_of(name)}"
 
     def change_column_statement(self, name: str) -> str:
         """Return the statement by which a user changes a column of the wrong type.
 
         :param name: the column.
         """
-        words, before_type = self.change_words
-        definition = self._definition(name).replace(" ", f"{before_type} ", 1)
-        return f"ALTER TABLE {self.full_name(self.table)} {words} {definition}"
+        return f"ALTER TABLE {self.full_name(self.table)} ALTER COLUMN {name} TYPE {self.type_of(name)}"
 
-    def _definition(self, name: str) -> str:
-        return str(CreateColumn(Column(name, TYPES[COLUMNS[name]])).compile(dialect=self.sql))
+    def type_of(self, name: str) -> str:
+        """Return the type of a column as statements write it.
+
+        :param name: the column.
+        """
+        return TYPES[COLUMNS[name]].compile(self.sql)
 
     def lock(self, cursor: Any, source: str) -> None:
         """Keep other loads of this source, or of the whole table, out of the transaction.
@@ -190,12 +190,12 @@ class SqlDialect:
         :param source: the source.
         """
 
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`."""
         return PlainRowBuffer(self.time)
 
     def fill(self, table: Table, cursor: Any, buffer: Any) -> None:
-        """Write the rows of :meth:`spool` into a table.
+        """Write the rows of :meth:`new_buffer` into a table.
 
         :param table: the stage, or the table itself.
         :param cursor: the transaction's cursor.

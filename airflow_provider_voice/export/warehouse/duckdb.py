@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, TYPES, SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -46,7 +46,7 @@ class DuckDB(SqlDialect):
         )
         return sql, (self._schema, table.name)
 
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return a buffer of rows in the form that DuckDB reads."""
         return CsvRowBuffer()
 
@@ -57,7 +57,7 @@ class DuckDB(SqlDialect):
         :param cursor: the transaction's cursor.
         :param buffer: the rows.
         """
-        types = ", ".join(f"'{name}': '{TYPES[kind].compile(self.sql)}'" for name, kind in COLUMNS.items())
+        types = ", ".join(f"'{name}': '{self.type_of(name)}'" for name in COLUMNS)
         cursor.execute(
             f"INSERT INTO {self.full_name(table)} ({', '.join(COLUMNS)}) SELECT * FROM read_csv(?, header = false, "
             "auto_detect = false, delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "

@@ -1,4 +1,4 @@
-"""The one transaction of a load: the rows are merged, then the log says what was read."""
+"""The single transaction of a load: merge the rows, then write the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Load:
-    """The rows of one export and what is known about them.
+    """The rows of one export, and the run that read them.
 
     :param scope: the calls that are exported.
     :param run: the run's name, by which a rerun finds its window again.
@@ -93,7 +93,7 @@ class Loading:
 
     :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
-    :param load: the rows and what is known about them.
+    :param load: the rows, and the run that read them.
     """
 
     def __init__(self, cursor: Any, dialect: SqlDialect, load: Load) -> None:

@@ -22,11 +22,17 @@ class MySQL(SqlDialect):
     compiler = mysql.dialect
     accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",)}
     clock = func.utc_timestamp(6)
-    change_words = ("MODIFY", "")
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
         sql = "SELECT column_name, column_type FROM information_schema.columns"
         return f"{sql} WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s", (self._schema, table.name)
+
+    def change_column_statement(self, name: str) -> str:
+        """Return the statement by which a user changes a column of the wrong type.
+
+        :param name: the column.
+        """
+        return f"ALTER TABLE {self.full_name(self.table)} MODIFY {name} {self.type_of(name)}"
 
     def lock(self, cursor: Any, source: str) -> None:
         """Wait for other loads of this table: a named lock, for LOCK TABLES would end the transaction.

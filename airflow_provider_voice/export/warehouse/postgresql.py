@@ -46,7 +46,7 @@ class PostgreSQL(SqlDialect):
         sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
         cursor.execute(sql, (source, self.full_name(self.table)))
 
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return a buffer of rows in the form that COPY reads."""
         return CsvRowBuffer()
 

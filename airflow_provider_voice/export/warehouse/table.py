@@ -35,9 +35,9 @@ class Warehouse:
         self.hook = hook
         self.dialect: SqlDialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
 
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
-        return self.dialect.spool()
+        return self.dialect.new_buffer()
 
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
@@ -84,7 +84,7 @@ class Warehouse:
     def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
 
-        :param load: the rows and what is known of them.
+        :param load: the rows, and the run that read them.
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """

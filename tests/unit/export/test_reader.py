@@ -47,24 +47,24 @@ class RowBuffer:
 
 
 def pulled(pending: dict[str, CallRef]) -> tuple[RowBuffer, list[str]]:
-    spool = RowBuffer()
+    buffer = RowBuffer()
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    one = HistoryReader(Vendor(), maker, spool, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
-    return spool, one.read([WINDOW], Scope("s"), pending)
+    one = HistoryReader(Vendor(), maker, buffer, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
+    return buffer, one.read([WINDOW], Scope("s"), pending)
 
 
 def test_a_pending_call_outside_the_windows_is_read_without_being_certified() -> None:
     old = {"c50": CallRef("c50", placed_at=START - timedelta(days=3))}
-    spool, missing = pulled(old)
+    buffer, missing = pulled(old)
     assert missing == []
-    assert spool.seen == [*((f"c{number}", True) for number in range(4)), ("c50", False)]
+    assert buffer.seen == [*((f"c{number}", True) for number in range(4)), ("c50", False)]
 
 
 def test_what_the_windows_show_is_not_asked_for_again() -> None:
     pending = {key: CallRef(key, placed_at=START + timedelta(minutes=1)) for key in ("c1", "c99")}
-    spool, missing = pulled(pending)
+    buffer, missing = pulled(pending)
     assert missing == ["c99"]
-    assert [key for key, _ in spool.seen] == ["c0", "c1", "c2", "c3"]
+    assert [key for key, _ in buffer.seen] == ["c0", "c1", "c2", "c3"]
 
 
 class Skewed:

@@ -71,7 +71,7 @@ def load(dialect: SqlDialect, cursor: Recorder) -> Loaded:
     """Load one call of one window, with one call that is missing."""
     window = Window(NOW - HOUR, NOW)
     maker = RowMaker("s", "plain", NOW, NOW, timedelta(0))
-    with dialect.spool() as rows:
+    with dialect.new_buffer() as rows:
         rows.add(maker.row(one_call()), NOW - HOUR)
         plan = ReadPlan(window, [window], unread=[Window(NOW, NOW + HOUR)])
         return Loading(
