@@ -121,7 +121,7 @@ def _scope():
 
 
 @pytest.mark.parametrize("numbers", ["masked", "hashed"])
-def test_hidden_numbers_reach_no_column(sandbox, connect, run_dag, warehouse, vendor_name, numbers) -> None:
+def test_redacted_numbers_reach_no_column(sandbox, connect, run_dag, warehouse, vendor_name, numbers) -> None:
     connect(sandbox, vendor_name)
     now = sandbox.now()
     (call,) = sandbox.seed(vendor_name, 1, now - timedelta(hours=2), now)
@@ -252,7 +252,7 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
         assert (event.extra["inserted"], event.extra["missing"]) == (3, 0)
 
 
-def test_whatever_a_text_holds_reaches_the_table(warehouse) -> None:
+def test_any_text_reaches_the_table_unchanged(warehouse) -> None:
     """The control characters between fields, line ends and what each database's own text forms give a meaning."""
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
     calls = [
@@ -291,7 +291,7 @@ def test_rows_that_never_settle_are_abandoned_after_a_week(warehouse) -> None:
     assert state_of(warehouse, "gone") == (False, False, False)
 
 
-def test_the_days_of_rows_that_changed_are_told(warehouse) -> None:
+def test_changed_days_are_those_of_changed_rows(warehouse) -> None:
     calls = [
         Call(f"c{number}", "talkover", CallStatus.COMPLETED, created_at=START + timedelta(days=number, hours=23.5))
         for number in range(4)

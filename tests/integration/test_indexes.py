@@ -86,7 +86,7 @@ def test_an_index_that_somebody_dropped_stays_dropped(database: str, hook: Any) 
         execute(hook, f"CREATE INDEX {index.name} ON voice_calls (source)")  # the name is free
 
 
-def test_a_load_that_another_one_keeps_waiting_for_too_long_says_so(
+def test_a_load_that_waits_too_long_for_another_fails_with_the_reason(
     database: str, hook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if database != "mariadb":

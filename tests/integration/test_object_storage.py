@@ -137,7 +137,7 @@ def test_a_rerun_replaces_what_changed_and_removes_days_without_calls(sandbox, c
     assert json.loads(read(root, manifests[0]))["files"] == second["files"]
 
 
-def test_hidden_numbers_are_in_no_file(sandbox, connect, run_dag, root) -> None:
+def test_redacted_numbers_are_in_no_file(sandbox, connect, run_dag, root) -> None:
     connect(sandbox)
     window = bounds(sandbox, days=1)
     (call,) = sandbox.seed("talkover", 1, *(datetime.fromisoformat(window[name]) for name in ("start", "end")))
@@ -252,7 +252,7 @@ def test_files_of_a_window_that_the_vendor_is_hours_before_are_not_written(tmp_p
     assert not (tmp_path / "calls").exists()
 
 
-def test_what_lies_in_everybodys_future_is_left_out_and_the_manifest_says_so(tmp_path) -> None:
+def test_the_manifest_names_the_part_that_lay_in_the_future(tmp_path) -> None:
     now = datetime.now(timezone.utc)
     bounds = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(days=1)).isoformat()}
     manifest = try_run(f"file://{tmp_path}/calls", FakeVoiceHook(now, []), now, **bounds)

@@ -60,7 +60,7 @@ def test_mysql_has_no_schema_beside_its_database() -> None:
     assert database_uri(hook, "voice_calls", None) == "mysql://db:3306/marts/voice_calls"
 
 
-def test_lineage_is_told_the_table_with_the_counts_and_no_secret(monkeypatch) -> None:
+def test_lineage_receives_the_table_and_the_counts_without_a_secret(monkeypatch) -> None:
     collector = Collector()
     monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
     report_lineage(hook_of(monkeypatch), "voice_calls", None, {"inserted": 3})

@@ -41,7 +41,7 @@ def test_the_drivers_text_is_nowhere_in_the_error_or_its_chain() -> None:
         (ValueError(NUMBER), "ValueError"),
     ],
 )
-def test_class_and_code_of_the_drivers_error_are_told(error: Exception, code: str) -> None:
+def test_the_message_names_class_and_code_of_the_drivers_error(error: Exception, code: str) -> None:
     failed = failing(error, StorageFailed)
     assert failed.code == code
     assert f"({type(error).__name__}, {code})" in failed.message

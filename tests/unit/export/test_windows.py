@@ -107,7 +107,7 @@ def test_no_window_reaches_into_the_vendors_future() -> None:
     assert (by_hours.windows, by_hours.unread) == ([], [hours(-1, 0)])
 
 
-def test_what_could_not_be_read_belongs_to_the_next_run_whatever_its_interval_says() -> None:
+def test_an_unread_stretch_belongs_to_the_next_run_even_outside_its_interval() -> None:
     left = [Window(NOW - timedelta(seconds=30), NOW)]
     next_run = plan(hours(0, 1), NOW + HOUR, unread=left)
     assert next_run.windows == [Window(left[0].start, NOW + HOUR)]
@@ -115,7 +115,7 @@ def test_what_could_not_be_read_belongs_to_the_next_run_whatever_its_interval_sa
     assert elsewhere.windows == [hours(-100, -99), *left]
 
 
-def test_what_nobody_has_reached_is_no_hole() -> None:
+def test_the_future_of_all_clocks_is_no_hole() -> None:
     ahead = plan(hours(-1, 48), NOW)
     assert (ahead.requested, ahead.unread) == (hours(-1, 0), [])
     assert not plan(hours(24, 48), NOW).requested
@@ -132,7 +132,7 @@ def test_covered_stretches_before_a_window_are_read_once_more() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 48), st.booleans()), min_size=1, max_size=20))
-def test_no_gap_between_runs_whatever_fails_or_comes_late(runs) -> None:
+def test_failed_and_late_runs_leave_no_gap(runs) -> None:
     covered: list[Window] = []
     for due, commits in runs:
         asked = window(context(due=NOW + due * HOUR), covered=covered)

@@ -48,7 +48,7 @@ def test_it_has_no_index_and_begins_its_transactions_itself() -> None:
     assert DuckDB.begin == ("BEGIN TRANSACTION",)
 
 
-def test_a_user_is_told_how_to_change_a_column(cursor: Any) -> None:
+def test_the_statement_to_change_a_column_works(cursor: Any) -> None:
     made = dialect()
     made.create(cursor)
     cursor.execute('ALTER TABLE "calls" ALTER COLUMN cost TYPE VARCHAR')

@@ -42,7 +42,7 @@ def stored(cursor: sqlite3.Cursor, call_id: str) -> dict[str, Any]:
     return dict(zip(table.c.keys(), row, strict=True))
 
 
-def test_the_survey_tells_new_stale_and_changed_rows_apart(cursor: sqlite3.Cursor) -> None:
+def test_the_survey_counts_new_stale_and_changed_rows(cursor: sqlite3.Cursor) -> None:
     for call_id in ("same", "changed", "stale"):
         put(cursor, DIALECT.table, call_id, NOW, cost=1.0)
     put(cursor, DIALECT.stage, "same", NOW - HOUR, cost=1.0)

@@ -68,5 +68,5 @@ def test_a_percent_sign_is_a_value_and_not_part_of_the_statement() -> None:
         assert "%Y-%m-%d %H:00:00" in values
 
 
-def test_a_user_is_told_mysqls_way_to_change_a_column() -> None:
+def test_the_statement_to_change_a_column_is_mysqls_own() -> None:
     assert dialect().change_column_statement("created_at") == "ALTER TABLE `calls` MODIFY created_at DATETIME(6)"

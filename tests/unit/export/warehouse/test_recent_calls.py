@@ -40,7 +40,7 @@ def test_calls_are_counted_by_source_agent_and_status(calls: RecentCalls) -> Non
     ]
 
 
-def test_one_call_is_found_whatever_its_source(calls: RecentCalls) -> None:
+def test_one_call_is_found_in_any_source(calls: RecentCalls) -> None:
     found = calls.call("4")
     assert found is not None
     assert (found["source"], found["status"], found["created_at"]) == ("b", "busy", NOW)
@@ -48,7 +48,7 @@ def test_one_call_is_found_whatever_its_source(calls: RecentCalls) -> None:
     assert calls.call("9") is None
 
 
-def test_a_table_that_nobody_has_loaded_yet(tmp_path: Path) -> None:
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(WarehouseFailed, match="There is no table calls yet") as caught:
         RecentCalls(sqlite_hook(tmp_path / "empty.db"), "calls").since(NOW)
     assert caught.value.permanent

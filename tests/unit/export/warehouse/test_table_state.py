@@ -37,7 +37,7 @@ def test_only_rows_that_may_still_change_are_read_again(cursor: sqlite3.Cursor) 
     assert state.unsettled("another source") == {}
 
 
-def test_a_reference_has_all_that_makes_the_look_up_cheap_but_the_tag(cursor: sqlite3.Cursor) -> None:
+def test_a_reference_has_number_time_and_agent_but_no_tag(cursor: sqlite3.Cursor) -> None:
     """Several rows may have one tag: a vendor that rings again keeps it."""
     DIALECT.create(cursor)
     put(cursor, "1001", to_number="+14155552671", agent_id="7", tag="afv-one")
