@@ -94,7 +94,7 @@ SEEN = picture(0, 3, dated=True)
     ],
 )
 @pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
-def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
+def test_a_newer_reading_always_replaces_an_older_one(tmp_path, newer, ended) -> None:
     warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     store(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW)
     store(warehouse, [newer], NOW + LATER)

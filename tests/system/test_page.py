@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
@@ -116,7 +117,7 @@ def fill_call_table(file: Path) -> None:
     sql = f"INSERT INTO voice_calls ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
     assert set(names) <= set(COLUMNS)
     with create_engine(f"sqlite:///{file}").begin() as connection:
-        connection.exec_driver_sql(dialect.create_statement())
+        connection.execute(CreateTable(dialect.table))
         for index in range(90):
             agent = ("Renewals", "Survey")[index % 2]
             status = ("completed", "completed", "no_answer", "busy", "voicemail")[index % 5]
