@@ -152,7 +152,7 @@ class VoiceHook(BaseHook):
         direction: str | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
-        page_concurrency: int | None = None,
+        page_concurrency: int = 1,
     ) -> Iterator[Call]:
         """Yield the calls created in ``[start, end)``, each once.
 

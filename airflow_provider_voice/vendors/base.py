@@ -80,12 +80,6 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
         self._sleep = sleep
-        #: Pages read at once when :meth:`list_calls` is not told.
-        self.page_concurrency = 1
-        #: List pages read so far.
-        self.pages_read = 0
-        #: Pages of the list that was read last; None where the vendor does not say.
-        self.pages_in_list: int | None = None
         self.http = HttpClient(
             title=self.title,
             vendor=self.name,
@@ -197,16 +191,10 @@ class Vendor(ABC):
             wanted[ref.id] = ref if ref.to or ref.id not in wanted else wanted[ref.id]
         if not wanted:
             return {}
-        requests, pages = self.http.sent, self.pages_read
+        before = self.http.sent
         found = self._find_many(wanted)
-        log.info(
-            "%s was asked for %d call(s): %d found, by %d request(s), %d of them list pages.",
-            self.title,
-            len(wanted),
-            len(found),
-            self.http.sent - requests,
-            self.pages_read - pages,
-        )
+        sent = self.http.sent - before
+        log.info("%s was asked for %d call(s): %d found, by %d request(s).", self.title, len(wanted), len(found), sent)
         return found
 
     def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
@@ -231,7 +219,7 @@ class Vendor(ABC):
         direction: str | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
-        page_concurrency: int | None = None,
+        page_concurrency: int = 1,
     ) -> Iterator[Call]:
         """Yield the calls created in ``[start, end)``, in the vendor's order, each once.
 
@@ -261,7 +249,7 @@ class Vendor(ABC):
             agent_id=agent_id,
             direction=direction,
             to=to,
-            page_concurrency=self.page_concurrency if page_concurrency is None else page_concurrency,
+            page_concurrency=page_concurrency,
         )
         return (
             call

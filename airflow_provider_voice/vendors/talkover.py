@@ -241,11 +241,9 @@ class Talkover(Vendor):
             response = self.http.request(
                 "GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number}
             )
-            self.pages_read += 1
             rows, paging = self._page_parts(response, doing)
             calls = [self._call(row) for row in rows if strict or as_text(row.get("id"))]
-            self.pages_in_list = as_int(paging.get("last_page"))
-            return Page(calls, as_int(paging.get("total")), self.pages_in_list, as_int(paging.get("per_page")))
+            return Page(calls, *(as_int(paging.get(name)) for name in ("total", "last_page", "per_page")))
 
         return read_page
 

@@ -235,7 +235,6 @@ class Talkstack(Vendor):
             params=query,
             body={"projectId": self.project_id, "pageSize": page_size},
         )
-        self.pages_read += 1
         rows = _rows_in(response.body)
         if rows is None:
             raise self._unreadable(response, doing, "a list of calls")

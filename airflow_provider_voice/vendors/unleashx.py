@@ -274,7 +274,6 @@ class UnleashX(Vendor):
                 params={**params, "page": number},
                 accept=_is_empty_history,
             )
-            self.pages_read += 1
             if _is_empty_history(response):
                 return Page([])
             body = as_object(response.body)
