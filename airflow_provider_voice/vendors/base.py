@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,7 +37,9 @@ from airflow_provider_voice.models import (
     statuses_of,
 )
 from airflow_provider_voice.phone import mask_number, mask_numbers_in, may_be_same_number, parse_number, same_number
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
+from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
 from airflow_provider_voice.vendors.parsing import as_object, as_text, shown
 
 if TYPE_CHECKING:
@@ -46,6 +48,27 @@ if TYPE_CHECKING:
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HistoryQuery:
+    """A window of the call history, with filters that a vendor may apply itself.
+
+    :param start: aware UTC instant, included.
+    :param end: aware UTC instant, not included.
+    :param agent_id: only calls of this agent; None: of all.
+    :param direction: ``inbound`` or ``outbound``; None: both.
+    :param to: only calls to this number, E.164; None: to any.
+    :param page_concurrency: pages read at once where the vendor has page numbers.
+    """
+
+    start: datetime
+    end: datetime
+    agent_id: str | None = None
+    direction: str | None = None
+    to: str | None = None
+    page_concurrency: int = 1
+
 
 #: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
 TAG_KEY = "airflow_call_tag"
@@ -122,17 +145,8 @@ class Vendor(ABC):
         """Send one create; ``request`` is complete and checked."""
 
     @abstractmethod
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        """Yield at least every call created in ``[start, end)``; the caller filters exactly."""
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        """Yield at least every call that the query asks for; the caller filters exactly."""
 
     @abstractmethod
     def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
@@ -235,30 +249,27 @@ class Vendor(ABC):
         :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        start, end = _aware("start", start), _aware("end", end)
+        query = HistoryQuery(
+            _aware("start", start),
+            _aware("end", end),
+            None if agent_id is None else str(agent_id),
+            direction,
+            None if to is None else parse_number(to, self.settings.default_region),
+            page_concurrency,
+        )
         wanted = statuses_of(status)
         if direction not in (None, "inbound", "outbound"):
             raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
-        to = parse_number(to, self.settings.default_region) if to is not None else None
-        agent_id = None if agent_id is None else str(agent_id)
-        if start >= end:
+        if query.start >= query.end:
             return iter(())
-        rows = self._history(
-            start,
-            end,
-            agent_id=agent_id,
-            direction=direction,
-            to=to,
-            page_concurrency=page_concurrency,
-        )
         return (
             call
-            for call in rows
-            if self._is_created_in(call, start, end)
-            and self._has("agent", call.agent_id, agent_id)
+            for call in self._history(query)
+            if self._is_created_in(call, query)
+            and self._has("agent", call.agent_id, query.agent_id)
             and self._has("direction", call.direction, direction)
             and (not wanted or call.status in wanted)
-            and (to is None or same_number(call.to, to))
+            and (query.to is None or same_number(call.to, query.to))
         )
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
@@ -275,8 +286,9 @@ class Vendor(ABC):
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         del tag
-        rows = self._history(start, end, agent_id=None, direction=None, to=to, page_concurrency=1)
-        return (call for call in rows if self._is_created_in(call, start, end) and may_be_same_number(call.to, to))
+        query = HistoryQuery(start, end, to=to)
+        rows = self._history(query)
+        return (call for call in rows if self._is_created_in(call, query) and may_be_same_number(call.to, to))
 
     def end_call(self, ref: CallRef) -> None:
         """Hang up a call.
@@ -378,14 +390,48 @@ class Vendor(ABC):
             return VendorUnavailable
         return self._error_class_of(code.upper(), text.lower(), response) or RequestRejected
 
-    def _is_created_in(self, call: Call, start: datetime, end: datetime) -> bool:
+    def _read_window(
+        self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
+    ) -> Iterator[Call]:
+        """Yield the calls of a window of a paged list.
+
+        :param page_reader: returns a callable that reads one page of the list of a span.
+        :param smallest: a span of the vendor's filters that cannot be split.
+        """
+        name = f"{self.title}'s call list"
+
+        def read_span(span: Span, seen: set[str], passes: int) -> Iterator[Call]:
+            return iter_pages(
+                page_reader(span),
+                name=name,
+                page_concurrency=query.page_concurrency,
+                passes=passes,
+                began=self._capture_now(),
+                seen=seen,
+                sleep=self._sleep,
+            )
+
+        return iter_window(
+            read_span,
+            days_with_margin(query.start, query.end),
+            lambda span: split_span(span, smallest),
+            is_in_window=lambda call: self._is_created_in(call, query),
+            name=name,
+        )
+
+    def _search_pages(self, read_page: Callable[[int], Page], passes: int) -> Iterator[Call]:
+        """Yield the calls of a paged list for a search that will be repeated, so that it need not be complete."""
+        name = f"{self.title}'s call list"
+        return iter_pages(read_page, name=name, passes=passes, must_be_complete=False, sleep=self._sleep)
+
+    def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
         if call.created_at is None:
             raise IncompleteHistory(
                 f"{self.title} shows call {call.id} without a creation time, so nobody can tell whether it belongs to "
                 "the window. Nothing of it is used.",
                 vendor=self.name,
             )
-        return start <= call.created_at < end
+        return query.start <= call.created_at < query.end
 
     @staticmethod
     def _created_at(value: object, response: ApiResponse) -> datetime:

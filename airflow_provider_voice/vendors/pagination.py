@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Calls asked for per page: Talkover's documented maximum (list-calls); UnleashX documents none.
+PAGE_SIZE = 100
 MAX_PASSES = 4
 #: Seconds before the second, third and fourth pass. More than a second, which is how coarse a vendor's clock is.
 PAUSES = (2.0, 4.0, 8.0)
@@ -79,8 +81,8 @@ class _Pass:
 def iter_pages(
     read_page: Callable[[int], Page],
     *,
-    page_size: int,
     name: str,
+    page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
     must_be_complete: bool = True,
@@ -101,8 +103,8 @@ def iter_pages(
     last: pages may be shorter than asked for, whatever size the vendor states, and counts may be capped.
 
     :param read_page: reads the page of that number, from 1.
-    :param page_size: calls asked for per page.
     :param name: the list, for messages.
+    :param page_size: calls asked for per page, default 100.
     :param page_concurrency: pages read at the same time, default 1. Where the vendor does not state the last page, up
         to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
@@ -18,11 +18,11 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin, split_days
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
 from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, path_segment
-from airflow_provider_voice.vendors.talkover_lookup import PER_PAGE, find_in_lists
+from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _SPANS_BACK = ((1, 0), (7, 2), (31, 8))
 # From so many calls on, reading the list of their days is cheaper than one search a call.
 _LIST_FROM = 4
-_LIST_NAME = "Talkover's call list"
 
 _STATUSES = {
     "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all that carry no remark
@@ -151,7 +150,7 @@ class Talkover(Vendor):
             found.update(self._find_in_days(_without(undated, found), days))
         return {key: _with_ref(call, wanted[key]) for key, call in found.items()}
 
-    def _find_in_days(self, wanted: dict[str, CallRef], days: tuple[date, date]) -> dict[str, Call]:
+    def _find_in_days(self, wanted: dict[str, CallRef], days: Span) -> dict[str, Call]:
         if len(wanted) < _LIST_FROM:
             calls = [self._search(ref, days) for ref in wanted.values()]
             return {call.id: call for call in calls if call is not None}
@@ -167,15 +166,9 @@ class Talkover(Vendor):
 
         return find_in_lists(wanted, read_page, lambda ref: self._search(ref, days), self._sleep)
 
-    def _search(self, ref: CallRef, days: tuple[date, date]) -> Call | None:
-        calls = iter_pages(
-            self._page_reader(days, describe(ref), strict=False, agent_id=ref.agent_id, search=ref.to),
-            page_size=PER_PAGE,
-            name=_LIST_NAME,
-            passes=2,
-            must_be_complete=False,
-            sleep=self._sleep,
-        )
+    def _search(self, ref: CallRef, days: Span) -> Call | None:
+        read_page = self._page_reader(days, describe(ref), strict=False, agent_id=ref.agent_id, search=ref.to)
+        calls = self._search_pages(read_page, passes=2)
         return next((call for call in calls if call.id == ref.id), None)
 
     def end_call(self, ref: CallRef) -> None:
@@ -199,43 +192,16 @@ class Talkover(Vendor):
             accept=lambda response: response.ok and response.unreadable is not None,
         )
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        def read_days(days: tuple[date, date], seen: set[str], passes: int) -> Iterator[Call]:
-            filters = {"agent_id": agent_id, "direction": direction, "search": to}
-            return iter_pages(
-                self._page_reader(days, "the call history", strict=True, **filters),
-                page_size=PER_PAGE,
-                name=_LIST_NAME,
-                page_concurrency=page_concurrency,
-                passes=passes,
-                began=self._capture_now(),
-                seen=seen,
-                sleep=self._sleep,
-            )
-
-        return iter_window(
-            read_days,
-            days_with_margin(start, end),
-            split_days,
-            is_in_window=lambda call: self._is_created_in(call, start, end),
-            name=_LIST_NAME,
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        filters = {"agent_id": query.agent_id, "direction": query.direction, "search": query.to}
+        return self._read_window(
+            query, lambda days: self._page_reader(days, "the call history", strict=True, **filters), timedelta(days=1)
         )
 
-    def _page_reader(
-        self, days: tuple[date, date], doing: str, *, strict: bool, **filters: str | None
-    ) -> Callable[[int], Page]:
+    def _page_reader(self, days: Span, doing: str, *, strict: bool, **filters: str | None) -> Callable[[int], Page]:
         """Return a callable that reads one page of the call list; ``strict``: a row without an id is an error."""
-        first, last = days
-        params = {**filters, "date_from": first.isoformat(), "date_to": last.isoformat(), "per_page": PER_PAGE}
+        first, last = (moment.date().isoformat() for moment in days)
+        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
             response = self.http.request(
@@ -303,16 +269,16 @@ def _with_ref(call: Call, ref: CallRef) -> Call:
     return call if call.tag or not ref.tag else replace(call, tag=ref.tag)
 
 
-def _days_of(ref: CallRef) -> list[tuple[date, date]]:
+def _days_of(ref: CallRef) -> list[Span]:
     if ref.placed_at is not None:
         return [days_with_margin(ref.placed_at, ref.placed_at)]
     now = datetime.now(timezone.utc)
     return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in _SPANS_BACK]
 
 
-def _joined_days(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
+def _joined_days(spans: list[Span]) -> list[Span]:
     """Join overlapping and adjoining spans of days."""
-    joined: list[tuple[date, date]] = []
+    joined: list[Span] = []
     for first, last in sorted(spans):
         if joined and first <= joined[-1][1] + timedelta(days=1):
             joined[-1] = (joined[-1][0], max(joined[-1][1], last))

@@ -9,7 +9,7 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.vendors.pagination import iter_pages
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, iter_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.models import Call, CallRef
     from airflow_provider_voice.vendors.pagination import Page
 
-PER_PAGE = 100  # the documented maximum (Talkover docs: list-calls)
 #: Statuses of calls that have not ended (Talkover docs: get-active-call), in the order in which a call goes through
 #: them: a call that moves on while the lists are read moves into a list that is read later.
 ACTIVE_STATUSES = ("initiated", "ringing", "answered")
@@ -49,7 +48,7 @@ def find_in_lists(
     """
     lookup = _ListLookup(wanted, read_page, sleep)
     pages = lookup.read_first_page()
-    is_long = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PER_PAGE)
+    is_long = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PAGE_SIZE)
     # Where more calls may have ended than the list has pages, the whole list may follow: not worth it for a few pages.
     is_worth_it = is_long and (len(wanted) <= pages or pages > _FEW_PAGES)
     pages_left = lookup.read_active_lists(most_pages=pages) if is_worth_it else 0
@@ -131,7 +130,6 @@ class _ListLookup:
         once = [first]  # a second pass reads it anew
         calls = iter_pages(
             lambda number: once.pop() if number == 1 and once else self._read_page(status, number),
-            page_size=PER_PAGE,
             name="Talkover's call list",
             passes=2 if (first.last_page or 0) <= _SHORT_LIST else 1,
             must_be_complete=False,

@@ -23,7 +23,7 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
-from airflow_provider_voice.vendors.base import Vendor, describe
+from airflow_provider_voice.vendors.base import HistoryQuery, Vendor, describe
 from airflow_provider_voice.vendors.date_filters import days_with_margin
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
 from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
@@ -199,25 +199,17 @@ class Talkstack(Vendor):
         first, _ = days_with_margin(min(placed), max(placed))
         size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
         try:
-            rows = self._ask_history({"startTimeAfter": first.isoformat()}, size)
+            rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, size)
         except (RequestRejected, InvalidPhoneNumber, VendorUnavailable) as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
         calls = [self._call(row) for row in rows if _row_id(row) in young]
         return {call.id: _with_ref(call, young[call.id]) for call in calls if call.status in _ACTIVE}
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        del agent_id, direction, page_concurrency  # the history has no such filters and no pages
-        return read_history(lambda *query: self._reply(to, *query), *days_with_margin(start, end))
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        # There are no filters by agent and direction, and no pages.
+        first, last = days_with_margin(query.start, query.end)
+        return read_history(lambda *asked: self._reply(query.to, *asked), first.date(), last.date())
 
     def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
         rows = self._ask_history({**query, "to": to}, page_size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
@@ -22,9 +22,9 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value, shown
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
-LIMIT = 100  # default and maximum of `limit` are not documented
 # "Keep to 3 months" (UnleashX docs: call-summary): longer windows are asked for in pieces.
 MAX_WINDOW = timedelta(days=80)
 # Windows that never stand still are split down to this.
@@ -40,7 +39,6 @@ MIN_WINDOW = timedelta(minutes=1)
 # Without a creation time a call is looked for this far back.
 _LOOK_BACK = timedelta(days=31)
 _LIST_FROM = 4
-_LIST_NAME = "UnleashX's list of executions"
 
 _STATUSES = {
     # UnleashX docs: make-call, and the withdrawn page call-summary
@@ -186,56 +184,22 @@ class UnleashX(Vendor):
         return found
 
     def _iter_for_lookup(
-        self, span: tuple[datetime, datetime], doing: str, *, agent_id: str | None, passes: int, **filters: Any
+        self, span: Span, doing: str, *, agent_id: str | None, passes: int, **filters: Any
     ) -> Iterator[Call]:
         agent_id = agent_id if (agent_id or "").isdigit() else None
-        return iter_pages(
-            self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters),
-            page_size=LIMIT,
-            name=_LIST_NAME,
-            passes=passes,
-            must_be_complete=False,
-            sleep=self._sleep,
-        )
+        return self._search_pages(self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters), passes)
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        del direction  # the list has no such filter
-        if agent_id is not None:
-            _agent_number(agent_id)
-        filters = {"agent_id": agent_id, **({"calling_number": _digits(to)} if to else {})}
-
-        def read_span(span: tuple[datetime, datetime], seen: set[str], passes: int) -> Iterator[Call]:
-            return iter_pages(
-                self._page_reader(span, "the call history", strict=True, **filters),
-                page_size=LIMIT,
-                name=_LIST_NAME,
-                page_concurrency=page_concurrency,
-                passes=passes,
-                began=self._capture_now(),
-                seen=seen,
-                sleep=self._sleep,
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        if query.agent_id is not None:
+            _agent_number(query.agent_id)
+        filters = {"agent_id": query.agent_id, "calling_number": _digits(query.to)}  # there is none for the direction
+        while query.start < query.end:
+            # Each piece is cut exactly, so that a call near a cut does not come twice.
+            piece = replace(query, end=min(query.end, query.start + MAX_WINDOW))
+            yield from self._read_window(
+                piece, lambda span: self._page_reader(span, "the call history", strict=True, **filters), MIN_WINDOW
             )
-
-        while start < end:
-            piece_end = min(end, start + MAX_WINDOW)
-            yield from iter_window(
-                read_span,
-                _midnights(days_with_margin(start, piece_end)),
-                _split,
-                # Each piece is cut exactly, so that a call near a cut does not come twice.
-                is_in_window=lambda call, first=start, last=piece_end: self._is_created_in(call, first, last),  # type: ignore[misc]  # bound to this piece
-                name=_LIST_NAME,
-            )
-            start = piece_end
+            query = replace(query, start=piece.end)
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         """Yield the calls with our tag first, whatever their rows say of the number, then those to the number.
@@ -248,7 +212,7 @@ class UnleashX(Vendor):
         :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
         """
         seen: set[str] = set()
-        days = _midnights(days_with_margin(start, end))
+        days = days_with_margin(start, end)
         for call in self._iter_for_lookup(days, "our tag", agent_id=None, passes=1, input_data=tag) if tag else ():
             is_in_window = call.created_at is None or start <= call.created_at < end
             if tag and (call.tag or "").startswith(tag) and is_in_window:
@@ -258,13 +222,11 @@ class UnleashX(Vendor):
             if call.id not in seen:
                 yield call
 
-    def _page_reader(
-        self, span: tuple[datetime, datetime], doing: str, *, strict: bool, **filters: Any
-    ) -> Callable[[int], Page]:
+    def _page_reader(self, span: Span, doing: str, *, strict: bool, **filters: Any) -> Callable[[int], Page]:
         """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
         # Both bounds are always sent: without them the list is of the last month only.
         bounds = dict(zip(("fromdate", "todate"), _written(span), strict=True))
-        params = {**filters, **bounds, "limit": LIMIT}
+        params = {**filters, **bounds, "limit": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
             response = self.http.request(
@@ -358,36 +320,18 @@ def _is_empty_history(response: ApiResponse) -> bool:
     return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
 
 
-def _days_of(ref: CallRef) -> tuple[datetime, datetime]:
+def _days_of(ref: CallRef) -> Span:
     if ref.placed_at is not None:
-        return _midnights(days_with_margin(ref.placed_at, ref.placed_at))
+        return days_with_margin(ref.placed_at, ref.placed_at)
     now = datetime.now(timezone.utc)
-    return _midnights(days_with_margin(now - _LOOK_BACK, now))
+    return days_with_margin(now - _LOOK_BACK, now)
 
 
-def _midnights(days: tuple[date, date]) -> tuple[datetime, datetime]:
-    first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in days)
-    return first, last
-
-
-def _written(span: tuple[datetime, datetime]) -> tuple[str, ...]:
+def _written(span: Span) -> tuple[str, ...]:
     """Return the bounds as days, or as times where the span is less than a day (UnleashX docs: call-summary)."""
     if span[1] - span[0] >= timedelta(days=1):
         return tuple(moment.date().isoformat() for moment in span)
     return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in span)
-
-
-def _split(span: tuple[datetime, datetime]) -> tuple[tuple[datetime, datetime], ...]:
-    """Return two spans that cover a span together; they overlap, because a bound may not be included."""
-    start, end = span
-    length = end - start
-    if length <= MIN_WINDOW:
-        return ()
-    middle = (start + length / 2).replace(microsecond=0)
-    if length > timedelta(days=1):
-        middle = middle.replace(hour=0, minute=0, second=0)
-        return (start, middle), (middle, end)
-    return (start, middle), (middle - timedelta(seconds=1), end)
 
 
 # Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).
