@@ -188,3 +188,16 @@ def candidate_time_zones(number: str) -> tuple[str, ...]:
 
     parsed = phonenumbers.parse(parse_number(number), None)
     return tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != timezone.UNKNOWN_TIMEZONE)
+
+
+def shown(value: object) -> str:
+    """Return a value for an error text: quoted, short, with phone numbers masked.
+
+    :param value: any value.
+    :return: at most 40 characters.
+    """
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
+        text = f"a value of type {type(value).__name__}"
+    return mask_numbers_in(text)[:40]

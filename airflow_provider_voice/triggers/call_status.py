@@ -15,11 +15,11 @@ from asgiref.sync import sync_to_async
 from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, json_object
-from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
+from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 from airflow_provider_voice.utils.call_references import call_refs
-from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of, shown
+from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping

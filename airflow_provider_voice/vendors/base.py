@@ -36,11 +36,18 @@ from airflow_provider_voice.models import (
     read_time,
     statuses_of,
 )
-from airflow_provider_voice.phone import mask_number, mask_numbers_in, may_be_same_number, parse_number, same_number
+from airflow_provider_voice.phone import (
+    mask_number,
+    mask_numbers_in,
+    may_be_same_number,
+    parse_number,
+    same_number,
+    shown,
+)
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text, shown
+from airflow_provider_voice.vendors.parsing import as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,6 +77,8 @@ class HistoryQuery:
     page_concurrency: int = 1
 
 
+#: From so many calls on, a list of them is cheaper than one request for each.
+LIST_FROM = 4
 #: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
 TAG_KEY = "airflow_call_tag"
 
@@ -104,15 +113,12 @@ class Vendor(ABC):
         self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
         self._sleep = sleep
         self.http = HttpClient(
+            settings,
             title=self.title,
             vendor=self.name,
-            token=settings.token,
             credential_headers=self.credential_headers(settings.token),
             explain=self.explain,
             limit_key=settings.limit_key or f"{self.name} {self.base_url}",
-            requests_per_minute=settings.requests_per_minute,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
             sleep=sleep,
         )
 
@@ -206,12 +212,19 @@ class Vendor(ABC):
         if not wanted:
             return {}
         before = self.http.sent
-        found = self._find_many(wanted)
+        found: dict[str, Call] = {}
+        for is_dated in (True, False):
+            group = {key: ref for key, ref in wanted.items() if (ref.placed_at is not None) is is_dated}
+            found.update(self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group))
         sent = self.http.sent - before
         log.info("%s was asked for %d call(s): %d found, by %d request(s).", self.title, len(wanted), len(found), sent)
         return found
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Look up many calls, either all with a creation time or all without one."""
+        return self._find_each(wanted)
+
+    def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Look up each call alone; one that the vendor rejects is absent, so that it does not hide the others."""
         found: dict[str, Call] = {}
         for ref in wanted.values():
@@ -351,9 +364,7 @@ class Vendor(ABC):
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
         message = f"{self.title} {verb} {doing}{detail} ({marks}). {_HINTS.get(cls, 'Correct the request.')}"
-        return cls(
-            message, vendor=self.name, status_code=response.status, code=code or None, request_id=response.request_id
-        )
+        return cls(message, vendor=self.name, code=code or None, **response.details)
 
     @staticmethod
     def is_error(body: Any) -> bool:
@@ -433,11 +444,29 @@ class Vendor(ABC):
             )
         return query.start <= call.created_at < query.end
 
-    @staticmethod
-    def _created_at(value: object, response: ApiResponse) -> datetime:
-        """Return when a new call was created; a time that is not near the response's is a placeholder or a mistake."""
-        moment, now = read_time(value), response.server_time
-        return now if moment is None or abs(moment - now) > _MAX_CREATE_OFFSET else moment
+    def _new_call(
+        self, request: CallRequest, response: ApiResponse, record: dict[str, Any], call_id: str | None, **more: Any
+    ) -> Call:
+        """Return the call that a create has placed.
+
+        A creation time that is not near the response's is a placeholder or a mistake.
+
+        :param record: the vendor's record of the call.
+        :param more: further fields of the call.
+        """
+        moment, now = read_time(record.get("created_at")), response.server_time
+        word = as_text(record.get("status") or record.get("call_status"))
+        return Call(
+            id=call_id or "",
+            vendor=self.name,
+            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
+            to=request.to,
+            direction="outbound",
+            agent_id=request.agent_id,
+            created_at=now if moment is None or abs(moment - now) > _MAX_CREATE_OFFSET else moment,
+            raw=record,
+            **more,
+        )
 
     def _has(self, name: str, value: str | None, wanted: str | None) -> bool:
         if wanted is None:
@@ -466,8 +495,7 @@ class Vendor(ABC):
             f"{self.title} answered {doing} without {wanted} (HTTP {response.status}). Try again later; if it stays, "
             "the API has changed.",
             vendor=self.name,
-            status_code=response.status,
-            request_id=response.request_id,
+            **response.details,
         )
 
 

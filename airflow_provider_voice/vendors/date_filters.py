@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from airflow_provider_voice.models import CallRef
 
 #: First and last moment of a date filter, in UTC.
 Span = tuple[datetime, datetime]
@@ -25,6 +31,20 @@ def days_with_margin(start: datetime, end: datetime) -> Span:
     except OverflowError:
         raise InvalidRequest(f"{start.date()} to {end.date()} is too far away to ask a vendor for.") from None
     return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
+
+
+def spans_of(refs: Collection[CallRef], days_back: Sequence[tuple[int, int]]) -> list[Span]:
+    """Return the spans in which calls are to be searched for.
+
+    :param refs: the calls; those without a creation time do not count where others have one.
+    :param days_back: days before now, from and to, for calls without a creation time.
+    :return: one span around the creation times; without any, the spans before now.
+    """
+    placed = [ref.placed_at for ref in refs if ref.placed_at is not None]
+    if placed:
+        return [days_with_margin(min(placed), max(placed))]
+    now = datetime.now(timezone.utc)
+    return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in days_back]
 
 
 def split_span(span: Span, smallest: timedelta) -> tuple[Span, ...]:

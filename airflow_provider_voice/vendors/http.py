@@ -51,6 +51,8 @@ from airflow_provider_voice.vendors.transport import Transport, UnusableResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_voice.vendors.vendor_settings import Settings
+
 MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
@@ -110,12 +112,10 @@ class ApiResponse:
         return self.date or self.received_at
 
     @property
-    def request_id(self) -> str | None:
-        """The vendor's id of the request, where it sends one."""
-        for name in ("X-Request-Id", "X-Correlation-Id", "Request-Id"):
-            if self.headers.get(name):
-                return re.sub(r"[^\w.\-:/=+]", "", self.headers[name])[:80]
-        return None
+    def details(self) -> dict[str, Any]:
+        """The fields of an error: the status, and the id of the request, which no vendor documents but many send."""
+        request_id = re.sub(r"[^\w.\-:/=+]", "", self.headers.get("X-Request-Id", ""))[:80]
+        return {"status_code": self.status, "request_id": request_id or None}
 
 
 class _AttemptFailed(Exception):
@@ -131,45 +131,38 @@ class _AttemptFailed(Exception):
 class HttpClient:
     """Sends requests to one vendor with one credential.
 
+    :param settings: the connection; its token is cut out of every text that leaves this class.
     :param title: the vendor's name in messages.
     :param vendor: the vendor's name in errors.
-    :param token: the credential, which is cut out of every text that leaves this class.
     :param credential_headers: the headers that carry it.
     :param explain: returns the error that a response means; None when it is a good response.
     :param limit_key: users of the same key share ``requests_per_minute`` in this process.
-    :param requests_per_minute: None: no limit.
-    :param connect_timeout: seconds to connect.
-    :param read_timeout: seconds without a byte from the vendor.
-    :param connections: connections kept open for reuse.
     :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the token cannot be sent in a header.
     """
 
     def __init__(
         self,
+        settings: Settings,
         *,
         title: str,
         vendor: str,
-        token: str,
         credential_headers: dict[str, str],
         explain: Callable[[ApiResponse, str], VoiceError | None],
         limit_key: str,
-        requests_per_minute: int | None = None,
-        connect_timeout: float = 10.0,
-        read_timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        self._token = settings.token
+        if not isinstance(self._token, str) or not re.fullmatch(r"[\x21-\x7e]+", self._token):
             raise InvalidRequest("The token is empty or has characters that no HTTP header can carry.")
         transport.mask_numbers_in_urllib3_logs()
         self._title = title
         self._vendor = vendor
-        self._token = token
         self._credential_headers = credential_headers
         self._explain = explain
         #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
-        self.limiter: Limiter | None = limiter_for(limit_key, requests_per_minute)
-        self._timeout = (connect_timeout, read_timeout)
+        self.limiter: Limiter | None = limiter_for(limit_key, settings.requests_per_minute)
+        self._timeout = (settings.connect_timeout, settings.read_timeout)
         self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
@@ -219,7 +212,7 @@ class HttpClient:
             text = f"{self._title} could not be read while asking for {doing}: {_reason(problem)}. Try again later."
             raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
 
-        return self._repeat(attempt)
+        return self._run(attempt, repeat=True)
 
     def create(self, url: str, *, doing: str, body: Any, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
         """Send a request that the vendor must accept at most once; see the table at the top of this file.
@@ -252,7 +245,7 @@ class HttpClient:
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
             raise _AttemptFailed(self._unknown(doing, _reason(problem)), retry=False)
 
-        return self._repeat(attempt) if self.repeats_creates else self._once(attempt)
+        return self._run(attempt, repeat=self.repeats_creates)
 
     def scrub(self, text: object, limit: int = _TEXT_LIMIT) -> str:
         """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out.
@@ -294,7 +287,7 @@ class HttpClient:
             return response
         if error is None:
             text = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
-            error = VendorUnavailable(text, **self._details(response))
+            error = VendorUnavailable(text, vendor=self._vendor, **response.details)
         raise _AttemptFailed(error, retry=not error.permanent, wait=self._wait_before_retry(response, error))
 
     def _check_create(self, response: ApiResponse, doing: str, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
@@ -331,17 +324,9 @@ class HttpClient:
             error.retry_after = error.details["retry_after"] = wait
         return wait
 
-    @staticmethod
-    def _once(attempt: Callable[[], ApiResponse]) -> ApiResponse:
+    def _run(self, attempt: Callable[[], ApiResponse], *, repeat: bool) -> ApiResponse:
         try:
-            return attempt()
-        except _AttemptFailed as failed:
-            error = failed.error
-        raise error
-
-    def _repeat(self, attempt: Callable[[], ApiResponse]) -> ApiResponse:
-        try:
-            return self._retrying(attempt)
+            return self._retrying(attempt) if repeat else attempt()
         except _AttemptFailed as failed:
             error = failed.error
         raise error
@@ -355,19 +340,14 @@ class HttpClient:
             f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
             "never sent after a redirect. Correct the host of the connection."
         )
-        return RequestRejected(text, **self._details(response))
+        return RequestRejected(text, vendor=self._vendor, **response.details)
 
     def _unknown(self, doing: str, why: str, response: ApiResponse | None = None) -> CallOutcomeUnknown:
         text = (
             f"{self._title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
             "ring twice. Look for the call in the vendor's call history."
         )
-        return CallOutcomeUnknown(text, **self._details(response))
-
-    def _details(self, response: ApiResponse | None) -> dict[str, Any]:
-        if response is None:
-            return {"vendor": self._vendor}
-        return {"vendor": self._vendor, "status_code": response.status, "request_id": response.request_id}
+        return CallOutcomeUnknown(text, vendor=self._vendor, **({} if response is None else response.details))
 
 
 _ESCAPES_NOBODY_CAN_STORE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +27,6 @@ def path_segment(value: object) -> str:
         return quote(text, safe="")
     except UnicodeEncodeError:
         raise InvalidRequest("An id holds half a character. Give the id that the vendor shows.") from None
-
-
-def shown(value: object) -> str:
-    """Return a user's value quoted for a message, at most 40 characters, with phone numbers masked.
-
-    :param value: the value, of any type.
-    """
-    return mask_numbers_in(repr(value))[:40]
 
 
 def as_rows(value: Any) -> list[dict[str, Any]] | None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
-    AuthenticationFailed,
     CallNotFound,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
-    RequestRejected,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin
+from airflow_provider_voice.vendors.date_filters import Span, spans_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
 from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
@@ -30,9 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.vendors.http import ApiResponse
 
 # Without a creation time a call is looked for in ever older spans: so many days back, from and to.
-_SPANS_BACK = ((1, 0), (7, 2), (31, 8))
-# From so many calls on, reading the list of their days is cheaper than one search a call.
-_LIST_FROM = 4
+_DAYS_BACK = ((1, 0), (7, 2), (31, 8))
 
 _STATUSES = {
     "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all that carry no remark
@@ -48,17 +43,12 @@ _STATUSES = {
     "voicemail": CallStatus.VOICEMAIL,  # Talkover docs: create-campaign (an outcome); no page has it as a call status
 }
 
+# Talkover docs: make-call. The codes of refused tokens and of empty accounts come with statuses of their own.
 _CODES: dict[str, type[VoiceError]] = {
     "INVALID_PHONE_NUMBER": InvalidPhoneNumber,
     "MISSING_PHONE_NUMBER": InvalidPhoneNumber,
     "AGENT_INACTIVE": AgentNotUsable,
     "AGENT_NOT_FOUND": AgentNotUsable,
-    "INSUFFICIENT_CREDITS": InsufficientCredits,
-    "INVALID_TOKEN": AuthenticationFailed,
-    "TOKEN_EXPIRED": AuthenticationFailed,
-    "MISSING_TOKEN": AuthenticationFailed,
-    "UNAUTHORIZED": AuthenticationFailed,
-    "CALL_NOT_FOUND": CallNotFound,
 }
 
 
@@ -110,19 +100,13 @@ class Talkover(Vendor):
             body["is_testing"] = True
         url = f"{self.base_url}/agents/{path_segment(request.agent_id)}/call"
         response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
-        record = _created_record(response.body)
-        word = as_text(record.get("status"))
-        return Call(
-            id=_call_id_in(response.body) or "",
-            vendor=self.name,
-            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
-            to=request.to,
-            direction="outbound",
-            agent_id=request.agent_id,
+        return self._new_call(
+            request,
+            response,
+            _created_record(response.body),
+            _call_id_in(response.body),
             is_testing=request.is_testing,
-            created_at=self._created_at(record.get("created_at"), response),
             tag=request.tag,
-            raw=record,
         )
 
     def find(self, ref: CallRef) -> Call | None:
@@ -134,26 +118,21 @@ class Talkover(Vendor):
         :return: the call; None when the vendor does not show it.
         :raises VoiceError: what the vendor's refusal means.
         """
-        for days in _days_of(ref):
+        for days in spans_of([ref], _DAYS_BACK):
             call = self._search(ref, days)
             if call is not None:
                 return _with_ref(call, ref)
         return None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         found: dict[str, Call] = {}
-        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
-        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
-        for days in _joined_days([days for ref in dated.values() for days in _days_of(ref)]):
-            found.update(self._find_in_days(_without(dated, found), days))
-        for days in _days_of(CallRef("any")):
-            found.update(self._find_in_days(_without(undated, found), days))
+        for days in spans_of(wanted.values(), _DAYS_BACK):
+            missing = {key: ref for key, ref in wanted.items() if key not in found}
+            if missing:
+                found.update(self._find_in_days(missing, days))
         return {key: _with_ref(call, wanted[key]) for key, call in found.items()}
 
-    def _find_in_days(self, wanted: dict[str, CallRef], days: Span) -> dict[str, Call]:
-        if len(wanted) < _LIST_FROM:
-            calls = [self._search(ref, days) for ref in wanted.values()]
-            return {call.id: call for call in calls if call is not None}
+    def _find_in_days(self, wanted: Mapping[str, CallRef], days: Span) -> dict[str, Call]:
         agents = {ref.agent_id for ref in wanted.values()}
         filters = {
             "agent_id": agents.pop() if len(agents) == 1 else None,
@@ -246,11 +225,8 @@ class Talkover(Vendor):
     def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
         if code in _CODES:
             return _CODES[code]
-        if response.status == 404 and "call" in text:  # noqa: PLR2004 - "Call not found for this agent"
-            return CallNotFound
-        if "unauthenticated" in text or "bearer token" in text:
-            return AuthenticationFailed
-        return AgentNotUsable if response.status == 404 and "agent" in text else RequestRejected  # noqa: PLR2004 - HTTP's
+        # "Call not found for this agent" (Talkover docs: end-call)
+        return CallNotFound if response.status == 404 and "call" in text else None  # noqa: PLR2004 - HTTP's
 
 
 def _created_record(body: Any) -> dict[str, Any]:
@@ -267,25 +243,3 @@ def _call_id_in(body: Any) -> str | None:
 def _with_ref(call: Call, ref: CallRef) -> Call:
     # List rows carry no context, so the tag is known from the create alone.
     return call if call.tag or not ref.tag else replace(call, tag=ref.tag)
-
-
-def _days_of(ref: CallRef) -> list[Span]:
-    if ref.placed_at is not None:
-        return [days_with_margin(ref.placed_at, ref.placed_at)]
-    now = datetime.now(timezone.utc)
-    return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in _SPANS_BACK]
-
-
-def _joined_days(spans: list[Span]) -> list[Span]:
-    """Join overlapping and adjoining spans of days."""
-    joined: list[Span] = []
-    for first, last in sorted(spans):
-        if joined and first <= joined[-1][1] + timedelta(days=1):
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return joined
-
-
-def _without(wanted: Mapping[str, CallRef], found: Mapping[str, Call]) -> dict[str, CallRef]:
-    return {key: ref for key, ref in wanted.items() if key not in found}

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
-    AuthenticationFailed,
     CapabilityNotSupported,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     RequestRejected,
@@ -23,8 +21,8 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
-from airflow_provider_voice.vendors.base import HistoryQuery, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin
+from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
 from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
 
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# From so many waiting calls on, one request for the history is worth its cost.
-_HISTORY_FROM = 5
 # How long the history is trusted that a call goes on; after that the call itself is asked for. Nothing says how quickly
 # the history follows.
 _TRUSTED_FOR = timedelta(minutes=30)
@@ -131,17 +127,8 @@ class Talkstack(Vendor):
         url = f"{self.calls_url}/call/makeCall"
         response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
         record = as_object(as_object(response.body).get("call"))
-        return Call(
-            id=_call_id_in(response.body) or "",
-            vendor=self.name,
-            status=CallStatus.QUEUED,  # the response has no call status; its `status` is "success"
-            to=request.to,
-            from_=as_text(record.get("from")),
-            direction="outbound",
-            agent_id=request.agent_id,
-            created_at=response.server_time,
-            raw=record,
-        )
+        # The response has no call status; the "success" beside the record is not the call's.
+        return self._new_call(request, response, record, _call_id_in(response.body), from_=as_text(record.get("from")))
 
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
@@ -180,23 +167,21 @@ class Talkstack(Vendor):
         is_active = isinstance(word, str) and _STATUSES.get(fold_word(word)) in _ACTIVE
         return word if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Ask the history once which of many calls go on, and look up only the others.
 
         A call that the history shows as ended is looked up too: the history has no ``voicemail`` and no ``silence``
         among its statuses, so its ending may not be the true one.
         """
-        active = self._active_in_history(wanted) if len(wanted) >= _HISTORY_FROM else {}
-        rest = {key: ref for key, ref in wanted.items() if key not in active}
-        return {**active, **super()._find_many(rest)}
+        active = self._active_in_history(wanted)
+        return {**active, **self._find_each({key: ref for key, ref in wanted.items() if key not in active})}
 
     def _active_in_history(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _TRUSTED_FOR
         young = {key: ref for key, ref in wanted.items() if ref.placed_at is not None and ref.placed_at > oldest}
-        placed = [ref.placed_at for ref in young.values() if ref.placed_at is not None]
-        if len(placed) < _HISTORY_FROM:
+        if len(young) < LIST_FROM:
             return {}
-        first, _ = days_with_margin(min(placed), max(placed))
+        ((first, _),) = spans_of(young.values(), ())
         size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
         try:
             rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, size)
@@ -263,10 +248,6 @@ class Talkstack(Vendor):
         del code, response
         if "agent" in text:
             return AgentNotUsable
-        if "unauthorized" in text or "api key" in text:
-            return AuthenticationFailed
-        if "credit" in text or "balance" in text:
-            return InsufficientCredits
         return InvalidPhoneNumber if "number" in text else None
 
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CapabilityNotSupported,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
+from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, spans_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value, shown
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 MAX_WINDOW = timedelta(days=80)
 # Windows that never stand still are split down to this.
 MIN_WINDOW = timedelta(minutes=1)
-# Without a creation time a call is looked for this far back.
-_LOOK_BACK = timedelta(days=31)
-_LIST_FROM = 4
+# Days back, from and to, in which a call without a creation time is searched for.
+_DAYS_BACK = ((31, 0),)
 
 _STATUSES = {
     # UnleashX docs: make-call, and the withdrawn page call-summary
@@ -121,18 +120,7 @@ class UnleashX(Vendor):
         url = f"{self.base_url}/agents/call"
         response = self.http.create(url, doing=doing, body=body, call_id_in=_execution_id_in)
         record = as_object(as_object(response.body).get("data"))
-        word = as_text(record.get("call_status"))
-        return Call(
-            id=_execution_id_in(response.body) or "",
-            vendor=self.name,
-            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
-            to=request.to,
-            direction="outbound",
-            agent_id=request.agent_id,
-            created_at=response.server_time,
-            tag=request.tag,
-            raw=record,
-        )
+        return self._new_call(request, response, record, _execution_id_in(response.body), tag=request.tag)
 
     def find(self, ref: CallRef) -> Call | None:
         """Find one call by our tag, or by its id fields.
@@ -144,7 +132,7 @@ class UnleashX(Vendor):
         :return: the call, with the id of ``ref``; None when the vendor does not show it.
         :raises VoiceError: what the vendor's refusal means.
         """
-        days = _days_of(ref)
+        (days,) = spans_of([ref], _DAYS_BACK)
         filters: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
         filters.append({"calling_number": _digits(ref.to)} if ref.to else {})
         for each in filters:
@@ -154,23 +142,10 @@ class UnleashX(Vendor):
                 return _with_ref(call, ref)
         return None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up a few calls one by one; for many, read the list of their days until every one was seen."""
-        if len(wanted) < _LIST_FROM:
-            return super()._find_many(wanted)
-        found: dict[str, Call] = {}
-        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
-        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
-        for some in (dated, undated):
-            found.update(self._find_in_list(some))
-        return found
-
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Read the list of the calls' days until every one was seen."""
         found: dict[str, Call] = {}
-        if not wanted:
-            return found
-        days = [_days_of(ref) for ref in wanted.values()]
-        span = min(first for first, _ in days), max(last for _, last in days)
+        (span,) = spans_of(wanted.values(), _DAYS_BACK)
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
         by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
@@ -248,7 +223,6 @@ class UnleashX(Vendor):
         return read_page
 
     def _call(self, row: Mapping[str, Any]) -> Call:
-        is_testing = row.get("is_testing")
         duration = as_int(row.get("TOTAL_DURATION"))
         tag = _tag_of(row)
         return Call(
@@ -263,9 +237,7 @@ class UnleashX(Vendor):
             duration_seconds=duration if duration is not None else _seconds_of(row.get("total_duration")),
             cost=as_float(first_value(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
-            is_testing=is_testing if isinstance(is_testing, bool) else None,
             created_at=read_time(row.get("CREATED_AT")) or _display_time(row),
-            updated_at=read_time(row.get("UPDATED_AT")),
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
@@ -286,16 +258,14 @@ class UnleashX(Vendor):
         return next(iter(bad or unknown or endings or read), {"status": CallStatus.UNKNOWN})
 
     def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        del response
-        if code in ("INVALID_LOGIN_TOKEN", "SESSIONEXPIRED") or any(
-            words in text for words in ("auth key", "session expired", "token")
-        ):
+        del code, response
+        # The texts of make-call: "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
+        # is required".
+        if "auth key" in text or "session expired" in text:
             return AuthenticationFailed
         if "agent" in text:
             return AgentNotUsable
-        if "phone" in text:
-            return InvalidPhoneNumber
-        return InsufficientCredits if "credit" in text or "balance" in text else None
+        return InvalidPhoneNumber if "phone" in text else None
 
 
 def _agent_number(agent_id: str | None) -> int:
@@ -318,13 +288,6 @@ def _is_empty_history(response: ApiResponse) -> bool:
     """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs)."""
     text = str(as_object(response.body).get("message", "")).lower()
     return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
-
-
-def _days_of(ref: CallRef) -> Span:
-    if ref.placed_at is not None:
-        return days_with_margin(ref.placed_at, ref.placed_at)
-    now = datetime.now(timezone.utc)
-    return days_with_margin(now - _LOOK_BACK, now)
 
 
 def _written(span: Span) -> tuple[str, ...]:
