@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallRef
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -48,7 +48,7 @@ def place(sandbox: Sandbox, count: int) -> list[CallRef]:
 
 def ours(count: int, *, moving: bool = False) -> tuple[list[int], float]:
     """Return the requests of every poll and the seconds a poll took."""
-    with Sandbox(speed=0, start=START, order=MOVING_ORDER if moving else "newest") as sandbox:
+    with Sandbox(frozen=True, start=START, quirks=VendorQuirks(order=MOVING_ORDER if moving else "newest")) as sandbox:
         watch, vendor = CallWatch(place(sandbox, count)), vendor_of(sandbox)
         if moving:
             let_time_pass(sandbox, vendor)
@@ -74,7 +74,7 @@ def let_time_pass(sandbox: Sandbox, vendor: Talkover) -> None:
 
 def one_by_one(count: int) -> list[int]:
     """Return the requests of every poll when each call is looked up by itself."""
-    with Sandbox(speed=0, start=START) as sandbox:
+    with Sandbox(frozen=True, start=START) as sandbox:
         watch, vendor = CallWatch(place(sandbox, count)), vendor_of(sandbox)
         states = {call.id: call for call in sandbox.calls("talkover")}
         spent = []

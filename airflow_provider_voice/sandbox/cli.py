@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
+from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(copied or f"{options.examples} has every example already.\n")
         return 0
     try:
-        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+        quirks = VendorQuirks(list_delay=options.list_delay)
+        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, quirks=quirks)
         with sandbox:
             _serve(sandbox, options.vendor, options.warehouse)
     except (ValueError, OSError) as error:

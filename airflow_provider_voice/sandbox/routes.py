@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import random
 import socket
 import struct
-import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,81 +29,23 @@ if TYPE_CHECKING:
 Handled = tuple[int, Any]
 
 
-@dataclass(frozen=True)
-class LoggedRequest:
-    """One request that reached the sandbox.
-
-    :param number: its place in the order of arrival, from 1.
-    :param vendor: the vendor it was for.
-    :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
-    :param method: the HTTP method.
-    :param path: the path, without the query.
-    :param at: when it came, by the sandbox's clock.
-    """
-
-    number: int
-    vendor: str
-    operation: str
-    method: str
-    path: str
-    at: datetime
-
-
-class Desk:
-    """The scripted faults and the request log of one sandbox, for all its vendors."""
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-        self.requests: list[LoggedRequest] = []
-        self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-
-    def log(self, vendor: str, operation: str, request: Request, at: datetime) -> int:
-        """Log a request.
-
-        :param vendor: the vendor it is for.
-        :param operation: what it is for.
-        :param request: the request.
-        :param at: the time by the sandbox's clock.
-        :return: its number.
-        """
-        with self._lock:
-            number = next(self._numbers)
-            entry = LoggedRequest(number, vendor, operation, request.method, request.url.path, at)
-            self.requests.append(entry)
-        return number
-
-    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
-        """Return the fault that hits a request, and count the hit.
-
-        :param vendor: the vendor the request is for.
-        :param operation: what it is for.
-        :param number: the number to be called, ``None`` when the request names none.
-        :return: the fault, ``None`` when all goes well.
-        """
-        with self._lock:
-            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
-
-
 class VendorRoutes(ABC):
     """The routes of one vendor.
 
     :param world: the calls.
-    :param desk: faults and request log.
     :param quirks: the answers to what the vendor's pages leave open.
-    :param max_page: rows that a page of a list holds at most, when the quirks do not say.
     """
 
     name: ClassVar[str]
-    #: Our status -> the vendor's documented word.
+    #: Our status -> the vendor's documented word, where it is another one.
     words: ClassVar[dict[CallStatus, str]]
+    #: Rows that a page of a list holds at most, when the quirks do not say.
+    usual_max_page: ClassVar[int] = 100
 
-    def __init__(self, world: World, desk: Desk, quirks: VendorQuirks, *, max_page: int) -> None:
+    def __init__(self, world: World, quirks: VendorQuirks) -> None:
         self.world = world
-        self.desk = desk
         self.quirks = quirks
-        self.max_page = quirks.max_page or max_page
-        self.order: str = quirks.order
+        self.max_page = quirks.max_page or self.usual_max_page
 
     @abstractmethod
     def routes(self) -> list[Route]:
@@ -135,17 +74,17 @@ class VendorRoutes(ABC):
         :param now: the time by the sandbox's clock.
         """
         status = call.status(now)
-        return self.quirks.status_words.get(status.value, self.words[status])
+        return self.quirks.status_words.get(status.value) or self.words.get(status, status.value)
 
     def ordered(self) -> list[SandboxCall]:
         """Return the calls that lists show, in this sandbox's order."""
         calls = self.world.shown(self.name)
-        if self.order == "oldest":
+        if self.quirks.order == "oldest":
             calls.reverse()
-        elif self.order == "changed":
+        elif self.quirks.order == "changed":
             now = self.world.clock.now()
             calls.sort(key=lambda call: call.updated_at(now), reverse=True)
-        elif self.order == "shuffled":
+        elif self.quirks.order == "shuffled":
             random.shuffle(calls)
         return calls
 
@@ -170,25 +109,25 @@ class VendorRoutes(ABC):
             self.world.touch_oldest(self.name, self.quirks.touched_per_page)
 
     def handle(
-        self, operation: str, handler: Callable[[Request, Any], Handled], *, public: bool = False
+        self, operation: str, handler: Callable[[Request, Any], Handled]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of one route: check the token, apply a fault, do the work, respond.
 
         :param operation: what requests to the route are for.
         :param handler: does the work.
-        :param public: whether the route needs no token, default False.
+        :return: the endpoint.
         """
 
         async def endpoint(request: Request) -> Response:
             body = await _json_body(request)
             number = body.get("to") or body.get("number") or body.get("phone_number")
-            request.state.number = self.desk.log(self.name, operation, request, self.world.clock.now())
-            refusal = None if public else self.authorized(request)
+            request.state.number = self.world.log_request(self.name, operation, request.method, request.url.path)
+            refusal = self.authorized(request)
             if refusal is not None:
                 return self._answer(*refusal)
             if operation == "list":
                 self._set_in_motion()
-            fault = self.desk.fault_for(self.name, operation, number)
+            fault = self.world.fault_for(self.name, operation, number)
             if fault is None:
                 return self._answer(*handler(request, body))
             return await self._go_wrong(fault, request, lambda: handler(request, body))

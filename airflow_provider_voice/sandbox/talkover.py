@@ -23,18 +23,14 @@ PREFIX = "/api/v1"
 
 _WORDS = {
     CallStatus.QUEUED: "initiated",
-    CallStatus.RINGING: "ringing",
     CallStatus.IN_PROGRESS: "answered",
-    CallStatus.COMPLETED: "completed",
-    CallStatus.BUSY: "busy",
     CallStatus.NO_ANSWER: "no-answer",
     CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the agent talked to the machine
-    CallStatus.FAILED: "failed",
 }
 
 
 class TalkoverRoutes(VendorRoutes):
-    """The routes of Make call, List calls, Get active call, End call, List agents and Health."""
+    """The routes of Make call, List calls, End call and List agents."""
 
     name = "talkover"
     words = _WORDS
@@ -42,12 +38,9 @@ class TalkoverRoutes(VendorRoutes):
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
         return [
-            Route(f"{PREFIX}/health", self.handle("check", self.health, public=True)),
             Route(f"{PREFIX}/agents", self.handle("check", self.agents)),
             Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self.create), methods=["POST"]),
             Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self.end), methods=["POST"]),
-            Route(f"{PREFIX}/agents/{{agent}}/active-call/{{phone}}", self.handle("find", self.active)),
-            Route(f"{PREFIX}/agents/{{agent}}/calls", self.handle("list", self.list_calls)),
             Route(f"{PREFIX}/calls", self.handle("list", self.list_calls)),
         ]
 
@@ -61,11 +54,6 @@ class TalkoverRoutes(VendorRoutes):
         """Return the body of a 429."""
         details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
         return {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "Too many requests.", **details}}
-
-    def health(self, request: Request, body: Any) -> Handled:
-        """Answer without a token."""
-        del request, body
-        return 200, {"status": "ok"}
 
     def agents(self, request: Request, body: Any) -> Handled:
         """List the agents, paged under ``meta``."""
@@ -119,28 +107,14 @@ class TalkoverRoutes(VendorRoutes):
         data = {"id": call.id, "status": "completed", "ended_reason": "ended_by_api", "ended_at": write_time(now)}
         return 200, {"success": True, "data": data}
 
-    def active(self, request: Request, body: Any) -> Handled:
-        """List the active calls between an agent and a number."""
-        del body
-        now, params = self.world.clock.now(), request.path_params
-        rows = [
-            {"id": call.id, "agent_id": call.agent_id, "to": call.to, "status": self.word(call, now)}
-            for call in self.world.shown(self.name)
-            if call.agent_id == params["agent"] and call.to == params["phone"] and not call.status(now).is_terminal
-        ]
-        if not rows:
-            return 404, {"success": False, "message": "No active call found for this phone number"}
-        return 200, {"success": True, "data": rows}
-
     def list_calls(self, request: Request, body: Any) -> Handled:
         """List calls, filtered and paged under ``pagination``."""
         del body
         now, query = self.world.clock.now(), request.query_params
-        agent = request.path_params.get("agent") or query.get("agent_id")
         calls = [
             call
             for call in self.ordered()
-            if agent in (None, call.agent_id)
+            if query.get("agent_id") in (None, call.agent_id)
             and query.get("direction") in (None, call.direction)
             and query.get("status") in (None, self.word(call, now))
             and self.in_days(call, query.get("date_from"), query.get("date_to"))

@@ -23,23 +23,13 @@ PROJECT = "project-sandbox"
 AGENTS = ("agent-sandbox", "agent-second")
 VOICES = ("Ada", "Grace")
 
-_WORDS = {
-    CallStatus.QUEUED: "queued",
-    CallStatus.RINGING: "ringing",
-    CallStatus.IN_PROGRESS: "in-progress",
-    CallStatus.COMPLETED: "completed",
-    CallStatus.BUSY: "busy",
-    CallStatus.NO_ANSWER: "no-answer",
-    CallStatus.VOICEMAIL: "voicemail",
-    CallStatus.FAILED: "failed",
-}
-
 
 class TalkstackRoutes(VendorRoutes):
     """The routes of Make phone call, Get call data, Get call history and Voices."""
 
     name = "talkstack"
-    words = _WORDS
+    words = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
+    usual_max_page = 1000
 
     def routes(self) -> list[Route]:
         """Return the routes; the vendor's addresses have no base path."""

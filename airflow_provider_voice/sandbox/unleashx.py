@@ -24,14 +24,17 @@ PREFIX = "/api/v1/global"
 
 _WORDS = {
     CallStatus.QUEUED: "initiated",
-    CallStatus.RINGING: "ringing",
     CallStatus.IN_PROGRESS: "running",
-    CallStatus.COMPLETED: "completed",
     CallStatus.BUSY: "Busy",
     CallStatus.NO_ANSWER: "No Answer",
-    CallStatus.VOICEMAIL: "voicemail",
-    CallStatus.FAILED: "failed",
 }
+
+
+# Fields of a row (call-summary) that say nothing of the calls here.
+_EMPTY_FIELDS = (
+    "DISPOSITION", "SUMMARY", "RETURN_DATA", "COST_BREAKDOWN", "VOICE_CALL_ANALYSIS", "VOICE_QUALITY_FEEDBACK",
+    "workflow_name", "workflow_type",
+)  # fmt: skip
 
 
 class UnleashXRoutes(VendorRoutes):
@@ -136,13 +139,6 @@ def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
         "time": call.created_at.strftime("%H:%M"),
         "TRANSCRIPT": "Agent: hello" if seconds else None,
         "FILE_PATH": f"https://recordings.invalid/{call.id}.mp3" if seconds else None,
-        "DISPOSITION": None,
-        "SUMMARY": None,
-        "RETURN_DATA": {},
         "INPUT_DATA": call.variables,
-        "COST_BREAKDOWN": [],
-        "VOICE_CALL_ANALYSIS": {},
-        "VOICE_QUALITY_FEEDBACK": None,
-        "workflow_name": None,
-        "workflow_type": None,
+        **dict.fromkeys(_EMPTY_FIELDS),
     }

@@ -1,4 +1,4 @@
-"""The state of a sandbox: its clock, its calls and the phones that rang. No HTTP here."""
+"""The state of a sandbox: its clock, its calls, the phones that rang, the requests that came. No HTTP here."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.sandbox.faults import Fault
 
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
@@ -160,8 +163,28 @@ class SandboxCall:
         return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
 
 
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request that reached the sandbox.
+
+    :param number: its place in the order of arrival, from 1.
+    :param vendor: the vendor it was for.
+    :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
+    :param method: the HTTP method.
+    :param path: the path, without the query.
+    :param at: when it came, by the sandbox's clock.
+    """
+
+    number: int
+    vendor: str
+    operation: str
+    method: str
+    path: str
+    at: datetime
+
+
 class World:
-    """All calls of one sandbox.
+    """All calls, requests and faults of one sandbox.
 
     :param clock: the vendors' clock.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
@@ -176,6 +199,8 @@ class World:
         self.list_delay = list_delay
         self.calls: dict[str, list[SandboxCall]] = {"talkover": [], "talkstack": [], "unleashx": []}
         self.rings: list[Ring] = []
+        self.faults: list[Fault] = []
+        self.requests: list[LoggedRequest] = []
         self._lock = threading.RLock()
         self._keys = 1000
 
@@ -294,6 +319,31 @@ class World:
             for calls in self.calls.values():
                 calls.clear()
             self.rings.clear()
+
+    def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
+        """Log a request that came.
+
+        :param vendor: the vendor it is for.
+        :param operation: what it is for.
+        :param method: the HTTP method.
+        :param path: the path, without the query.
+        :return: its number.
+        """
+        with self._lock:
+            number = len(self.requests) + 1
+            self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.clock.now()))
+        return number
+
+    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
+        """Return the fault that hits a request, and count the hit.
+
+        :param vendor: the vendor the request is for.
+        :param operation: what it is for.
+        :param number: the number to be called, ``None`` when the request names none.
+        :return: the fault, ``None`` when all goes well.
+        """
+        with self._lock:
+            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

@@ -32,7 +32,7 @@ ENDINGS = {"completed", "busy", "no_answer", "failed"}
 def waiting(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
     """Start an Airflow whose sensors wait for calls of a sandbox that stands still."""
     started: list[Standalone] = []
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
 
         def start(**environment: str) -> Standalone:
             airflow = Standalone(sandbox, tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import CallNotFound
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from tests.support import Reply, vendor_at, vendor_for
 
@@ -62,7 +62,7 @@ def test_few_active_ones_among_a_long_day_cost_little(sandbox) -> None:
 
 @pytest.mark.parametrize("order", ["newest", "changed"])
 def test_a_thousand_calls_that_change_while_they_are_looked_for_cost_thirteen_requests(order) -> None:
-    with Sandbox(speed=0, order=order) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(order=order)) as sandbox:
         vendor = vendor_for(sandbox, "talkover")
         numbers = (f"+1415{5_550_000 + number}" for number in range(10, 10_000) if number % 100 >= 10)
         calls = [sandbox.world.place("talkover", next(numbers), "agent_sandbox", tag="t") for _ in range(1000)]
@@ -163,7 +163,7 @@ def test_a_bare_id_is_found_on_older_days_too(sandbox) -> None:
 )
 def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, others, data) -> None:
     """Between two pages calls are added, touched and end; some appear late. Two looks without a change find all."""
-    with Sandbox(speed=0, max_page=page, order=order) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=page, order=order)) as sandbox:
         vendor = vendor_for(sandbox, name)
         if others:
             sandbox.seed(name, others, sandbox.now() - timedelta(hours=3), sandbox.now())

@@ -17,7 +17,7 @@ from airflow_provider_voice.exceptions import (
     InvalidRequest,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from tests.support import NUMBER, vendor_for
 
 
@@ -71,7 +71,7 @@ def test_history_is_cut_exactly(sandbox, vendor) -> None:
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 @pytest.mark.parametrize("max_page", [20, 33, 100])
 def test_history_is_whole_whatever_order_and_page_the_vendor_gives(vendor_name, order, max_page) -> None:
-    with Sandbox(speed=0, order=order, max_page=max_page) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(order=order, max_page=max_page)) as sandbox:
         now = sandbox.now()
         seeded = sandbox.seed(vendor_name, 90, now - timedelta(days=3), now)
         try:
@@ -88,7 +88,7 @@ def test_history_is_whole_whatever_order_and_page_the_vendor_gives(vendor_name, 
 
 def test_a_list_in_no_order_at_all_is_whole_or_refused(vendor_name) -> None:
     """Shuffled anew in every request: pages of it overlap and miss rows, so only one reply can be whole."""
-    with Sandbox(speed=0, order="shuffled", max_page=30) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(order="shuffled", max_page=30)) as sandbox:
         now = sandbox.now()
         sandbox.seed(vendor_name, 25, now - timedelta(hours=3), now)
         rows = list(vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=1), now + timedelta(minutes=1)))
