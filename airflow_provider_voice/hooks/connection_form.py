@@ -62,6 +62,7 @@ def field_behaviour(connection_type: str) -> dict[str, Any]:
     """Return how the standard fields of a form look.
 
     :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    :return: hidden fields, labels and placeholders, as Airflow asks for them.
     """
     return {
         "hidden_fields": ["login"],

@@ -66,6 +66,7 @@ def export_lines(sandbox: Sandbox, vendor: str, warehouse: Path) -> list[str]:
     :param sandbox: the running sandbox.
     :param vendor: which vendor ``voice_default`` is.
     :param warehouse: the SQLite file of the connection ``warehouse``.
+    :return: one ``export`` command each.
     """
     connections = {"voice_default": sandbox.connection(vendor)}
     connections |= {f"voice_{name}": sandbox.connection(name) for name in _VENDORS}

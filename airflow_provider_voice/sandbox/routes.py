@@ -63,6 +63,7 @@ class VendorRoutes(ABC):
         """Return the body of a 429.
 
         :param retry_after: seconds until the client may try again, for vendors that say so in the body.
+        :return: the JSON body.
         """
         del retry_after
         return {"error": True, "message": "Too many requests"}
@@ -72,6 +73,7 @@ class VendorRoutes(ABC):
 
         :param call: the call.
         :param now: the time by the sandbox's clock.
+        :return: the documented word, or the one that the quirks have for it.
         """
         status = call.status(now)
         return self.quirks.status_words.get(status.value) or self.words.get(status, status.value)
@@ -94,6 +96,7 @@ class VendorRoutes(ABC):
         :param call: the call.
         :param first: the first day, as ISO text; ``None``: no bound.
         :param last: the last day, as ISO text; ``None``: no bound.
+        :return: whether the filter lets the call through.
         """
         day = (call.created_at + self.quirks.day_offset).date().isoformat()
         if last is not None and (day >= last[:10] if self.quirks.excludes_last_day else day > last[:10]):
@@ -217,6 +220,7 @@ def whole(request: Request, name: str, default: int) -> int:
     :param request: the request.
     :param name: the parameter's name.
     :param default: the result when the parameter is missing or not such a number.
+    :return: the number.
     """
     text = request.query_params.get(name, "")
     return int(text) if text.isdigit() and int(text) > 0 else default

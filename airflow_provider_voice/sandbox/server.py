@@ -121,6 +121,7 @@ class Sandbox:
         """Return every call of a vendor, also those that its lists do not show yet.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: the calls, in the order in which they were added.
         """
         return list(self.world.calls[vendor])
 
@@ -168,6 +169,7 @@ class Sandbox:
         Host, port and scheme stand apart: Airflow's test button refuses a connection without a port.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: the fields by name; ``extra`` is a dictionary.
         """
         tokens = {"talkover": talkover.TOKEN, "talkstack": talkstack.TOKEN, "unleashx": unleashx.TOKEN}
         extra: dict[str, Any] = {"default_agent_id": DEFAULT_AGENTS[vendor]}
@@ -180,6 +182,7 @@ class Sandbox:
         """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: JSON.
         """
         return json.dumps(self.connection(vendor))
 

@@ -38,24 +38,32 @@ class TalkoverRoutes(VendorRoutes):
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
         return [
-            Route(f"{PREFIX}/agents", self.handle("check", self.agents)),
-            Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self.create), methods=["POST"]),
-            Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self.end), methods=["POST"]),
-            Route(f"{PREFIX}/calls", self.handle("list", self.list_calls)),
+            Route(f"{PREFIX}/agents", self.handle("check", self._agents)),
+            Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self._create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self._end), methods=["POST"]),
+            Route(f"{PREFIX}/calls", self.handle("list", self._list_calls)),
         ]
 
     def authorized(self, request: Request) -> Handled | None:
-        """Check the bearer token."""
+        """Check the bearer token.
+
+        :param request: the request.
+        :return: the refusal of a bad credential, ``None`` for a good one.
+        """
         if request.headers.get("Authorization") == f"Bearer {TOKEN}":
             return None
         return 401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}}
 
     def too_many(self, retry_after: float | None) -> Any:
-        """Return the body of a 429."""
+        """Return the body of a 429.
+
+        :param retry_after: seconds until the client may try again; ``None``: not said.
+        :return: the JSON body.
+        """
         details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
         return {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "Too many requests.", **details}}
 
-    def agents(self, request: Request, body: Any) -> Handled:
+    def _agents(self, request: Request, body: Any) -> Handled:
         """List the agents, paged under ``meta``."""
         del body
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
@@ -63,7 +71,7 @@ class TalkoverRoutes(VendorRoutes):
         meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
         return 200, {"data": rows[(page - 1) * per_page : page * per_page], "meta": meta}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         agent, to = request.path_params["agent"], body.get("to")
         if agent not in AGENTS:
@@ -95,7 +103,7 @@ class TalkoverRoutes(VendorRoutes):
         }
         return 200, {"success": True, "data": data}
 
-    def end(self, request: Request, body: Any) -> Handled:
+    def _end(self, request: Request, body: Any) -> Handled:
         """Hang up an active call."""
         call = self.world.find(self.name, str(body.get("call_sid")))
         if call is None or call.agent_id != request.path_params["agent"]:
@@ -107,7 +115,7 @@ class TalkoverRoutes(VendorRoutes):
         data = {"id": call.id, "status": "completed", "ended_reason": "ended_by_api", "ended_at": write_time(now)}
         return 200, {"success": True, "data": data}
 
-    def list_calls(self, request: Request, body: Any) -> Handled:
+    def _list_calls(self, request: Request, body: Any) -> Handled:
         """List calls, filtered and paged under ``pagination``."""
         del body
         now, query = self.world.clock.now(), request.query_params

@@ -34,19 +34,23 @@ class TalkstackRoutes(VendorRoutes):
     def routes(self) -> list[Route]:
         """Return the routes; the vendor's addresses have no base path."""
         return [
-            Route("/voices", self.handle("check", self.voices)),
-            Route("/call/makeCall", self.handle("create", self.create), methods=["POST"]),
-            Route("/call/get-call-history", self.handle("list", self.history), methods=["POST"]),
-            Route("/call", self.handle("find", self.get_call), methods=["POST"]),
+            Route("/voices", self.handle("check", self._voices)),
+            Route("/call/makeCall", self.handle("create", self._create), methods=["POST"]),
+            Route("/call/get-call-history", self.handle("list", self._history), methods=["POST"]),
+            Route("/call", self.handle("find", self._get_call), methods=["POST"]),
         ]
 
     def authorized(self, request: Request) -> Handled | None:
-        """Check the API key, in either of its headers."""
+        """Check the API key, in either of its headers.
+
+        :param request: the request.
+        :return: the refusal of a bad credential, ``None`` for a good one.
+        """
         if request.headers.get("x-api-key") == TOKEN or request.headers.get("Authorization") == f"Bearer {TOKEN}":
             return None
         return 401, {"message": "Unauthorized", "status": "error"}
 
-    def voices(self, request: Request, body: Any) -> Handled:
+    def _voices(self, request: Request, body: Any) -> Handled:
         """List the voices."""
         del request, body
         voices: list[dict[str, Any]] = [
@@ -54,7 +58,7 @@ class TalkstackRoutes(VendorRoutes):
         ]
         return 200, {"message": "voices", "status": "success", "voices": voices}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         missing = [name for name in ("projectId", "agentId", "number") if not body.get(name)]
         if missing:
@@ -71,7 +75,7 @@ class TalkstackRoutes(VendorRoutes):
         data = {"call_id": call.id, "to": call.to, "from": call.from_}
         return 200, {"message": "call made successfully.", "status": "success", "call": data}
 
-    def get_call(self, request: Request, body: Any) -> Handled:
+    def _get_call(self, request: Request, body: Any) -> Handled:
         """Show one call, flat and without an envelope."""
         del request
         if not body.get("sid"):
@@ -87,7 +91,7 @@ class TalkstackRoutes(VendorRoutes):
             "data": {},
         }
 
-    def history(self, request: Request, body: Any) -> Handled:
+    def _history(self, request: Request, body: Any) -> Handled:
         """List a project's calls: filters in the query, a page size in the body, and no second page."""
         if body.get("projectId") != PROJECT:
             return 400, {"message": "projectId is missing", "status": "error"}

@@ -46,23 +46,27 @@ class UnleashXRoutes(VendorRoutes):
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
         return [
-            Route(f"{PREFIX}/verify", self.handle("check", self.verify), methods=["POST"]),
-            Route(f"{PREFIX}/agents/call", self.handle("create", self.create), methods=["POST"]),
-            Route(f"{PREFIX}/agents/executions/list", self.handle("list", self.executions)),
+            Route(f"{PREFIX}/verify", self.handle("check", self._verify), methods=["POST"]),
+            Route(f"{PREFIX}/agents/call", self.handle("create", self._create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/executions/list", self.handle("list", self._executions)),
         ]
 
     def authorized(self, request: Request) -> Handled | None:
-        """Check the token, in either of its headers."""
+        """Check the token, in either of its headers.
+
+        :param request: the request.
+        :return: the refusal of a bad credential, ``None`` for a good one.
+        """
         if TOKEN in (request.headers.get("token"), request.headers.get("api_access_token")):
             return None
         return 401, {"error": True, "message": "Invalid Auth Key or Session Expired"}
 
-    def verify(self, request: Request, body: Any) -> Handled:
+    def _verify(self, request: Request, body: Any) -> Handled:
         """Say that the token is good; a bad one did not come this far."""
         del request, body
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         if not body.get("phone_number"):
             return 400, {"error": True, "message": "Phone Number is required"}
@@ -93,7 +97,7 @@ class UnleashXRoutes(VendorRoutes):
         }
         return 200, {"success": True, "message": "Call initiated", "data": data}
 
-    def executions(self, request: Request, body: Any) -> Handled:
+    def _executions(self, request: Request, body: Any) -> Handled:
         """List executions: no totals, pages until a short one."""
         del body
         now, query = self.world.clock.now(), request.query_params

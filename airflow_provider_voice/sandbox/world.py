@@ -124,6 +124,7 @@ class SandboxCall:
         """Return the status at a time.
 
         :param now: the time by the sandbox's clock.
+        :return: the status; completed once the call was hung up.
         """
         return CallStatus.COMPLETED if self._is_hung_up(now) else self.course.status_at(self._course_seconds(now))
 
@@ -131,6 +132,7 @@ class SandboxCall:
         """Return when the call ended, ``None`` while it has not.
 
         :param now: the time by the sandbox's clock.
+        :return: the time by the sandbox's clock.
         """
         if not self.status(now).is_terminal:
             return None
@@ -140,6 +142,7 @@ class SandboxCall:
         """Return when the call changed last.
 
         :param now: the time by the sandbox's clock.
+        :return: the time by the sandbox's clock.
         """
         changed = self.created_at
         if self.hung_up_at is not None and now >= self.hung_up_at:
@@ -152,6 +155,7 @@ class SandboxCall:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
 
         :param now: the time by the sandbox's clock.
+        :return: whole seconds.
         """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
 
@@ -159,6 +163,7 @@ class SandboxCall:
         """Return the price of the call.
 
         :param now: the time by the sandbox's clock.
+        :return: an amount; the vendors do not document the currency.
         """
         return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
 
@@ -287,6 +292,7 @@ class World:
         """Return the calls that a vendor's lists show now, newest first.
 
         :param vendor: whose lists.
+        :return: the calls; one that is listed with a delay comes when the delay has passed.
         """
         now = self.clock.now()
         with self._lock:

@@ -167,6 +167,7 @@ class CallStatusSensor(BaseSensorOperator):
         :param next_method: the name of the method.
         :param next_kwargs: its arguments.
         :param context: the task's context.
+        :return: see the class.
         """
         with _refused_tokens_never_skip():
             return super().resume_execution(next_method, next_kwargs, context)
@@ -177,6 +178,9 @@ class CallStatusSensor(BaseSensorOperator):
         :param context: the task's context.
         :param event: the payload of the event.
         :return: see the class.
+        :raises AirflowSensorTimeout: when the calls have not ended within ``timeout``.
+        :raises AirflowTaskTimeout: when the task's ``execution_timeout`` has passed.
+        :raises AirflowFailException: for a permanent error.
         """
         from airflow_provider_voice.triggers.call_status import call_from_event  # see _defer
 

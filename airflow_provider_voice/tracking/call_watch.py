@@ -170,6 +170,7 @@ class CallWatch:
         """Return the error for calls that did not end in time.
 
         :param seconds: how long the task has waited.
+        :return: the error, which names up to five of the calls.
         """
         pending = self.pending
         named = ", ".join(

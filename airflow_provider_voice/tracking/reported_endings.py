@@ -67,6 +67,7 @@ class ReportedEndings:
         loses no ending; :data:`MAX_CATCH_UP` is the limit.
 
         :param now: the vendor's time.
+        :return: the creation time, included.
         """
         if self._since is None:
             return now - self._look_back

@@ -124,6 +124,7 @@ class CallStatusTrigger(BaseEventTrigger):
         """Poll for every trigger on a connection, until the last one leaves.
 
         :param kwargs: the arguments of one of the triggers.
+        :return: the results of the shared poll loop.
         """
         async with aclosing(shared_poll(kwargs["voice_conn_id"]).results()) as results:
             async for result in results:
@@ -133,11 +134,15 @@ class CallStatusTrigger(BaseEventTrigger):
         """Fire the event of this trigger's calls.
 
         :param shared_stream: the results of the shared poll loop.
+        :return: one event.
         """
         yield await self._wait(shared_poll(self.voice_conn_id), shared_stream)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire with a poll loop of its own: Airflow before 3.3, ``dag.test()``, or sharing turned off."""
+        """Fire with a poll loop of its own: Airflow before 3.3, ``dag.test()``, or sharing turned off.
+
+        :return: one event.
+        """
         poll = CallPoll(self.voice_conn_id)
         async with aclosing(poll.results()) as results:
             event = await self._wait(poll, results)
@@ -212,6 +217,7 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     :param watch: the calls, as last reported.
     :param error: why the wait failed; None when it did not.
     :param timed_out: whether the deadline has passed.
+    :return: ``calls``, ``error`` and ``timed_out``; an error of a permanent failure in the form of its ``to_dict()``.
     """
     return {
         "calls": [None if call is None else masked(call) for call in watch.results],
@@ -228,6 +234,7 @@ def masked(call: Call) -> dict[str, Any]:
     """Return a call as JSON with its numbers masked, also where the URL of its recording repeats them.
 
     :param call: the call.
+    :return: the fields of ``Call.to_dict()``.
     """
     data = call.to_dict()
     for name in ("vendor_status", "agent_name"):
@@ -249,6 +256,7 @@ def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
 
     :param data: one of the event's ``calls``.
     :param ref: the call as its task knows it.
+    :return: the call.
     """
     data = {**data, "to": ref.to or data.get("to")}
     if ref.to and data.get("recording_url"):

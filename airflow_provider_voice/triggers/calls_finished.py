@@ -102,7 +102,10 @@ class CallsFinishedTrigger(BaseEventTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on."""
+        """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on.
+
+        :return: one event for up to 100 calls.
+        """
         hooks = ConnectionHook(self.voice_conn_id)
         try:
             async for event in self._events(hooks):

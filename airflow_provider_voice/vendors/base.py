@@ -128,6 +128,7 @@ class Vendor(ABC):
         """Return the headers that carry the token.
 
         :param token: the credential.
+        :return: header name -> value.
         """
 
     @abstractmethod
@@ -143,6 +144,7 @@ class Vendor(ABC):
         """Return one call, or None when the vendor does not show it (yet).
 
         :param ref: the call; with number, time and agent the look-up is cheaper.
+        :return: the call as the vendor shows it now.
         :raises VoiceError: what the vendor's refusal means.
         """
 
@@ -175,6 +177,7 @@ class Vendor(ABC):
         """Return the request with E.164 number, agent and tag.
 
         :param request: the call.
+        :return: a copy that is ready to be sent.
         :raises InvalidPhoneNumber, InvalidRequest: when the number or the agent is missing or makes no sense.
         """
         agent_id = request.agent_id or self.settings.default_agent_id
@@ -345,6 +348,7 @@ class Vendor(ABC):
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
         :param word: the vendor's word; a number in an unknown one is masked, because statuses are logged.
+        :return: the two fields by name.
         """
         known = word is None or fold_word(word) in self._statuses
         return {"status": self.read_status(word), "vendor_status": word if known else self.http.scrub(word, 60)}
@@ -354,6 +358,7 @@ class Vendor(ABC):
 
         :param response: the response.
         :param doing: what was asked for, for the message.
+        :return: the error, not raised yet.
         """
         if response.ok and not self.is_error(response.body):
             return None
@@ -371,6 +376,7 @@ class Vendor(ABC):
         """Whether the body of a response with a good status states an error.
 
         :param body: the parsed body.
+        :return: False for a body of any other shape.
         """
         error = as_object(body).get("error")
         return as_object(body).get("success") is False or error is True or (isinstance(error, dict) and bool(error))
@@ -383,6 +389,7 @@ class Vendor(ABC):
         ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
 
         :param body: the parsed body.
+        :return: text and code; None for what the body does not state.
         """
         body = as_object(body)
         error = body.get("error")
@@ -524,6 +531,7 @@ def describe(ref: CallRef) -> str:
     """Return the call's name for messages; a phone number given as an id is masked.
 
     :param ref: the call.
+    :return: ``call`` and the id.
     """
     return f"call {mask_numbers_in(ref.id) if ref.id.startswith('+') else ref.id}"
 

@@ -252,6 +252,7 @@ class HttpClient:
 
         :param text: the text, of any type.
         :param limit: characters, default 200.
+        :return: the text without line breaks.
         """
         shown = str(text).replace(self._token, "***")
         shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", shown).strip()

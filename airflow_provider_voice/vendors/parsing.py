@@ -33,6 +33,7 @@ def as_rows(value: Any) -> list[dict[str, Any]] | None:
     """Return ``value`` when it is a list of objects; None otherwise.
 
     :param value: any JSON value.
+    :return: the list itself.
     """
     return value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else None
 
@@ -41,6 +42,7 @@ def as_object(value: Any) -> dict[str, Any]:
     """Return ``value`` when it is an object; an empty one otherwise.
 
     :param value: any JSON value.
+    :return: the object itself, or a new empty one.
     """
     return value if isinstance(value, dict) else {}
 
@@ -49,6 +51,7 @@ def as_text(value: Any) -> str | None:
     """Return an id or text of any JSON type as text; None for an empty text and for other values.
 
     :param value: any JSON value.
+    :return: the text without blanks around it.
     """
     if isinstance(value, bool):
         return None
@@ -63,6 +66,7 @@ def as_float(value: Any) -> float | None:
     """Return a finite number, also from a text such as ``"0.077"``; None for other values.
 
     :param value: any JSON value.
+    :return: the number.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -77,6 +81,7 @@ def as_int(value: Any) -> int | None:
     """Return a whole, non-negative number of at most 63 bits; None for other values.
 
     :param value: any JSON value.
+    :return: the number, its decimals cut off.
     """
     number = as_float(value)
     return int(number) if number is not None and 0 <= number < 2**63 else None
@@ -87,5 +92,6 @@ def first_value(row: Mapping[str, Any], *names: str) -> Any:
 
     :param row: an object of the vendor.
     :param names: field names, the most likely one first.
+    :return: the value; None when there is none.
     """
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)

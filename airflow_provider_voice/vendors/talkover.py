@@ -65,6 +65,7 @@ class Talkover(Vendor):
         """Return the bearer header.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"Authorization": f"Bearer {token}"}
 

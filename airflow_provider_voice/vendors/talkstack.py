@@ -60,6 +60,9 @@ class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
 
     Example: see :class:`Vendor`; ``Settings`` need a ``project_id`` here.
+
+    :param settings: the connection.
+    :param sleep: waits between attempts; for tests.
     """
 
     name = "talkstack"
@@ -79,6 +82,7 @@ class Talkstack(Vendor):
         """Return the API key header; a bearer token would end after two hours.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"x-api-key": token}
 

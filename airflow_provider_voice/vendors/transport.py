@@ -75,6 +75,10 @@ class LimitedResponse(http.client.HTTPResponse):
 
     ``http.client`` reads over 100 alone: it takes ``103 Early Hints`` for the final response and leaves the final one
     unread.
+
+    :param sock: the connection.
+    :param args: the other arguments of ``http.client.HTTPResponse``.
+    :param kwargs: the same, by name.
     """
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -105,12 +109,21 @@ class Transport(HTTPAdapter):
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Create the pool manager with this adapter's connections."""
+        """Create the pool manager with this adapter's connections.
+
+        :param args: the arguments of ``HTTPAdapter``.
+        :param kwargs: the same, by name.
+        """
         super().init_poolmanager(*args, **kwargs)
         self._use_own_connections(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
-        """Return the manager of a proxy, with this adapter's connections."""
+        """Return the manager of a proxy, with this adapter's connections.
+
+        :param args: the arguments of ``HTTPAdapter``.
+        :param kwargs: the same, by name.
+        :return: the manager.
+        """
         manager = cast("ProxyManager", super().proxy_manager_for(*args, **kwargs))
         self._use_own_connections(manager)
         return manager

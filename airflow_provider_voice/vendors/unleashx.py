@@ -81,6 +81,7 @@ class UnleashX(Vendor):
         """Return the ``token`` header.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"token": token}
 
