@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_voice.models import CallStatus
+    from airflow_provider_voice.models import CallStatus, Direction
     from airflow_provider_voice.vendors.base import Vendor
 
 
@@ -42,6 +43,8 @@ class VoiceHook(BaseHook):
     default_conn_name = "voice_default"
     conn_type: ClassVar[str] = ""
     hook_name: ClassVar[str] = "Voice"
+    #: The vendor's class, imported with the first request and not with a DAG file.
+    vendor_name: ClassVar[str] = ""
     #: Whether the vendor's call list says of a call that it is inbound or outbound.
     reports_direction: ClassVar[bool] = True
 
@@ -92,15 +95,14 @@ class VoiceHook(BaseHook):
         # Imported with the first call, not with a DAG file: requests, tenacity and all that.
         from airflow_provider_voice.hooks.connection_settings import settings_of
 
+        if not self.vendor_name:
+            raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
         connection = self._connection or self.get_connection(self.voice_conn_id)
-        vendor_class = self._vendor_class()
+        vendor_class: type[Vendor] = resolve_name(self.vendor_name)
         settings = settings_of(connection, vendor_class.default_base_url)
         # Airflow masks what it loads itself; a connection made by hand is only known here.
         mask_secret(settings.token)
         return vendor_class(settings)
-
-    def _vendor_class(self) -> type[Vendor]:
-        raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
 
     def get_conn(self) -> Vendor:
         """Return the vendor, as other hooks return their connection."""
@@ -149,7 +151,7 @@ class VoiceHook(BaseHook):
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str | None = None,
+        direction: Direction | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
         page_concurrency: int = 1,
@@ -169,13 +171,7 @@ class VoiceHook(BaseHook):
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         return self.vendor.list_calls(
-            start,
-            end,
-            agent_id=agent_id,
-            direction=direction,
-            status=status,
-            to=to,
-            page_concurrency=page_concurrency,
+            start, end, agent_id=agent_id, direction=direction, status=status, to=to, page_concurrency=page_concurrency
         )
 
     def end_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> None:
@@ -204,11 +200,7 @@ class TalkoverHook(VoiceHook):
 
     conn_type = "talkover"
     hook_name = "Talkover"
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.talkover import Talkover
-
-        return Talkover
+    vendor_name = "airflow_provider_voice.vendors.talkover.Talkover"
 
 
 class TalkstackHook(VoiceHook):
@@ -216,11 +208,7 @@ class TalkstackHook(VoiceHook):
 
     conn_type = "talkstack"
     hook_name = "Talkstack"
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.talkstack import Talkstack
-
-        return Talkstack
+    vendor_name = "airflow_provider_voice.vendors.talkstack.Talkstack"
 
 
 class UnleashXHook(VoiceHook):
@@ -228,9 +216,5 @@ class UnleashXHook(VoiceHook):
 
     conn_type = "unleashx"
     hook_name = "UnleashX"
+    vendor_name = "airflow_provider_voice.vendors.unleashx.UnleashX"
     reports_direction = False
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.unleashx import UnleashX
-
-        return UnleashX

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
     from datetime import timedelta
 
+_ARGUMENTS = (
+    "voice_conn_id", "calls", "deadline", "poll_interval", "grace_period", "tolerated_outage", "memo",
+    "end_call_on_kill",
+)  # fmt: skip
 #: A trigger fires so many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
 #: ended. That takes a pass or two of the scheduler's loop: measured 9 s with 200 sensors on two cores under a load of
@@ -99,19 +103,8 @@ class CallStatusTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        return (
-            "airflow_provider_voice.triggers.call_status.CallStatusTrigger",
-            {
-                "voice_conn_id": self.voice_conn_id,
-                "calls": self.calls,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "grace_period": self.grace_period,
-                "tolerated_outage": self.tolerated_outage,
-                "memo": self.memo,
-                "end_call_on_kill": self.end_call_on_kill,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return "airflow_provider_voice.triggers.call_status.CallStatusTrigger", arguments
 
     def shared_stream_key(self) -> Hashable | None:
         """Return the key that all triggers of one connection share; None when polling is not shared."""
@@ -217,7 +210,7 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     :param watch: the calls, as last reported.
     :param error: why the wait failed; None when it did not.
     :param timed_out: whether the deadline has passed.
-    :return: ``calls``, ``error`` and ``timed_out``; an error of a permanent failure in the form of its ``to_dict()``.
+    :return: ``calls``, ``error`` and ``timed_out``.
     """
     return {
         "calls": [None if call is None else masked(call) for call in watch.results],

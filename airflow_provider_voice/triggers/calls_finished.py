@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import write_time
+from airflow_provider_voice.models import Direction, write_time
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.models import Call, CallStatus
 
-Direction = Literal["inbound", "outbound"]
-
+_ARGUMENTS = (
+    "voice_conn_id", "agent_id", "direction", "statuses", "poll_interval", "look_back", "listing_delay",
+)  # fmt: skip
 _STATE_KEY = "voice_calls_finished"
 #: The most calls in one event, whose payload is a row of Airflow's database.
 CALLS_PER_EVENT = 100
@@ -88,18 +89,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        return (
-            "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger",
-            {
-                "voice_conn_id": self.voice_conn_id,
-                "agent_id": self.agent_id,
-                "direction": self.direction,
-                "statuses": self.statuses,
-                "poll_interval": self.poll_interval,
-                "look_back": self.look_back,
-                "listing_delay": self.listing_delay,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on.

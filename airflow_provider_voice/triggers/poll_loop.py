@@ -54,6 +54,7 @@ class PollResult:
     error: VoiceError | None = None
 
 
+@dataclass(eq=False)
 class Subscriber:
     """One waiting trigger: its calls, and when they are due.
 
@@ -62,10 +63,9 @@ class Subscriber:
     :param due: when the next poll is due, by ``time.monotonic()``.
     """
 
-    def __init__(self, watch: CallWatch, poll_interval: float, due: float) -> None:
-        self.watch = watch
-        self.poll_interval = poll_interval
-        self.due = due
+    watch: CallWatch
+    poll_interval: float
+    due: float
 
 
 class CallPoll:

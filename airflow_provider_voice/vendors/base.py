@@ -11,7 +11,7 @@ import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
@@ -31,6 +31,7 @@ from airflow_provider_voice.models import (
     CallRef,
     CallRequest,
     CallStatus,
+    Direction,
     fold_word,
     read_status,
     read_time,
@@ -72,7 +73,7 @@ class HistoryQuery:
     start: datetime
     end: datetime
     agent_id: str | None = None
-    direction: str | None = None
+    direction: Direction | None = None
     to: str | None = None
     page_concurrency: int = 1
 
@@ -246,7 +247,7 @@ class Vendor(ABC):
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str | None = None,
+        direction: Direction | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
         page_concurrency: int = 1,
@@ -274,7 +275,7 @@ class Vendor(ABC):
             page_concurrency,
         )
         wanted = statuses_of(status)
-        if direction not in (None, "inbound", "outbound"):
+        if direction not in (None, *get_args(Direction)):
             raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
         if query.start >= query.end:
             return iter(())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
@@ -226,28 +227,24 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
 
 def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) -> Iterator[Page]:
     """Yield page after page, in order; the consumer stops when it has enough."""
-    page = read_page(1)
-    yield page
-    last, number = page.last_page, 2
-    if page_concurrency > 1 and number <= (last or number):
-        pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
-        try:
-            waiting: deque[Future[Page]] = deque()
-            while True:
-                # Twice as many as are read at once, so that no thread stands still while pages are consumed, and memory
-                # stays that of a few pages. Where nobody states the last page, no more are read ahead than have come.
-                ahead = min(page_concurrency, number - 1 - len(waiting)) if last is None else 2 * page_concurrency
-                while len(waiting) < ahead and (last is None or number <= last):
-                    waiting.append(pool.submit(read_page, number))
-                    number += 1
-                if not waiting:
-                    break
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-    while True:  # and whatever was added since
-        yield read_page(number)
-        number += 1
+    first = read_page(1)
+    yield first
+    if page_concurrency == 1:
+        yield from map(read_page, count(2))
+    number, last = 2, first.last_page or math.inf
+    waiting: deque[Future[Page]] = deque()
+    pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
+    try:
+        while True:
+            # Where nobody states the last page, no more pages are read ahead than have come. Beyond a stated last page
+            # one page is read at a time: whatever was added since.
+            ahead = page_concurrency if first.last_page else min(page_concurrency, number - 1 - len(waiting))
+            while not waiting or (len(waiting) < ahead and number <= last):
+                waiting.append(pool.submit(read_page, number))
+                number += 1
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_counts: bool) -> Iterator[Call]:
