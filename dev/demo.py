@@ -24,10 +24,12 @@ from airflow_provider_voice.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_voice.sandbox.world import VendorName
+
 _LINE = "{:<38} {:<14} {:<12} {:>8}\n"
 
 
-def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -> dict[str, str]:
+def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: VendorName) -> dict[str, str]:
     """Return the environment of a separate Airflow, whose ``voice_default`` is a vendor of the sandbox.
 
     :param home: its home; the warehouse is ``warehouse.db`` in it.

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from airflow_provider_voice.sandbox.world import VendorName
 
 FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "garbage", "cut", "slow"]
 Operation = Literal["create", "find", "list", "end", "check", "any"]
@@ -30,8 +35,9 @@ class Fault:
         default False.
     :param body: the JSON body of kind ``status``. Default ``None``: an error body of the vendor.
     :param location: the ``Location`` header of kind ``status``, for a redirect. Default ``None``: no such header.
-    :param retry_after: seconds until the client may try again, in the vendor's form; ``None`` (default): not sent.
-    :param seconds: real seconds of kind ``slow``, default 0.
+    :param retry_after: time until the client may try again, seconds or a ``timedelta``, sent in the vendor's form;
+        ``None`` (default): not sent.
+    :param seconds: real time of kind ``slow``, seconds or a ``timedelta``, default 0.
     :param number: only creates to this number; ``None`` (default): all.
     :param after: how many matching requests pass before the first one is hit, default 0.
     :raises ValueError: for an unknown kind or operation, and for an interim status that is not 1xx.
@@ -39,14 +45,14 @@ class Fault:
 
     kind: FaultKind
     operation: Operation = "create"
-    vendor: str | None = None
+    vendor: VendorName | None = None
     times: int = 1
     status: int | None = None
     accepted: bool = False
     body: Any = None
     location: str | None = None
-    retry_after: float | None = None
-    seconds: float = 0.0
+    retry_after: timedelta | float | None = None
+    seconds: timedelta | float = 0.0
     number: str | None = None
     after: int = 0
 

@@ -8,10 +8,13 @@ import random
 import socket
 import struct
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.responses import Response
+
+from airflow_provider_voice.sandbox.world import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.sandbox.faults import Fault
     from airflow_provider_voice.sandbox.quirks import VendorQuirks
-    from airflow_provider_voice.sandbox.world import SandboxCall, World
+    from airflow_provider_voice.sandbox.world import SandboxCall, VendorName, World
 
 #: The HTTP status and JSON body of a response.
 Handled = tuple[int, Any]
@@ -36,7 +39,7 @@ class VendorRoutes(ABC):
     :param quirks: the answers to what the vendor's pages leave open.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[VendorName]
     #: Our status -> the vendor's documented word, where it is another one.
     words: ClassVar[dict[CallStatus, str]]
     #: Rows that a page of a list holds at most, when the quirks do not say.
@@ -98,7 +101,7 @@ class VendorRoutes(ABC):
         :param last: the last day, as ISO text; ``None``: no bound.
         :return: whether the filter lets the call through.
         """
-        day = (call.created_at + self.quirks.day_offset).date().isoformat()
+        day = (call.created_at + timedelta(seconds=seconds_of(self.quirks.day_offset))).date().isoformat()
         if last is not None and (day >= last[:10] if self.quirks.excludes_last_day else day > last[:10]):
             return False
         return first is None or first[:10] <= day
@@ -140,7 +143,7 @@ class VendorRoutes(ABC):
     async def _go_wrong(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
         handled = work() if fault.is_handled else None
         if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(seconds_of(fault.seconds))
         if fault.kind == "interim":
             _send_interim(request, fault.status or 0)
         if fault.kind in ("lost_answer", "reset", "cut"):
@@ -158,10 +161,10 @@ class VendorRoutes(ABC):
     def _scripted(self, fault: Fault) -> Response:
         body = {"message": "scripted fault"} if fault.body is None else fault.body
         if fault.status == 429 and fault.body is None:  # noqa: PLR2004 - HTTP's own number
-            body = self.too_many(fault.retry_after)
+            body = self.too_many(None if fault.retry_after is None else seconds_of(fault.retry_after))
         headers = {"Location": fault.location} if fault.location else {}
         if fault.retry_after is not None:
-            headers["Retry-After"] = str(fault.retry_after)
+            headers["Retry-After"] = f"{seconds_of(fault.retry_after):.15g}"
         return self._answer(fault.status or 0, body, headers)
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -14,7 +14,16 @@ from starlette.applications import Starlette
 from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
-from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, LoggedRequest, Ring, SandboxCall, World
+from airflow_provider_voice.sandbox.world import (
+    DEFAULT_AGENTS,
+    Clock,
+    LoggedRequest,
+    Ring,
+    SandboxCall,
+    VendorName,
+    World,
+    seconds_of,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,7 +66,8 @@ class Sandbox:
         if speed <= 0:
             raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
         quirks = quirks or VendorQuirks()
-        clock = Clock(frozen=frozen, start=(start or datetime.now(timezone.utc)) + quirks.clock_offset)
+        start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
+        clock = Clock(frozen=frozen, start=start)
         self.host = host
         self.port = port
         self.world = World(clock, seed=seed, speed=speed, list_delay=quirks.list_delay)
@@ -117,7 +127,7 @@ class Sandbox:
         """Return how often each number rang."""
         return dict(Counter(ring.number for ring in self.world.rings))
 
-    def calls(self, vendor: str) -> list[SandboxCall]:
+    def calls(self, vendor: VendorName) -> list[SandboxCall]:
         """Return every call of a vendor, also those that its lists do not show yet.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
@@ -125,12 +135,12 @@ class Sandbox:
         """
         return list(self.world.calls[vendor])
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, by: timedelta | float) -> None:
         """Make the sandbox's clock jump.
 
-        :param seconds: how far; calls go on by ``speed`` times as much.
+        :param by: how far, seconds or a ``timedelta``; calls go on by ``speed`` times as much.
         """
-        self.world.clock.advance(seconds)
+        self.world.clock.advance(by)
 
     def now(self) -> datetime:
         """Return the sandbox's time."""
@@ -151,7 +161,7 @@ class Sandbox:
         """Remove every scripted fault."""
         self.world.faults.clear()
 
-    def seed(self, vendor: str, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
+    def seed(self, vendor: VendorName, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
         """Add a history of calls; nobody is rung by it.
 
         :param vendor: whose history.
@@ -163,7 +173,7 @@ class Sandbox:
         """
         return self.world.seed(vendor, count, start, end, **fields)
 
-    def connection(self, vendor: str) -> dict[str, Any]:
+    def connection(self, vendor: VendorName) -> dict[str, Any]:
         """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form.
 
         Host, port and scheme stand apart: Airflow's test button refuses a connection without a port.
@@ -178,7 +188,7 @@ class Sandbox:
         address = {"schema": "http", "host": self.host, "port": self.port}
         return {"conn_type": vendor, **address, "password": tokens[vendor], "extra": extra}
 
-    def connection_json(self, vendor: str) -> str:
+    def connection_json(self, vendor: VendorName) -> str:
         """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.

@@ -8,16 +8,26 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.models import CallStatus, Direction
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
 
 if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault
 
+VendorName = Literal["talkover", "talkstack", "unleashx"]
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
+
+
+def seconds_of(duration: timedelta | float) -> float:
+    """Return a duration in seconds.
+
+    :param duration: seconds or a ``timedelta``.
+    :return: seconds.
+    """
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
 class Clock:
@@ -38,12 +48,12 @@ class Clock:
         passed = 0.0 if self._frozen else time.monotonic() - self._began
         return self._start + timedelta(seconds=passed + self._advanced)
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
-        :param seconds: how far.
+        :param by: how far, seconds or a ``timedelta``.
         """
-        self._advanced += seconds
+        self._advanced += seconds_of(by)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class SandboxCall:
     to: str
     from_: str
     agent_id: str
-    direction: str
+    direction: Direction
     created_at: datetime
     course: Course
     speed: float = 1.0
@@ -194,15 +204,15 @@ class World:
     :param clock: the vendors' clock.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
-    :param list_delay: seconds, of those that ``speed`` shortens, until a new call appears in lists and look-ups.
+    :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
     """
 
-    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: float = 0.0) -> None:
+    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: timedelta | float = 0.0) -> None:
         self.clock = clock
         self.speed = speed
         self.seed_number = seed
-        self.list_delay = list_delay
-        self.calls: dict[str, list[SandboxCall]] = {"talkover": [], "talkstack": [], "unleashx": []}
+        self.list_delay = seconds_of(list_delay)
+        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in get_args(VendorName)}
         self.rings: list[Ring] = []
         self.faults: list[Fault] = []
         self.requests: list[LoggedRequest] = []
@@ -239,7 +249,7 @@ class World:
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str = "outbound",
+        direction: Direction = "outbound",
         seed: int = 0,
     ) -> list[SandboxCall]:
         """Add a history of calls; nobody is rung by it.

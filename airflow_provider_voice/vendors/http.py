@@ -162,7 +162,7 @@ class HttpClient:
         self._explain = explain
         #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
         self.limiter: Limiter | None = limiter_for(limit_key, settings.requests_per_minute)
-        self._timeout = (settings.connect_timeout, settings.read_timeout)
+        self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
         self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
