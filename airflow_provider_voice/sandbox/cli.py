@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go (default 0)")
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed (default 0)")
-    parser.add_argument("--vendor", default="talkover", choices=get_args(VendorName), help="the vendor of voice_default")
+    parser.add_argument(
+        "--vendor", default="talkover", choices=get_args(VendorName), help="the vendor of voice_default"
+    )
     parser.add_argument("--warehouse", type=Path, default=Path("warehouse.db"), help="SQLite file of the examples")
     parser.add_argument("--examples", type=Path, metavar="FOLDER", help="copy the example DAGs to FOLDER and exit")
     return parser
