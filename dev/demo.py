@@ -24,7 +24,7 @@ from airflow_provider_voice.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_voice.sandbox.world import VendorName
+    from airflow_provider_voice.sandbox.arguments import VendorName
 
 _LINE = "{:<38} {:<14} {:<12} {:>8}\n"
 

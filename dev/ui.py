@@ -17,7 +17,7 @@ from dev.processes import run_group
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_voice.sandbox.world import VendorName
+    from airflow_provider_voice.sandbox.arguments import VendorName
 
 _VENDORS: tuple[VendorName, ...] = ("talkover", "talkstack", "unleashx")
 

@@ -12,10 +12,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from airflow_provider_voice.sandbox.arguments import VendorName
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.server import Sandbox
-from airflow_provider_voice.sandbox.world import VendorName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

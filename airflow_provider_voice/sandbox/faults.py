@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow_provider_voice.sandbox.world import VendorName
+    from airflow_provider_voice.sandbox.arguments import VendorName
 
 FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "garbage", "cut", "slow"]
 Operation = Literal["create", "find", "list", "end", "check", "any"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
-from airflow_provider_voice.sandbox.world import seconds_of
+from airflow_provider_voice.sandbox.arguments import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.responses import Response
 
-from airflow_provider_voice.sandbox.world import seconds_of
+from airflow_provider_voice.sandbox.arguments import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from airflow_provider_voice.models import CallStatus
+    from airflow_provider_voice.sandbox.arguments import VendorName
     from airflow_provider_voice.sandbox.faults import Fault
     from airflow_provider_voice.sandbox.quirks import VendorQuirks
-    from airflow_provider_voice.sandbox.world import SandboxCall, VendorName, World
+    from airflow_provider_voice.sandbox.world import SandboxCall, World
 
 #: The HTTP status and JSON body of a response.
 Handled = tuple[int, Any]

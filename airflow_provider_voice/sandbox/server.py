@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 
 from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
+from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.world import (

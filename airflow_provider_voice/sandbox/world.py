@@ -8,26 +8,17 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_voice.models import CallStatus, Direction
+from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
 
 if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault
 
-VendorName = Literal["talkover", "talkstack", "unleashx"]
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
-
-
-def seconds_of(duration: timedelta | float) -> float:
-    """Return a duration in seconds.
-
-    :param duration: seconds or a ``timedelta``.
-    :return: seconds.
-    """
-    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
 class Clock:

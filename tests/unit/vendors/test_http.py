@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import json
 import logging
 import socket
 import threading
@@ -14,7 +13,6 @@ from datetime import datetime, timezone
 
 import pytest
 
-from airflow_provider_voice import __version__
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallOutcomeUnknown,
@@ -214,14 +212,6 @@ def test_a_read_gives_up_after_five_tries(scripted) -> None:
     assert gone.value.status_code == 503
 
 
-@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
-def test_an_interim_response_is_read_over_to_the_final_one(raw_server, interim) -> None:
-    body = json.dumps(GOOD).encode()
-    final = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-    url = raw_server(f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n".encode() * 2 + final + body)
-    assert vendor_at(url, "talkover").create(CallRequest(NUMBER)).id == "call_1"
-
-
 def test_a_redirect_is_not_followed_and_names_the_host(scripted) -> None:
     other = scripted(lambda seen: GOOD)
     server = scripted(lambda seen: Reply({}, status=302, headers={"Location": f"{other.url}/api?token=x"}))
@@ -284,16 +274,6 @@ def test_a_body_too_large_is_refused_also_when_it_is_packed(scripted, monkeypatc
     with pytest.raises(VendorUnavailable, match="larger than 1 MiB"):
         read(vendor_at(server.url, "talkover"))
     assert len(server.seen) == 1
-
-
-def test_who_we_are_and_the_credential_also_beside_a_netrc(scripted, monkeypatch, tmp_path) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    server = scripted(lambda seen: ROWS)
-    read(vendor_at(server.url, "talkover"))
-    assert server.seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
-    assert server.seen[0].headers["User-Agent"].startswith(f"airflow-provider-voice/{__version__}")
 
 
 def test_plus_is_encoded_in_a_query(scripted) -> None:

@@ -6,11 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.exceptions import (
-    CallNotFound,
-    InvalidRequest,
-    RequestRejected,
-)
+from airflow_provider_voice.exceptions import CallNotFound, InvalidRequest, RequestRejected
 from airflow_provider_voice.models import CallRef, CallRequest
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.models import CallRef
+from airflow_provider_voice.models import Call, CallRef, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
+from airflow_provider_voice.vendors.pagination import Page
+from airflow_provider_voice.vendors.talkover_lookup import ACTIVE_STATUSES, find_in_lists
 from tests.support import vendor_for
 from tests.unit.vendors.test_base import place, spent_on
 
@@ -72,3 +74,59 @@ def test_the_active_lists_are_read_in_the_order_in_which_calls_go_through_them(s
     words = list(dict.fromkeys(word for word in asked if word))
     assert words == ["initiated", "ringing", "answered"][: len(words)]
     assert words
+
+
+class Lists:
+    """The call lists of a vendor as pages, by status; counts the pages that are read.
+
+    :param calls: status word -> number of calls.
+    """
+
+    def __init__(self, **calls):
+        self.calls = {
+            status: [Call(f"{status}-{number}", "talkover", CallStatus.UNKNOWN, status) for number in range(count)]
+            for status, count in calls.items()
+        }
+        self.pages, self.searched = [], []
+
+    def read_page(self, status, number):
+        self.pages.append((status, number))
+        every = [call for calls in self.calls.values() for call in calls]
+        listed = every if status is None else self.calls.get(status, [])
+        return Page(listed[(number - 1) * 100 : number * 100], len(listed), max(1, -(-len(listed) // 100)), 100)
+
+    def search(self, ref):
+        self.searched.append(ref.id)
+        return next((call for calls in self.calls.values() for call in calls if call.id == ref.id), None)
+
+    def find(self, *ids, to="+14155552601"):
+        return find_in_lists(
+            {name: CallRef(name, to) for name in ids}, self.read_page, self.search, lambda seconds: None
+        )
+
+
+def test_a_short_list_is_read_until_every_call_was_seen() -> None:
+    lists = Lists(ringing=50, completed=200)
+    assert set(lists.find("ringing-3", "ringing-4", "completed-2")) == {"ringing-3", "ringing-4", "completed-2"}
+    assert (lists.pages, lists.searched) == ([(None, 1)], [])
+
+
+def test_of_a_long_list_the_active_calls_are_read_and_the_ended_ones_searched_for() -> None:
+    lists = Lists(completed=3000, ringing=4, answered=2)
+    found = lists.find("ringing-0", "ringing-1", "answered-1", "completed-2999")
+    assert set(found) == {"ringing-0", "ringing-1", "answered-1", "completed-2999"}
+    assert lists.searched == ["completed-2999"]
+    assert {status for status, number in lists.pages} == {None, *ACTIVE_STATUSES}
+    assert len(lists.pages) <= 7
+
+
+def test_without_a_number_nothing_is_searched_for() -> None:
+    lists = Lists(completed=1500, ringing=1)
+    assert set(lists.find("completed-1400", to=None)) == {"completed-1400"}
+    assert lists.searched == []
+
+
+def test_a_call_that_no_list_shows_is_absent() -> None:
+    lists = Lists(completed=1500)
+    assert lists.find("elsewhere") == {}
+    assert lists.searched == ["elsewhere"]

@@ -6,11 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_voice.exceptions import (
-    AuthenticationFailed,
-    RequestRejected,
-    VendorUnavailable,
-)
+from airflow_provider_voice.exceptions import AuthenticationFailed, RequestRejected, VendorUnavailable
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 from tests.unit.vendors.test_base import place, spent_on
