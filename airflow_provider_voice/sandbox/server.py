@@ -21,9 +21,7 @@ from airflow_provider_voice.sandbox.world import (
     LoggedRequest,
     Ring,
     SandboxCall,
-    VendorName,
     World,
-    seconds_of,
 )
 
 if TYPE_CHECKING:
