@@ -4,7 +4,7 @@ N calls are placed on the sandbox (Talkover) and polled every 30 seconds of its 
 ``get_calls``, which the shared poll loop of the triggerer requests once for every subscriber. The peer requests each
 call by itself in every poll, as ``HttpSensor`` does; up to 1,000 calls its requests are really sent, above that they
 are counted. "moving" lists calls by their last change and lets half a second pass with every request, so that calls
-change their state and their page while they are looked for. Goals: at most 13 requests a poll for 1,000 calls, 105 for
+change their state and their page during a search. Goals: at most 13 requests a poll for 1,000 calls, 105 for
 10,000, in both.
 """
 
@@ -40,7 +40,7 @@ def vendor_of(sandbox: Sandbox) -> Talkover:
 
 
 def place(sandbox: Sandbox, count: int) -> list[CallRef]:
-    """Place calls to different numbers, none of which is busy for ever."""
+    """Place calls to different numbers, none of which stays busy."""
     numbers = (f"+1415{5_550_000 + number}" for number in range(10, 10 * count) if number % 100 >= 10)
     calls = [sandbox.world.place("talkover", next(numbers), "agent_sandbox", tag="benchmark") for _ in range(count)]
     return [CallRef(call.id, call.to, call.created_at, "benchmark", call.agent_id) for call in calls]
@@ -73,7 +73,7 @@ def let_time_pass(sandbox: Sandbox, vendor: Talkover) -> None:
 
 
 def one_by_one(count: int) -> list[int]:
-    """Return the requests of every poll when each call is looked up by itself."""
+    """Return the requests of every poll when each call is searched for by itself."""
     with Sandbox(frozen=True, start=START) as sandbox:
         watch, vendor = CallWatch(place(sandbox, count)), vendor_of(sandbox)
         states = {call.id: call for call in sandbox.calls("talkover")}

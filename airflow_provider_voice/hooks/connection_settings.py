@@ -66,7 +66,7 @@ def _extra(connection: Connection) -> dict[str, Any]:
     except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
-        raise InvalidRequest(f"The extra of connection {connection.conn_id!r} is no JSON object.")
+        raise InvalidRequest(f"The extra of connection {connection.conn_id!r} is not a JSON object.")
     return extra
 
 
@@ -76,7 +76,7 @@ def _base_url(
     """Build the base URL: with or without scheme in ``host``; a host without a path gets the vendor's own."""
     text = str(host).strip()
     if not _ADDRESS.fullmatch(text):
-        raise InvalidRequest(f"The host of {where} is no host name or URL.")
+        raise InvalidRequest(f"The host of {where} is not a host name or URL.")
     written_scheme, separator, rest = text.partition("://")
     if not separator:
         rest, written_scheme = text, str(scheme or "").strip().removesuffix("://")
@@ -84,7 +84,7 @@ def _base_url(
         parts = urlsplit(f"//{rest}")
         name, written_port = parts.hostname or "", parts.port
     except ValueError:
-        raise InvalidRequest(f"The host of {where} is no host name or URL.") from None
+        raise InvalidRequest(f"The host of {where} is not a host name or URL.") from None
     if not name or parts.username is not None or parts.query or parts.fragment:
         raise InvalidRequest(f"The host of {where} must be a host name or a base URL, without user, query or fragment.")
     loopback = _is_loopback(name)
@@ -98,7 +98,7 @@ def _base_url(
     address = f"[{name}]" if ":" in name else name
     number = written_port or port
     if number and (isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MAX_PORT):
-        raise InvalidRequest(f"The port of {where} must be a whole number from 1 to {_MAX_PORT}.")
+        raise InvalidRequest(f"The port of {where} must be an integer from 1 to {_MAX_PORT}.")
     path = parts.path.rstrip("/") or urlsplit(default).path
     return f"{used}://{address}{f':{number}' if number else ''}{path}"
 

@@ -45,7 +45,7 @@ class VoiceHook(BaseHook):
     hook_name: ClassVar[str] = "Voice"
     #: The vendor's class, imported with the first request and not with a DAG file.
     vendor_name: ClassVar[str] = ""
-    #: Whether the vendor's call list says of a call that it is inbound or outbound.
+    #: Whether the vendor's call list states the direction of a call.
     reports_direction: ClassVar[bool] = True
 
     def __init__(self, voice_conn_id: str = default_conn_name, *, connection: Connection | None = None) -> None:
@@ -81,7 +81,7 @@ class VoiceHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return how the standard form fields look, for Airflow before 3.2."""
+        """Return the labels and placeholders of the standard form fields, for Airflow before 3.2."""
         return field_behaviour(cls.conn_type) if cls.conn_type else {}
 
     @cached_property
@@ -92,7 +92,7 @@ class VoiceHook(BaseHook):
         """
         from airflow.sdk.log import mask_secret
 
-        # Imported with the first call, not with a DAG file: requests, tenacity and all that.
+        # Imported with the first call, not with a DAG file, because requests and tenacity are slow to import.
         from airflow_provider_voice.hooks.connection_settings import settings_of
 
         if not self.vendor_name:
@@ -100,7 +100,7 @@ class VoiceHook(BaseHook):
         connection = self._connection or self.get_connection(self.voice_conn_id)
         vendor_class: type[Vendor] = resolve_name(self.vendor_name)
         settings = settings_of(connection, vendor_class.default_base_url)
-        # Airflow masks what it loads itself; a connection made by hand is only known here.
+        # Airflow masks the connections that it loads; a connection made by hand is known here only.
         mask_secret(settings.token)
         return vendor_class(settings)
 
@@ -117,7 +117,7 @@ class VoiceHook(BaseHook):
         :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
         :raises CallOutcomeUnknown: when the phone may have rung.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         if not isinstance(request, CallRequest):
             raise InvalidRequest(f"make_call takes a CallRequest, not {type(request).__name__}.")
@@ -129,7 +129,7 @@ class VoiceHook(BaseHook):
         :param ref: the call, its dictionary or its id; with number and time the look-up is cheap.
         :return: the call as the vendor shows it now.
         :raises InvalidRequest: when there is no call id in ``ref``.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         return self.vendor.find(CallRef.of(ref))
 
@@ -139,7 +139,7 @@ class VoiceHook(BaseHook):
         :param refs: the calls, their dictionaries or ids.
         :return: call id -> call.
         :raises InvalidRequest: when there is no call id in one of them, or it is one call instead of several.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         if isinstance(refs, (str, bytes, Mapping)) or not isinstance(refs, Iterable):
             raise InvalidRequest(f"get_calls takes a list of calls, not {type(refs).__name__}. One call: get_call.")
@@ -167,7 +167,7 @@ class VoiceHook(BaseHook):
         :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
         :return: an iterator that reads page after page.
         :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
-        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         return self.vendor.list_calls(

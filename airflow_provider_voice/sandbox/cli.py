@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     endings = ", ".join(f"..{digits} {outcome}" for digits, outcome in MAGIC_ENDINGS.items())
     parser = argparse.ArgumentParser(
         prog="voice-sandbox",
-        description="Run Talkover, Talkstack and UnleashX on a local port, where nobody is called.",
+        description="Run Talkover, Talkstack and UnleashX on a local port; no phone is called.",
         epilog=f"The last digits of a number decide how a call to it goes: {endings}.",
     )
     parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one (default 8765)")

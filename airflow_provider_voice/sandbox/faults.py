@@ -1,4 +1,4 @@
-"""Scripted faults: which request goes wrong, and how."""
+"""Scripted faults: which request fails, and how."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HANDLED = ("lost_answer", "interim", "cut", "slow")
 class Fault:
     """One scripted fault.
 
-    :param kind: what goes wrong. ``lost_answer``: the request is handled, then the connection is closed without a
+    :param kind: the kind of fault. ``lost_answer``: the request is handled, then the connection is closed without a
         response. ``refused``: the response is a 402, as for an account without credit. ``reset``: the connection is
         closed before the request is handled. ``status``: the response has ``status`` and ``body``. ``interim``: the
         request is handled, and an interim response with ``status`` precedes the final one. ``garbage``: the response
@@ -69,12 +69,12 @@ class Fault:
         self._passed = 0
 
     def hits(self, vendor: str, operation: str, number: str | None) -> bool:
-        """Tell whether this request goes wrong, and count it.
+        """Return whether the fault hits this request, and count the hit.
 
         :param vendor: the vendor that got the request.
-        :param operation: what the request is for.
+        :param operation: the purpose of the request.
         :param number: the number to be called, ``None`` when the request names none.
-        :return: True when it goes wrong.
+        :return: True for a hit.
         """
         matches = (
             self.vendor in (None, vendor)
@@ -92,5 +92,5 @@ class Fault:
 
     @property
     def is_handled(self) -> bool:
-        """Whether the request is handled before the response goes wrong."""
+        """Whether the request is handled before the response fails."""
         return self.kind in _HANDLED or (self.kind in ("status", "garbage") and self.accepted)

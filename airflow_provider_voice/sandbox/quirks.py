@@ -1,7 +1,7 @@
-"""Which answer a vendor gives where its published pages leave the answer open.
+"""The answers of a vendor where its published pages leave the answer open.
 
 The sandbox must not be right by accident: for every fact that no page documents, a test can choose each answer.
-Faults (``faults.py``) are what goes wrong with single requests; a quirk holds for as long as the sandbox runs.
+Faults (``faults.py``) hit single requests; a quirk holds for as long as the sandbox runs.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class VendorQuirks:
         is read, default 0.
     :param updated_at: Talkover's ``updated_at``: ``sent`` (default), ``missing``, or ``backwards`` (each change of a
         call makes it earlier).
-    :param status_words: our status, such as ``"completed"``, to the word that the vendor shows for it. Default: the
-        documented words.
+    :param statuses: our status, such as ``"completed"``, to the status that the vendor shows for it. Default: the
+        documented statuses.
     :raises ValueError: for a value that is not possible.
 
     >>> Sandbox(quirks=VendorQuirks(max_page=15, pagination="missing"))
@@ -65,7 +65,7 @@ class VendorQuirks:
     new_calls_per_page: int = 0
     touched_per_page: int = 0
     updated_at: UpdatedAt = "sent"
-    status_words: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, choices in (("order", ListOrder), ("pagination", Pagination), ("updated_at", UpdatedAt)):

@@ -37,13 +37,13 @@ class VendorRoutes(ABC):
     """The routes of one vendor.
 
     :param world: the calls.
-    :param quirks: the answers to what the vendor's pages leave open.
+    :param quirks: the answers to facts that the vendor's pages leave open.
     """
 
     name: ClassVar[VendorName]
-    #: Our status -> the vendor's documented word, where it is another one.
-    words: ClassVar[dict[CallStatus, str]]
-    #: Rows that a page of a list holds at most, when the quirks do not say.
+    #: Our status -> the vendor's documented status, where they differ.
+    statuses: ClassVar[dict[CallStatus, str]]
+    #: Rows that a page of a list holds at most, unless the quirks set another limit.
     usual_max_page: ClassVar[int] = 100
 
     def __init__(self, world: World, quirks: VendorQuirks) -> None:
@@ -66,21 +66,21 @@ class VendorRoutes(ABC):
     def too_many(self, retry_after: float | None) -> Any:
         """Return the body of a 429.
 
-        :param retry_after: seconds until the client may try again, for vendors that say so in the body.
+        :param retry_after: seconds until the client may try again, for vendors that state it in the body.
         :return: the JSON body.
         """
         del retry_after
         return {"error": True, "message": "Too many requests"}
 
-    def word(self, call: SandboxCall, now: datetime) -> str:
-        """Return the vendor's word for the status of a call.
+    def status_of(self, call: SandboxCall, now: datetime) -> str:
+        """Return the vendor's status of a call.
 
         :param call: the call.
         :param now: the time by the sandbox's clock.
-        :return: the documented word, or the one that the quirks have for it.
+        :return: the documented status, or the one that the quirks have for it.
         """
         status = call.status(now)
-        return self.quirks.status_words.get(status.value) or self.words.get(status, status.value)
+        return self.quirks.statuses.get(status.value) or self.statuses.get(status, status.value)
 
     def ordered(self) -> list[SandboxCall]:
         """Return the calls that lists show, in this sandbox's order."""
@@ -95,7 +95,7 @@ class VendorRoutes(ABC):
         return calls
 
     def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
-        """Tell whether a call was created on one of the days of a filter, as this vendor counts days.
+        """Return whether a call was created on one of the days of a filter, in this vendor's time zone.
 
         :param call: the call.
         :param first: the first day, as ISO text; ``None``: no bound.
@@ -108,7 +108,7 @@ class VendorRoutes(ABC):
         return first is None or first[:10] <= day
 
     def _set_in_motion(self) -> None:
-        """Let calls begin and change between two pages of a list, when the quirks say so."""
+        """Let calls begin and change between two pages of a list, as the quirks ask for."""
         if self.quirks.new_calls_per_page:
             now = self.world.clock.now()
             self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
@@ -120,7 +120,7 @@ class VendorRoutes(ABC):
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of one route: check the token, apply a fault, do the work, respond.
 
-        :param operation: what requests to the route are for.
+        :param operation: the purpose of the route's requests.
         :param handler: does the work.
         :return: the endpoint.
         """
@@ -137,11 +137,11 @@ class VendorRoutes(ABC):
             fault = self.world.fault_for(self.name, operation, number)
             if fault is None:
                 return self._answer(*handler(request, body))
-            return await self._go_wrong(fault, request, lambda: handler(request, body))
+            return await self._fail(fault, request, lambda: handler(request, body))
 
         return endpoint
 
-    async def _go_wrong(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
+    async def _fail(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
         handled = work() if fault.is_handled else None
         if fault.kind == "slow":
             await asyncio.sleep(seconds_of(fault.seconds))
@@ -218,8 +218,8 @@ async def _json_body(request: Request) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def whole(request: Request, name: str, default: int) -> int:
-    """Return a positive whole number of the query.
+def positive_int(request: Request, name: str, default: int) -> int:
+    """Return a positive integer from the query.
 
     :param request: the request.
     :param name: the parameter's name.

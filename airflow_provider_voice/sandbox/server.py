@@ -44,7 +44,7 @@ class Sandbox:
     :param frozen: whether the clock moves by :meth:`advance` alone, default False.
     :param start: the time the clock starts at; ``None`` (default): now.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
-    :param quirks: the vendors' answers to what their pages leave open. Default: the likely ones.
+    :param quirks: the vendors' answers to facts that their pages leave open. Default: the likely ones.
     :raises ValueError: when ``speed`` is not greater than 0.
 
     >>> with Sandbox(speed=60) as sandbox:
@@ -148,7 +148,7 @@ class Sandbox:
     def add_fault(self, kind: FaultKind, **fields: Any) -> Fault:
         """Script a fault.
 
-        :param kind: what goes wrong; see :class:`Fault`.
+        :param kind: the kind of fault; see :class:`Fault`.
         :param fields: the other fields of :class:`Fault`.
         :return: the fault.
         """
@@ -161,7 +161,7 @@ class Sandbox:
         self.world.faults.clear()
 
     def seed(self, vendor: VendorName, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
-        """Add a history of calls; nobody is rung by it.
+        """Add a history of calls; no phone rings.
 
         :param vendor: whose history.
         :param count: how many calls.

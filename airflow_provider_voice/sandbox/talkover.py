@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +21,7 @@ TOKEN = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybo
 AGENTS = {"agent_sandbox": "published", "agent_second": "published", "agent_draft": "draft"}
 PREFIX = "/api/v1"
 
-_WORDS = {
+_STATUSES = {
     CallStatus.QUEUED: "initiated",
     CallStatus.IN_PROGRESS: "answered",
     CallStatus.NO_ANSWER: "no-answer",
@@ -33,7 +33,7 @@ class TalkoverRoutes(VendorRoutes):
     """The routes of Make call, List calls, End call and List agents."""
 
     name = "talkover"
-    words = _WORDS
+    statuses = _STATUSES
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -57,7 +57,7 @@ class TalkoverRoutes(VendorRoutes):
     def too_many(self, retry_after: float | None) -> Any:
         """Return the body of a 429.
 
-        :param retry_after: seconds until the client may try again; ``None``: not said.
+        :param retry_after: seconds until the client may try again; ``None``: not stated.
         :return: the JSON body.
         """
         details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
@@ -67,7 +67,7 @@ class TalkoverRoutes(VendorRoutes):
         """List the agents, paged under ``meta``."""
         del body
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
-        per_page, page = whole(request, "per_page", 20), whole(request, "page", 1)
+        per_page, page = positive_int(request, "per_page", 20), positive_int(request, "page", 1)
         meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
         return 200, {"data": rows[(page - 1) * per_page : page * per_page], "meta": meta}
 
@@ -124,11 +124,11 @@ class TalkoverRoutes(VendorRoutes):
             for call in self.ordered()
             if query.get("agent_id") in (None, call.agent_id)
             and query.get("direction") in (None, call.direction)
-            and query.get("status") in (None, self.word(call, now))
+            and query.get("status") in (None, self.status_of(call, now))
             and self.in_days(call, query.get("date_from"), query.get("date_to"))
             and (not query.get("search") or any(query["search"] in text for text in (call.to, call.from_, call.sid)))
         ]
-        per_page, page = min(whole(request, "per_page", 20), self.max_page), whole(request, "page", 1)
+        per_page, page = min(positive_int(request, "per_page", 20), self.max_page), positive_int(request, "page", 1)
         rows = calls[(page - 1) * per_page : page * per_page]
         answer = {"success": True, "data": [self._row(call, now) for call in rows]}
         if self.quirks.pagination != "missing":
@@ -158,7 +158,7 @@ class TalkoverRoutes(VendorRoutes):
             "from_formatted": call.from_,
             "is_testing": call.is_testing,
             "direction": call.direction,
-            "status": self.word(call, now),
+            "status": self.status_of(call, now),
             "duration": call.duration(now),
             "agent": {"id": call.agent_id, "name": call.agent_id, "label": call.agent_id},
             "created_at": write_time(call.created_at),

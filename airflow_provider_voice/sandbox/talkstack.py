@@ -28,7 +28,7 @@ class TalkstackRoutes(VendorRoutes):
     """The routes of Make phone call, Get call data, Get call history and Voices."""
 
     name = "talkstack"
-    words = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
+    statuses = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
     usual_max_page = 1000
 
     def routes(self) -> list[Route]:
@@ -86,7 +86,7 @@ class TalkstackRoutes(VendorRoutes):
         now = self.world.clock.now()
         return 200, {
             **_row(call, now),
-            "status": self.word(call, now),
+            "status": self.status_of(call, now),
             "recordingUrls": [f"https://recordings.invalid/{call.sid}.mp3"] if call.duration(now) else [],
             "data": {},
         }
@@ -98,18 +98,18 @@ class TalkstackRoutes(VendorRoutes):
         now, query = self.world.clock.now(), request.query_params
         size = body.get("pageSize", 20)
         rows = [
-            {**_row(call, now), "status": self._history_word(call, now), "direction": f"{call.direction}-api"}
+            {**_row(call, now), "status": self._history_status(call, now), "direction": f"{call.direction}-api"}
             for call in self.ordered()
             if query.get("to") in (None, call.to)
             and query.get("from") in (None, call.from_)
-            and query.get("status") in (None, self._history_word(call, now))
+            and query.get("status") in (None, self._history_status(call, now))
             and _in_days(call, query)
         ]
         return 200, {"message": "call history", "status": "success", "data": rows[: min(size, self.max_page)]}
 
-    def _history_word(self, call: SandboxCall, now: datetime) -> str:
+    def _history_status(self, call: SandboxCall, now: datetime) -> str:
         # The history's filter has no voicemail: Twilio, below it, counts the call as completed.
-        return "completed" if call.status(now) is CallStatus.VOICEMAIL else self.word(call, now)
+        return "completed" if call.status(now) is CallStatus.VOICEMAIL else self.status_of(call, now)
 
 
 def _in_days(call: SandboxCall, query: QueryParams) -> bool:

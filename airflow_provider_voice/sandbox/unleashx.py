@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +22,7 @@ TOKEN = "unleashx_sandbox_token"  # noqa: S105 - the sandbox's own, known to eve
 AGENTS = {101: 1, 102: 3, 103: 1}  # agent -> status: 1 active, 3 inactive
 PREFIX = "/api/v1/global"
 
-_WORDS = {
+_STATUSES = {
     CallStatus.QUEUED: "initiated",
     CallStatus.IN_PROGRESS: "running",
     CallStatus.BUSY: "Busy",
@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 
-# Fields of a row (call-summary) that say nothing of the calls here.
+# Fields of a row (call-summary) that are empty here.
 _EMPTY_FIELDS = (
     "DISPOSITION", "SUMMARY", "RETURN_DATA", "COST_BREAKDOWN", "VOICE_CALL_ANALYSIS", "VOICE_QUALITY_FEEDBACK",
     "workflow_name", "workflow_type",
@@ -41,7 +41,7 @@ class UnleashXRoutes(VendorRoutes):
     """The routes of Make call, Call summary (executions) and Authentication."""
 
     name = "unleashx"
-    words = _WORDS
+    statuses = _STATUSES
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -62,7 +62,7 @@ class UnleashXRoutes(VendorRoutes):
         return 401, {"error": True, "message": "Invalid Auth Key or Session Expired"}
 
     def _verify(self, request: Request, body: Any) -> Handled:
-        """Say that the token is good; a bad one did not come this far."""
+        """Accept the token, which was checked before."""
         del request, body
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
@@ -108,12 +108,14 @@ class UnleashXRoutes(VendorRoutes):
             and (query.get("calling_number") or "") in _customer(call)
             and query.get("provider_number") in (None, _own_number(call))
             and (query.get("input_data") or "") in json.dumps(call.variables)
-            and query.get("status") in (None, self.word(call, now))
+            and query.get("status") in (None, self.status_of(call, now))
             and self.in_days(call, query.get("fromdate"), query.get("todate"))
         ]
-        limit, page = min(whole(request, "limit", 10), self.max_page), whole(request, "page", 1)
+        limit, page = min(positive_int(request, "limit", 10), self.max_page), positive_int(request, "page", 1)
         return 200, {
-            "datalist": [_row(call, self.word(call, now), now) for call in calls[(page - 1) * limit : page * limit]]
+            "datalist": [
+                _row(call, self.status_of(call, now), now) for call in calls[(page - 1) * limit : page * limit]
+            ]
         }
 
 
@@ -126,7 +128,7 @@ def _own_number(call: SandboxCall) -> str:
     return call.from_ if call.direction == "outbound" else call.to
 
 
-def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
+def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
     seconds = call.duration(now)
     return {
         "ID": call.key,
@@ -134,8 +136,8 @@ def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
         "agent_name": f"Agent {call.agent_id}",
         "CALLING_NUMBER": _customer(call),
         "PROVIDER_NUMBER": _own_number(call),
-        "STATUS": word,
-        "CALL_STATUS": word,
+        "STATUS": status,
+        "CALL_STATUS": status,
         "TOTAL_DURATION": seconds,
         "total_duration": f"{seconds // 60}m:{seconds % 60}s",
         "CREATED_AT": write_time(call.created_at),

@@ -72,7 +72,7 @@ class SandboxCall:
     """One call of the sandbox; each vendor's module shows it in that vendor's form.
 
     :param vendor: the vendor's name.
-    :param key: a whole number that no other call has (UnleashX's ``ID``).
+    :param key: an integer that no other call has (UnleashX's ``ID``).
     :param id: the id that the create returned.
     :param sid: the telephony id.
     :param to: the number that is called.
@@ -156,7 +156,7 @@ class SandboxCall:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
 
         :param now: the time by the sandbox's clock.
-        :return: whole seconds.
+        :return: seconds.
         """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
 
@@ -243,7 +243,7 @@ class World:
         direction: Direction = "outbound",
         seed: int = 0,
     ) -> list[SandboxCall]:
-        """Add a history of calls; nobody is rung by it.
+        """Add a history of calls; no phone rings.
 
         :param vendor: whose history.
         :param count: how many calls.
@@ -331,7 +331,7 @@ class World:
         """Log a request that came.
 
         :param vendor: the vendor it is for.
-        :param operation: what it is for.
+        :param operation: its purpose.
         :param method: the HTTP method.
         :param path: the path, without the query.
         :return: its number.
@@ -345,7 +345,7 @@ class World:
         """Return the fault that hits a request, and count the hit.
 
         :param vendor: the vendor the request is for.
-        :param operation: what it is for.
+        :param operation: its purpose.
         :param number: the number to be called, ``None`` when the request names none.
         :return: the fault, ``None`` when all goes well.
         """

@@ -52,7 +52,7 @@ class CallStatusSensor(BaseSensorOperator):
     :param voice_conn_id: the connection the call was placed with, default ``voice_default``.
     :param expected_statuses: endings that are a success; any other ending fails the task without a retry. None
         (default): every ending is a success.
-    :param on_empty: what an empty list of calls does: ``skip`` (default), ``succeed`` with an empty list, or ``fail``.
+    :param on_empty: the result of an empty list: ``skip`` (default), ``succeed`` (with an empty list) or ``fail``.
     :param grace_period: how long the vendor may take to show the call before the task fails with ``CallNotFound``,
         default 300 s.
     :param tolerated_outage: for how long failed polls are tolerated, default 3600 s; a refused token (401, 403) fails
@@ -90,7 +90,7 @@ class CallStatusSensor(BaseSensorOperator):
             one_of("mode", mode, get_args(Mode))
             _check_base_arguments(soft_fail, kwargs)
             if timeout is not None:
-                # Left out otherwise: what stands for "Airflow's default" differs between Airflow 3.1 and 3.3.
+                # Left out otherwise, because the value for "Airflow's default" differs between Airflow 3.1 and 3.3.
                 kwargs["timeout"] = seconds_of("timeout", timeout, minimum=0)
             super().__init__(
                 poke_interval=seconds_of("poke_interval", poke_interval),
@@ -109,7 +109,7 @@ class CallStatusSensor(BaseSensorOperator):
         self._watch: CallWatch | None = None
 
     def _check_arguments(self) -> None:
-        """Check what is known when the DAG is parsed; templates and other tasks' outputs are checked later."""
+        """Check the values that are known when the DAG is parsed; templates and outputs of tasks are checked later."""
         one_of("on_empty", self.on_empty, get_args(OnEmpty))
         if is_literal(self.voice_conn_id):
             connection_id(self.voice_conn_id)
@@ -120,7 +120,7 @@ class CallStatusSensor(BaseSensorOperator):
 
     @property
     def call(self) -> Any:
-        """The call or calls, masked, because Airflow shows what it renders into a template field."""
+        """The call or calls, masked, because Airflow displays rendered template fields."""
         return self._call
 
     @call.setter
@@ -298,7 +298,7 @@ def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _refused_tokens_never_skip() -> Iterator[None]:
-    """Undo ``soft_fail`` and ``never_fail`` for a refused token, which tells nothing about a call."""
+    """Undo ``soft_fail`` and ``never_fail`` for a refused token, because it is no statement about a call."""
     try:
         yield
     except AirflowSkipException as skip:

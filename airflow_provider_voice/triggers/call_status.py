@@ -29,12 +29,12 @@ _ARGUMENTS = (
     "voice_conn_id", "calls", "deadline", "poll_interval", "grace_period", "tolerated_outage", "memo",
     "end_call_on_kill",
 )  # fmt: skip
-#: A trigger fires so many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
+#: A trigger fires this many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
 #: ended. That takes a pass or two of the scheduler's loop: measured 9 s with 200 sensors on two cores under a load of
 #: 14, where firing after 5 s failed one of them.
 EARLIEST_EVENT_SECONDS = 20.0
-# Past its deadline a trigger still gets one poll, when the result comes within so many seconds.
+# Past its deadline a trigger still gets one poll, when the result comes within this many seconds.
 _FIRST_POLL_SECONDS = 60.0
 _LAST_EPOCH_SECOND = 253_402_300_799  # the end of the year 9999
 
@@ -142,7 +142,7 @@ class CallStatusTrigger(BaseEventTrigger):
         yield event
 
     async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
-        """Wait for the calls; whatever a poll can fail with ends up in the event and is not raised."""
+        """Wait for the calls; a failure of a poll is put into the event and not raised."""
         began = time.monotonic()
         with poll.subscribed(self._watch, self.poll_interval):
             payload = await self._take_results(results)
@@ -219,7 +219,7 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     }
 
 
-# As many digits of a number are cut out of a recording's URL; what is left, country and area code, a mask shows too.
+# Digits of a number that are cut out of a recording's URL; a mask, too, leaves the country and the area code.
 _CUT_DIGITS = 7
 
 

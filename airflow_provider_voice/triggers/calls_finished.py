@@ -40,8 +40,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
     Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
     the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
     reports them again, and none is lost (at least once). After an outage the trigger goes on from the stored cursor,
-    however old, up to 31 days. Without the store the cursor is kept in memory: what ends while no triggerer runs is not
-    reported.
+    however old, up to 31 days. Without the store the cursor is kept in memory, and calls that end while no triggerer
+    runs are not reported.
 
     The event's payload, without numbers because Airflow logs it: ``{"voice_conn_id", "calls": [{"id", "status",
     "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at"}, ...]}``, at most 100 calls each.
@@ -93,7 +93,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
         return "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on.
+        """Poll until the trigger is stopped; errors are logged and retried, because no task is waiting for them.
 
         :return: one event for up to 100 calls.
         """
@@ -116,7 +116,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 hook = await hooks.get()
                 before = hook.vendor.http.sent
                 ended = await sync_to_async(self._poll, thread_sensitive=False)(hook, endings)
-            except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises at once, for ever
+            except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
                 failures += 1
                 pause = self._pause_after(failure, failures)
                 hooks.forget()
@@ -170,7 +170,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
             return state if isinstance(state, dict) else None
 
     async def _save(self, state: dict[str, Any]) -> bool:
-        """Store the state and return whether that worked; what fails is stored after the next poll."""
+        """Store the state and return whether that worked; otherwise it is stored after the next poll."""
         store = getattr(self, "asset_state_store", None)
         if store is None:
             return True
@@ -183,7 +183,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
 
 def _check_direction_when_parsed(voice_conn_id: str) -> None:
-    """Refuse a filter by direction when the DAG is parsed, which is the earliest moment somebody can see the error.
+    """Refuse a filter by direction when the DAG is parsed, the earliest time at which a user can see the error.
 
     The vendor is known from the connection only. In the triggerer, whose event loop a look-up would block, and
     where the connection cannot be read, the first poll fails with the same error.

@@ -110,7 +110,7 @@ class CallPoll:
             self._subscribers.discard(subscriber)
 
     async def results(self) -> AsyncGenerator[PollResult, None]:
-        """Poll for ever and yield each result; a failed poll is a result with an error, never an exception.
+        """Poll without an end and yield each result; a failed poll is a result with an error, never an exception.
 
         :return: one result for each poll.
         """

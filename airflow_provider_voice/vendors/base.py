@@ -1,6 +1,6 @@
-"""The interface of a vendor and what all vendors share.
+"""The interface of a vendor, and the code that all vendors share.
 
-A vendor's own module holds its paths, record shapes, error codes, status words and paging.
+A vendor's own module holds its paths, record shapes, error codes, statuses and paging.
 """
 
 from __future__ import annotations
@@ -101,11 +101,11 @@ class Vendor(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
-    #: The vendor's status words, folded by :func:`fold_word`.
+    #: The vendor's statuses, folded by :func:`fold_word`, and ours.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
-    #: Whether the call list shows our tag, so that a call without it was placed by somebody else.
+    #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -137,7 +137,7 @@ class Vendor(ABC):
         """Send a request that needs the token, costs nothing and changes nothing.
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
 
     @abstractmethod
@@ -146,7 +146,7 @@ class Vendor(ABC):
 
         :param ref: the call; with number, time and agent the look-up is cheaper.
         :return: the call as the vendor shows it now.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
 
     @abstractmethod
@@ -168,7 +168,7 @@ class Vendor(ABC):
         :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
         :raises CallOutcomeUnknown: when the phone may have rung.
-        :raises VoiceError: what the vendor's refusal means: nothing rang.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; nothing rang.
         """
         request = self.complete(request)
         self.check_request(request)
@@ -197,17 +197,17 @@ class Vendor(ABC):
         """Refuse a request that this vendor cannot carry out, before anything is sent.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
 
     def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
         """Return the calls by id, by the cheapest plan the vendor allows; those it does not show are absent.
 
-        A call that moves in the vendor's list while the list is read may be absent once; the next look-up shows it.
+        A call that moves in the vendor's list while the list is read may be absent once; the next search shows it.
 
         :param refs: the calls; with number, time and agent the plan is cheaper.
         :return: call id -> call.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         wanted: dict[str, CallRef] = {}
         for ref in refs:
@@ -229,13 +229,13 @@ class Vendor(ABC):
         return self._find_each(wanted)
 
     def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up each call alone; one that the vendor rejects is absent, so that it does not hide the others."""
+        """Look up each call alone; one that the vendor rejects is absent, so that the others are still found."""
         found: dict[str, Call] = {}
         for ref in wanted.values():
             try:
                 call = self.find(ref)
             except (RequestRejected, InvalidPhoneNumber) as error:
-                log.warning("One of %d calls cannot be looked up: %s", len(wanted), error.message)
+                log.warning("One of %d calls cannot be found: %s", len(wanted), error.message)
                 continue
             if call is not None:
                 found[ref.id] = call
@@ -263,7 +263,7 @@ class Vendor(ABC):
         :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
         :return: an iterator that reads page after page.
         :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
-        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         query = HistoryQuery(
@@ -292,13 +292,13 @@ class Vendor(ABC):
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         """Yield every call created in ``[start, end)`` that may have been to a number.
 
-        Unlike :meth:`list_calls` it keeps the calls whose number is missing or written in another form: a look for a
-        lost call must not overlook it.
+        Unlike :meth:`list_calls` it keeps the calls whose number is missing or written in another form: a search for
+        a lost call must not miss it.
 
         :param start: aware instant, included.
         :param end: aware instant, not included.
         :param to: the number, E.164.
-        :param tag: what the call's tag is or begins with; None: not known.
+        :param tag: the call's tag or its beginning; None: unknown.
         :return: an iterator that reads page after page.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
@@ -314,7 +314,7 @@ class Vendor(ABC):
         :raises CapabilityNotSupported: where the vendor has no such request.
         """
         raise CapabilityNotSupported(
-            f"{self.title} has no request that ends a call; {describe(ref)} goes on.", vendor=self.name
+            f"{self.title} has no request that ends a call; {describe(ref)} continues.", vendor=self.name
         )
 
     def now(self) -> datetime:
@@ -336,29 +336,31 @@ class Vendor(ABC):
         """Close the vendor's connections."""
         self.http.close()
 
-    def read_status(self, word: object) -> CallStatus:
-        """Translate one of this vendor's status words, with the connection's overrides.
+    def read_status(self, vendor_status: object) -> CallStatus:
+        """Translate one of this vendor's statuses, with the connection's overrides.
 
-        :param word: the vendor's word.
-        :return: the status; :attr:`CallStatus.UNKNOWN` for a word that is not known, which is logged once.
+        :param vendor_status: the vendor's status.
+        :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once.
         """
-        status = self._statuses.get(fold_word(word)) if isinstance(word, str) else None
-        return status or read_status(None if word is None else self.http.scrub(word), self._statuses, vendor=self.title)
+        known = self._statuses.get(fold_word(vendor_status)) if isinstance(vendor_status, str) else None
+        scrubbed = None if vendor_status is None else self.http.scrub(vendor_status)
+        return known or read_status(scrubbed, self._statuses, vendor=self.title)
 
-    def status_fields(self, word: str | None) -> dict[str, Any]:
+    def status_fields(self, vendor_status: str | None) -> dict[str, Any]:
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
-        :param word: the vendor's word; a number in an unknown one is masked, because statuses are logged.
+        :param vendor_status: the vendor's status; a number in an unknown one is masked, because statuses are logged.
         :return: the two fields by name.
         """
-        known = word is None or fold_word(word) in self._statuses
-        return {"status": self.read_status(word), "vendor_status": word if known else self.http.scrub(word, 60)}
+        status = self.read_status(vendor_status)
+        is_known = vendor_status is None or fold_word(vendor_status) in self._statuses
+        return {"status": status, "vendor_status": vendor_status if is_known else self.http.scrub(vendor_status, 60)}
 
     def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
         """Return the error that a response means, or None for a good one; a status of 200 does not make it good.
 
         :param response: the response.
-        :param doing: what was asked for, for the message.
+        :param doing: the purpose of the request, for the message.
         :return: the error, not raised yet.
         """
         if response.ok and not self.is_error(response.body):
@@ -390,7 +392,7 @@ class Vendor(ABC):
         ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
 
         :param body: the parsed body.
-        :return: text and code; None for what the body does not state.
+        :return: text and code; None where the body does not state it.
         """
         body = as_object(body)
         error = body.get("error")
@@ -446,7 +448,7 @@ class Vendor(ABC):
     def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
         if call.created_at is None:
             raise IncompleteHistory(
-                f"{self.title} shows call {call.id} without a creation time, so nobody can tell whether it belongs to "
+                f"{self.title} shows call {call.id} without a creation time, so it is unknown whether it belongs to "
                 "the window. Nothing of it is used.",
                 vendor=self.name,
             )
@@ -463,11 +465,11 @@ class Vendor(ABC):
         :param more: further fields of the call.
         """
         moment, now = read_time(record.get("created_at")), response.server_time
-        word = as_text(record.get("status") or record.get("call_status"))
+        status = as_text(record.get("status") or record.get("call_status"))
         return Call(
             id=call_id or "",
             vendor=self.name,
-            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
+            **(self.status_fields(status) if status else {"status": CallStatus.QUEUED}),
             to=request.to,
             direction="outbound",
             agent_id=request.agent_id,
@@ -493,7 +495,7 @@ class Vendor(ABC):
             if value:
                 return value
         raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), which cannot be told from others. "
+            f"{self.title} shows a call without an id ({' or '.join(names)}), which cannot be identified. "
             "Nothing of the list is used.",
             vendor=self.name,
         )

@@ -1,4 +1,4 @@
-"""HTTP to a vendor, and the one place that decides what may be sent twice.
+"""HTTP to a vendor, and the one place that decides which request may be sent twice.
 
 Everything but a create only reads, also where it is a POST, and may be repeated. A create rings a phone:
 
@@ -11,11 +11,11 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | 2xx without a call id whose JSON body is an error             | refused              | no         |
 | 400, 401, 402, 403, 404, 422 with an error in the API's form  | refused              | no         |
 | all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
-| a body that cannot be read, a lost or late response           |                      |            |
+| a body that cannot be read, a lost or slow response           |                      |            |
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
-make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is no refusal either. What a
-refusal means is decided in the vendor's file, how bytes are sent and read in ``transport.py``.
+make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either. The
+vendor's file decides which error a refusal becomes; ``transport.py`` sends and reads the bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _TEXT_LIMIT = 200
 _OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
 #: Statuses by which a vendor's documentation says that a create was refused.
 REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
-# A Date header further from this machine's clock belongs to nobody's clock.
+# A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
 
 
@@ -72,8 +72,8 @@ class ApiResponse:
     :param status: the HTTP status.
     :param headers: the headers, case-insensitive.
     :param body: the parsed JSON body; None when there is none.
-    :param unreadable: why the body is no JSON, for messages; None when it is.
-    :param text: the body as text when it is no JSON, cut to its beginning.
+    :param unreadable: why the body is not JSON, for messages; None when it is.
+    :param text: the body as text when it is not JSON, cut to its beginning.
     :param received_at: this machine's time.
     """
 
@@ -171,7 +171,7 @@ class HttpClient:
             sleep=sleep,
             reraise=True,
         )
-        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it
+        #: Whether a create that provably rang no phone (a 429, no connection) is sent again here. A campaign turns it
         #: off: it checks its lease and its pace before every single send.
         self.repeats_creates = True
         #: Requests sent so far, repeated ones included.
@@ -193,12 +193,13 @@ class HttpClient:
 
         :param method: ``GET`` or, for vendors that read by POST, ``POST``.
         :param url: the full URL without query.
-        :param doing: what is asked for, for messages: ``"the list of calls"``.
+        :param doing: the purpose of the request, for messages: ``"the list of calls"``.
         :param params: the query; None values are left out.
         :param body: the JSON body; None: no body.
         :param accept: whether a response is good although its status is not; None: none is.
-        :return: a response with a JSON body that is no error.
-        :raises VoiceError: what the vendor's response means, :class:`RateLimited` or :class:`VendorUnavailable`.
+        :return: a response with a JSON body that is not an error.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; :class:`RateLimited` or
+            :class:`VendorUnavailable` when the attempts are used up.
         """
 
         def attempt() -> ApiResponse:
@@ -218,16 +219,16 @@ class HttpClient:
         """Send a request that the vendor must accept at most once; see the table at the top of this file.
 
         It travels on a connection of its own: a pooled connection that the vendor closed while it was idle breaks
-        *after* the request was written, which looks the same as a lost response.
+        *after* the request was written, which is indistinguishable from a lost response.
 
         :param url: the full URL.
-        :param doing: what is asked for, for messages: ``"the call to +1415•••••71"``.
+        :param doing: the purpose of the request, for messages: ``"the call to +1415•••••71"``.
         :param body: the JSON body.
         :param call_id_in: returns the id of the new call in a JSON body; None when there is none.
         :return: a response with a call id.
-        :raises CallOutcomeUnknown: when it was sent and nobody knows what became of it.
+        :raises CallOutcomeUnknown: when it was sent and its outcome is unknown.
         :raises VendorUnavailable: when it could not be sent: nothing rang.
-        :raises VoiceError: what the vendor's refusal means: nothing rang.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; nothing rang.
         """
 
         def attempt() -> ApiResponse:
@@ -280,7 +281,7 @@ class HttpClient:
         return response
 
     def _check_read(self, response: ApiResponse, doing: str) -> ApiResponse:
-        """Return a good response; raise what another one means."""
+        """Return a good response; raise the error of another one."""
         if _REDIRECT <= response.status < _BAD_REQUEST:
             raise _AttemptFailed(self._redirected(response, doing), retry=False)
         error = self._explain(response, doing)
@@ -311,7 +312,7 @@ class HttpClient:
 
     @staticmethod
     def _is_refusal(response: ApiResponse, error: VoiceError) -> bool:
-        """Whether the API itself says that it did not place the call."""
+        """Whether the API itself states that it did not place the call."""
         if response.is_page or not (isinstance(response.body, dict) or response.is_plain_text):
             return False
         if not response.ok:
@@ -336,7 +337,7 @@ class HttpClient:
         try:
             host = urlsplit(response.headers.get("Location", "")).netloc.rpartition("@")[2] or "nowhere"
         except ValueError:
-            host = "a place that is no URL"
+            host = "an address that is not a URL"
         text = (
             f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
             "never sent after a redirect. Correct the host of the connection."
@@ -346,22 +347,22 @@ class HttpClient:
     def _unknown(self, doing: str, why: str, response: ApiResponse | None = None) -> CallOutcomeUnknown:
         text = (
             f"{self._title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
-            "ring twice. Look for the call in the vendor's call history."
+            "ring twice. Search for the call in the vendor's call history."
         )
         return CallOutcomeUnknown(text, vendor=self._vendor, **({} if response is None else response.details))
 
 
-_ESCAPES_NOBODY_CAN_STORE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_ESCAPES_WITHOUT_A_CHARACTER = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def _parse(content: bytes) -> Any:
     try:
         parsed = msgspec.json.decode(content)
     except msgspec.DecodeError:
-        # NaN and Infinity are no JSON and no database takes them for it: they become null. Nor is a byte order mark.
+        # NaN and Infinity are not JSON, and no database accepts them: they become null. A byte order mark is skipped.
         parsed = json.loads(content, parse_constant=lambda _: None)
-    # Half a surrogate pair and NUL cannot be encoded or stored; looked for only where the bytes hint at one.
-    return _storable(parsed) if _ESCAPES_NOBODY_CAN_STORE.search(content) else parsed
+    # Half a surrogate pair and NUL cannot be encoded or stored; replaced only where the bytes hint at one.
+    return _storable(parsed) if _ESCAPES_WITHOUT_A_CHARACTER.search(content) else parsed
 
 
 def _storable(value: Any) -> Any:
@@ -389,7 +390,7 @@ def _is_temporary(problem: BaseException) -> bool:
 
 
 def _reason(problem: BaseException) -> str:
-    """Describe a failure without the library's own words, which hold the URL."""
+    """Describe a failure without the library's own text, which holds the URL."""
     if isinstance(problem, UnusableResponse):
         return str(problem)
     kinds: tuple[tuple[type[BaseException], str], ...] = (
@@ -397,7 +398,7 @@ def _reason(problem: BaseException) -> str:
         (requests.exceptions.ReadTimeout, "no response within the read timeout"),
         (requests.exceptions.SSLError, "TLS failed"),
         (requests.exceptions.ProxyError, "the proxy failed"),
-        (requests.exceptions.InvalidURL, "its address is no valid URL"),
+        (requests.exceptions.InvalidURL, "its address is not a valid URL"),
     )
     for kind, text in kinds:
         if isinstance(problem, kind):

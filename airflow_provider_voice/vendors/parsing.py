@@ -22,7 +22,7 @@ def path_segment(value: object) -> str:
     """
     text = str(value)
     if text.strip() in ("", ".", ".."):
-        raise InvalidRequest(f"{text!r} is no id. Give the id that the vendor shows.")
+        raise InvalidRequest(f"{text!r} is not an id. Give the id that the vendor shows.")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
-# Without a creation time a call is looked for in ever older spans: so many days back, from and to.
+# A call without a creation time is searched for in older and older spans: days back, from and to.
 _DAYS_BACK = ((1, 0), (7, 2), (31, 8))
 
 _STATUSES = {
-    "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all that carry no remark
+    "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all without a remark
     "queued": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
     "scheduled": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
     "ringing": CallStatus.RINGING,
@@ -73,7 +73,7 @@ class Talkover(Vendor):
         """Ask for one agent (Talkover docs: getting-started/authentication).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = "the list of agents"
         response = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
@@ -85,7 +85,7 @@ class Talkover(Vendor):
         """Refuse a context that uses the key of our own tag, and an agent id that cannot be part of a path.
 
         :param request: the completed request.
-        :raises InvalidRequest: with what to change.
+        :raises InvalidRequest: naming the argument to change.
         """
         path_segment(request.agent_id)
         if TAG_KEY in request.context:
@@ -117,7 +117,7 @@ class Talkover(Vendor):
 
         :param ref: the call.
         :return: the call; None when the vendor does not show it.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         for days in spans_of([ref], _DAYS_BACK):
             call = self._search(ref, days)

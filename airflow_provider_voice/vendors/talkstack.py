@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long the history is trusted that a call goes on; after that the call itself is asked for. Nothing says how quickly
-# the history follows.
+# How long the history is trusted that a call is active; after that the call itself is requested. No page states how
+# quickly the history follows.
 _TRUSTED_FOR = timedelta(minutes=30)
 _ACTIVE = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
@@ -52,7 +52,7 @@ _STATUSES = {
     "voicemail": CallStatus.VOICEMAIL,
     # over 6 s of silence in the call or on an answering machine: the platform hangs up
     "silence": CallStatus.VOICEMAIL,
-    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, which these words are, though not on the page
+    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, to which these statuses belong, though not on the page
 }
 
 
@@ -100,7 +100,7 @@ class Talkstack(Vendor):
         """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         response = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
         voices = as_rows(as_object(response.body).get("voices"))
@@ -112,7 +112,7 @@ class Talkstack(Vendor):
         """Refuse a request that make-call has no field for.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
         _ = self.project_id
         unsupported = {
@@ -137,13 +137,13 @@ class Talkstack(Vendor):
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
 
-        A status is read from a record of a call under a good HTTP status. The docs list the status words under "Error
-        Responses" (get-call-data), so the three words of a call that goes on are understood in a 400 or 404 too; an
-        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for a call that talks.
+        A status is read from a record of a call under a good HTTP status. The docs list the statuses under "Error
+        Responses" (get-call-data), so the three statuses of an active call are understood in a 400 or 404 too; an
+        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for an active call.
 
         :param ref: the call.
         :return: the call; None when the vendor does not know it (yet).
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = describe(ref)
         body = {"sid": ref.id, "projectId": self.project_id}
@@ -152,11 +152,11 @@ class Talkstack(Vendor):
             f"{self.base_url}/call",
             doing=doing,
             body=body,
-            accept=lambda one: one.status == _NOT_FOUND or self._active_word_in(one) is not None,
+            accept=lambda one: one.status == _NOT_FOUND or self._active_status_in(one) is not None,
         )
-        word = self._active_word_in(response)
-        if word is not None:
-            call = Call(id=ref.id, vendor=self.name, **self.status_fields(word), raw=as_object(response.body))
+        status = self._active_status_in(response)
+        if status is not None:
+            call = Call(id=ref.id, vendor=self.name, **self.status_fields(status), raw=as_object(response.body))
         elif response.status == _NOT_FOUND:
             return None
         elif _is_call_record(response.body):
@@ -165,16 +165,16 @@ class Talkstack(Vendor):
             raise self._unreadable(response, doing, "the record of a call")
         return _with_ref(call, ref)
 
-    def _active_word_in(self, response: ApiResponse) -> str | None:
-        """Return the status word of a call that goes on in a response of a bad status that is documented."""
-        word = as_object(response.body).get("status")
-        is_active = isinstance(word, str) and _STATUSES.get(fold_word(word)) in _ACTIVE
-        return word if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
+    def _active_status_in(self, response: ApiResponse) -> str | None:
+        """Return the status of an active call from a response with HTTP status 400 or 404."""
+        status = as_object(response.body).get("status")
+        is_active = isinstance(status, str) and _STATUSES.get(fold_word(status)) in _ACTIVE
+        return status if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Ask the history once which of many calls go on, and look up only the others.
+        """Ask the history once which of many calls are active, and search for the others only.
 
-        A call that the history shows as ended is looked up too: the history has no ``voicemail`` and no ``silence``
+        A call that the history shows as ended is requested too: the history has no ``voicemail`` and no ``silence``
         among its statuses, so its ending may not be the true one.
         """
         active = self._active_in_history(wanted)
@@ -235,7 +235,7 @@ class Talkstack(Vendor):
             **self.status_fields(as_text(row.get("status"))),
             to=as_text(first_value(row, "to", "phoneNumber")),
             from_=as_text(row.get("from")),
-            # "outbound-api", "outbound-dial": Twilio's words
+            # "outbound-api", "outbound-dial": Twilio's values
             direction=direction.split("-")[0].lower() if direction else None,
             agent_id=as_text(row.get("agentId")),
             duration_seconds=as_int(first_value(row, "seconds", "duration")),

@@ -1,6 +1,6 @@
 """Sends one HTTP request and reads one response within fixed limits of time and size.
 
-Nothing here knows what a response means or whether a request may be repeated: that is ``http.py``.
+``http.py`` decides what a response means and whether a request may be repeated.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Transport(HTTPAdapter):
     """A ``requests`` adapter with limited responses, which can prove that a request never left.
 
     :attr:`connected` becomes true the moment a connection (TCP, a proxy's tunnel and TLS) is established. While it is
-    false no byte of the request was written, whatever the exception's class says: urllib3 uses one class for a failed
+    false no byte of the request was written, whatever the exception's class is: urllib3 uses one class for a failed
     TLS handshake and for TLS breaking after the request was sent.
 
     :param connections: connections kept open for reuse.
@@ -152,7 +152,7 @@ class Transport(HTTPAdapter):
 class CredentialHeaders(AuthBase):
     """Sets the vendor's credential headers last.
 
-    Passed as ``auth``, because requests would otherwise replace an Authorization header with what ``~/.netrc`` holds.
+    Passed as ``auth``, because requests would otherwise replace an Authorization header with the one from ``~/.netrc``.
 
     :param headers: the headers by name.
     """
@@ -189,7 +189,7 @@ def new_session(credential_headers: dict[str, str], transport: Transport) -> Ses
 def send(session: Session, request: requests.Request, timeout: tuple[float, float]) -> tuple[requests.Response, bytes]:
     """Send one request and read its response; a redirect is a response like any other.
 
-    The adapter is called directly: ``Session.send`` reads the whole body of a redirect into memory before it returns.
+    The adapter is called directly, because ``Session.send`` reads the body of a redirect into memory without a limit.
 
     :param session: from :func:`new_session`.
     :param request: the request.

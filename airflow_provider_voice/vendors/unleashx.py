@@ -1,7 +1,7 @@
 """UnleashX (docs.unleashx.ai): ``token`` header, integer agents, a create whose id no other request takes.
 
 Its create answers with an ``execution_id``, its lists with an integer ``ID``; our tag joins them: it is sent in
-``metadata`` and looked for with the ``input_data`` filter.
+``metadata`` and searched for with the ``input_data`` filter.
 """
 
 from __future__ import annotations
@@ -89,16 +89,16 @@ class UnleashX(Vendor):
         """Send ``POST /verify`` (UnleashX docs: authentication).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         self.http.request("POST", f"{self.base_url}/verify", doing="the check of the token", body={})
         return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse a request that make-call has no field for; the agent id must be a whole number.
+        """Refuse a request that make-call has no field for; the agent id must be an integer.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
         _agent_number(request.agent_id)
         if request.delay_seconds:
@@ -131,7 +131,7 @@ class UnleashX(Vendor):
 
         :param ref: the call.
         :return: the call, with the id of ``ref``; None when the vendor does not show it.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         (days,) = spans_of([ref], _DAYS_BACK)
         filters: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
@@ -178,12 +178,12 @@ class UnleashX(Vendor):
             query = replace(query, start=piece.end)
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
-        """Yield the calls with our tag first, whatever their rows say of the number, then those to the number.
+        """Yield the calls with our tag first, whatever number their rows state, then those to the number.
 
         :param start: aware instant, included.
         :param end: aware instant, not included.
         :param to: the number, E.164.
-        :param tag: what the call's tag is or begins with; None: not known.
+        :param tag: the call's tag or its beginning; None: unknown.
         :return: an iterator that reads page after page.
         :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
         """
@@ -248,11 +248,11 @@ class UnleashX(Vendor):
     def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Choose between CALL_STATUS and STATUS, whose difference is documented nowhere.
 
-        Ended beats not ended; of two endings CALL_STATUS is nearer to the phone, but a failure is never hidden behind
-        a success, and an unknown word never becomes one.
+        An ending takes precedence over an active status. Of two endings, CALL_STATUS is nearer to the phone, but a
+        failure takes precedence over a success, and an unknown status never counts as one.
         """
-        words = [as_text(row.get(name)) for name in ("CALL_STATUS", "STATUS")]
-        read = [self.status_fields(word) for word in words if word]
+        stated = [as_text(row.get(name)) for name in ("CALL_STATUS", "STATUS")]
+        read = [self.status_fields(status) for status in stated if status]
         endings = [one for one in read if one["status"].is_terminal]
         bad = [one for one in endings if one["status"] is not CallStatus.COMPLETED]
         unknown = [one for one in read if one["status"] is CallStatus.UNKNOWN]
@@ -271,7 +271,7 @@ class UnleashX(Vendor):
 
 def _agent_number(agent_id: str | None) -> int:
     if agent_id is None or not agent_id.isascii() or not agent_id.isdigit():
-        raise InvalidRequest(f"UnleashX's agent ids are whole numbers; {shown(agent_id)} is none.", vendor="unleashx")
+        raise InvalidRequest(f"UnleashX's agent ids are integers, and {shown(agent_id)} is not one.", vendor="unleashx")
     return int(agent_id)
 
 

@@ -36,7 +36,7 @@ class Settings:
     :param requests_per_minute: limit kept in this process, from 1; None: none.
     :param connect_timeout: the longest time to connect, seconds or a ``timedelta``, at most an hour, default 10 s.
     :param read_timeout: the longest time without a byte, seconds or a ``timedelta``, at most an hour, default 30 s.
-    :param status_overrides: vendor word -> call status, before the vendor's own map.
+    :param status_overrides: vendor status -> our status, before the vendor's own map.
     :param limit_key: users of the same key share the limit; default: vendor and address.
     :raises InvalidRequest: naming the setting that makes no sense; never with its value.
     """
@@ -62,14 +62,14 @@ class Settings:
             object.__setattr__(self, name, float(seconds))
         limit = self.requests_per_minute
         if limit is not None and (not _is_number(limit, _MAX_PER_MINUTE) or int(limit) != limit):
-            raise InvalidRequest(f"requests_per_minute must be a whole number from 1 to {_MAX_PER_MINUTE}.")
+            raise InvalidRequest(f"requests_per_minute must be an integer from 1 to {_MAX_PER_MINUTE}.")
         if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", str(self.default_region)):
             raise InvalidRequest("default_region must be a two-letter country code such as 'US'.")
         try:
-            overrides = {str(word): status_of(status) for word, status in self.status_overrides.items()}
+            overrides = {str(name): status_of(status) for name, status in self.status_overrides.items()}
         except (AttributeError, TypeError, InvalidRequest):
             raise InvalidRequest(
-                'status_overrides must map vendor words to call statuses, such as {"answered": "completed"}.'
+                'status_overrides must map statuses of the vendor to call statuses, such as {"answered": "completed"}.'
             ) from None
         object.__setattr__(self, "status_overrides", overrides)
 

@@ -67,7 +67,7 @@ def wait_for_all(triggers, meanwhile=None) -> list[dict]:
 
 async def until_waited_for(ids: set[str]) -> None:
     poll = poll_loop.shared_poll("voice_default")
-    while {ref.id for some in poll._subscribers for ref in some.watch.pending} != ids:  # noqa: ASYNC110 - nothing tells
+    while {ref.id for some in poll._subscribers for ref in some.watch.pending} != ids:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 
@@ -91,7 +91,7 @@ def test_a_hundred_waits_cost_a_few_requests_a_poll(connect, vendor) -> None:
 def test_a_trigger_that_joins_late_is_polled_and_one_that_leaves_is_not(connect) -> None:
     with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
-        first, late, gone = place(sandbox, 3)
+        first, second, gone = place(sandbox, 3)
 
         async def run():
             manager = shared_stream.SharedStreamManager()
@@ -100,15 +100,15 @@ def test_a_trigger_that_joins_late_is_polled_and_one_that_leaves_is_not(connect)
             await until_waited_for({first.id, gone.id})
             leaving.cancel()
             await until_waited_for({first.id})
-            coming = asyncio.create_task(fire(manager, trigger_for(late)))
-            await until_waited_for({first.id, late.id})
+            coming = asyncio.create_task(fire(manager, trigger_for(second)))
+            await until_waited_for({first.id, second.id})
             sandbox.advance(600)
             events = await asyncio.gather(waiting, coming)
             assert not manager._groups
             return events
 
         events = asyncio.run(run())
-    assert [event["calls"][0]["id"] for event in events] == [first.id, late.id]
+    assert [event["calls"][0]["id"] for event in events] == [first.id, second.id]
 
 
 def test_a_refused_token_fails_everyone_at_once_and_names_no_secret(connect, caplog) -> None:

@@ -1,4 +1,4 @@
-"""Every public function, method and class of the package says what it takes, returns and raises.
+"""Every public function, method and class of the package describes its arguments, results and errors.
 
 Public is what has no name with a leading underscore on the way to it; functions in functions are private. The rules:
 

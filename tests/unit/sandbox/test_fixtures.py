@@ -22,7 +22,7 @@ def test_the_plugin_imports_neither_a_web_server_nor_airflow(tmp_path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_calls_end_without_a_hand_on_the_clock(voice_sandbox) -> None:
+def test_calls_end_without_advance(voice_sandbox) -> None:
     call = voice_sandbox.world.place("talkover", "+14155552602", "agent_sandbox")
     deadline = time.monotonic() + 60
     while not call.status(voice_sandbox.now()).is_terminal:

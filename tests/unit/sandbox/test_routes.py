@@ -10,7 +10,7 @@ import requests
 from starlette.requests import Request
 
 from airflow_provider_voice.sandbox import VendorQuirks
-from airflow_provider_voice.sandbox.routes import whole
+from airflow_provider_voice.sandbox.routes import positive_int
 from airflow_provider_voice.sandbox.talkover import PREFIX, TalkoverRoutes
 from airflow_provider_voice.sandbox.world import Clock, World
 from tests.unit.sandbox.exchange import ask
@@ -70,7 +70,7 @@ def test_a_429_names_its_wait_in_the_vendors_form(sandbox, vendor_name, retry_af
     assert details is None or details["details"] == {"retry_after": 90}
 
 
-def test_what_is_no_json_object_is_an_empty_request(sandbox) -> None:
+def test_a_body_that_is_not_a_json_object_is_an_empty_request(sandbox) -> None:
     path, _ = CREATES["talkover"]
     for body in (b"no json", b"[1, 2]"):
         response = ask(sandbox, "talkover", "POST", path, data=body)
@@ -102,4 +102,4 @@ def test_a_date_filter_counts_days_as_the_vendor_does(first, last, offset, is_in
 @pytest.mark.parametrize(("query", "number"), [("page=3", 3), ("", 7), ("page=0", 7), ("page=-1", 7), ("page=x", 7)])
 def test_a_positive_number_is_read_from_the_query(query, number) -> None:
     request = Request({"type": "http", "query_string": query.encode(), "headers": []})
-    assert whole(request, "page", 7) == number
+    assert positive_int(request, "page", 7) == number

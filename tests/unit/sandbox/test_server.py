@@ -61,7 +61,7 @@ def test_faults_are_removed(sandbox) -> None:
     assert VoiceHook.for_connection("voice", connection=connection).test_connection()[0]
 
 
-def test_what_it_returns_are_copies(sandbox) -> None:
+def test_its_lists_are_copies(sandbox) -> None:
     sandbox.world.place("talkover", DONE, "agent_sandbox")
     for every in (sandbox.rings, sandbox.calls("talkover")):
         every.clear()

@@ -50,7 +50,7 @@ def test_an_edited_connection_gets_a_new_hook_and_the_old_one_is_closed(fields, 
         closed = []
         monkeypatch.setattr(first.vendor, "close", lambda: closed.append(first))
         fields.update(edit)
-        assert await hooks.get() is first, "read again after five minutes, or when told"
+        assert await hooks.get() is first, "read again after five minutes, or after forget()"
         hooks.forget()
         second = await hooks.get()
         assert second is not first
@@ -71,7 +71,7 @@ def test_a_connection_is_read_again_after_a_while(fields, monkeypatch) -> None:
     asyncio.run(main())
 
 
-def test_a_connection_that_is_gone_or_wrong_is_an_error_that_says_so(fields) -> None:
+def test_a_deleted_or_wrong_connection_is_an_error(fields) -> None:
     async def main() -> None:
         hooks = ConnectionHook("voice")
         fields["password"] = ""

@@ -1,4 +1,4 @@
-"""What all vendors share: searches of one and of many calls, filters, placeholders for times."""
+"""The code that all vendors share: searches of one and of many calls, filters, placeholders for times."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def spent_on(sandbox, vendor, refs):
 @pytest.mark.parametrize(
     "written", ["0001-01-01T00:00:00Z", "1970-01-02T00:00:00Z", "2999-01-01T00:00:00Z", 1e308, None]
 )
-def test_a_creation_time_that_is_a_placeholder_does_not_hide_the_call(scripted, written) -> None:
-    """The call is looked for on the day of its creation, and nobody lists calls of the year 1."""
+def test_a_call_whose_creation_time_is_a_placeholder_is_found(scripted, written) -> None:
+    """The call is searched for on the day of its creation, and no vendor lists calls of the year 1."""
     server = scripted(
         lambda seen: {"success": True, "data": {"id": "c1", "status": "initiated", "created_at": written}}
     )
@@ -45,7 +45,7 @@ def test_a_creation_time_that_is_a_placeholder_does_not_hide_the_call(scripted, 
 
 
 @pytest.mark.parametrize("written", [NUMBER.removeprefix("+1"), f"00{NUMBER[1:]}", None])
-def test_a_look_keeps_a_number_of_another_form_and_a_list_does_not(scripted, written) -> None:
+def test_a_search_keeps_a_number_of_another_form_and_a_list_does_not(scripted, written) -> None:
     row = {"id": "c1", "status": "ringing", "to": written, "created_at": NOW.isoformat()}
     paging = {"current_page": 1, "last_page": 1, "total": 1, "per_page": 100}
     vendor = vendor_at(scripted(lambda seen: {"data": [row], "pagination": paging}).url, "talkover")
@@ -68,7 +68,7 @@ def test_few_are_searched_one_by_one(sandbox, vendor) -> None:
     assert spent == 3
 
 
-def test_the_cost_is_said_in_one_line_without_a_number(sandbox, vendor, caplog) -> None:
+def test_the_cost_is_logged_in_one_line_without_a_number(sandbox, vendor, caplog) -> None:
     refs = place(vendor, 12)
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -88,14 +88,14 @@ def test_the_cost_is_said_in_one_line_without_a_number(sandbox, vendor, caplog) 
     st.data(),
 )
 def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, others, data) -> None:
-    """Between two pages calls are added, touched and end; some appear late. Two looks without a change find all."""
+    """Between two pages calls are added, touched and end; some are listed after a delay. Two searches without a change find all."""
     with Sandbox(frozen=True, quirks=VendorQuirks(max_page=page, order=order)) as sandbox:
         vendor = vendor_for(sandbox, name)
         if others:
             sandbox.seed(name, others, sandbox.now() - timedelta(hours=3), sandbox.now())
         refs = place(vendor, waiting)
-        late = data.draw(st.integers(0, 3))
-        for call in sandbox.calls(name)[len(sandbox.calls(name)) - late :]:
+        delayed = data.draw(st.integers(0, 3))
+        for call in sandbox.calls(name)[len(sandbox.calls(name)) - delayed :]:
             call.shown_from = sandbox.now() + timedelta(seconds=60)
         watch = CallWatch(refs, clock=lambda: sandbox.now().timestamp())
         page_of = type(vendor.http).request
@@ -124,7 +124,7 @@ def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, ot
             sandbox.advance(61)
         del vendor.http.request
         sandbox.advance(7200)
-        # A list in no order at all shows a page of anything with every request: some looks find what one does not.
+        # A list in no order at all shows a page of anything with every request: some searches find calls that one misses.
         found = {}
         for _ in range(60 if order == "shuffled" else 1):
             found.update(vendor.find_many([ref for ref in watch.pending if ref.id not in found]))

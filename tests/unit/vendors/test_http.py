@@ -1,4 +1,4 @@
-"""What may be sent twice, over a real socket."""
+"""Which requests may be sent twice, over a real socket."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def read(vendor):
         "null",
     ],
 )
-def test_a_create_whose_answer_is_lost_is_sent_once_and_says_so(scripted, reply) -> None:
+def test_a_create_whose_response_is_lost_is_sent_once(scripted, reply) -> None:
     server = scripted(lambda seen: reply)
     vendor = vendor_at(server.url, "talkover")
     with pytest.raises(CallOutcomeUnknown) as unknown:

@@ -61,7 +61,7 @@ REQUEST = CallRequest(NUMBER, agent_id="101")
         ("unleashx", 422, {"error": True, "code": 422, "message": "text", "data": {}}, RequestRejected),
     ],
 )
-def test_every_error_shape_has_its_name(scripted, name, status, body, error) -> None:
+def test_every_error_shape_becomes_its_class(scripted, name, status, body, error) -> None:
     server = scripted(lambda seen: Reply(body, status=status))
     with pytest.raises(error) as refused:
         vendor_at(server.url, name).create(REQUEST)
@@ -72,7 +72,7 @@ def test_every_error_shape_has_its_name(scripted, name, status, body, error) -> 
     assert len(server.seen) == 1
 
 
-def test_what_each_create_sends(scripted) -> None:
+def test_the_request_of_each_create(scripted) -> None:
     server = scripted(lambda seen: {"data": {"id": "c"}, "call": {"call_id": "c"}} if "agents/call" not in seen.path
                       else {"success": True, "data": {"execution_id": "c"}})  # fmt: skip
     full = CallRequest(NUMBER, agent_id="101", variables={"a": 1}, context={"b": 2}, tag="tag-1")
@@ -98,7 +98,7 @@ def test_what_each_create_sends(scripted) -> None:
 
 
 @pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
-def test_a_number_in_a_status_word_or_an_id_does_not_reach_logs_and_errors(scripted, name, caplog) -> None:
+def test_a_number_in_a_status_or_an_id_does_not_reach_logs_and_errors(scripted, name, caplog) -> None:
     row = {"id": "c", "ID": "c", "callSid": "c", "created_at": NOW.isoformat(), "date": NOW.isoformat(),
            "CREATED_AT": NOW.isoformat(), "status": "to 415-555-2601", "STATUS": "to 415-555-2601"}  # fmt: skip
     server = scripted(
@@ -123,7 +123,7 @@ def test_a_number_in_a_status_word_or_an_id_does_not_reach_logs_and_errors(scrip
 
 @pytest.mark.parametrize("name", ["talkover", "unleashx"])
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
-def test_a_list_under_a_bad_status_is_no_list(scripted, name, status) -> None:
+def test_a_list_under_a_bad_status_is_not_read(scripted, name, status) -> None:
     row = {"id": "call_1", "ID": 7, "status": "failed", "STATUS": "failed", "created_at": NOW.isoformat()}
     server = scripted(lambda seen: Reply({"data": [row], "datalist": [row]}, status=status))
     for ask in (lambda one: one.find(CallRef("call_1", NUMBER, NOW)), lambda one: list(one.list_calls(*WINDOW))):
@@ -176,7 +176,7 @@ def any_server():
 @pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
 @given(content=ANSWERS, status=st.sampled_from([200, 201, 204, 301, 400, 401, 402, 403, 404, 409, 422, 429, 500, 503]))
 @settings(max_examples=40)
-def test_whatever_comes_back_nothing_but_the_named_errors_comes_out(any_server, name, content, status) -> None:
+def test_any_response_gives_a_result_or_one_of_our_errors(any_server, name, content, status) -> None:
     server, box = any_server
     box["reply"] = Reply(content if status != 204 else b"", status=status)
     vendor = vendor_at(server.url, name)
@@ -201,7 +201,7 @@ def test_whatever_comes_back_nothing_but_the_named_errors_comes_out(any_server, 
     vendor.close()
 
 
-def test_rate_limits_keep_their_name(scripted) -> None:
+def test_a_rate_limit_stays_one_after_all_attempts(scripted) -> None:
     server = scripted(
         lambda seen: Reply({"success": False, "message": "Too many requests. Please try again later."}, status=429)
     )
@@ -210,7 +210,7 @@ def test_rate_limits_keep_their_name(scripted) -> None:
     assert len(server.seen) == 5
 
 
-def test_deeply_nested_json_is_an_error_with_a_name(scripted) -> None:
+def test_deeply_nested_json_is_one_of_our_errors(scripted) -> None:
     server = scripted(lambda seen: Reply(b'{"data":' * 100_000))
     with pytest.raises(VendorUnavailable):
         vendor_at(server.url, "talkover").find(CallRef("c", NUMBER, NOW))

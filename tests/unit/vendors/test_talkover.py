@@ -21,7 +21,7 @@ REQUEST = CallRequest(NUMBER, agent_id="101")
         {"id": "c1", "sid": "s", "from": "+1"},
     ],
 )
-def test_the_three_answers_of_talkovers_create(scripted, body) -> None:
+def test_the_three_documented_responses_to_a_create(scripted, body) -> None:
     assert vendor_at(scripted(lambda seen: body).url, "talkover").create(REQUEST).id == "c1"
 
 

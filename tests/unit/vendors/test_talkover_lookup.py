@@ -33,7 +33,7 @@ def test_few_active_ones_among_a_long_day_cost_little(sandbox) -> None:
 
 
 @pytest.mark.parametrize("order", ["newest", "changed"])
-def test_a_thousand_calls_that_change_while_they_are_looked_for_cost_thirteen_requests(order) -> None:
+def test_a_thousand_calls_that_change_during_a_search_cost_thirteen_requests(order) -> None:
     with Sandbox(frozen=True, quirks=VendorQuirks(order=order)) as sandbox:
         vendor = vendor_for(sandbox, "talkover")
         numbers = (f"+1415{5_550_000 + number}" for number in range(10, 10_000) if number % 100 >= 10)
@@ -59,7 +59,7 @@ def test_a_thousand_calls_that_change_while_they_are_looked_for_cost_thirteen_re
         assert len(spent) <= 15
 
 
-def test_the_active_lists_are_read_in_the_order_in_which_calls_go_through_them(sandbox) -> None:
+def test_the_active_lists_are_read_in_the_order_of_a_calls_statuses(sandbox) -> None:
     vendor = vendor_for(sandbox, "talkover")
     refs = place(vendor, 40)
     sandbox.seed("talkover", 3000, sandbox.now() + timedelta(seconds=1), sandbox.now() + timedelta(hours=1))
@@ -71,15 +71,15 @@ def test_the_active_lists_are_read_in_the_order_in_which_calls_go_through_them(s
 
     vendor.http.request = noted
     assert set(vendor.find_many(refs)) == {ref.id for ref in refs}
-    words = list(dict.fromkeys(word for word in asked if word))
-    assert words == ["initiated", "ringing", "answered"][: len(words)]
-    assert words
+    statuses_asked = list(dict.fromkeys(status for status in asked if status))
+    assert statuses_asked == ["initiated", "ringing", "answered"][: len(statuses_asked)]
+    assert statuses_asked
 
 
 class Lists:
     """The call lists of a vendor as pages, by status; counts the pages that are read.
 
-    :param calls: status word -> number of calls.
+    :param calls: status -> number of calls.
     """
 
     def __init__(self, **calls):

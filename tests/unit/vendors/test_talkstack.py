@@ -21,7 +21,7 @@ WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
         (200, {"status": "in-progress", "callSid": "s", "seconds": 3}, "in_progress"),
         (200, {"status": "silence", "callSid": "s"}, "voicemail"),
         (200, {"status": "completed", "to": NUMBER, "date": NOW.isoformat()}, "completed"),
-        (200, {"status": "brand-new-word", "callSid": "s"}, "unknown"),
+        (200, {"status": "brand-new-status", "callSid": "s"}, "unknown"),
         (400, {"status": "queued"}, "queued"),
         (404, {"status": "in-progress"}, "in_progress"),
     ],
@@ -46,13 +46,13 @@ def test_talkstack_reads_a_status_from_the_record_of_a_call(scripted, status, bo
         (200, "failed"),
     ],
 )
-def test_an_error_body_of_talkstack_is_no_ending(scripted, status, body) -> None:
+def test_an_error_body_of_talkstack_is_not_an_ending(scripted, status, body) -> None:
     server = scripted(lambda seen: Reply(body, status=status))
     vendor = vendor_at(server.url, "talkstack")
     with pytest.raises((VendorUnavailable, RequestRejected)):
         vendor.find(CallRef("s"))
     if status == 400:
-        assert vendor.find_many([CallRef("s"), CallRef("t")]) == {}  # one bad call does not hide the others
+        assert vendor.find_many([CallRef("s"), CallRef("t")]) == {}  # one bad call leaves the others
 
 
 def test_talkstack_not_found_and_refused(scripted) -> None:
@@ -103,7 +103,7 @@ def test_talkstack_history_rows_of_either_likeness(scripted, wrap, row) -> None:
     assert (call.id, call.status, call.duration_seconds, call.cost, call.to) == ("CA1", "completed", 5, 0.07, NUMBER)
 
 
-def test_talkstack_asks_the_history_which_calls_go_on_and_the_calls_that_ended(sandbox) -> None:
+def test_talkstack_reads_active_calls_from_the_history_and_requests_the_others(sandbox) -> None:
     vendor = vendor_for(sandbox, "talkstack")
     refs = place(vendor, 20)
     for call in sandbox.calls("talkstack")[:3]:
@@ -113,7 +113,7 @@ def test_talkstack_asks_the_history_which_calls_go_on_and_the_calls_that_ended(s
     assert {call.id for call in found.values() if call.status.is_terminal} == {ref.id for ref in refs[:3]}
 
 
-def test_an_ending_the_history_has_no_word_for_comes_from_the_call(sandbox) -> None:
+def test_an_ending_without_a_status_in_the_history_comes_from_the_call(sandbox) -> None:
     vendor = vendor_for(sandbox, "talkstack")
     refs = [CallRef.of(vendor.create(CallRequest(f"+141555500{number}3"))) for number in range(10)]
     sandbox.advance(3600)
@@ -121,7 +121,7 @@ def test_an_ending_the_history_has_no_word_for_comes_from_the_call(sandbox) -> N
     assert {call.status for call in vendor.find_many(refs).values()} == statuses
 
 
-def test_a_history_that_does_not_serve_costs_one_request_and_nothing_else(scripted) -> None:
+def test_a_history_that_is_refused_costs_one_request(scripted) -> None:
     def answer(seen):
         if seen.path.endswith("get-call-history"):
             return Reply({"message": "no"}, 400)

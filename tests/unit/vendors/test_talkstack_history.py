@@ -18,11 +18,11 @@ NOW = datetime.now(timezone.utc)
 
 @given(count=st.integers(0, 130), cap=st.integers(10, 140), days=st.integers(1, 4))
 @settings(max_examples=15)
-def test_talkstack_history_is_never_cut_in_silence(count, cap, days) -> None:
+def test_a_cut_history_is_refused(count, cap, days) -> None:
     moments = [NOW - timedelta(days=number % days) for number in range(count)]
-    words = ("completed", "busy", "failed", "no-answer", "queued")
+    statuses = ("completed", "busy", "failed", "no-answer", "queued")
     every = [
-        {"sid": f"CA{number}", "status": words[number % len(words)], "to": NUMBER, "date": moment.isoformat()}
+        {"sid": f"CA{number}", "status": statuses[number % len(statuses)], "to": NUMBER, "date": moment.isoformat()}
         for number, moment in enumerate(moments)
     ]
 
@@ -42,7 +42,7 @@ def test_talkstack_history_is_never_cut_in_silence(count, cap, days) -> None:
         got = list(vendor_at(server.url, "talkstack").list_calls(NOW - timedelta(days=6), NOW + timedelta(hours=1)))
     except IncompleteHistory:
         # Only where a day's calls of one status may fill a reply, or where no reply was larger than another one.
-        assert count > cap / len(words) or count >= 10
+        assert count > cap / len(statuses) or count >= 10
     else:
         assert len(got) == count
     finally:
