@@ -14,14 +14,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_voice.exceptions import (
-    AgentNotUsable,
-    AuthenticationFailed,
     CapabilityNotSupported,
     IncompleteHistory,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
-    RateLimited,
     RequestRejected,
     VendorUnavailable,
     VoiceError,
@@ -46,9 +42,10 @@ from airflow_provider_voice.phone import (
     shown,
 )
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
+from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -103,6 +100,8 @@ class Vendor(ABC):
     default_base_url: ClassVar[str]
     #: The vendor's statuses, folded by :func:`fold_word`, and ours.
     statuses: ClassVar[Mapping[str, CallStatus]]
+    #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
+    error_marks: ClassVar[Mapping[str, type[VoiceError]]]
     #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
     #: Whether the call list shows our tag, so that a call without it was not placed here.
@@ -156,10 +155,6 @@ class Vendor(ABC):
     @abstractmethod
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         """Yield at least every call that the query asks for; the caller filters exactly."""
-
-    @abstractmethod
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        """Return the error class of the vendor's own code or text; None: go by the HTTP status."""
 
     def create(self, request: CallRequest) -> Call:
         """Place one call: exactly one create request is ever accepted by the vendor.
@@ -363,53 +358,16 @@ class Vendor(ABC):
         :param doing: the purpose of the request, for the message.
         :return: the error, not raised yet.
         """
-        if response.ok and not self.is_error(response.body):
+        if response.ok and not states_error(response.body):
             return None
-        text, code = self.error_text(response.body)
+        text, code = error_text(response.body)
         text, code = self.http.scrub(text or response.unreadable or ""), self.http.scrub(code or "", 60)
-        cls = self._error_class(response, code, text)
+        cls = error_class(response.status, f"{code} {text}", self.error_marks)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self.title} {verb} {doing}{detail} ({marks}). {_HINTS.get(cls, 'Correct the request.')}"
+        message = f"{self.title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
         return cls(message, vendor=self.name, code=code or None, **response.details)
-
-    @staticmethod
-    def is_error(body: Any) -> bool:
-        """Whether the body of a response with a good status states an error.
-
-        :param body: the parsed body.
-        :return: False for a body of any other shape.
-        """
-        error = as_object(body).get("error")
-        return as_object(body).get("success") is False or error is True or (isinstance(error, dict) and bool(error))
-
-    @staticmethod
-    def error_text(body: Any) -> tuple[str | None, str | None]:
-        """Return the text and the code of an error body.
-
-        The shapes are those of Talkover (``{"error": {"code", "message"}}``, ``{"error": "CODE", "message"}``,
-        ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
-
-        :param body: the parsed body.
-        :return: text and code; None where the body does not state it.
-        """
-        body = as_object(body)
-        error = body.get("error")
-        inner = as_object(error)
-        message = as_text(inner.get("message")) or as_text(body.get("message"))
-        code = as_text(inner.get("code")) or as_text(body.get("code")) or (error if isinstance(error, str) else None)
-        fields = as_object(body.get("errors"))
-        if fields:
-            message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, fields))[:5])})"
-        return message, code
-
-    def _error_class(self, response: ApiResponse, code: str, text: str) -> type[VoiceError]:
-        if response.status in _BY_STATUS:
-            return _BY_STATUS[response.status]
-        if response.status >= _SERVER_ERROR or response.status < _OK:
-            return VendorUnavailable
-        return self._error_class_of(code.upper(), text.lower(), response) or RequestRejected
 
     def _read_window(
         self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
@@ -454,26 +412,36 @@ class Vendor(ABC):
             )
         return query.start <= call.created_at < query.end
 
-    def _new_call(
-        self, request: CallRequest, response: ApiResponse, record: dict[str, Any], call_id: str | None, **more: Any
+    def _send_create(
+        self, request: CallRequest, doing: str, url: str, body: Any, envelope: str, *id_fields: str, **more: Any
     ) -> Call:
-        """Return the call that a create has placed.
+        """Send a create and return its call.
 
-        A creation time that is not near the response's is a placeholder or a mistake.
-
-        :param record: the vendor's record of the call.
+        :param envelope: the field of the response that holds the record of the call, unless the response is the record.
+        :param id_fields: the fields of the record that may hold the id.
         :param more: further fields of the call.
         """
-        moment, now = read_time(record.get("created_at")), response.server_time
-        status = as_text(record.get("status") or record.get("call_status"))
+
+        def record_in(answer: Any) -> dict[str, Any]:
+            return as_object(as_object(answer).get(envelope)) or as_object(answer)
+
+        def call_id_in(answer: Any) -> str | None:
+            return as_text(first_value(record_in(answer), *id_fields))
+
+        response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
+        record, now = record_in(response.body), response.server_time
+        status, moment = as_text(first_value(record, "status", "call_status")), read_time(record.get("created_at"))
+        # A time that is not near the response's is a placeholder or a mistake.
+        is_plausible = moment is not None and abs(moment - now) <= _MAX_CREATE_OFFSET
         return Call(
-            id=call_id or "",
+            id=call_id_in(response.body) or "",
             vendor=self.name,
             **(self.status_fields(status) if status else {"status": CallStatus.QUEUED}),
             to=request.to,
+            from_=as_text(record.get("from")),
             direction="outbound",
             agent_id=request.agent_id,
-            created_at=now if moment is None or abs(moment - now) > _MAX_CREATE_OFFSET else moment,
+            created_at=moment if is_plausible else now,
             raw=record,
             **more,
         )
@@ -509,25 +477,8 @@ class Vendor(ABC):
         )
 
 
-_OK, _SERVER_ERROR = 200, 500
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
-_BY_STATUS: dict[int, type[VoiceError]] = {
-    401: AuthenticationFailed,
-    402: InsufficientCredits,
-    403: AuthenticationFailed,
-    408: VendorUnavailable,
-    425: VendorUnavailable,
-    429: RateLimited,
-}
-_HINTS: dict[type[VoiceError], str] = {
-    AuthenticationFailed: "Check the token (password) of the connection.",
-    InsufficientCredits: "Top up the vendor's account.",
-    InvalidPhoneNumber: "Correct the number.",
-    AgentNotUsable: "Check agent_id, and publish or activate the agent in the vendor's dashboard.",
-    RateLimited: "Lower requests_per_minute on the connection, or try again later.",
-    VendorUnavailable: "Try again later.",
-}
 
 
 def describe(ref: CallRef) -> str:

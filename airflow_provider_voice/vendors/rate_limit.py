@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_voice.models import read_time
 from airflow_provider_voice.vendors.parsing import as_float, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ MAX_RETRY_AFTER_SECONDS = 600.0
 
 _WINDOW = 60.0
 _EPOCH_SECONDS = 1_000_000_000
-_EPOCH_MILLISECONDS = 100_000_000_000
 
 
 class Limiter(Protocol):
@@ -107,18 +106,13 @@ def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> f
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    if not value:
-        return None
     seconds = _seconds(value)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - now).total_seconds())
+    return _until(value, now) if seconds is None else seconds
+
+
+def _until(value: object, now: datetime) -> float | None:
+    moment = read_time(value)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def _seconds(value: Any) -> float | None:
@@ -128,7 +122,4 @@ def _seconds(value: Any) -> float | None:
 
 def _reset(value: str | None, now: datetime) -> float | None:
     seconds = _seconds(value)
-    if seconds is None or seconds < _EPOCH_SECONDS:
-        return seconds
-    epoch = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
-    return max(0.0, epoch - now.timestamp())
+    return seconds if seconds is None or seconds < _EPOCH_SECONDS else _until(seconds, now)

@@ -43,12 +43,12 @@ _STATUSES = {
     "voicemail": CallStatus.VOICEMAIL,  # Talkover docs: create-campaign (an outcome); no page has it as a call status
 }
 
-# Talkover docs: make-call. The codes of refused tokens and of empty accounts come with statuses of their own.
-_CODES: dict[str, type[VoiceError]] = {
-    "INVALID_PHONE_NUMBER": InvalidPhoneNumber,
-    "MISSING_PHONE_NUMBER": InvalidPhoneNumber,
-    "AGENT_INACTIVE": AgentNotUsable,
-    "AGENT_NOT_FOUND": AgentNotUsable,
+_ERRORS: dict[str, type[VoiceError]] = {
+    "invalid_phone_number": InvalidPhoneNumber,  # Talkover docs: make-call
+    "missing_phone_number": InvalidPhoneNumber,
+    "agent_inactive": AgentNotUsable,
+    "agent_not_found": AgentNotUsable,
+    "call not found": CallNotFound,  # Talkover docs: end-call
 }
 
 
@@ -59,6 +59,7 @@ class Talkover(Vendor):
     title = "Talkover"
     default_base_url = "https://app.talkover.ai/api/v1"
     statuses = _STATUSES
+    error_marks = _ERRORS
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:
@@ -100,15 +101,8 @@ class Talkover(Vendor):
         if request.is_testing:
             body["is_testing"] = True
         url = f"{self.base_url}/agents/{path_segment(request.agent_id)}/call"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
-        return self._new_call(
-            request,
-            response,
-            _created_record(response.body),
-            _call_id_in(response.body),
-            is_testing=request.is_testing,
-            tag=request.tag,
-        )
+        more = {"is_testing": request.is_testing, "tag": request.tag}
+        return self._send_create(request, doing, url, body, "data", "id", "call_id", **more)
 
     def find(self, ref: CallRef) -> Call | None:
         """Find one call in the list: there is no request for a call by its id.
@@ -222,23 +216,6 @@ class Talkover(Vendor):
             raw=row,
             read_at=time.monotonic(),
         )
-
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        if code in _CODES:
-            return _CODES[code]
-        # "Call not found for this agent" (Talkover docs: end-call)
-        return CallNotFound if response.status == 404 and "call" in text else None  # noqa: PLR2004 - HTTP's
-
-
-def _created_record(body: Any) -> dict[str, Any]:
-    """Return the record of a new call: under ``data`` (make-call), or the body itself (quickstart, openapi.json)."""
-    body = as_object(body)
-    return as_object(body.get("data")) or body
-
-
-def _call_id_in(body: Any) -> str | None:
-    record = _created_record(body)
-    return as_text(record.get("id")) or as_text(record.get("call_id"))
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:

@@ -56,6 +56,10 @@ _STATUSES = {
 }
 
 
+# No error body is documented; a 400 is the response to a missing agentId or number (Talkstack docs: make-phone-call).
+_ERRORS: dict[str, type[VoiceError]] = {"agent": AgentNotUsable, "number": InvalidPhoneNumber}
+
+
 class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
 
@@ -70,6 +74,7 @@ class Talkstack(Vendor):
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
+    error_marks = _ERRORS
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
@@ -129,10 +134,8 @@ class Talkstack(Vendor):
         if request.variables:
             body["dynamicVariables"] = request.variables
         url = f"{self.calls_url}/call/makeCall"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
-        record = as_object(as_object(response.body).get("call"))
-        # The response has no call status; the "success" beside the record is not the call's.
-        return self._new_call(request, response, record, _call_id_in(response.body), from_=as_text(record.get("from")))
+        # The call of the response has no status; the "success" beside it is the request's.
+        return self._send_create(request, doing, url, body, "call", "call_id")
 
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
@@ -248,21 +251,11 @@ class Talkstack(Vendor):
             read_at=time.monotonic(),
         )
 
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        del code, response
-        if "agent" in text:
-            return AgentNotUsable
-        return InvalidPhoneNumber if "number" in text else None
-
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
-
-
-def _call_id_in(body: Any) -> str | None:
-    return as_text(as_object(as_object(body).get("call")).get("call_id"))
 
 
 def _row_id(row: Mapping[str, Any]) -> str | None:

@@ -67,6 +67,16 @@ _STATUSES = {
 }
 
 
+# UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number is
+# required"; the first may come with HTTP 200.
+_ERRORS: dict[str, type[VoiceError]] = {
+    "auth key": AuthenticationFailed,
+    "session expired": AuthenticationFailed,
+    "agent": AgentNotUsable,
+    "phone": InvalidPhoneNumber,
+}
+
+
 class UnleashX(Vendor):
     """The UnleashX API (UnleashX docs: make-call, call-summary, authentication); example: see :class:`Vendor`."""
 
@@ -74,6 +84,7 @@ class UnleashX(Vendor):
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
     statuses = _STATUSES
+    error_marks = _ERRORS
     keeps_tags = True
 
     @staticmethod
@@ -119,9 +130,7 @@ class UnleashX(Vendor):
             "metadata": {**request.context, **request.variables, TAG_KEY: request.tag},
         }
         url = f"{self.base_url}/agents/call"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_execution_id_in)
-        record = as_object(as_object(response.body).get("data"))
-        return self._new_call(request, response, record, _execution_id_in(response.body), tag=request.tag)
+        return self._send_create(request, doing, url, body, "data", "execution_id", tag=request.tag)
 
     def find(self, ref: CallRef) -> Call | None:
         """Find one call by our tag, or by its id fields.
@@ -258,26 +267,11 @@ class UnleashX(Vendor):
         unknown = [one for one in read if one["status"] is CallStatus.UNKNOWN]
         return next(iter(bad or unknown or endings or read), {"status": CallStatus.UNKNOWN})
 
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        del code, response
-        # The texts of make-call: "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
-        # is required".
-        if "auth key" in text or "session expired" in text:
-            return AuthenticationFailed
-        if "agent" in text:
-            return AgentNotUsable
-        return InvalidPhoneNumber if "phone" in text else None
-
 
 def _agent_number(agent_id: str | None) -> int:
     if agent_id is None or not agent_id.isascii() or not agent_id.isdigit():
         raise InvalidRequest(f"UnleashX's agent ids are integers, and {shown(agent_id)} is not one.", vendor="unleashx")
     return int(agent_id)
-
-
-def _execution_id_in(body: Any) -> str | None:
-    body = as_object(body)
-    return as_text((as_object(body.get("data")) or body).get("execution_id"))
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:
