@@ -1,4 +1,4 @@
-"""What waiting for calls costs: requests per poll and in all, ours beside one look-up per call.
+"""The cost of waiting for calls: requests per poll and in all, ours beside one request per call.
 
 N calls are placed on the sandbox (Talkover) and polled every 30 seconds of its clock until all have ended. Ours is
 ``get_calls``, which the shared poll loop of the triggerer requests once for every subscriber. The peer requests each
@@ -34,7 +34,7 @@ START = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsec
 
 
 def vendor_of(sandbox: Sandbox) -> Talkover:
-    """Return the vendor; what is waited between tries does not matter here."""
+    """Return the vendor; the pauses between tries do not matter here."""
     token = sandbox.connection("talkover")["password"]
     return Talkover(Settings(token=token, base_url=f"{sandbox.url}/api/v1"), sleep=lambda _: None)
 

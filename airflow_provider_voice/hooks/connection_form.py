@@ -62,7 +62,7 @@ def field_behaviour(connection_type: str) -> dict[str, Any]:
     """Return the labels and placeholders of a form's standard fields.
 
     :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
-    :return: hidden fields, labels and placeholders, as Airflow asks for them.
+    :return: labels, placeholders and the fields to leave out, in Airflow's form.
     """
     return {
         "hidden_fields": ["login"],

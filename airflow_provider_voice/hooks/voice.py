@@ -126,7 +126,7 @@ class VoiceHook(BaseHook):
     def get_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> Call | None:
         """Return one call, or None when the vendor does not show it (yet).
 
-        :param ref: the call, its dictionary or its id; with number and time the look-up is cheap.
+        :param ref: the call, its dictionary or its id; with number and time the request is cheap.
         :return: the call as the vendor shows it now.
         :raises InvalidRequest: when there is no call id in ``ref``.
         :raises VoiceError: for a refusal by the vendor, of the class that fits.

@@ -40,7 +40,7 @@ class VendorQuirks:
     :param clock_offset: how far the vendor's clock is ahead of this machine's; negative: behind. Default 0. Like every
         duration here, it is given as a ``timedelta`` or in seconds.
     :param sends_date: whether responses have a ``Date`` header, default True.
-    :param list_delay: time until a new call appears in lists and look-ups, default 0; ``speed`` shortens it.
+    :param list_delay: time until a new call appears in lists and searches, default 0; ``speed`` shortens it.
     :param new_calls_per_page: inbound calls that begin whenever a page of a list is read, default 0.
     :param touched_per_page: how many of the oldest calls change (only their ``updated_at``) whenever a page of a list
         is read, default 0.

@@ -185,7 +185,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
 def _check_direction_when_parsed(voice_conn_id: str) -> None:
     """Refuse a filter by direction when the DAG is parsed, the earliest time at which a user can see the error.
 
-    The vendor is known from the connection only. In the triggerer, whose event loop a look-up would block, and
+    The vendor is known from the connection only. In the triggerer, whose event loop a blocking read would stop, and
     where the connection cannot be read, the first poll fails with the same error.
     """
     try:

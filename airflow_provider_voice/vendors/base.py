@@ -143,7 +143,7 @@ class Vendor(ABC):
     def find(self, ref: CallRef) -> Call | None:
         """Return one call, or None when the vendor does not show it (yet).
 
-        :param ref: the call; with number, time and agent the look-up is cheaper.
+        :param ref: the call; with number, time and agent the request is cheaper.
         :return: the call as the vendor shows it now.
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
@@ -220,11 +220,11 @@ class Vendor(ABC):
         return found
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up many calls, either all with a creation time or all without one."""
+        """Find many calls, either all with a creation time or all without one."""
         return self._find_each(wanted)
 
     def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up each call alone; one that the vendor rejects is absent, so that the others are still found."""
+        """Find each call alone; one that the vendor rejects is absent, so that the others are still found."""
         found: dict[str, Call] = {}
         for ref in wanted.values():
             try:

@@ -26,7 +26,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -181,7 +181,7 @@ class HttpClient:
 
     def request(
         self,
-        method: str,
+        method: Literal["GET", "POST"],
         url: str,
         *,
         doing: str,

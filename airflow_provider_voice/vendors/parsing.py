@@ -78,7 +78,7 @@ def as_float(value: Any) -> float | None:
 
 
 def as_int(value: Any) -> int | None:
-    """Return a whole, non-negative number of at most 63 bits; None for other values.
+    """Return a non-negative integer of at most 63 bits; None for other values.
 
     :param value: any JSON value.
     :return: the number, its decimals cut off.

@@ -1,4 +1,4 @@
-"""Talkover (docs.talkover.ai): bearer token, paged call list, no look-up by id, a request that ends a call."""
+"""Talkover (docs.talkover.ai): bearer token, paged call list, no request for one call, a request that ends a call."""
 
 from __future__ import annotations
 

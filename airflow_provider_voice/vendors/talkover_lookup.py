@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 #: Statuses of calls that have not ended (Talkover docs: get-active-call), in the order in which a call goes through
 #: them: a call whose status changes while the lists are read moves into a list that is read later.
 ACTIVE_STATUSES = ("initiated", "ringing", "answered")
-#: Single calls searched for in one look-up of lists that change meanwhile; the others are left to the next look-up.
+#: Single calls searched for when the lists change meanwhile; the others are left to the next poll.
 MAX_SEARCHES = 10
-# A list of so few pages is read again at once when it changed meanwhile; a longer one is left to the next look-up.
+# A list of at most this many pages is read again at once when it changed meanwhile; a longer one, with the next poll.
 _SHORT_LIST = 3
 _FEW_PAGES = 12
 
@@ -42,7 +42,7 @@ def find_in_lists(
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
-    :param search: looks up one call by its number.
+    :param search: finds one call by its number.
     :param sleep: waits between two passes.
     :return: call id -> call.
     """

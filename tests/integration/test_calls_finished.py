@@ -1,4 +1,4 @@
-"""The trigger for ``AssetWatcher``, against the sandbox and a store that keeps what Airflow's would."""
+"""The trigger for ``AssetWatcher``, against the sandbox and a store that behaves as Airflow's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reported_while(made, meanwhile, *, events=1) -> list[dict]:
             await asyncio.wait([task], timeout=0.02)
         await asyncio.sleep(0.5)
         if task.done():
-            await task  # it runs for ever: what ended it is to be seen
+            await task  # it runs without an end: the reason why it ended is shown
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return payloads
@@ -185,7 +185,7 @@ def test_a_store_that_fails_now_and_then_ends_nothing_and_loses_nothing(connect_
 
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
 def test_sixty_hours_without_a_triggerer_lose_no_ending(connect_fast, vendor) -> None:
-    """Three of eight endings were reported: the look-back of a day cut off the others."""
+    """Three of eight endings were reported: ``look_back`` of a day cut off the others."""
     with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox, vendor)
         store = Store()

@@ -40,7 +40,7 @@ def trigger_for(ref: CallRef, **more) -> CallStatusTrigger:
 
 
 async def fire(manager, trigger) -> dict:
-    """Do what the triggerer's ``run_trigger`` does."""
+    """Run a trigger as the triggerer's ``run_trigger`` does."""
     trigger_id, key = next(numbers), trigger.shared_stream_key()
     stream = manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
     try:
@@ -84,7 +84,7 @@ def test_a_hundred_waits_cost_a_few_requests_a_poll(connect, vendor) -> None:
     lists = [request for request in requests if request.operation == "list"]
     assert len(lists) < 80 if vendor != "talkover" else len(lists) <= 40
     if vendor == "talkstack":
-        # One look-up an ended call, and no more than a few polls of the others before the history is known.
+        # One request for each ended call, and no more than a few polls of the others before the history is known.
         assert len(requests) - len(lists) <= 2 * 80
 
 

@@ -112,7 +112,7 @@ def test_many_deferred_sensors_cost_a_few_list_requests(waiting) -> None:
     grown = memory_of(airflow.pids_of("triggerer")) - before
     log_so_far = airflow.log.stat().st_size
     asked, watched = len(airflow.sandbox.requests), 30
-    time.sleep(watched)  # what is counted is requests in a time
+    time.sleep(watched)  # requests are counted over this time
     spent = airflow.sandbox.requests[asked:]
     log_while_watched = airflow.log.read_bytes()[log_so_far:]
     airflow.sandbox.advance(600)

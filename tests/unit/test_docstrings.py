@@ -1,10 +1,10 @@
 """Every public function, method and class of the package describes its arguments, results and errors.
 
-Public is what has no name with a leading underscore on the way to it; functions in functions are private. The rules:
+A name is public when neither it nor a name above it begins with an underscore; functions in functions are private. The rules:
 
 - A docstring's first line ends with a period.
 - A function or method with arguments describes each of them with ``:param name:``. The arguments of ``__init__`` are
-  described by the class, and so is what ``__init__`` and ``__post_init__`` raise.
+  described by the class, and so are the errors of ``__init__`` and ``__post_init__``.
 - One that returns something other than None has ``:return:``. Without arguments, a first line that begins with
   "Return" or "Yield" is enough; a property is described by its first line, as an attribute is.
 - Each exception class that a ``raise`` in the function itself names has ``:raises Class:``; a line may name several.
@@ -116,7 +116,7 @@ def check_function(node: Function, name: str) -> Iterator[str]:
         and not speaks_for_itself
         and not is_property
     ):
-        yield f"{name} does not describe what it returns"
+        yield f"{name} does not describe its result"
 
 
 def check_class(node: ast.ClassDef, name: str, lines: list[str]) -> Iterator[str]:
@@ -280,8 +280,8 @@ PLANTED = {
     "several arguments": (":param parts: which parts.", "", "Thing.grow does not describe parts"),
     "named arguments": (":param more: other parts.", "", "Thing.grow does not describe more"),
     "an argument that is gone": (":param by: how", ":param by: how\n        :param old: how", "describes old"),
-    "a result": (":return: the new size.", "", "Thing.grow does not describe what it returns"),
-    "a result without arguments": ("Return the text.", "The text.", "Thing.read does not describe what it returns"),
+    "a result": (":return: the new size.", "", "Thing.grow does not describe its result"),
+    "a result without arguments": ("Return the text.", "The text.", "Thing.read does not describe its result"),
     "an error": (":raises KeyError, LookupError", ":raises KeyError", "Thing.grow does not describe LookupError"),
     "a field": (":param x: metres to the right.", "", "Point.x is not described"),
     "a field with a comment": ("#: Metres up.", "# Metres up.", "Point.y is not described"),

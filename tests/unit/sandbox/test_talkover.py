@@ -16,7 +16,7 @@ BUSY, DONE = "+14155552602", "+14155552601"
 @pytest.mark.parametrize(
     ("agent", "body", "status", "code"),
     [
-        ("nobody", {"to": DONE}, 404, "AGENT_NOT_FOUND"),
+        ("no_agent", {"to": DONE}, 404, "AGENT_NOT_FOUND"),
         ("agent_draft", {"to": DONE}, 400, "AGENT_INACTIVE"),
         ("agent_sandbox", {}, 400, "MISSING_PHONE_NUMBER"),
         ("agent_sandbox", {"to": "415 555 2601"}, 400, "INVALID_PHONE_NUMBER"),

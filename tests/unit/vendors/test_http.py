@@ -282,7 +282,7 @@ def test_plus_is_encoded_in_a_query(scripted) -> None:
     assert "search=%2B14155552601" in server.seen[0].raw_query
 
 
-@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut"])
+@pytest.mark.parametrize("token", ["", "two parts", "line\nbreak", "ümlaut"])
 def test_a_token_no_header_can_carry_is_refused(token) -> None:
     with pytest.raises(InvalidRequest):
         Talkover(Settings(token=token, base_url="http://127.0.0.1:1"))

@@ -21,7 +21,7 @@ def test_few_active_ones_among_a_long_day_cost_little(sandbox) -> None:
     sandbox.seed("talkover", 3000, sandbox.now() - timedelta(hours=5), sandbox.now() - timedelta(hours=1))
     found, spent = spent_on(sandbox, vendor, refs)
     assert set(found) == {ref.id for ref in refs}
-    assert spent <= 6, "the whole list has 31 pages"
+    assert spent <= 6, "the full list has 31 pages"
     for call in sandbox.calls("talkover")[:5]:
         call.hung_up_at = sandbox.now()
     found, spent = spent_on(sandbox, vendor, refs)

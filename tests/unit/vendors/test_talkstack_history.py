@@ -50,7 +50,7 @@ def test_a_cut_history_is_refused(count, cap, days) -> None:
 
 
 class History:
-    """Answers as a history that holds at most ``largest`` rows in a reply; records what it was asked.
+    """Answers as a history that holds at most ``largest`` rows in a reply; records the requests.
 
     :param rows: status and day of each call.
     :param largest: rows of a reply at most.

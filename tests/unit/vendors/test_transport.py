@@ -50,7 +50,7 @@ def serve() -> Iterator[Callable[[bytes], str]]:
         threading.Thread(target=run, daemon=True).start()
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
-    make.seen = seen  # type: ignore[attr-defined]  # what the servers received
+    make.seen = seen  # type: ignore[attr-defined]  # the requests that the servers received
     yield make
     for listener in listeners:
         listener.close()
@@ -127,7 +127,7 @@ def test_an_adapter_knows_whether_a_connection_was_ever_established(serve) -> No
 
 def test_the_credential_is_sent_although_a_netrc_has_another(serve, monkeypatch, tmp_path) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.write_text("machine 127.0.0.1 login other password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     send(serve(response_of(b"{}")))
     (request,) = serve.seen
