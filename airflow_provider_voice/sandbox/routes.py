@@ -41,6 +41,9 @@ class VendorRoutes(ABC):
     """
 
     name: ClassVar[VendorName]
+    #: Credential headers with their values, any of which is enough; and the response to a request without one.
+    credentials: ClassVar[dict[str, str]]
+    unauthorized: ClassVar[Handled]
     #: Our status -> the vendor's documented status, where they differ.
     statuses: ClassVar[dict[CallStatus, str]]
     #: Rows that a page of a list holds at most, unless the quirks set another limit.
@@ -54,14 +57,6 @@ class VendorRoutes(ABC):
     @abstractmethod
     def routes(self) -> list[Route]:
         """Return the vendor's routes."""
-
-    @abstractmethod
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the credential of a request.
-
-        :param request: the request.
-        :return: the refusal of a bad token, ``None`` for a good one.
-        """
 
     def too_many(self, retry_after: float | None) -> Any:
         """Return the body of a 429.
@@ -129,9 +124,8 @@ class VendorRoutes(ABC):
             body = await _json_body(request)
             number = body.get("to") or body.get("number") or body.get("phone_number")
             request.state.number = self.world.log_request(self.name, operation, request.method, request.url.path)
-            refusal = self.authorized(request)
-            if refusal is not None:
-                return self._answer(*refusal)
+            if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
+                return self._answer(*self.unauthorized)
             if operation == "list":
                 self._set_in_motion()
             fault = self.world.fault_for(self.name, operation, number)

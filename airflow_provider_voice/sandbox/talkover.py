@@ -34,6 +34,8 @@ class TalkoverRoutes(VendorRoutes):
 
     name = "talkover"
     statuses = _STATUSES
+    credentials = {"Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}})
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -43,16 +45,6 @@ class TalkoverRoutes(VendorRoutes):
             Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self._end), methods=["POST"]),
             Route(f"{PREFIX}/calls", self.handle("list", self._list_calls)),
         ]
-
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the bearer token.
-
-        :param request: the request.
-        :return: the refusal of a bad credential, ``None`` for a good one.
-        """
-        if request.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return None
-        return 401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}}
 
     def too_many(self, retry_after: float | None) -> Any:
         """Return the body of a 429.

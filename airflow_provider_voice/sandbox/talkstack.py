@@ -29,6 +29,8 @@ class TalkstackRoutes(VendorRoutes):
 
     name = "talkstack"
     statuses = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
+    credentials = {"x-api-key": TOKEN, "Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"message": "Unauthorized", "status": "error"})
     usual_max_page = 1000
 
     def routes(self) -> list[Route]:
@@ -39,16 +41,6 @@ class TalkstackRoutes(VendorRoutes):
             Route("/call/get-call-history", self.handle("list", self._history), methods=["POST"]),
             Route("/call", self.handle("find", self._get_call), methods=["POST"]),
         ]
-
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the API key, in either of its headers.
-
-        :param request: the request.
-        :return: the refusal of a bad credential, ``None`` for a good one.
-        """
-        if request.headers.get("x-api-key") == TOKEN or request.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return None
-        return 401, {"message": "Unauthorized", "status": "error"}
 
     def _voices(self, request: Request, body: Any) -> Handled:
         """List the voices."""
@@ -114,11 +106,8 @@ class TalkstackRoutes(VendorRoutes):
 
 def _in_days(call: SandboxCall, query: QueryParams) -> bool:
     day = call.created_at.date().isoformat()
-    midnight = call.created_at.isoformat()[:19]
-    on, before, after = (query.get(name) for name in ("startTime", "startTimeBefore", "startTimeAfter"))
-    return (
-        on in (None, day) and (before is None or midnight <= f"{before}T00:00:00") and (after is None or day >= after)
-    )
+    is_within = query.get("startTimeAfter", day) <= day < query.get("startTimeBefore", "9999")
+    return is_within and query.get("startTime", day) == day
 
 
 def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:

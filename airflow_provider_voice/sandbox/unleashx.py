@@ -42,6 +42,8 @@ class UnleashXRoutes(VendorRoutes):
 
     name = "unleashx"
     statuses = _STATUSES
+    credentials = {"token": TOKEN, "api_access_token": TOKEN}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"error": True, "message": "Invalid Auth Key or Session Expired"})
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
@@ -50,16 +52,6 @@ class UnleashXRoutes(VendorRoutes):
             Route(f"{PREFIX}/agents/call", self.handle("create", self._create), methods=["POST"]),
             Route(f"{PREFIX}/agents/executions/list", self.handle("list", self._executions)),
         ]
-
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the token, in either of its headers.
-
-        :param request: the request.
-        :return: the refusal of a bad credential, ``None`` for a good one.
-        """
-        if TOKEN in (request.headers.get("token"), request.headers.get("api_access_token")):
-            return None
-        return 401, {"error": True, "message": "Invalid Auth Key or Session Expired"}
 
     def _verify(self, request: Request, body: Any) -> Handled:
         """Accept the token, which was checked before."""

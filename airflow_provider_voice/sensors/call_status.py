@@ -116,7 +116,7 @@ class CallStatusSensor(BaseSensorOperator):
         if is_literal(self.expected_statuses):
             self._accepted()
         if is_literal_call(self.call):
-            self._refs()
+            call_refs(self.call)
 
     @property
     def call(self) -> Any:
@@ -140,7 +140,7 @@ class CallStatusSensor(BaseSensorOperator):
         """
         with _refused_tokens_never_skip():
             with self._failures_as_configured():
-                refs = self._refs()
+                refs = call_refs(self.call)
                 if not refs:
                     return self._result_of_nothing()
                 if self.deferrable:
@@ -155,11 +155,15 @@ class CallStatusSensor(BaseSensorOperator):
         :raises AirflowFailException: for a permanent error, which no further poll can change.
         """
         with permanent_errors_end_the_task():
-            watch = self._watch = self._watch or self._new_watch(context)
-            if not self._poll(watch):
-                self._store_state(context, watch)
-                return False
-            return PokeReturnValue(is_done=True, xcom_value=self._result(watch.results))
+            # The next poke of a rescheduled task is another process: the store keeps the state (Airflow 3.3+).
+            store = context.get("task_state_store") if self.reschedule else None
+            if self._watch is None:
+                self._watch = self._new_watch(call_refs(self.call), None if store is None else store.get(_STATE_KEY))
+            if self._poll(self._watch):
+                return PokeReturnValue(is_done=True, xcom_value=self._result(self._watch.results))
+            if store is not None:
+                store.set(_STATE_KEY, self._watch.state)
+            return False
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger; see :meth:`execute_complete`.
@@ -188,7 +192,7 @@ class CallStatusSensor(BaseSensorOperator):
         with permanent_errors_end_the_task():
             if event.get("error"):
                 raise error_from_dict(event["error"])
-            refs = self._refs()
+            refs = call_refs(self.call)
             calls = [call_from_event(data, ref) for data, ref in zip(event["calls"], refs, strict=True) if data]
             if event.get("timed_out"):
                 if event["memo"]["cut_short"]:
@@ -202,7 +206,7 @@ class CallStatusSensor(BaseSensorOperator):
         if len(refs) > 1:
             # One request for all: calls that have ended already need no triggerer. One call is left to the trigger, so
             # that the sensors of a thousand mapped tasks share its requests.
-            watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage)
+            watch = self._new_watch(refs)
             if self._poll(watch):
                 return self._result(watch.results)
         # Imported here: it would slow down the parsing of every DAG file.
@@ -245,9 +249,6 @@ class CallStatusSensor(BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
             raise
 
-    def _refs(self) -> list[CallRef]:
-        return call_refs(self.call)
-
     def _result_of_nothing(self) -> list[Any]:
         if self.on_empty == "skip":
             raise AirflowSkipException("The list of calls to wait for is empty.")
@@ -269,21 +270,9 @@ class CallStatusSensor(BaseSensorOperator):
             results.append(call.to_dict())
         return results if isinstance(self.call, list) else results[0]
 
-    def _new_watch(self, context: Context) -> CallWatch:
-        store = context.get("task_state_store") if self.reschedule else None
-        state = store.get(_STATE_KEY) if store is not None else None
-        return CallWatch(
-            self._refs(),
-            grace=self.grace_period,
-            outage=self.tolerated_outage,
-            state=state if isinstance(state, dict) else None,
-        )
-
-    def _store_state(self, context: Context, watch: CallWatch) -> None:
-        """Store the state of the watch for the process of the next poke (Airflow 3.3+); in poke mode it is this one."""
-        store = context.get("task_state_store") if self.reschedule else None
-        if store is not None:
-            store.set(_STATE_KEY, watch.state)
+    def _new_watch(self, refs: list[CallRef], state: Any = None) -> CallWatch:
+        stored = state if isinstance(state, dict) else None
+        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=stored)
 
 
 def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:

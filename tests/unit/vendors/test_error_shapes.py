@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from airflow_provider_voice.exceptions import (
     RequestRejected,
     VendorUnavailable,
 )
+from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 
 MARKS = {"agent_inactive": AgentNotUsable, "phone": InvalidPhoneNumber, "phone number of the agent": AgentNotUsable}
 
