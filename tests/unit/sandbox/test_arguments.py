@@ -1,3 +1,5 @@
+"""Durations are seconds or a timedelta; every vendor of the type exists."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""When a wait for calls is over, continues or fails."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Each ending is reported once, whatever the order in which calls are listed and end."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone

@@ -1,3 +1,5 @@
+"""The arguments and the event of CallStatusTrigger: no number in either, and the same event after serialization."""
+
 from __future__ import annotations
 
 import asyncio

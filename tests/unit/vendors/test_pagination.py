@@ -1,3 +1,5 @@
+"""A list that changes while it is read: each call once, and no incomplete list is taken for a complete one."""
+
 from __future__ import annotations
 
 import itertools

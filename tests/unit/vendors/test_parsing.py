@@ -1,3 +1,5 @@
+"""Any JSON value becomes a typed value or None."""
+
 from __future__ import annotations
 
 import pytest
