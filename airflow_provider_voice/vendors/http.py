@@ -359,7 +359,7 @@ def _parse(content: bytes) -> Any:
     try:
         parsed = msgspec.json.decode(content)
     except msgspec.DecodeError:
-        # NaN and Infinity are not JSON, and no database accepts them: they become null. A byte order mark is skipped.
+        # msgspec refuses half a surrogate pair, NaN and Infinity; the latter two cannot be stored and become null.
         parsed = json.loads(content, parse_constant=lambda _: None)
     # Half a surrogate pair and NUL cannot be encoded or stored; replaced only where the bytes hint at one.
     return _storable(parsed) if _ESCAPES_WITHOUT_A_CHARACTER.search(content) else parsed

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import itertools
 import logging
+import math
 import socket
 import threading
 import time
 import tracemalloc
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -307,3 +308,26 @@ def test_nothing_secret_in_logs_or_errors_at_any_level(scripted, caplog) -> None
     for error in (refused.value, lost.value):
         assert error.__cause__ is None
         assert error.__context__ is None
+
+
+def test_characters_that_cannot_be_stored_are_replaced(scripted) -> None:
+    row = {
+        "id": "c1",
+        "note": "a\x00b\ud800c",
+        "\udfff": ["\x00"],
+        "score": math.nan,
+        "created_at": "2026-01-01T12:00:00Z",
+    }
+    body = {"data": [row], "pagination": {"total": 1, "last_page": 1}}
+    day = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    vendor = vendor_at(scripted(lambda seen: body).url, "talkover")
+    (call,) = vendor.list_calls(day, day + timedelta(days=1))
+    assert call.raw["note"] == "a\ufffdb\ufffdc"
+    assert call.raw["\ufffd"] == ["\ufffd"]
+    assert call.raw["score"] is None
+
+
+@pytest.mark.parametrize("body", [b"[1,", b"\xff", b""])
+def test_a_body_that_is_not_json_is_unreadable(scripted, body) -> None:
+    with pytest.raises(VendorUnavailable, match="not JSON"):
+        read(vendor_at(scripted(lambda seen: Reply(body)).url, "talkover"))
