@@ -81,8 +81,8 @@ def one_by_one(count: int) -> list[int]:
         while not watch.is_over:
             before, pending = vendor.http.sent, watch.pending
             if count <= REALLY_SENT:
-                looked_up = {ref.id: vendor.find(ref) for ref in pending}
-                watch.take({key: call for key, call in looked_up.items() if call})
+                found = {ref.id: vendor.find(ref) for ref in pending}
+                watch.take({key: call for key, call in found.items() if call})
                 spent.append(vendor.http.sent - before)
             else:
                 spent.append(len(pending))
