@@ -45,7 +45,7 @@ from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, 
 from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text, first_value
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -407,7 +407,7 @@ class Vendor(ABC):
         if call.created_at is None:
             raise IncompleteHistory(
                 f"{self.title} shows call {call.id} without a creation time, so it is unknown whether it belongs to "
-                "the window. Nothing of it is used.",
+                "the window. Nothing of the window is used.",
                 vendor=self.name,
             )
         return query.start <= call.created_at < query.end
@@ -426,11 +426,11 @@ class Vendor(ABC):
             return as_object(as_object(answer).get(envelope)) or as_object(answer)
 
         def call_id_in(answer: Any) -> str | None:
-            return as_text(first_value(record_in(answer), *id_fields))
+            return first_text(record_in(answer), *id_fields)
 
         response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
         record, now = record_in(response.body), response.server_time
-        status, moment = as_text(first_value(record, "status", "call_status")), read_time(record.get("created_at"))
+        status, moment = first_text(record, "call_status", "status"), read_time(record.get("created_at"))
         # A time that is not near the response's is a placeholder or a mistake.
         is_plausible = moment is not None and abs(moment - now) <= _MAX_CREATE_OFFSET
         return Call(
@@ -458,12 +458,11 @@ class Vendor(ABC):
         return value == wanted
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        for name in names:
-            value = as_text(row.get(name))
-            if value:
-                return value
+        value = first_text(row, *names)
+        if value:
+            return value
         raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), which cannot be identified. "
+            f"{self.title} shows a call without an id ({' or '.join(names)}), so it cannot be identified. "
             "Nothing of the list is used.",
             vendor=self.name,
         )

@@ -95,3 +95,13 @@ def first_value(row: Mapping[str, Any], *names: str) -> Any:
     :return: the value; None when there is none.
     """
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+
+
+def first_text(row: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first value under one of the names that is an id or a text; see :func:`as_text`.
+
+    :param row: an object of the vendor.
+    :param names: field names, the most likely one first.
+    :return: the text; None when there is none.
+    """
+    return next(filter(None, (as_text(row.get(name)) for name in names)), None)

@@ -18,7 +18,7 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
 from airflow_provider_voice.vendors.date_filters import Span, spans_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
-from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, path_segment
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Talkover(Vendor):
             from_=as_text(row.get("from")),
             direction=as_text(row.get("direction")),
             agent_id=as_text(agent.get("id")) or as_text(row.get("agent_id")),
-            agent_name=as_text(agent.get("label")) or as_text(agent.get("name")),
+            agent_name=first_text(agent, "label", "name"),
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
             created_at=read_time(row.get("created_at")),

@@ -23,7 +23,15 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
 from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
+from airflow_provider_voice.vendors.parsing import (
+    as_float,
+    as_int,
+    as_object,
+    as_rows,
+    as_text,
+    first_text,
+    first_value,
+)
 from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
 
 if TYPE_CHECKING:
@@ -236,7 +244,7 @@ class Talkstack(Vendor):
             id=call_id or self._row_id(row, *_ID_FIELDS),
             vendor=self.name,
             **self.status_fields(as_text(row.get("status"))),
-            to=as_text(first_value(row, "to", "phoneNumber")),
+            to=first_text(row, "to", "phoneNumber"),
             from_=as_text(row.get("from")),
             # "outbound-api", "outbound-dial": Twilio's values
             direction=direction.split("-")[0].lower() if direction else None,
@@ -259,7 +267,7 @@ _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recording
 
 
 def _row_id(row: Mapping[str, Any]) -> str | None:
-    return as_text(first_value(row, *_ID_FIELDS))
+    return first_text(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_rows, as_text, first_value, path_segment
+from airflow_provider_voice.vendors.parsing import (
+    as_float,
+    as_int,
+    as_rows,
+    as_text,
+    first_text,
+    first_value,
+    path_segment,
+)
 
 ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)), st.lists)
 
@@ -33,3 +41,9 @@ def test_an_id_that_would_address_another_path_is_refused(value) -> None:
 
 def test_the_first_value_that_says_something() -> None:
     assert first_value({"a": None, "b": "", "c": 0, "d": 1}, "a", "b", "c", "d") == 0
+
+
+def test_the_first_text_passes_over_values_of_other_types() -> None:
+    row = {"a": {}, "b": True, "c": " ", "d": 7, "e": "text"}
+    assert first_text(row, "a", "b", "c", "d", "e") == "7"
+    assert first_text(row, "a", "missing") is None
