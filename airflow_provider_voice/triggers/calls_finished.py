@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import Direction, write_time
+from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _ARGUMENTS = (
     "voice_conn_id", "agent_id", "direction", "statuses", "poll_interval", "look_back", "listing_delay",
+)  # fmt: skip
+_PAYLOAD_FIELDS = (
+    "id", "status", "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at",
 )  # fmt: skip
 _STATE_KEY = "voice_calls_finished"
 #: The most calls in one event, whose payload is a row of Airflow's database.
@@ -208,13 +211,5 @@ def _check_direction(hook: VoiceHook) -> None:
 
 
 def _payload_of(call: Call) -> dict[str, Any]:
-    return {
-        "id": call.id,
-        "status": call.status.value,
-        "direction": call.direction,
-        "agent_id": call.agent_id,
-        "tag": call.tag,
-        "duration_seconds": call.duration_seconds,
-        "created_at": write_time(call.created_at),
-        "ended_at": write_time(call.ended_at),
-    }
+    data = call.to_dict()
+    return {name: data[name] for name in _PAYLOAD_FIELDS}
