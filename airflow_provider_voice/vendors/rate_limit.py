@@ -23,6 +23,7 @@ MAX_RETRY_AFTER_SECONDS = 600.0
 
 _WINDOW = 60.0
 _EPOCH_SECONDS = 1_000_000_000
+_EPOCH_MILLISECONDS = 100_000_000_000
 
 
 class Limiter(Protocol):
@@ -106,13 +107,8 @@ def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> f
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    seconds = _seconds(value)
-    return _until(value, now) if seconds is None else seconds
-
-
-def _until(value: object, now: datetime) -> float | None:
-    moment = read_time(value)
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
+    seconds, moment = _seconds(value), read_time(value)
+    return seconds if seconds is not None or moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def _seconds(value: Any) -> float | None:
@@ -122,4 +118,7 @@ def _seconds(value: Any) -> float | None:
 
 def _reset(value: str | None, now: datetime) -> float | None:
     seconds = _seconds(value)
-    return seconds if seconds is None or seconds < _EPOCH_SECONDS else _until(seconds, now)
+    if seconds is None or seconds < _EPOCH_SECONDS:
+        return seconds
+    epoch = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
+    return max(0.0, epoch - now.timestamp())

@@ -122,7 +122,7 @@ def test_texts_without_digits_are_not_the_same_number() -> None:
     assert not same_number("anonymous", "unknown")
 
 
-def test_a_value_in_an_error_text_is_short_and_without_a_number() -> None:
+def test_a_value_is_shown_short_and_without_a_number() -> None:
     assert "5552601" not in shown("+14155552601")
     assert len(shown("x" * 1000)) == 40
     assert shown(10**5000) == "a value of type int"
