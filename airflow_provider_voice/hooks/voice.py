@@ -44,7 +44,7 @@ class VoiceHook(BaseHook):
     conn_type: ClassVar[str] = ""
     hook_name: ClassVar[str] = "Voice"
     #: The vendor's class, imported with the first request and not with a DAG file.
-    vendor_name: ClassVar[str] = ""
+    vendor_path: ClassVar[str] = ""
     #: Whether the vendor's call list states the direction of a call.
     reports_direction: ClassVar[bool] = True
 
@@ -95,10 +95,10 @@ class VoiceHook(BaseHook):
         # Imported with the first call, not with a DAG file, because requests and tenacity are slow to import.
         from airflow_provider_voice.hooks.connection_settings import settings_of
 
-        if not self.vendor_name:
+        if not self.vendor_path:
             raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
         connection = self._connection or self.get_connection(self.voice_conn_id)
-        vendor_class: type[Vendor] = resolve_name(self.vendor_name)
+        vendor_class: type[Vendor] = resolve_name(self.vendor_path)
         settings = settings_of(connection, vendor_class.default_base_url)
         # Airflow masks the connections that it loads; a connection made by hand is known here only.
         mask_secret(settings.token)
@@ -200,7 +200,7 @@ class TalkoverHook(VoiceHook):
 
     conn_type = "talkover"
     hook_name = "Talkover"
-    vendor_name = "airflow_provider_voice.vendors.talkover.Talkover"
+    vendor_path = "airflow_provider_voice.vendors.talkover.Talkover"
 
 
 class TalkstackHook(VoiceHook):
@@ -208,7 +208,7 @@ class TalkstackHook(VoiceHook):
 
     conn_type = "talkstack"
     hook_name = "Talkstack"
-    vendor_name = "airflow_provider_voice.vendors.talkstack.Talkstack"
+    vendor_path = "airflow_provider_voice.vendors.talkstack.Talkstack"
 
 
 class UnleashXHook(VoiceHook):
@@ -216,5 +216,5 @@ class UnleashXHook(VoiceHook):
 
     conn_type = "unleashx"
     hook_name = "UnleashX"
-    vendor_name = "airflow_provider_voice.vendors.unleashx.UnleashX"
+    vendor_path = "airflow_provider_voice.vendors.unleashx.UnleashX"
     reports_direction = False
