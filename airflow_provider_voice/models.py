@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_number, shown
@@ -21,6 +21,8 @@ from airflow_provider_voice.phone import mask_number, shown
 log = logging.getLogger(__name__)
 
 MAX_DELAY_SECONDS = 3600
+
+Direction = Literal["inbound", "outbound"]
 
 
 class CallStatus(str, Enum):

@@ -1,4 +1,4 @@
-"""Rings per intended call when something breaks: ours beside what people use today, on the same faults.
+"""Rings per intended call when something breaks: ours beside the ways in use today, on the same faults.
 
 Each contender places CALLS calls with ``retries=2`` on the sandbox (Talkover), and Airflow's retry is played by
 ``dag.test()``. Faults: the answer to the first create is lost, or the worker dies right after the first create.

@@ -96,7 +96,7 @@ class Scope:
 
     source: str
     agent_id: str | None = None
-    direction: str | None = None
+    direction: Direction | None = None
 
     @property
     def filters(self) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import IDENTIFIER, NUMBER_MODES, Direction, Scope
 from airflow_provider_voice.export.windows import bound_of, check_bounds
-from airflow_provider_voice.utils.validation import is_literal, one_of, shown
+from airflow_provider_voice.phone import shown
+from airflow_provider_voice.utils.validation import is_literal, one_of
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Window, fitting, joined, without
 from airflow_provider_voice.models import read_time, write_time
-from airflow_provider_voice.utils.validation import shown
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

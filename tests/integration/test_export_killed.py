@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from tests.integration.databases import execute, postgres_server
 from tests.integration.exporting import export
 
@@ -72,7 +72,7 @@ def test_killed_at_any_point_the_table_is_whole(database, connect, monkeypatch, 
 
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database)
     rng = random.Random(20261121)
-    with Sandbox(speed=0, max_page=40) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=40)) as sandbox:
         connect(sandbox)
         hook = BaseHook.get_hook("warehouse")
         sandbox.advance(60)
