@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 
@@ -14,8 +15,10 @@ os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
 
 from collections.abc import Callable, Iterator  # noqa: E402 - after AIRFLOW_HOME is set
+from types import SimpleNamespace  # noqa: E402 - after AIRFLOW_HOME is set
 
 import pytest  # noqa: E402 - after AIRFLOW_HOME is set
+import uvicorn.server  # noqa: E402 - after AIRFLOW_HOME is set
 from hypothesis import HealthCheck, settings  # noqa: E402 - after AIRFLOW_HOME is set
 
 from airflow_provider_voice.sandbox import Sandbox  # noqa: E402 - after AIRFLOW_HOME is set
@@ -24,6 +27,14 @@ from tests.support import ScriptedServer, vendor_for  # noqa: E402 - after AIRFL
 
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("ours")
+
+
+async def _sleep_briefly(seconds: float) -> None:
+    await asyncio.sleep(min(seconds, 0.01))
+
+
+# uvicorn notices after up to 0.1 s that it should stop, and then waits another 0.1 s. Hundreds of tests stop a sandbox.
+uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_briefly})
 
 VENDORS = ("talkover", "talkstack", "unleashx")
 
