@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_voice.export import row_buffer
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.vendors import pagination
 from tests.integration.databases import (
     MARIADBD,
     DuckDBHook,
@@ -28,9 +27,15 @@ from tests.integration.databases import (
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> None:
+def airflow_db(migrated_home: Callable[[Path], None]) -> None:
     """Make the database of the tests' Airflow home."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    migrated_home(Path(os.environ["AIRFLOW_HOME"]))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds between two passes over a list; how long it is has tests of its own (test_pagination)."""
+    monkeypatch.setattr(pagination, "PAUSES", (0.02, 0.04, 0.08))
 
 
 @pytest.fixture(scope="session")
