@@ -58,12 +58,10 @@ def add_connections(sandbox: Sandbox, environment: dict[str, str]) -> None:
     :param sandbox: the running sandbox.
     :param environment: Airflow's environment.
     """
-    for vendor in _VENDORS:
-        name, value = f"voice_{vendor}", json.dumps(sandbox.connection(vendor))
-        for arguments in (["delete", name], ["add", name, "--conn-json", value]):
-            # Deleting a connection that does not exist fails, which is fine.
-            command = [sys.executable, "-m", "airflow", "connections", *arguments]
-            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - our own command, no shell
+    file = Path(environment["AIRFLOW_HOME"]) / "connections.json"
+    file.write_text(json.dumps({f"voice_{vendor}": sandbox.connection(vendor) for vendor in _VENDORS}), "utf-8")
+    command = [sys.executable, "-m", "airflow", "connections", "import", "--overwrite", str(file)]
+    subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own command, no shell
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,17 +17,17 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
 # Airflow reads its home when it is first imported, so this cannot be a fixture.
 _HOME = tempfile.mkdtemp(prefix="voice-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+# One folder for all workers of pytest-xdist, which inherit the environment.
+if "VOICE_TESTS_SHARED" not in os.environ:
+    os.environ["VOICE_TESTS_SHARED"] = tempfile.mkdtemp(prefix="voice-tests-shared-")
+    atexit.register(shutil.rmtree, os.environ["VOICE_TESTS_SHARED"], ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
 
-import fcntl  # noqa: E402 - after AIRFLOW_HOME is set
-import subprocess  # noqa: E402 - after AIRFLOW_HOME is set
-import sys  # noqa: E402 - after AIRFLOW_HOME is set
 from collections.abc import Callable, Iterator  # noqa: E402 - after AIRFLOW_HOME is set
-from pathlib import Path  # noqa: E402 - after AIRFLOW_HOME is set
 from types import SimpleNamespace  # noqa: E402 - after AIRFLOW_HOME is set
 
 import pytest  # noqa: E402 - after AIRFLOW_HOME is set
@@ -50,27 +50,6 @@ async def _sleep_briefly(seconds: float) -> None:
 uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_briefly})
 
 VENDORS = ("talkover", "talkstack", "unleashx")
-
-
-@pytest.fixture(scope="session")
-def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
-    """Put a migrated Airflow database into a home; the migration takes seconds and runs once for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    template = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
-    template.mkdir(exist_ok=True)
-
-    def migrate(home: Path) -> None:
-        with (template / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (template / "done").exists():
-                database = f"sqlite:///{template}/airflow.db"
-                own = {"AIRFLOW_HOME": str(template), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
-                command = [sys.executable, "-m", "airflow", "db", "migrate"]
-                subprocess.run(command, env={**os.environ, **own}, check=True, capture_output=True)
-                (template / "done").touch()
-        shutil.copy(template / "airflow.db", home)
-
-    return migrate
 
 
 @pytest.fixture(params=VENDORS)

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_provider_voice.sandbox import Sandbox
 from dev.ui import add_connections, free_port, standalone_environment
+from tests.airflow_database import copy_migrated_database
 
 DAGS = Path(__file__).parents[2] / "dags_examples"
 
@@ -41,7 +42,7 @@ class Standalone:
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        self._run("db", "migrate")
+        copy_migrated_database(self.home)
         add_connections(self.sandbox, self.environment)
         output = self.log.open("wb")
         self._process = subprocess.Popen(
@@ -51,8 +52,8 @@ class Standalone:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.until(lambda: self.api("GET", "/api/v2/version"), 120)
-        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 120)
+        self.until(lambda: self.api("GET", "/api/v2/version"), 300)
+        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 300)
 
     def stop(self) -> None:
         os.killpg(self._process.pid, signal.SIGTERM)
@@ -60,11 +61,6 @@ class Standalone:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True
-        )
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

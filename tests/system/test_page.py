@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -23,6 +21,7 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from airflow_provider_voice.outreach.schema import contacts
 from airflow_provider_voice.sandbox import Sandbox
+from tests.airflow_database import copy_migrated_database
 from tests.integration.page.seed import Seed, number
 from tests.system.airflow_standalone import Standalone
 
@@ -54,8 +53,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[
             "AIRFLOW__VOICE__WAREHOUSE_CONN_ID": "warehouse",
             "AIRFLOW_CONN_OUTREACH_LEDGER": json.dumps({"conn_type": "sqlite", "host": str(home / "ledger.db")}),
         }
-        command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(command, env=airflow.environment, check=True, capture_output=True)
+        copy_migrated_database(home)
         server = airflow.start_part("api-server")
         try:
             airflow.until(lambda: airflow.api("GET", "/api/v2/version"), 180)
