@@ -15,7 +15,7 @@ def copy_migrated_database(home: Path) -> None:
 
     :param home: the home's folder.
     """
-    template = Path(os.environ["VOICE_TESTS_SHARED"])  # tests/conftest.py makes it
+    template = Path(os.environ["VOICE_TESTS_FOLDER"])  # tests/conftest.py makes it
     done = template / "migrated"
     with (template / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,17 +10,17 @@ import tempfile
 
 # Hundreds of tests commit to databases of their own. In memory they do not wait for a disk; none is about losing power.
 _MEMORY = "/dev/shm"
-if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 * 1024**3:
-    os.environ["TMPDIR"] = _MEMORY
+# Everything is in one folder of this session, because two sessions at once would share pytest's own. The workers of
+# pytest-xdist inherit it.
+if "VOICE_TESTS_FOLDER" not in os.environ:
+    _fits = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 * 1024**3
+    _FOLDER = tempfile.mkdtemp(prefix="voice-tests-", dir=_MEMORY if _fits else None)
+    os.environ["VOICE_TESTS_FOLDER"] = os.environ["TMPDIR"] = _FOLDER
     tempfile.tempdir = None  # pytest has already asked for it
+    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 
 # Airflow reads its home when it is first imported, so this cannot be a fixture.
-_HOME = tempfile.mkdtemp(prefix="voice-tests-")
-atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
-# One folder for all workers of pytest-xdist, which inherit the environment.
-if "VOICE_TESTS_SHARED" not in os.environ:
-    os.environ["VOICE_TESTS_SHARED"] = tempfile.mkdtemp(prefix="voice-tests-shared-")
-    atexit.register(shutil.rmtree, os.environ["VOICE_TESTS_SHARED"], ignore_errors=True)
+_HOME = tempfile.mkdtemp(prefix="airflow-")
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
