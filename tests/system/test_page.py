@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from airflow_provider_voice.outreach.schema import contacts
 from airflow_provider_voice.sandbox import Sandbox
+from tests.airflow_database import copy_migrated_database
 from tests.integration.page.seed import Seed, number
 from tests.system.airflow_standalone import Standalone
 
@@ -65,8 +64,7 @@ def api_server(home: Path, **environment: str) -> Iterator[Standalone]:
     with Sandbox() as sandbox:
         airflow = Standalone(sandbox, home)
         airflow.environment |= environment
-        command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(command, env=airflow.environment, check=True, capture_output=True)
+        copy_migrated_database(home)
         server = airflow.start_part("api-server")
         try:
             airflow.until(lambda: urllib.request.urlopen(f"{airflow.url}/api/v2/version", timeout=30), 180)
