@@ -243,7 +243,7 @@ class MakeCallOperator(BaseOperator):
         one_of("on_clear", self.on_clear, get_args(OnClear))
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("when_closed", self.when_closed, get_args(WhenClosed))
-        check_templated({name: plain(getattr(self, name)) for name in self.template_fields})
+        check_templated({name: plain(getattr(self, name)) for name in MakeCallOperator.template_fields})
         both = sorted(set(self.success_statuses) & set(self.redial_statuses))
         if both:
             raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")

@@ -242,3 +242,12 @@ def test_a_number_in_a_key_is_masked() -> None:
     made = make(call_key=f"reminder {NUMBER}", ledger_conn_id="ledger")
     assert "4155552601" not in str(made.call_key) + repr(made.call_key) + str(made.call_key.serialize())
     assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
+
+
+def test_a_subclass_may_template_less() -> None:
+    class Ring(MakeCallOperator):
+        template_fields = ("to",)
+
+    assert Ring(task_id="ring", to=NUMBER).to == NUMBER
+    with pytest.raises(InvalidRequest, match="agent_id"):
+        Ring(task_id="ring", to=NUMBER, agent_id=["a"])
