@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -375,15 +375,7 @@ class Campaign:
 
     def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
         """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
-        if self._senders.under_way:
-            # A result ends the wait at once; without an idle sender nothing else could.
-            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
-            return None
-        if self._results or self._lost.is_busy or self._polls.is_busy:
-            self._sleep(0.005)
-            return None
-        if self._lost.attempts or self._buffer:
-            self._sleep(self._seconds_to_next())
+        if self._wait_for_work():
             return None
         outlook = self.record.outlook()
         if not outlook.open:
@@ -393,6 +385,20 @@ class Campaign:
             return waiting
         self._sleep(self._seconds_to_wait(outlook))
         return None
+
+    def _wait_for_work(self) -> bool:
+        """Wait a moment for what this worker has begun; return whether it has begun anything."""
+        reads: list[Future[Any]] = [read for read in (self._lost.under_way, self._polls.under_way) if read is not None]
+        if self._senders.under_way:
+            # A result ends the wait at once; without an idle sender nothing else could.
+            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
+        elif reads:
+            wait(reads, timeout=self._seconds_to_next(), return_when=FIRST_COMPLETED)
+        elif not self._lost.attempts and not self._buffer:
+            return False
+        elif not self._lost.has_unstored:
+            self._sleep(self._seconds_to_next())
+        return True
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until there may be a place for who is claimed, or a lost call is to be looked for."""

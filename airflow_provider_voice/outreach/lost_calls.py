@@ -95,9 +95,14 @@ class LostCalls:
         return bool(self._others or self._recovering)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a search is under way, or its result is not stored yet."""
-        return self._search is not None or bool(self._settled)
+    def under_way(self) -> Future[None] | None:
+        """The search that is under way."""
+        return None if self._search is None else self._search[0]
+
+    @property
+    def has_unstored(self) -> bool:
+        """Whether there is something for :meth:`store`."""
+        return bool(self._settled)
 
     @property
     def next_at(self) -> float | None:

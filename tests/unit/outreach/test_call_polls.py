@@ -44,8 +44,8 @@ def polls(book):
 def follow(polls: CallPolls) -> bool:
     """Begin a poll, and settle what it finds."""
     polls.follow()
-    if polls._poll is not None:
-        polls._poll[0].result(10)
+    if polls.under_way is not None:
+        polls.under_way.result(60)
     return polls.follow()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -40,8 +39,8 @@ def lost(book, monkeypatch):
 def search(lost: LostCalls) -> None:
     """Let one search begin and end."""
     lost.search()
-    while lost._search is not None and not lost._search[0].done():
-        time.sleep(0.001)
+    if lost.under_way is not None:
+        lost.under_way.result(60)
 
 
 def found(monkeypatch, *answers: Call | None) -> None:
@@ -55,7 +54,7 @@ def test_a_call_that_is_found_is_stored(lost, monkeypatch) -> None:
     lost.add(lost.attempt, "reset")
     for _ in range(3):
         search(lost)
-    assert lost.is_busy
+    assert lost.has_unstored
     lost.store(lost.outcomes)
     assert (lost.book.contact().state, lost.attempts) == ("in_call", [])
 
@@ -82,7 +81,7 @@ def test_a_ledger_that_does_not_answer_is_no_search(lost, monkeypatch) -> None:
         with pytest.raises(LedgerFailed):
             lost.search()
     assert lost.attempts == [lost.attempt]
-    assert not lost.is_busy
+    assert lost.under_way is None
     monkeypatch.undo()
     found(monkeypatch, CALL)
     search(lost)
