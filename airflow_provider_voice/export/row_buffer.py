@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
@@ -95,13 +97,14 @@ class CsvRowBuffer(RowBuffer):
     """Rows as CSV, for databases that read it by themselves.
 
     The delimiter and the quote are control characters, so that JSON, which is full of the usual ones, is written as it
-    is. Texts are in quotes; an empty field is NULL. Times are in UTC.
+    is. Texts and times are in quotes; an empty field is NULL. Times are ISO 8601 in UTC.
     """
 
     DELIMITER, QUOTE = "\x01", "\x02"
 
     def _encoded(self, batch: list[Row]) -> bytes:
-        return "".join(self.DELIMITER.join(map(self._field, row)) + "\n" for row in batch).encode()
+        rows = msgspec.to_builtins(batch)  # makes texts of times
+        return "".join(self.DELIMITER.join(map(self._field, row)) + "\n" for row in rows).encode()
 
     def _field(self, value: Any) -> str:
         # Not csv.writer: before Python 3.13 it leaves a bare carriage return unquoted, which ends a line elsewhere.
