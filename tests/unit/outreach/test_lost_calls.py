@@ -46,7 +46,7 @@ def search(lost: LostCalls) -> None:
 def found(monkeypatch, *answers: Call | None) -> None:
     given = iter(answers)
     monkeypatch.setattr(lost_calls, "clock_offset", lambda vendor: lost_calls.timedelta(0))
-    monkeypatch.setattr(lost_calls, "look_for_call", lambda *args, **more: next(given))
+    monkeypatch.setattr(lost_calls, "find_call", lambda *args, **more: next(given))
 
 
 def test_a_call_that_is_found_is_stored(lost, monkeypatch) -> None:
