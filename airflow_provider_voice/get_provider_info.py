@@ -107,6 +107,7 @@ def get_provider_info() -> dict[str, Any]:
                 ("Common IO", "calls_to_object_storage"),
             )
         ],
+        "notifications": [f"{_PACKAGE}.notifications.voice_call.VoiceCallNotifier"],
         "extra-links": [f"{_PACKAGE}.utils.links.CallLink", f"{_PACKAGE}.utils.links.CampaignLink"],
         "config": {
             "voice": {

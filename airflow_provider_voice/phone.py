@@ -140,6 +140,18 @@ def mask_numbers_in(text: str) -> str:
     return _NUMBER_IN_TEXT.sub(hide, text)
 
 
+def shown(value: object) -> str:
+    """Return a value for an error text: short, with phone numbers masked.
+
+    :param value: any value.
+    :return: at most 40 characters of its ``repr``.
+    """
+    try:
+        return mask_numbers_in(repr(value))[:40]
+    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
+        return f"a value of type {type(value).__name__}"
+
+
 def same_number(one: str | None, other: str | None) -> bool:
     """Tell whether two texts are the same number, comparing digits only: vendors drop the ``+``.
 
@@ -154,7 +166,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 def may_be_same_number(written: str | None, number: str) -> bool:
     """Tell whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
 
-    For looks that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
+    For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 
     :param written: the number as a vendor writes it, or None.
     :param number: an E.164 number.

@@ -25,6 +25,8 @@ from dev.ring_check import MAX_ATTEMPTS, REDIAL_AFTER, rings_too_many
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_voice.sandbox.arguments import VendorName
+
 ROOT = Path(__file__).resolve().parents[1]
 _LINE = "{:<11} {:<76} {:>8} {:>8}\n"
 _PROGRESS = re.compile(r"Campaign demo: [^\[\n]*")
@@ -74,7 +76,7 @@ def _show_states(home: Path) -> None:
         sys.stdout.write(_LINE.format(state, reason[:76], contacts, calls))
 
 
-def _problems(sandbox: Sandbox, vendor: str, home: Path) -> list[str]:
+def _problems(sandbox: Sandbox, vendor: VendorName, home: Path) -> list[str]:
     """Compare the ledger and the warehouse with the sandbox's own calls.
 
     :param sandbox: the sandbox that placed the calls.

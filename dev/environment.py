@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from dev.crm import write_crm
 
 if TYPE_CHECKING:
+    from airflow_provider_voice.sandbox.arguments import VendorName
     from airflow_provider_voice.sandbox.server import Sandbox
 
 DATABASES = ("crm", "outreach_ledger", "warehouse")
 
 
-def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -> dict[str, str]:
+def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: VendorName) -> dict[str, str]:
     """Return the environment of a separate Airflow, whose ``voice_default`` is a vendor of the sandbox.
 
     The connections ``crm``, ``outreach_ledger`` and ``warehouse`` are SQLite files of these names in the home. The CRM

@@ -17,7 +17,9 @@ from dev.processes import run_group
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VENDORS = ("talkover", "talkstack", "unleashx")
+    from airflow_provider_voice.sandbox.arguments import VendorName
+
+_VENDORS: tuple[VendorName, ...] = ("talkover", "talkstack", "unleashx")
 
 
 def free_port() -> int:
@@ -27,7 +29,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str, port: int) -> dict[str, str]:
+def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: VendorName, port: int) -> dict[str, str]:
     """Return the environment of an ``airflow standalone`` that needs no login.
 
     :param home: its home.

@@ -96,7 +96,7 @@ class Scope:
 
     source: str
     agent_id: str | None = None
-    direction: str | None = None
+    direction: Direction | None = None
 
     @property
     def filters(self) -> dict[str, str]:
@@ -122,15 +122,6 @@ def fitting(name: str) -> str:
 
 
 @dataclass
-class Merged:
-    """Counts of rows after a merge."""
-
-    inserted: int
-    updated: int
-    stale_ignored: int
-
-
-@dataclass
 class Loaded:
     """Result of an export into a table; counts are rows.
 
@@ -140,11 +131,11 @@ class Loaded:
     :param unchanged: rows that were stored as they are.
     :param stale_ignored: rows that another run has read more recently.
     :param unsettled: rows of the source that the next run reads again.
-    :param missing: unsettled rows that the vendor did not show in this run.
+    :param missing: unsettled rows that the vendor did not show in this run, or answered with a server error.
     :param abandoned: rows that this run gave up, see ``abandon_after``.
     :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
     :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
-    :param hours: per hour of what was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
+    :param hours: for each hour that was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
     """
 
     fetched: int = 0

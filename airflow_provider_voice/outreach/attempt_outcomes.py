@@ -51,7 +51,10 @@ class AttemptOutcomes:
         self._owner = ledger.owner
 
     def placed(self, calls: Sequence[tuple[Attempt, Call]]) -> None:
-        """Store the vendor's call of attempts; also for an attempt that was given up as unknown in the meantime."""
+        """Store the vendor's call of attempts; also for an attempt that was given up as unknown in the meantime.
+
+        :param calls: attempts with the vendor's call.
+        """
         step = NextState(ContactState.IN_CALL, "the call was placed")
         outcomes = [
             _Outcome(attempt, step, {"call_id": call.id, "placed_at": call.created_at, "evidence": None})
@@ -61,7 +64,10 @@ class AttemptOutcomes:
         self._store(outcomes, states, AttemptState.PLACED, (ContactState.DIALING, ContactState.UNKNOWN))
 
     def refused(self, steps: Sequence[tuple[Attempt, NextState]]) -> None:
-        """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count."""
+        """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count.
+
+        :param steps: attempts with what their contacts do next.
+        """
         outcomes = [
             _Outcome(attempt, step, {"evidence": step.reason[:EVIDENCE_LENGTH], "ended_at": None})
             for attempt, step in steps
@@ -72,13 +78,18 @@ class AttemptOutcomes:
         """Store that nobody can tell whether attempts rang, with the evidence.
 
         A worker that woke up late must not give up what another one is looking for, so this names the fence.
+
+        :param found: attempts with the evidence.
         """
         states = (AttemptState.INTENT, AttemptState.UNKNOWN)
         contact_states = (ContactState.DIALING, ContactState.UNKNOWN)
         self._store(_unknown(found), states, AttemptState.UNKNOWN, contact_states, is_fenced=True)
 
     def vanished(self, found: Sequence[tuple[Attempt, str]]) -> None:
-        """Store that placed calls never showed an ending, with the evidence; a person must look."""
+        """Store that placed calls never showed an ending, with the evidence; a person must look.
+
+        :param found: attempts with the evidence.
+        """
         self._store(_unknown(found), (AttemptState.PLACED,), AttemptState.UNKNOWN, (ContactState.IN_CALL,))
 
     def ended(self, endings: Sequence[tuple[Attempt, str, datetime | None, NextState]]) -> None:

@@ -60,9 +60,9 @@ class CallPolls:
         self._poll: tuple[Future[dict[str, Call]], list[Attempt]] | None = None
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a poll is under way."""
-        return self._poll is not None
+    def under_way(self) -> Future[dict[str, Call]] | None:
+        """The poll that is under way."""
+        return None if self._poll is None else self._poll[0]
 
     def follow(self) -> bool:
         """Settle what a poll found, and begin the next one when it is time.

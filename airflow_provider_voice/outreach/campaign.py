@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,8 @@ class Campaign:
     :param hook: the voice connection.
     :param policy: the contact policy; ``None``: no rules.
     :param do_not_call: the do-not-call list; ``None``: there is none.
-    :param lease_seconds: how long a claim lasts without a sign of life.
+    :param lease_seconds: how long a claim lasts without a sign of life, default 60.
+    :param sleep: waits for seconds; for tests. ``None``: waits, and wakes up when the campaign is killed.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Campaign:
         self._hook = hook
         self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
+        self._killed = threading.Event()
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
         self._senders = Senders(
             hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
@@ -160,7 +162,6 @@ class Campaign:
             call_timeout=settings.call_timeout,
         )
         self._progress = Progress(self.record)
-        self._killed = threading.Event()
         self._sleep = sleep or self._killed.wait
         # What was found out and is not in the ledger yet, and who is claimed and waits for a place.
         self._results: list[Result] = []
@@ -201,7 +202,7 @@ class Campaign:
 
     def _request_pace(self) -> RequestPace | None:
         http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
-        return RequestPace(self._database, self._pacing, per_minute, http.limiter) if per_minute else None
+        return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
 
     def _check(self) -> None:
         """Refuse what would make the vendor refuse every call, before anybody is called."""
@@ -374,15 +375,7 @@ class Campaign:
 
     def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
         """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
-        if self._senders.under_way:
-            # A result ends the wait at once; without an idle sender nothing else could.
-            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
-            return None
-        if self._results or self._lost.is_busy or self._polls.is_busy:
-            self._sleep(0.005)
-            return None
-        if self._lost.attempts or self._buffer:
-            self._sleep(self._seconds_to_next())
+        if self._wait_for_work():
             return None
         outlook = self.record.outlook()
         if not outlook.open:
@@ -392,6 +385,20 @@ class Campaign:
             return waiting
         self._sleep(self._seconds_to_wait(outlook))
         return None
+
+    def _wait_for_work(self) -> bool:
+        """Wait a moment for what this worker has begun; return whether it has begun anything."""
+        reads: list[Future[Any]] = [read for read in (self._lost.under_way, self._polls.under_way) if read is not None]
+        if self._senders.under_way:
+            # A result ends the wait at once; without an idle sender nothing else could.
+            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
+        elif reads:
+            wait(reads, timeout=self._seconds_to_next(), return_when=FIRST_COMPLETED)
+        elif not self._lost.attempts and not self._buffer:
+            return False
+        elif not self._lost.has_unstored:
+            self._sleep(self._seconds_to_next())
+        return True
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until there may be a place for who is claimed, or a lost call is to be looked for."""

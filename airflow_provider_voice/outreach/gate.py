@@ -35,7 +35,11 @@ class DoNotCall(Protocol):
     """A list of people who must not be called."""
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the E.164 numbers that are on the list; raise when the list cannot be read."""
+        """Return those of the E.164 numbers that are on the list; raise when the list cannot be read.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
 
 
 @dataclass
@@ -72,6 +76,8 @@ class Gate:
     def check(self, claimed: Sequence[Claimed]) -> Verdicts:
         """Return who may be called now.
 
+        :param claimed: the contacts.
+        :return: who may be called, and what becomes of the others.
         :raises VoiceError: when the list or the ledger cannot be read; then nobody may.
         """
         verdicts = Verdicts()
@@ -95,6 +101,8 @@ class Gate:
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the do-not-call list now.
 
+        :param numbers: E.164 numbers.
+        :return: those on the list; none without a list.
         :raises LedgerFailed: when the list cannot be read.
         """
         if self._do_not_call is None:
@@ -108,11 +116,20 @@ class Gate:
         raise LedgerFailed(f"The do-not-call list cannot be read ({name}), so nobody is called. It is asked again.")
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime | None]:
-        """Return the earlier attempts that caps count, by number, and the ledger's time; nothing without a policy."""
+        """Return the earlier attempts that caps count, by number, and the ledger's time; nothing without a policy.
+
+        :param numbers: E.164 numbers.
+        :return: times by number, and the time at which they were read.
+        """
         return ({}, None) if self._policy is None else self._ledger.history(numbers)
 
     def lasting_refusal(self, contact: Claimed, *, is_listed: bool) -> NextState | None:
-        """Return why a contact is not called at any time; ``None`` when it is up to the policy."""
+        """Return why a contact is not called at any time; ``None`` when it is up to the policy.
+
+        :param contact: the contact.
+        :param is_listed: whether its number is on the do-not-call list.
+        :return: what becomes of it, or ``None``.
+        """
         if contact.attempts >= self._max_attempts:
             return NextState(ContactState.EXHAUSTED, f"all of {self._max_attempts} attempts were made")
         if is_listed:
@@ -123,6 +140,7 @@ class Gate:
         """Return what the policy looks at in a contact, or why it cannot; ``None`` without a policy.
 
         :param contact: the contact.
+        :return: the place; a :class:`NextState` when the policy failed.
         """
         policy = self._policy
         if policy is None:
@@ -139,6 +157,7 @@ class Gate:
         :param at: when the call would start.
         :param attempts: earlier attempts to the number.
         :param state: the contact's state, which it keeps when it may be called later.
+        :return: what becomes of the contact, or ``None``.
         """
         policy = self._policy
         if policy is None or place is None or isinstance(place, NextState):
@@ -171,7 +190,11 @@ class ListedNumbers:
         self._read = read
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the numbers that are on the list now."""
+        """Return those of the numbers that are on the list now.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
         return matching(numbers, self._read())
 
 
@@ -205,6 +228,7 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
 
     :param numbers: E.164 numbers.
     :param written: the entries of the list.
+    :return: those that an entry may mean.
     """
     by_digits = {number.lstrip("+"): number for number in numbers}
     endings: dict[str, set[str]] = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 #: Seconds a claim lasts unless it is renewed.
 LEASE_SECONDS = 60.0
 SOURCE = "outreach"
-#: How far back attempts are looked up for the caps of a policy.
-HISTORY = timedelta(days=400)
+#: How far back attempts are looked up for the caps of a policy: no rule file may have a longer one.
+HISTORY = timedelta(days=3660)
 _WAITING = [state.value for state in WAITING]
 _COUNTED = [state.value for state in COUNTED]
 
@@ -94,6 +94,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param ends_at: nobody is claimed from then on.
+        :return: the claimed contacts; none while the campaign does not run.
         """
 
         def work(connection: Connection) -> list[Claimed]:
@@ -110,6 +111,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        :return: their last attempts, each with the fence of the new claim.
         """
 
         def work(connection: Connection) -> list[Attempt]:
@@ -134,30 +136,25 @@ class Ledger:
 
     def own_intents(self) -> list[Attempt]:
         """Return the attempts that this worker intended and whose outcome is not stored."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.owner == self.owner,
-                attempts.c.state == AttemptState.INTENT.value,
-            )
-            return [_attempt(row, row.fence or 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.owner == self.owner,
+            attempts.c.state == AttemptState.INTENT.value,
+        )
+        return [_attempt(row, row.fence or 0) for row in self.database.rows(query)]
 
     def others_dialing(self) -> dict[str, int]:
         """Return the fences of the contacts that are being dialed now, by key."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.fence).where(
-                contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
-            )
-            return {row.contact_key: row.fence for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        query = select(contacts.c.contact_key, contacts.c.fence).where(
+            contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
+        )
+        return {row.contact_key: row.fence for row in self.database.rows(query)}
 
     def renew(self, keys: Collection[str]) -> None:
-        """Let our claims on these contacts last a whole lease from now on."""
+        """Let our claims on these contacts last a whole lease from now on.
+
+        :param keys: the contacts' keys; those that another worker holds are left alone.
+        """
         if not keys:
             return
 
@@ -169,11 +166,17 @@ class Ledger:
         self.database.transact(work)
 
     def release(self, claimed: Iterable[Claimed]) -> None:
-        """Give claimed contacts back as they were."""
+        """Give claimed contacts back as they were.
+
+        :param claimed: contacts that this worker claimed.
+        """
         self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
 
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
-        """Store that claimed contacts are not called now, and give them back."""
+        """Store that claimed contacts are not called now, and give them back.
+
+        :param decisions: contacts with what becomes of them.
+        """
         rows = [
             {
                 "b_key": item.key,
@@ -248,6 +251,7 @@ class Ledger:
         :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
             ``None``: there are no caps.
         :param ends_at: no intent is stored from then on.
+        :return: what may be sent, what waits, and what was lost.
         """
 
         def work(connection: Connection) -> Intents:
@@ -341,19 +345,19 @@ class Ledger:
 
     def in_progress(self) -> list[Attempt]:
         """Return the attempts of this campaign whose call was placed and has not ended."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.voice_conn_id == self.voice_conn_id,
-                attempts.c.state == AttemptState.PLACED.value,
-            )
-            return [_attempt(row, 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.voice_conn_id == self.voice_conn_id,
+            attempts.c.state == AttemptState.PLACED.value,
+        )
+        return [_attempt(row, 0) for row in self.database.rows(query)]
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
-        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time."""
+        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
+
+        :param numbers: E.164 numbers.
+        :return: times by number, and the ledger's time.
+        """
 
         def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
             now = self.database.now(connection)
@@ -371,7 +375,11 @@ class Ledger:
         return self.database.transact(work)
 
     def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
-        """Return the ledger's time, and the ids of all calls to a number that it knows."""
+        """Return the ledger's time, and the ids of all calls to a number that it knows.
+
+        :param number: E.164.
+        :return: the time and the ids.
+        """
 
         def work(connection: Connection) -> tuple[datetime, frozenset[str]]:
             query = select(attempts.c.call_id).where(attempts.c.to_number == number, attempts.c.call_id.is_not(None))
@@ -380,13 +388,13 @@ class Ledger:
         return self.database.transact(work)
 
     def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
-        """Return how many attempts of each contact count."""
+        """Return how many attempts of each contact count.
 
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
-            return {row.contact_key: row.attempts for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        :param keys: the contacts' keys.
+        :return: counts by key.
+        """
+        query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
+        return {row.contact_key: row.attempts for row in self.database.rows(query)}
 
     # -- shared by the above --
 
@@ -399,15 +407,13 @@ class Ledger:
 
 
 def is_loaded(campaign: str) -> Any:
-    """Return the condition that the load which brought a contact was whole: half a list is not called."""
+    """Return the condition that the load which brought a contact was whole: half a list is not called.
+
+    :param campaign: its name.
+    :return: the condition.
+    """
     whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
     return contacts.c.first_load <= whole
-
-
-def counts_by(connection: Connection, column: Any, campaign_column: Any, campaign: str) -> dict[str, int]:
-    """Return how many rows of a campaign have each value of a column."""
-    query = select(column, func.count()).where(campaign_column == campaign).group_by(column)
-    return {str(value): count for value, count in connection.execute(query) if value is not None}
 
 
 def _claimed(row: Any) -> Claimed:

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, look_for_call
+from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, find_call
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import Call, CallRequest, write_time
 from airflow_provider_voice.outreach.clocks import Interval
@@ -95,9 +95,14 @@ class LostCalls:
         return bool(self._others or self._recovering)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a search is under way, or its result is not stored yet."""
-        return self._search is not None or bool(self._settled)
+    def under_way(self) -> Future[None] | None:
+        """The search that is under way."""
+        return None if self._search is None else self._search[0]
+
+    @property
+    def has_unstored(self) -> bool:
+        """Whether there is something for :meth:`store`."""
+        return bool(self._settled)
 
     @property
     def next_at(self) -> float | None:
@@ -204,7 +209,7 @@ def find_lost_call(
             not_these=others,
         )
         request = CallRequest(to=attempt.to, agent_id=attempt.agent_id)
-        lost.call = look_for_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
+        lost.call = find_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
     except CallOutcomeUnknown as error:
         lost.last_problem = error.message
     except VoiceError as error:

@@ -58,7 +58,11 @@ class PlanDigest:
         self._settings = json.dumps(_canonical(settings), sort_keys=True)
 
     def read(self, found: Iterable[Contact]) -> Iterator[Contact]:
-        """Yield the contacts of a source, and take them into the digest."""
+        """Yield the contacts of a source, and take them into the digest.
+
+        :param found: the contacts.
+        :return: the same contacts, read as they are needed.
+        """
         for contact in found:
             text = f"{contact.key}\x1f{contact.state.value}\x1f{contact.digest}"
             self._sum = (self._sum + int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")) % 2**256
@@ -257,6 +261,11 @@ class Planner:
 
 
 def store_plan_id(database: Database, campaign: str, plan_id: str) -> None:
-    """Keep the id of the last plan with the campaign."""
+    """Keep the id of the last plan with the campaign.
+
+    :param database: the ledger's database.
+    :param campaign: its name.
+    :param plan_id: the plan's id.
+    """
     update = campaigns.update().where(campaigns.c.campaign == campaign).values(plan_id=plan_id)
     database.transact(lambda connection: connection.execute(update))

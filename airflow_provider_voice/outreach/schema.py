@@ -45,16 +45,30 @@ class UtcTime(types.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
-        """Return the type of one database: MySQL's own drops the fractions of a second."""
+        """Return the type of one database: MySQL's own drops the fractions of a second.
+
+        :param dialect: the database's dialect.
+        :return: its type.
+        """
         return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in ("mysql", "mariadb") else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what is stored."""
+        """Return what is stored.
+
+        :param value: an aware time.
+        :param dialect: not looked at.
+        :return: the same in UTC, without its zone.
+        """
         del dialect
         return None if value is None else value.astimezone(timezone.utc).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what was stored, aware."""
+        """Return what was stored, aware.
+
+        :param value: the stored time.
+        :param dialect: not looked at.
+        :return: the same, aware.
+        """
         del dialect
         return None if value is None else value.replace(tzinfo=timezone.utc)
 
@@ -182,7 +196,11 @@ pacing = _table(
 
 
 def stored_version(connection: Connection) -> int | None:
-    """Return the version of the ledger's tables; ``None`` when there are none."""
+    """Return the version of the ledger's tables; ``None`` when there are none.
+
+    :param connection: a connection inside a transaction.
+    :return: the version, or ``None``.
+    """
     if not inspect(connection).has_table(versions.name):
         return None
     found = connection.execute(select(versions.c.version).where(versions.c.component == "ledger")).scalar()

@@ -131,7 +131,10 @@ class Senders:
         return self.count - len(self._jobs)
 
     def send(self, jobs: Sequence[Job]) -> None:
-        """Send creates; their results are taken by :meth:`finished`."""
+        """Send creates; their results are taken by :meth:`finished`.
+
+        :param jobs: the creates.
+        """
         for job in jobs:
             self._jobs[self._pool.submit(self._send, job)] = job
 
@@ -145,7 +148,10 @@ class Senders:
         return results
 
     def wait(self, seconds: float) -> None:
-        """Wait until a create has a result, or for so long."""
+        """Wait until a create has a result, or for so long.
+
+        :param seconds: the longest wait; there is none when nothing is under way.
+        """
         if self._jobs:
             wait(self._jobs, timeout=max(0.0, seconds), return_when=FIRST_COMPLETED)
 

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_voice.sandbox import Sandbox
 from dev.processes import end_group
 from dev.ui import add_connections, free_port, standalone_environment
+from tests.airflow_database import copy_migrated_database
 
 DAGS = Path(__file__).parents[2] / "dags_examples"
 
@@ -45,7 +46,7 @@ class Standalone:
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        self._run("db", "migrate")
+        copy_migrated_database(self.home)
         add_connections(self.sandbox, self.environment)
         self.launch()
         self.until(lambda: self.api("GET", "/api/v2/version"), 300)
@@ -68,11 +69,6 @@ class Standalone:
     def stop(self) -> None:
         for process in reversed(self.processes):
             end_group(process)
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True
-        )
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

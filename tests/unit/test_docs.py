@@ -21,11 +21,12 @@ import pytest
 from airflow_provider_voice import exceptions
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS
+from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS, TYPES
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.get_provider_info import get_provider_info
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.notifications.voice_call import VoiceCallNotifier
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.operators.outreach import OutreachOperator, _OutreachBase
 from airflow_provider_voice.outreach.cli import _parser as outreach_parser
@@ -50,6 +51,7 @@ HOW_TO = {
     CallsFinishedTrigger: "calls-finished",
     CallsToWarehouseOperator: "calls-to-warehouse",
     CallsToObjectStorageOperator: "calls-to-object-storage",
+    VoiceCallNotifier: "ring-on-failure",
 }
 EXTRAS = ("postgres", "sqlite", "parquet", "sandbox")
 
@@ -110,7 +112,9 @@ def test_every_key_of_a_load_is_described() -> None:
 def test_every_column_is_described_with_its_type() -> None:
     rows = re.findall(r"^   \* - ``(\w+)``\n     - (.+)\n     - \S", text_of("exports"), re.MULTILINE)
     shown = {name: kind.removesuffix(", key") for name, kind in rows}
-    types = {name: PostgreSQL.types[kind].removesuffix(" NOT NULL") for name, kind in COLUMNS.items()}
+    sql = PostgreSQL("voice_calls", None, "%s").sql
+    written = {kind: column_type.compile(sql).lower() for kind, column_type in TYPES.items()} | {"time": "timestamptz"}
+    types = {name: written[kind] for name, kind in COLUMNS.items()}
     assert {name: shown.get(name) for name in types} == types
 
 

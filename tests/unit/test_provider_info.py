@@ -37,6 +37,9 @@ def test_every_module_and_class_it_names_exists() -> None:
                 importlib.import_module(module)
     for entry in info["transfers"]:
         importlib.import_module(entry["python-module"])
+    for name in info["notifications"]:
+        module, _, notifier = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), notifier)
     for connection in info["connection-types"]:
         module, _, name = connection["hook-class-name"].rpartition(".")
         hook = getattr(importlib.import_module(module), name)
@@ -46,11 +49,11 @@ def test_every_module_and_class_it_names_exists() -> None:
 
 def test_it_lists_every_hook_operator_sensor_trigger_and_transfer_there_is() -> None:
     text = json.dumps(get_provider_info())
-    for folder in ("operators", "sensors", "triggers", "transfers"):
+    for folder in ("operators", "sensors", "triggers", "transfers", "notifications"):
         package = importlib.import_module(f"airflow_provider_voice.{folder}")
         for module in pkgutil.iter_modules(package.__path__):
             loaded = importlib.import_module(f"{package.__name__}.{module.name}")
-            ends = ("Operator", "Sensor", "Trigger")
+            ends = ("Operator", "Sensor", "Trigger", "Notifier")
             public = [name for name, item in vars(loaded).items()
                       if name.endswith(ends) and getattr(item, "__module__", "") == loaded.__name__]  # fmt: skip
             assert not public or loaded.__name__ in text, public

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -18,6 +17,7 @@ from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import CampaignSummary, LedgerViews, NoLedgerYet
+from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.plugins.voice_page.presentation import address, render
 from airflow_provider_voice.plugins.voice_page.security import (
     Editor,
@@ -77,8 +77,7 @@ def show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Respo
     position = unseal(after)
     created_at = read_time(position[0]) if position else None
     found = views.campaigns((created_at, position[1]) if created_at else None, _CAMPAIGNS + 1)
-    shown = found[:_CAMPAIGNS]
-    more = seal([write_time(shown[-1].created_at), shown[-1].campaign]) if len(found) > _CAMPAIGNS else None
+    shown, more = _cut(found, _CAMPAIGNS, lambda last: [write_time(last.created_at), last.campaign])
     return _page(request, user, "campaigns.html", campaigns=shown, now=views.now(), more=more, after=after)
 
 
@@ -115,13 +114,13 @@ def show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     chosen = state if state in {known.value for known in ContactState} else None
     prefix = unseal(find) or ""
     found = views.contacts(name, state=chosen, prefix=prefix, after=unseal(after), limit=_PAGE + 1)
-    more = seal(found[_PAGE - 1].contact_key) if len(found) > _PAGE else None
+    shown, more = _cut(found, _PAGE, lambda last: last.contact_key)
     return _page(
         request,
         user,
         "contacts.html",
         summary=summary,
-        contacts=found[:_PAGE],
+        contacts=shown,
         chosen=chosen or "",
         find=find,
         prefix=prefix,
@@ -144,8 +143,7 @@ def show_undecided(request: Request, user: GetUserDep, after: str = "", done: st
     """Show the contacts that may have been rung, with the evidence."""
     position = unseal(after)
     found = ledgers.views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
-    shown = found[:_UNDECIDED]
-    more = seal([shown[-1].campaign, shown[-1].contact_key]) if len(found) > _UNDECIDED else None
+    shown, more = _cut(found, _UNDECIDED, lambda last: [last.campaign, last.contact_key])
     return _page(request, user, "decide.html", contacts=shown, more=more, after=after, done=unseal(done))
 
 
@@ -155,7 +153,7 @@ def show_calls(request: Request, user: GetUserDep) -> Response:
     table = recent_calls()
     if table is None:
         return _page(request, user, "no_calls.html")
-    now = _utc_now()
+    now = datetime.now(timezone.utc)
     return _page(request, user, "calls.html", counts=table.since(now - _DAY), now=now)
 
 
@@ -195,7 +193,7 @@ def change_campaign(
     """Pause, resume or cancel a campaign."""
     _campaign(ledgers.views(), name)
     before = CampaignRecord(ledgers.database(), name).set_state(_STATES[action])
-    log.info("User %s: campaign %s is %s, it was %s.", user.get_name(), name, _STATES[action], before)
+    _audit(user, name, f"{action}; it is {_STATES[action]} and was {before}")
     return RedirectResponse(address("../campaign", name=name), _SEE_OTHER)
 
 
@@ -215,8 +213,18 @@ def decide(
     except InvalidRequest as error:
         # Its message names the key, which may be a number.
         raise HTTPException(409, "Somebody has decided about this contact already. Nothing was changed.") from error
-    log.info("User %s: attempt %s %s; its contact is %s.", user.get_name(), attempt, verdict, state.value)
+    _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
     return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
+
+
+def _cut(found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[list[Any], str | None]:
+    """Return a page of what was found, and the sealed position of its last item when there is another page."""
+    return found[:size], seal(position(found[size - 1])) if len(found) > size else None
+
+
+def _audit(user: Any, campaign: str, change: str) -> None:
+    """Log who changed what; a campaign may be named after a number."""
+    log.info("User %s, campaign %s: %s.", user.get_name(), mask_numbers_in(campaign), change)
 
 
 def _campaign(views: LedgerViews, name: str) -> CampaignSummary:
@@ -224,12 +232,6 @@ def _campaign(views: LedgerViews, name: str) -> CampaignSummary:
     if summary is None:
         raise HTTPException(_NOT_FOUND, "There is no such campaign in this ledger.")
     return summary
-
-
-def _utc_now() -> Any:
-    from datetime import datetime, timezone
-
-    return datetime.now(timezone.utc)
 
 
 def _page(request: Request, user: Any, template: str, **values: Any) -> Response:
@@ -257,7 +259,9 @@ def _show_refusal(request: Request, error: Exception) -> Response:
     values: dict[str, Any] = {"title": "This did not work", "text": str(getattr(error, "detail", "")), "login": None}
     if status == _UNAUTHORIZED:
         values["title"], values["text"] = "Sign in", "You are not signed in to Airflow."
-        values["login"] = get_auth_manager().get_url_login(next_url=str(request.url))
+        # Airflow's own route knows the auth manager, and leads back here. Airflow 3.1.0 would cut a query off.
+        home = f"{request.scope.get('root_path', '')}/"
+        values["login"] = address(f"{_depth(request)}../api/v2/auth/login", next=home)
     return HTMLResponse(render("refused.html", {"depth": _depth(request), **values}), status)
 
 

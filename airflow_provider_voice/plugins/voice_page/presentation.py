@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_voice import __version__
-from airflow_provider_voice.outreach.states import OPEN, WAITING, ContactState
+from airflow_provider_voice.outreach.states import WAITING, ContactState
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
@@ -106,43 +106,38 @@ class Segment:
 
 def segments(summary: CampaignSummary) -> list[Segment]:
     """Return the parts of a campaign's progress bar."""
-    counts = dict(summary.counts)
-    reached = counts.pop(ContactState.REACHED.value, 0)
-    unknown = counts.pop(ContactState.UNKNOWN.value, 0)
-    waiting = sum(counts.pop(state.value, 0) for state in WAITING)
-    active = sum(counts.pop(state.value, 0) for state in OPEN if state not in WAITING)
-    parts = {"reached": reached, "closed": sum(counts.values()), "unknown": unknown, "active": active}
-    del waiting  # the rest of the bar is empty
+    reached = summary.counts.get(ContactState.REACHED.value, 0)
+    waiting = sum(summary.counts.get(state.value, 0) for state in WAITING)
+    parts = {
+        "reached": reached,
+        "closed": summary.done - reached - summary.undecided,
+        "unknown": summary.undecided,
+        "active": summary.left - waiting,  # those who wait are the empty rest of the bar
+    }
     found, start = [], 0.0
     for name, number in parts.items():
-        width = 100.0 * number / summary.total if summary.total else 0.0
-        if width:
+        if number:
+            width = 100.0 * number / summary.total
             found.append(Segment(name, round(start, 2), round(width, 2)))
-        start += width
+            start += width
     return found
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One hour of the plot, in the units of its view box.
+    """One hour of the plot, in the units of its view box; it stands on the plot's floor.
 
     :param label: the hour and its counts, in words.
     :param x: left edge.
-    :param width: width.
-    :param top: top of the attempts.
-    :param height: height of the attempts.
-    :param answered_top: top of the answered calls.
-    :param answered_height: height of the answered calls.
+    :param attempts: height of the attempts.
+    :param answered: height of the answered calls.
     :param tick: the text below the bar; empty: none.
     """
 
     label: str
     x: float
-    width: float
-    top: float
-    height: float
-    answered_top: float
-    answered_height: float
+    attempts: float
+    answered: float
     tick: str
 
 
@@ -152,6 +147,7 @@ class Plot:
 
     :param bars: one for each hour.
     :param highest: the most attempts in an hour.
+    :param bar_width: width of a bar.
     :param width: width of the view box.
     :param height: height of the view box.
     :param floor: where the bars stand.
@@ -160,6 +156,7 @@ class Plot:
 
     bars: Sequence[Bar]
     highest: int
+    bar_width: float
     width: float = _PLOT_WIDTH
     height: float = _PLOT_HEIGHT
     floor: float = _PLOT_FLOOR
@@ -175,22 +172,18 @@ def plot(hours: Sequence[HourCount]) -> Plot | None:
     scale = (_PLOT_FLOOR - 12.0) / highest
     bars = []
     for number, hour in enumerate(hours):
-        height, answered = hour.attempts * scale, hour.answered * scale
         at = f"{hour.hour:%d %b %H:00}"
         has_room = (len(hours) - number) * step > _TICK_WIDTH
         bars.append(
             Bar(
                 label=f"{at} UTC: {hour.attempts} attempts, {hour.answered} answered",
                 x=round(_PLOT_LEFT + number * step, 1),
-                width=round(step - 2.0, 1),
-                top=round(_PLOT_FLOOR - height, 1),
-                height=round(height, 1),
-                answered_top=round(_PLOT_FLOOR - answered, 1),
-                answered_height=round(answered, 1),
+                attempts=round(hour.attempts * scale, 1),
+                answered=round(hour.answered * scale, 1),
                 tick=at if has_room and hour.hour.hour % _TICK_HOURS == 0 else "",
             )
         )
-    return Plot(bars, highest)
+    return Plot(bars, highest, round(step - 2.0, 1))
 
 
 @cache

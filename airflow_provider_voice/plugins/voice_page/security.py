@@ -20,7 +20,6 @@ from airflow.models.connection import Connection
 from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Depends, Form, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from airflow_provider_voice.plugins.voice_page.sources import ledger_conn_id
 
@@ -67,11 +66,7 @@ def requires_editor(request: Request, user: GetUserDep, token: Annotated[str, Fo
         raise HTTPException(403, "You may look, but not change: that takes the right to edit the ledger's connection.")
     if not comes_from_here(request):
         raise HTTPException(403, "The request came from another site, so nothing was changed.")
-    try:
-        owner = _signer().loads(token, max_age=TOKEN_SECONDS)
-    except BadSignature:
-        owner = None
-    if owner != _identity(user):
+    if _opened(token, TOKEN_SECONDS) != _mark(user):
         raise HTTPException(403, "The form is too old or not yours, so nothing was changed. Open the page again.")
 
 
@@ -93,7 +88,7 @@ def comes_from_here(request: Request) -> bool:
 
 def token_for(user: Any) -> str:
     """Return the token that a form of this user carries."""
-    return str(_signer().dumps(_identity(user)))
+    return seal(_mark(user))
 
 
 def seal(value: Any) -> str:
@@ -111,25 +106,26 @@ def unseal(text: str) -> Any:
     """
     if not text:
         return None
+    value = _opened(text)
+    if value is None:
+        raise HTTPException(400, "This address is not valid any more. Begin at the first page.")
+    return value
+
+
+def _mark(user: Any) -> dict[str, str]:
+    """Return what a form's token says; cursors are texts and lists, so none of them is a token."""
+    return {"may_change": str(user.get_id())}
+
+
+def _opened(text: str, seconds: int | None = None) -> Any:
+    """Return what was sealed, ``seconds`` ago at most; ``None`` when the text is not ours or too old."""
     try:
-        return json.loads(_fernet().decrypt(text.encode()))
-    except (InvalidToken, ValueError) as error:
-        raise HTTPException(400, "This address is not valid any more. Begin at the first page.") from error
-
-
-def _identity(user: Any) -> str:
-    return str(user.get_id())
-
-
-def _secret() -> str:
-    # All API servers of an Airflow share it; Airflow signs its own file tokens with it.
-    return str(conf.get("api", "secret_key"))
-
-
-def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(_secret(), salt="airflow-provider-voice.change")
+        return json.loads(_fernet().decrypt(text.encode(), seconds))
+    except (InvalidToken, ValueError):
+        return None
 
 
 def _fernet() -> Fernet:
-    key = hashlib.sha256(b"airflow-provider-voice.cursor:" + _secret().encode()).digest()
+    # All API servers of an Airflow share this key; Airflow signs its own file tokens with it.
+    key = hashlib.sha256(b"airflow-provider-voice.cursor:" + conf.get("api", "secret_key").encode()).digest()
     return Fernet(base64.urlsafe_b64encode(key))

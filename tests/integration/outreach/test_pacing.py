@@ -105,6 +105,15 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(rig) -> None:
     assert len(ledger.store_intents(claimed, pacing, agent_id="a").stored) == 3
 
 
+def test_a_429_holds_back_reads_too(rig) -> None:
+    pacing = Pacing(rig.database, "voice_default", Limits())
+    rig.database.transact(lambda connection: pacing.slow_down(connection, 20))
+    wait = rig.database.transact(lambda connection: pacing.take_request(connection, 600))
+    assert 19 < wait <= 20
+    rig.advance(20)
+    assert rig.database.transact(lambda connection: pacing.take_request(connection, 600)) == 0
+
+
 def test_requests_per_minute_is_shared_by_all_workers(rig) -> None:
     passed = 0.0
     began = rig.now()

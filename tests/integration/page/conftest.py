@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
+from airflow_provider_voice.outreach.schema import metadata
 from airflow_provider_voice.plugins.voice_page import app as page_app
 from tests.integration.page.seed import Seed
 
@@ -31,13 +32,28 @@ def page(airflow_db: None) -> FastAPI:
     return server
 
 
+#: Runs a test with a ledger in SQLite, and in PostgreSQL.
+on_both_databases = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The ledger's database, behind the connection that the configuration names; it holds no tables yet."""
-    file = tmp_path / "ledger.db"
-    monkeypatch.setenv("AIRFLOW_CONN_PAGE_LEDGER", json.dumps({"conn_type": "sqlite", "host": str(file)}))
+    fields: dict[str, Any] = {"conn_type": "sqlite", "host": str(tmp_path / "ledger.db")}
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    if getattr(request, "param", "sqlite") == "postgres":
+        fields = request.getfixturevalue("postgres")
+        port = f"&port={fields['port']}" if fields["port"] else ""
+        credentials = f"{fields['login']}:{fields['password'] or ''}"
+        url = f"postgresql+psycopg2://{credentials}@/{fields['schema']}?host={fields['host']}{port}"
+    monkeypatch.setenv("AIRFLOW_CONN_PAGE_LEDGER", json.dumps(fields))
     monkeypatch.setenv("AIRFLOW__VOICE__LEDGER_CONN_ID", "page_ledger")
-    return create_engine(f"sqlite:///{file}")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in metadata.tables:
+            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

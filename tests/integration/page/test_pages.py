@@ -1,4 +1,4 @@
-"""What the pages show and which changes they make, on a ledger and a call table in SQLite."""
+"""What the pages show and which changes they make, on a ledger in SQLite or PostgreSQL and a call table in SQLite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.outreach.plan import store_plan_id
 from airflow_provider_voice.outreach.schema import attempts, contacts
 from airflow_provider_voice.outreach.views import LedgerViews, ReadOnlyDatabase
-from tests.integration.page.conftest import rows, token_in
+from tests.integration.page.conftest import on_both_databases, rows, token_in
 from tests.integration.page.seed import NUMBER, Seed, number
 
 pytestmark = pytest.mark.airflow
@@ -57,6 +57,7 @@ def words(html: str) -> str:
 # -- campaigns --
 
 
+@on_both_databases
 def test_the_list_has_progress_and_what_is_to_decide(admin: TestClient, seed: Seed) -> None:
     seed.typical()
     found = words(shown(admin, ""))
@@ -67,6 +68,7 @@ def test_the_list_has_progress_and_what_is_to_decide(admin: TestClient, seed: Se
     assert "ends about" in found
 
 
+@on_both_databases
 def test_campaigns_are_paged_newest_first(admin: TestClient, ledger: Engine) -> None:
     for index in range(30):
         Seed(ledger, f"day-{index:02d}")
@@ -77,6 +79,7 @@ def test_campaigns_are_paged_newest_first(admin: TestClient, ledger: Engine) -> 
     assert names == [f"day-{index:02d}</a>" for index in range(29, -1, -1)]
 
 
+@on_both_databases
 def test_a_campaign_shows_states_reasons_endings_and_the_plot(admin: TestClient, seed: Seed) -> None:
     seed.typical()
     html = shown(admin, "campaign", name="spring")
@@ -89,6 +92,7 @@ def test_a_campaign_shows_states_reasons_endings_and_the_plot(admin: TestClient,
     assert "Cancel the campaign" in html
 
 
+@on_both_databases
 def test_the_plot_counts_attempts_and_answers_per_hour(ledger: Engine, seed: Seed) -> None:
     hours = LedgerViews(ReadOnlyDatabase(ledger)).hours("spring")
     assert hours == []
@@ -121,6 +125,7 @@ def test_any_name_of_a_campaign_works(admin: TestClient, ledger: Engine, name: s
 # -- contacts --
 
 
+@on_both_databases
 def test_contacts_are_paged_by_key_and_filtered(admin: TestClient, seed: Seed) -> None:
     seed.typical()
     html, keys = shown(admin, "contacts", name="spring"), []
@@ -134,6 +139,7 @@ def test_contacts_are_paged_by_key_and_filtered(admin: TestClient, seed: Seed) -
     assert re.findall(r"c\d{3}(?=</td>)", shown(admin, "contacts", name="spring", state="unknown")) == ["c061", "c062"]
 
 
+@on_both_databases
 def test_a_search_finds_keys_that_begin_so(admin: TestClient, seed: Seed) -> None:
     seed.typical()
     seed.contact("100%_x", "pending", number(70))
@@ -150,6 +156,7 @@ def test_a_made_up_cursor_is_refused(admin: TestClient, seed: Seed) -> None:
 # -- the plan --
 
 
+@on_both_databases
 def test_the_plan_is_shown(admin: TestClient, seed: Seed) -> None:
     assert "Nobody has planned" in shown(admin, "plan", name="spring")
     seed.contact("c1", "pending", planned_at=seed.now)
@@ -165,6 +172,7 @@ def test_the_plan_is_shown(admin: TestClient, seed: Seed) -> None:
 # -- to decide --
 
 
+@on_both_databases
 @pytest.mark.parametrize(("verdict", "state"), [("rang", "exhausted"), ("did_not_ring", "redial")])
 def test_a_person_decides(admin: TestClient, seed: Seed, verdict: str, state: str) -> None:
     attempt = seed.undecided("c1", evidence="the vendor answered HTTP 502")
@@ -199,6 +207,7 @@ def test_half_a_decision_changes_nothing(admin: TestClient, seed: Seed, form: di
     assert [row.state for row in rows(seed.engine, contacts)] == ["unknown"]
 
 
+@on_both_databases
 def test_undecided_contacts_are_paged_over_campaigns(admin: TestClient, ledger: Engine) -> None:
     for campaign in ("a", "b"):
         seed = Seed(ledger, campaign)
@@ -210,6 +219,7 @@ def test_undecided_contacts_are_paged_over_campaigns(admin: TestClient, ledger: 
     assert found == [f"afv-{campaign}-c{index:02d}" for campaign in "ab" for index in range(20)]
 
 
+@on_both_databases
 @pytest.mark.parametrize(
     ("action", "state", "contact"),
     [("pause", "paused", "pending"), ("resume", "running", "pending"), ("cancel", "canceled", "canceled")],
@@ -220,6 +230,25 @@ def test_a_campaign_is_steered(admin: TestClient, seed: Seed, action: str, state
     admin.post("/voice/campaign/state", data={"token": token, "name": "spring", "action": action})
     assert f'class="state {state}"' in shown(admin, "campaign", name="spring")
     assert [row.state for row in rows(seed.engine, contacts)] == [contact]
+
+
+@pytest.mark.parametrize("change", ["pause", "resume", "cancel", "rang", "did_not_ring"])
+def test_each_change_is_one_line_of_the_log(admin: TestClient, ledger: Engine, caplog: Any, change: str) -> None:
+    campaign = f"back office {NUMBER}"
+    attempt = Seed(ledger, campaign).undecided("c1", attempt_id="afv-0a1b2c3d-4e5f")
+    form = {"token": token_in(shown(admin, "decide"))}
+    if change in ("rang", "did_not_ring"):
+        path, form = "decide/attempt", form | {"attempt": attempt, "verdict": change}
+    else:
+        path, form = "campaign/state", form | {"name": campaign, "action": change}
+    caplog.set_level("INFO")
+    caplog.clear()
+    assert admin.post(f"/voice/{path}", data=form).status_code == 303
+    (line,) = [record.getMessage() for record in caplog.records if "voice_page" in record.name]
+    assert "admin-1" in line
+    assert "back office" in line
+    assert change in line
+    assert NUMBER not in caplog.text
 
 
 def test_another_action_is_refused(admin: TestClient, seed: Seed) -> None:
@@ -298,6 +327,7 @@ def test_the_page_asks_nobody_else(admin: TestClient, seed: Seed, path: str, que
 # -- connections --
 
 
+@on_both_databases
 def test_without_a_campaign_the_page_says_how_to_begin(admin: TestClient, ledger: Engine) -> None:
     found = words(shown(admin, ""))
     assert "AIRFLOW__VOICE__LEDGER_CONN_ID" in found
@@ -340,6 +370,7 @@ def test_a_ledger_that_fails_shows_what_to_do(
     assert "geheim" not in answer.text
 
 
+@on_both_databases
 def test_a_newer_ledger_is_said_to_be_newer(admin: TestClient, seed: Seed) -> None:
     with seed.engine.begin() as connection:
         connection.execute(text("UPDATE voice_outreach_version SET version = 99"))
@@ -422,6 +453,7 @@ def test_calls_of_the_last_day_by_agent_and_status(admin: TestClient, call_table
     assert "voice_default agent_1 busy 1 1 min 00 s" in found
 
 
+@on_both_databases
 def test_one_call(admin: TestClient, call_table: Callable[..., None], seed: Seed) -> None:
     call_table(call(1, vendor_status=HOSTILE))
     seed.contact("c1", "reached", number(1))

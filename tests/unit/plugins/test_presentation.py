@@ -55,8 +55,8 @@ def test_the_plot_fits_its_box() -> None:
     drawn = presentation.plot(hours)
     assert drawn is not None
     assert drawn.highest == 47
-    assert all(0 <= bar.top <= bar.answered_top <= drawn.floor for bar in drawn.bars)
-    assert all(drawn.left <= bar.x and bar.x + bar.width <= drawn.width for bar in drawn.bars)
+    assert all(0 <= bar.answered <= bar.attempts <= drawn.floor for bar in drawn.bars)
+    assert all(drawn.left <= bar.x and bar.x + drawn.bar_width <= drawn.width for bar in drawn.bars)
     assert sum(bool(bar.tick) for bar in drawn.bars) == 4
     assert presentation.plot([HourCount(NOON, 0, 0)]) is None
 

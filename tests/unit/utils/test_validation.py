@@ -27,7 +27,6 @@ from airflow_provider_voice.utils.validation import (
     one_of,
     positive_or_text,
     seconds_of,
-    shown,
     whole_or_text,
 )
 
@@ -162,12 +161,6 @@ def test_a_connection_id_is_a_text() -> None:
     for value in ("", " ", None, 7, ["voice"]):
         with pytest.raises(InvalidRequest):
             connection_id(value)
-
-
-def test_a_value_is_shown_short_and_without_a_number() -> None:
-    assert "5552601" not in shown("+14155552601")
-    assert len(shown("x" * 1000)) == 40
-    assert shown(10**5000) == "a value of type int"
 
 
 @pytest.mark.parametrize(

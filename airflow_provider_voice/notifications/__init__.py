@@ -1,0 +1,1 @@
+"""Notifiers: phone calls out of Airflow's callbacks and deadline alerts."""

@@ -1,0 +1,323 @@
+"""``VoiceCallNotifier``: rings people from Airflow's callbacks and deadline alerts until somebody answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import time
+from copy import copy
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+from airflow.sdk import BaseNotifier, Variable
+from asgiref.sync import sync_to_async
+
+from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, VoiceError
+from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
+from airflow_provider_voice.utils.call_arguments import agent_of, check_number
+from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+
+    from airflow_provider_voice.models import CallStatus
+    from airflow_provider_voice.outreach.escalation import Escalation
+
+log = logging.getLogger(__name__)
+
+#: How often in a row a step may fail for a passing reason before the notifier gives up.
+TRIES = 5
+_KEY_PREFIX = "notifier:"
+_LONGEST_KEY = 200
+
+
+class VoiceCallNotifier(BaseNotifier):
+    """Ring the first number, and the next one when nobody answers; once per failure, however many callbacks fire.
+
+    .. code-block:: python
+
+        ring = VoiceCallNotifier(to=["+14155552601", "+14155552602"], agent_id="agent_1")
+        with DAG("etl", on_failure_callback=ring, default_args={"on_failure_callback": ring}): ...
+
+    Airflow lets callbacks of tasks and DAGs run for seconds only, so there the notifier places the call that is due and
+    returns; the next callback of the same key goes on with the next number. In a deadline alert it stays until somebody
+    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: what went
+    wrong is logged.
+
+    :param to: the numbers, in the order in which they are rung; one text with commas is a list too.
+    :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
+    :param voice_conn_id: the voice connection, default ``voice_default``.
+    :param agent_id: the vendor's agent; None: the connection's ``default_agent_id``.
+    :param ledger_conn_id: the SQL connection of the ledger that remembers who was rung; None: a SQLite file under
+        ``AIRFLOW_HOME``, for an Airflow on one machine.
+    :param dedup_key: callbacks with the same key ring once; None: the DAG, the run and the numbers.
+    :param cooldown: how long after its last call a key does not ring again, as a ``timedelta`` or in seconds, default
+        15 minutes.
+    :param escalate_after: how long a person has to answer before the next one is rung, as a ``timedelta`` or in
+        seconds, default two minutes.
+    :param success_statuses: endings after which nobody else is rung, default ``completed``.
+    :param max_wait: how long ``notify`` may wait for an answer, as a ``timedelta`` or in seconds. None (default): not
+        at all in callbacks, without a limit in deadline alerts.
+    :param context: set by Airflow when it makes a notifier of a deadline alert.
+    :raises InvalidRequest: when the DAG is parsed, for what can be known then.
+    """
+
+    template_fields: Sequence[str] = (
+        "to",
+        "variables",
+        "voice_conn_id",
+        "agent_id",
+        "ledger_conn_id",
+        "dedup_key",
+    )
+
+    def __init__(
+        self,
+        *,
+        to: Sequence[str] | str,
+        variables: Mapping[str, Any] | None = None,
+        voice_conn_id: str = VoiceHook.default_conn_name,
+        agent_id: str | int | None = None,
+        ledger_conn_id: str | None = None,
+        dedup_key: str | None = None,
+        cooldown: float | timedelta = timedelta(minutes=15),
+        escalate_after: float | timedelta = timedelta(minutes=2),
+        success_statuses: Collection[CallStatus | str] = ("completed",),
+        max_wait: float | timedelta | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(context)
+        self.to = to
+        self.variables = variables
+        self.voice_conn_id = voice_conn_id
+        self.agent_id = agent_id
+        self.ledger_conn_id = ledger_conn_id
+        self.dedup_key = dedup_key
+        self.cooldown = cooldown
+        self.escalate_after = escalate_after
+        self.success_statuses = success_statuses
+        self.max_wait = max_wait
+        if context is None:
+            # A notifier of a deadline alert is checked when it rings: Airflow logs its arguments when this raises.
+            self._check()
+            for number in _listed(to):
+                check_number(number, None)
+
+    def _check(self) -> None:
+        """Refuse what can be known to be wrong before templates are rendered."""
+        wait = duration("escalate_after", self.escalate_after)
+        if duration("cooldown", self.cooldown) < wait:
+            raise InvalidRequest("cooldown must not be shorter than escalate_after.")
+        if self.max_wait is not None:
+            duration("max_wait", self.max_wait)
+        endings_of("success_statuses", self.success_statuses)
+        if is_literal(self.voice_conn_id):
+            connection_id(self.voice_conn_id)
+        if is_literal(self.agent_id):
+            agent_of(self.agent_id)
+
+    def __call__(self, *args: Any) -> None:
+        """Ring from a callback; Airflow calls this. Nothing is ever raised.
+
+        :param args: the context of the callback.
+        """
+        context = args[0] if args else {}
+        _without_raising(lambda: self._rendered(context).notify(context))
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Ring from a deadline alert; Airflow awaits this in the triggerer. Nothing is ever raised."""
+        return self.async_notify(self.context, is_rendered=False).__await__()
+
+    def notify(self, context: Any) -> None:
+        """Place the call that is due, and go on to the next numbers while ``max_wait`` allows it.
+
+        :param context: the context of the callback. The template fields are rendered already.
+        """
+        _without_raising(lambda: self._notify(context))
+
+    async def async_notify(self, context: Any, *, is_rendered: bool = True) -> None:
+        """Ring until somebody has answered or nobody is left, without blocking the event loop.
+
+        :param context: the context of the deadline alert.
+        :param is_rendered: whether the template fields are rendered already, default True.
+        """
+        # Airflow's connections, the ledger and the vendor are all read in a thread.
+        in_thread = sync_to_async(_without_raising, thread_sensitive=False)
+        handler = await in_thread(lambda: _Handler(self if is_rendered else self._rendered(context), context))
+        if handler is None:
+            return
+        try:
+            seconds = await in_thread(handler.step)
+            while seconds is not None:
+                await asyncio.sleep(seconds)
+                seconds = await in_thread(handler.step)
+        finally:
+            await in_thread(handler.close)
+
+    def _notify(self, context: Any) -> None:
+        limit = float("inf") if self.max_wait is None else duration("max_wait", self.max_wait).total_seconds()
+        if self.max_wait is None and "deadline" not in context:
+            limit = 0.0
+        began = time.monotonic()
+        handler = _Handler(self, context)
+        try:
+            while (seconds := handler.step()) is not None:
+                if seconds and time.monotonic() - began + seconds > limit:
+                    log.info("The alarm is left to the next callback with its key; this one waits no longer.")
+                    return
+                time.sleep(seconds)
+        finally:
+            handler.close()
+
+    def escalation(self, context: Any) -> Escalation:
+        """Return what rings the numbers; the template fields are rendered already.
+
+        :param context: the context of the callback.
+        :return: the escalation, on the ledger and the voice connection of this notifier.
+        :raises VoiceError: when an argument or a connection makes no sense.
+        """
+        # SQLAlchemy and the dialer: only a notifier that rings needs them, not a DAG file.
+        from airflow_provider_voice.hooks.sql import ledger_engine
+        from airflow_provider_voice.outreach.database import Database
+        from airflow_provider_voice.outreach.escalation import Alarm, Escalation
+
+        self._check()
+        hook = VoiceHook.for_connection(connection_id(self.voice_conn_id))
+        facts = _facts_of(context)
+        numbers = _numbers(self.to, hook.vendor.settings.default_region)
+        alarm = Alarm(
+            key=_key(self.dedup_key or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
+            numbers=numbers,
+            agent_id=agent_of(self.agent_id),
+            variables=facts if self.variables is None else self.variables,
+            cooldown=duration("cooldown", self.cooldown),
+            escalate_after=duration("escalate_after", self.escalate_after),
+            success_statuses=endings_of("success_statuses", self.success_statuses),
+        )
+        return Escalation(Database(ledger_engine(self.ledger_conn_id)), hook, alarm)
+
+    def _rendered(self, context: Any) -> VoiceCallNotifier:
+        """Return a copy with rendered fields: one notifier serves many runs, and rendering cannot be taken back.
+
+        Airflow's own rendering also puts the fields, and with them the numbers, into the context of later callbacks.
+        """
+        # A deadline alert's context has no variables, and numbers should not be written down in a DAG.
+        values = {"var": {"value": _Variables(as_json=False), "json": _Variables(as_json=True)}, **context}
+        rendered = copy(self)
+        try:
+            rendered.render_template_fields(values)  # type: ignore[arg-type]  # a context like Airflow's
+        except Exception as error:  # noqa: BLE001 - a template can raise anything
+            log.warning("variables are left out of the call, because a template failed (%s).", type(error).__name__)
+            rendered = copy(self)
+            rendered.variables = None
+            rendered.render_template_fields(values)  # type: ignore[arg-type]  # a context like Airflow's
+        return rendered
+
+
+class _Handler:
+    """Takes the steps of an escalation; a passing failure is tried again a few times."""
+
+    def __init__(self, notifier: VoiceCallNotifier, context: Any) -> None:
+        self._escalation = notifier.escalation(context)
+        self._failures = 0
+
+    def step(self) -> float | None:
+        """Take one step.
+
+        :return: seconds until the next one; ``None`` when there is none.
+        """
+        try:
+            seconds = self._escalation.step()
+        except VoiceError as error:
+            self._failures += 1
+            if error.permanent or self._failures >= TRIES:
+                raise
+            # It may quote the key, and the key may be a number.
+            log.warning("The alarm is tried again: %s", mask_numbers_in(error.message))
+            return float(self._failures * 5)
+        self._failures = 0
+        return seconds
+
+    def close(self) -> None:
+        """Give back the connections to the ledger and the vendor."""
+        self._escalation.close()
+
+
+class _Variables:
+    """Airflow's Variables as a template reads them: ``var.json.on_call``, ``var.json.get("on_call", [])``."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def __getattr__(self, name: str) -> Any:
+        return Variable.get(name, deserialize_json=self._as_json)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a Variable.
+
+        :param name: its name.
+        :param default: what is returned when there is no such Variable.
+        """
+        return Variable.get(name, default, deserialize_json=self._as_json)
+
+
+def _without_raising(work: Callable[[], Any]) -> Any:
+    """Return what ``work`` returns; ``None`` when it raised, and then the error is in the log, without numbers."""
+    try:
+        return work()
+    except (VoiceError, AirflowException) as error:
+        log.error("The alarm could not be raised: %s", mask_numbers_in(str(error)))  # noqa: TRY400 - a traceback quotes rows
+    except Exception as error:  # noqa: BLE001 - a callback must not fail; the text of a foreign error may hold anything
+        log.error("The alarm could not be raised (%s).", type(error).__name__)  # noqa: TRY400 - a traceback quotes rows
+    return None
+
+
+def _listed(to: Any) -> list[Any]:
+    """Return the numbers that ``to`` lists; nothing while it is a template."""
+    if isinstance(to, str):
+        # A template such as {{ var.json.oncall }} renders a list as its text.
+        return [part for part in re.split(r"[,\[\]'\"]+", to) if part.strip()] if is_literal(to) else []
+    if not isinstance(to, (list, tuple)):
+        raise InvalidRequest(f"to must list phone numbers, not {shown(to)}.")
+    return [number for number in to if is_literal(number)] or ([] if to else _no_number())
+
+
+def _no_number() -> Any:
+    raise InvalidRequest("to lists no phone number.")
+
+
+def _numbers(to: Any, region: str | None) -> list[str]:
+    """Return the numbers, E.164. One that cannot be dialed is logged and left out: the others must still be rung."""
+    numbers: list[str] = []
+    for text in _listed(to) or _no_number():
+        try:
+            numbers.append(parse_number(text, region))
+        except (InvalidPhoneNumber, InvalidRequest) as error:
+            log.warning("A number of the alarm is left out: %s", error.message)
+    return numbers or _no_number()
+
+
+def _facts_of(context: Any) -> dict[str, str]:
+    """Return which run failed: contexts of tasks and DAGs have objects, those of deadline alerts a dictionary."""
+    run = context.get("dag_run") or {}
+    run = run if isinstance(run, dict) else {}
+    dag, ti = context.get("dag"), context.get("ti")
+    facts = {
+        "dag_id": getattr(dag, "dag_id", None) or getattr(ti, "dag_id", None) or run.get("dag_id"),
+        "run_id": context.get("run_id") or getattr(ti, "run_id", None) or run.get("dag_run_id"),
+        "task_id": getattr(ti, "task_id", None),
+        "reason": context.get("reason") or ("deadline missed" if "deadline" in context else None),
+    }
+    return {name: str(value or "") for name, value in facts.items()}
+
+
+def _key(text: str) -> str:
+    return _KEY_PREFIX + (text if len(text) <= _LONGEST_KEY else f"{text[:100]}/{_digest(text)}")
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
