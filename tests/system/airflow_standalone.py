@@ -46,7 +46,11 @@ class Standalone:
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        copy_migrated_database(self.home)
+        if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in self.environment:  # a database of the test's own
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
+        else:
+            copy_migrated_database(self.home)
         add_connections(self.sandbox, self.environment)
         self.launch()
         self.until(lambda: self.api("GET", "/api/v2/version"), 300)
