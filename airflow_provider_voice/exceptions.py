@@ -137,7 +137,7 @@ class CallNotCompleted(VoiceError):
     """
 
     def __init__(self, message: str = "", *, status: str | None = None, **kwargs: Any) -> None:
-        super().__init__(message, status=None if status is None else str(getattr(status, "value", status)), **kwargs)
+        super().__init__(message, status=None if status is None else str(status), **kwargs)
         self.status = status
 
 
@@ -187,17 +187,6 @@ class CapabilityNotSupported(VoiceError):
     """The vendor has no such feature (a delay, a test call, hanging up, ...)."""
 
 
-_CLASSES: dict[str, type[VoiceError]] = {
-    cls.__name__: cls
-    for cls in (
-        VoiceError, InvalidRequest, InvalidPhoneNumber, AuthenticationFailed, AgentNotUsable, InsufficientCredits,
-        RequestRejected, RateLimited, VendorUnavailable, CallOutcomeUnknown, CallNotFound, CallNotCompleted, StaleRun,
-        NotAllowedNow, IncompleteHistory, WarehouseFailed, StorageFailed, LedgerFailed,
-        CapabilityNotSupported,
-    )
-}  # fmt: skip
-
-
 def error_from_dict(data: dict[str, Any]) -> VoiceError:
     """Rebuild the error that :meth:`VoiceError.to_dict` described.
 
@@ -205,5 +194,6 @@ def error_from_dict(data: dict[str, Any]) -> VoiceError:
     :return: the error, to be raised.
     """
     fields = dict(data)
-    cls = _CLASSES.get(str(fields.pop("class", "")), VoiceError)
-    return cls(fields.pop("message", ""), **fields)
+    named = globals().get(str(fields.pop("class", "")))
+    error_class = named if isinstance(named, type) and issubclass(named, VoiceError) else VoiceError
+    return error_class(fields.pop("message", ""), **fields)

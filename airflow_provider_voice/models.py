@@ -13,14 +13,16 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.phone import mask_number, mask_numbers_in
+from airflow_provider_voice.phone import mask_number, shown
 
 log = logging.getLogger(__name__)
 
 MAX_DELAY_SECONDS = 3600
+
+Direction = Literal["inbound", "outbound"]
 
 
 class CallStatus(str, Enum):
@@ -69,25 +71,25 @@ def fold_word(word: object) -> str:
     return re.sub(r"[\s\-_]+", "_", str(word).strip()).lower()
 
 
-def read_status(word: object, words: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
+def read_status(word: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
     """Translate a vendor's status word.
 
     :param word: the vendor's word; None or an empty text is unknown.
-    :param words: folded vendor word -> our status.
+    :param statuses: our status by the vendor's folded word.
     :param vendor: whose word it is, for the log.
     :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown word, which is logged once per process.
     """
     folded = fold_word("" if word is None else word)
-    status = words.get(folded)
+    status = statuses.get(folded)
     if status is not None:
         return status
     if folded and (vendor, folded) not in _unknown_words:
         _unknown_words.add((vendor, folded))
         log.warning(
-            "%s reports the unknown call status %s; it counts as not ended. If you know what it means, set "
+            "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set "
             "status_overrides on the connection.",
             vendor,
-            _shown(folded),
+            shown(folded),
         )
     return CallStatus.UNKNOWN
 
@@ -100,10 +102,10 @@ def status_of(value: object) -> CallStatus:
     :raises InvalidRequest: when there is no such status.
     """
     try:
-        return CallStatus(fold_word(getattr(value, "value", value)))
+        return CallStatus(fold_word(value))
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
-        raise InvalidRequest(f"{_shown(value)} is no call status. Use one of: {known}.") from None
+        raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None
 
 
 def statuses_of(values: object) -> frozenset[CallStatus]:
@@ -122,78 +124,32 @@ def statuses_of(values: object) -> frozenset[CallStatus]:
     return frozenset(status_of(value) for value in values)
 
 
-_DISPLAY_FORMATS = (
-    "%d %b %Y, %I:%M %p",
-    "%d %b %Y, %I:%M:%S %p",
-    "%d %b %Y, %H:%M",
-    "%d %b, %Y, %I:%M %p",
-    "%d %b, %Y %H:%M",
-    "%d %b, %Y",
-    "%d %b %Y",
-)
-_EPOCH_MILLISECONDS = 100_000_000_000
+# UnleashX: ``created_at`` of a transaction; ``date`` and ``time`` of an execution.
+_DISPLAY_FORMATS = ("%d %b %Y, %I:%M %p", "%d %b, %Y %H:%M", "%d %b, %Y")
 
 
 def read_time(value: object) -> datetime | None:
     """Parse an instant as vendors write it.
 
-    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822, the display text of UnleashX
-        (``15 Jan 2025, 10:12 AM``), epoch seconds or milliseconds, or a ``datetime``. A time without a zone is read
-        as UTC: no vendor page says otherwise (inferred).
+    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822 (Talkstack), the display text of
+        UnleashX (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page
+        says otherwise (inferred).
     :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
-    moment: datetime | None
-    if value is None:
+    moment = value if isinstance(value, datetime) else None
+    if isinstance(value, str) and value.strip():
+        text = value.strip()
+        moment = _parse_iso(text) if re.match(r"\d{4}-\d{2}-\d{2}", text) else _parse_other(text)
+    if moment is None:
         return None
-    if type(value) is str:
-        # Vendors nearly always write ISO 8601, and an export parses three times per row: the quick way comes first.
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:  # before Python 3.11 also for a text that ends in Z
-            pass
-        else:
-            if moment.tzinfo is timezone.utc:
-                return moment
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, str) and value.strip():
-        moment = _read_time_text(value.strip())
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        moment = _from_epoch(value)
-    else:
-        return None
-    return None if moment is None else _to_utc(moment)
-
-
-def _to_utc(moment: datetime) -> datetime | None:
     try:
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        moment = moment.astimezone(timezone.utc)
-        return datetime.combine(moment.date(), moment.timetz())  # a plain datetime also for a pendulum one
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (OverflowError, ValueError):
         return None
+    return datetime.combine(moment.date(), moment.timetz())  # a plain datetime also for a pendulum one
 
 
-def _from_epoch(value: float) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(value / 1000 if value >= _EPOCH_MILLISECONDS else value, timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def _read_time_text(text: str) -> datetime | None:
-    if re.match(r"\d{4}-\d{2}-\d{2}", text):
-        return _read_iso(text)
-    if re.fullmatch(r"\d{9,14}(\.\d+)?", text):
-        return _from_epoch(float(text))
-    try:
-        return parsedate_to_datetime(text) if "," in text[:5] or text[:1].isalpha() else _read_display(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return _read_display(text)
-
-
-def _read_iso(text: str) -> datetime | None:
+def _parse_iso(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
     except ValueError:
@@ -207,13 +163,16 @@ def _read_iso(text: str) -> datetime | None:
     return parsed if isinstance(parsed, datetime) else None
 
 
-def _read_display(text: str) -> datetime | None:
+def _parse_other(text: str) -> datetime | None:
     for form in _DISPLAY_FORMATS:
         try:
             return datetime.strptime(text, form)  # noqa: DTZ007 - read_time adds the zone
         except ValueError:
             continue
-    return None
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def write_time(moment: datetime | None) -> str | None:
@@ -268,21 +227,13 @@ class CallRequest:
 def check_delay(delay_seconds: object) -> None:
     """Check a delay.
 
-    :param delay_seconds: what the user gave.
+    :param delay_seconds: the user's value.
     :raises InvalidRequest: unless it is a whole number of seconds from 0 to 3600.
     """
     is_whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
     if not is_whole or delay_seconds not in range(MAX_DELAY_SECONDS + 1):
         limits = f"a whole number from 0 to {MAX_DELAY_SECONDS}"
-        raise InvalidRequest(f"delay_seconds must be {limits}, not {_shown(delay_seconds)}.")
-
-
-def _shown(value: object) -> str:
-    """Return a value for an error text: short, with phone numbers masked."""
-    try:
-        return mask_numbers_in(repr(value))[:40]
-    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
-        return f"a value of type {type(value).__name__}"
+        raise InvalidRequest(f"delay_seconds must be {limits}, not {shown(delay_seconds)}.")
 
 
 def json_object(name: str, value: object) -> dict[str, Any]:

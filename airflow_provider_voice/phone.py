@@ -20,6 +20,7 @@ MASK = "•"
 # one cell, an extension), and a call to a guessed number reaches a stranger.
 _WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
 _MIN_DIGITS, _MAX_DIGITS = 7, 18
+_MAX_E164_DIGITS = 15
 # Runs of digits with the signs that people and URLs put between them.
 _NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
 _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
@@ -57,7 +58,11 @@ def parse_number(text: str, region: str | None = None) -> str:
         raise _refused(text, reason)
     if not phonenumbers.is_valid_number(number):
         raise _refused(text, f"no such number range in country code {number.country_code}")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    written_e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    # phonenumbers knows national numbers that are longer than the standard allows, in Germany for one.
+    if len(written_e164) > 1 + _MAX_E164_DIGITS:
+        raise _refused(text, f"too long: an E.164 number has at most {_MAX_E164_DIGITS} digits")
+    return written_e164
 
 
 def _checked_region(region: str | None) -> str | None:
@@ -140,6 +145,18 @@ def mask_numbers_in(text: str) -> str:
     return _NUMBER_IN_TEXT.sub(hide, text)
 
 
+def shown(value: object) -> str:
+    """Return a value for an error text: short, with phone numbers masked.
+
+    :param value: any value.
+    :return: at most 40 characters of its ``repr``.
+    """
+    try:
+        return mask_numbers_in(repr(value))[:40]
+    except Exception:  # noqa: BLE001 - a repr may raise anything; Python's own does for an integer of 5,000 digits
+        return f"a value of type {type(value).__name__}"
+
+
 def same_number(one: str | None, other: str | None) -> bool:
     """Tell whether two texts are the same number, comparing digits only: vendors drop the ``+``.
 
@@ -154,7 +171,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 def may_be_same_number(written: str | None, number: str) -> bool:
     """Tell whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
 
-    For looks that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
+    For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 
     :param written: the number as a vendor writes it, or None.
     :param number: an E.164 number.
@@ -184,7 +201,16 @@ def candidate_time_zones(number: str) -> tuple[str, ...]:
     :raises InvalidPhoneNumber: when it is not an E.164 number.
     """
     import phonenumbers
-    from phonenumbers import timezone  # its own metadata, larger still
 
-    parsed = phonenumbers.parse(parse_number(number), None)
+    return time_zones_of(phonenumbers.parse(parse_number(number), None))
+
+
+def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:
+    """Return the IANA time zones of a parsed number.
+
+    :param parsed: a number that ``phonenumbers`` has parsed.
+    :return: as of :func:`candidate_time_zones`.
+    """
+    from phonenumbers import timezone  # its own metadata, larger than that of the numbers
+
     return tuple(zone for zone in timezone.time_zones_for_number(parsed) if zone != timezone.UNKNOWN_TIMEZONE)

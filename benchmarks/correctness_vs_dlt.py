@@ -29,7 +29,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +149,8 @@ def measure(
     scenario: str, contender: Callable[[World, Path], Callable[[], dict[str, tuple[str, str]]]]
 ) -> tuple[int, int]:
     """Run three exports and return rows missed and rows stale."""
-    with Sandbox(speed=0, max_page=PAGE, order="changed") as sandbox, tempfile.TemporaryDirectory() as folder:
+    quirks = VendorQuirks(max_page=PAGE, order="changed")
+    with Sandbox(frozen=True, quirks=quirks) as sandbox, tempfile.TemporaryDirectory() as folder:
         world = World(sandbox, scenario)
         routes: Routes = sandbox._vendors[0]
         plain, changing = routes.ordered, True

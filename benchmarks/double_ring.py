@@ -1,4 +1,4 @@
-"""Rings per intended call when something breaks: ours beside what people use today, on the same faults.
+"""Rings per intended call when something breaks: ours beside the ways in use today, on the same faults.
 
 Each contender places CALLS calls with ``retries=2`` on the sandbox (Talkover), and Airflow's retry is played by
 ``dag.test()``. Faults: the answer to the first create is lost, or the worker dies right after the first create.
@@ -97,7 +97,7 @@ with DAG("bench", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone
             from airflow_provider_voice.dialing import dialer as dialer_module
             from airflow_provider_voice.dialing.dialer import Dialer
             from airflow_provider_voice.operators.make_call import MakeCallOperator
-            dialer_module.LOOKS = (0.0, 0.5)
+            dialer_module.SEARCH_DELAYS = (0.0, 0.5)
 
             class Ours(MakeCallOperator):
                 def _dialer(self, context, *arguments):

@@ -1,10 +1,10 @@
-"""What waiting for calls costs: requests per poll and in all, ours beside one look-up per call.
+"""The cost of waiting for calls: requests per poll and in all, ours beside one request per call.
 
 N calls are placed on the sandbox (Talkover) and polled every 30 seconds of its clock until all have ended. Ours is
 ``get_calls``, which the shared poll loop of the triggerer requests once for every subscriber. The peer requests each
 call by itself in every poll, as ``HttpSensor`` does; up to 1,000 calls its requests are really sent, above that they
 are counted. "moving" lists calls by their last change and lets half a second pass with every request, so that calls
-change their state and their page while they are looked for. Goals: at most 13 requests a poll for 1,000 calls, 105 for
+change their state and their page during a search. Goals: at most 13 requests a poll for 1,000 calls, 105 for
 10,000, in both.
 """
 
@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallRef
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -34,13 +34,13 @@ START = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsec
 
 
 def vendor_of(sandbox: Sandbox) -> Talkover:
-    """Return the vendor; what is waited between tries does not matter here."""
+    """Return the vendor; the pauses between tries do not matter here."""
     token = sandbox.connection("talkover")["password"]
     return Talkover(Settings(token=token, base_url=f"{sandbox.url}/api/v1"), sleep=lambda _: None)
 
 
 def place(sandbox: Sandbox, count: int) -> list[CallRef]:
-    """Place calls to different numbers, none of which is busy for ever."""
+    """Place calls to different numbers, none of which stays busy."""
     numbers = (f"+1415{5_550_000 + number}" for number in range(10, 10 * count) if number % 100 >= 10)
     calls = [sandbox.world.place("talkover", next(numbers), "agent_sandbox", tag="benchmark") for _ in range(count)]
     return [CallRef(call.id, call.to, call.created_at, "benchmark", call.agent_id) for call in calls]
@@ -48,7 +48,7 @@ def place(sandbox: Sandbox, count: int) -> list[CallRef]:
 
 def ours(count: int, *, moving: bool = False) -> tuple[list[int], float]:
     """Return the requests of every poll and the seconds a poll took."""
-    with Sandbox(speed=0, start=START, order=MOVING_ORDER if moving else "newest") as sandbox:
+    with Sandbox(frozen=True, start=START, quirks=VendorQuirks(order=MOVING_ORDER if moving else "newest")) as sandbox:
         watch, vendor = CallWatch(place(sandbox, count)), vendor_of(sandbox)
         if moving:
             let_time_pass(sandbox, vendor)
@@ -73,16 +73,16 @@ def let_time_pass(sandbox: Sandbox, vendor: Talkover) -> None:
 
 
 def one_by_one(count: int) -> list[int]:
-    """Return the requests of every poll when each call is looked up by itself."""
-    with Sandbox(speed=0, start=START) as sandbox:
+    """Return the requests of every poll when each call is searched for by itself."""
+    with Sandbox(frozen=True, start=START) as sandbox:
         watch, vendor = CallWatch(place(sandbox, count)), vendor_of(sandbox)
         states = {call.id: call for call in sandbox.calls("talkover")}
         spent = []
         while not watch.is_over:
             before, pending = vendor.http.sent, watch.pending
             if count <= REALLY_SENT:
-                looked_up = {ref.id: vendor.find(ref) for ref in pending}
-                watch.take({key: call for key, call in looked_up.items() if call})
+                found = {ref.id: vendor.find(ref) for ref in pending}
+                watch.take({key: call for key, call in found.items() if call})
                 spent.append(vendor.http.sent - before)
             else:
                 spent.append(len(pending))

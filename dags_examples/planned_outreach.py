@@ -12,7 +12,7 @@ from airflow.sdk import dag
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator
 
 CAMPAIGN = {
-    "campaign": "appointments-{{ dag_run.run_after.date() }}",
+    "campaign": "planned-{{ dag_run.run_after | ds }}",
     "contacts": 'SELECT contact_id, phone AS "to", time_zone, name, appointment FROM appointments',
     "contacts_conn_id": "crm",
     "ledger_conn_id": "outreach_ledger",
@@ -38,8 +38,11 @@ def planned_outreach() -> None:
     approve = ApprovalOperator(
         task_id="approve",
         subject="Shall these calls be placed?",
-        body="{{ ti.xcom_pull(task_ids='plan') | tojson(indent=2) }}",
+        # Counts, times and reasons, and nobody's number.
+        body="```json\n{{ ti.xcom_pull(task_ids='plan') | tojson(indent=2) }}\n```",
         response_timeout=timedelta(hours=4),
+        # Nobody answered: nobody is called, and nobody is asked again.
+        retries=0,
     )
 
     call = OutreachOperator(

@@ -1,91 +1,57 @@
-"""Call a list of people on weekday mornings, wait for every call to end, and load the calls into a table."""
+"""Call everybody who has an appointment on weekday mornings, redial who was not reached, and load the calls."""
 
 from __future__ import annotations
 
-import csv
-import os
-from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 import pendulum
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 # [START scheduled_outreach]
-from airflow_provider_voice.operators.make_call import MakeCallOperator
-from airflow_provider_voice.sensors.call_status import CallStatusSensor
+from airflow_provider_voice.operators.outreach import OutreachOperator
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
-
-CONTACTS = Path(__file__).with_name("contacts.csv")
-# How often a waiting task polls, in seconds; the demo makes it short.
-POLL_SECONDS = float(os.environ.get("OUTREACH_POLL_SECONDS", "30"))
 
 
 @dag(
     schedule="0 9 * * 1-5",
-    start_date=pendulum.datetime(2026, 1, 1, tz="America/Los_Angeles"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
-    default_args={"retries": 3, "retry_delay": timedelta(seconds=30)},
+    # A retry goes on where the campaign stands and rings nobody twice for one attempt.
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     tags=["voice"],
 )
 def scheduled_outreach() -> None:
-    """Call everybody in ``contacts.csv`` once, whatever is retried."""
-
-    @task
-    def read_contacts() -> list[dict[str, object]]:
-        """Return the arguments of one call per person."""
-        with CONTACTS.open(newline="") as lines:
-            return [
-                {"to": row["phone"], "variables": {"name": row["name"], "appointment": row["appointment"]}}
-                for row in csv.DictReader(lines)
-            ]
-
-    contacts = read_contacts()
-
-    # [START ring]
-    call = MakeCallOperator.partial(
-        task_id="ring",
-        voice_conn_id="voice_default",
-        max_active_tis_per_dagrun=4,
-    ).expand_kwargs(contacts)
-    # [END ring]
-
-    # [START wait]
-    # all_done: a row that cannot be called fails its own task, and the other calls are still followed and loaded.
-    wait = CallStatusSensor.partial(
-        task_id="wait",
-        voice_conn_id="voice_default",
+    """Call the people of the day at hours at which they may be called, and load how the calls ended."""
+    call = OutreachOperator(
+        task_id="call",
+        campaign="appointments-{{ dag_run.run_after | ds }}",
+        contacts='SELECT contact_id, phone AS "to", time_zone, name, appointment FROM appointments',
+        contacts_conn_id="crm",
+        ledger_conn_id="outreach_ledger",
+        policy="us",
+        subject="appointments",
+        do_not_call="SELECT phone FROM do_not_call",
+        do_not_call_conn_id="crm",
+        max_attempts=3,
+        redial_after={"busy": timedelta(minutes=15), "no_answer": timedelta(hours=2)},
+        calls_per_minute=60,
+        # No first call and no redial after this; who waits by then becomes `expired`.
+        ends_at="{{ dag_run.run_after + macros.timedelta(hours=10) }}",
         deferrable=True,
-        poke_interval=POLL_SECONDS,
-        timeout=2 * 3600,
-        trigger_rule="all_done",
-    ).expand(call=call.output)
-    # [END wait]
+    )
 
-    export = CallsToWarehouseOperator(
-        task_id="export",
+    load = CallsToWarehouseOperator(
+        task_id="load",
         voice_conn_id="voice_default",
         warehouse_conn_id="warehouse",
         table="voice_calls",
         # The calls of this very run, up to now; without bounds an export reads the run's interval, which is the past.
         start="{{ dag_run.start_date }}",
+        # What was called is loaded, also when the campaign failed.
         trigger_rule="all_done",
     )
 
-    @task(trigger_rule="all_done", retries=0)
-    def report(people: list[dict[str, object]], calls: list[dict[str, object]] | None = None) -> dict[str, int]:
-        """Count how the calls ended; fail when somebody was not called, so that the run does not look complete."""
-        outcomes = Counter(str(call["status"]) for call in calls or [])
-        missing = len(people) - sum(outcomes.values())
-        if missing:
-            raise RuntimeError(
-                f"{missing} of {len(people)} people have no ended call; the failed tasks `ring` and `wait` say why. "
-                f"The other calls ended as {dict(outcomes)}."
-            )
-        return dict(outcomes)
-
-    wait >> export
-    report(contacts, wait.output)
+    call >> load
 
 
 scheduled_outreach()

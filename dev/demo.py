@@ -1,14 +1,13 @@
-"""``make demo``: run a DAG against the sandbox and show how every call ended.
+"""``make demo``: run a campaign of 200 contacts against the sandbox and show what became of everybody.
 
-Run as ``python -m dev.demo``. It starts the sandbox, gives Airflow a home of its own with
-the connections, runs the DAG with ``airflow dags test`` and compares the table with the sandbox's ring ledger.
+Run as ``python -m dev.demo``. It starts the sandbox, gives Airflow a home of its own with the connections, runs the DAG
+``demo_campaign`` with ``airflow dags test``, and compares the ledger and the warehouse with the sandbox's own calls.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,105 +17,130 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.outreach.states import OPEN, ContactState
 from airflow_provider_voice.sandbox.server import Sandbox
+from dev.environment import DATABASES, airflow_environment
+from dev.ring_check import MAX_ATTEMPTS, REDIAL_AFTER, rings_too_many
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_LINE = "{:<38} {:<14} {:<12} {:>8}\n"
+    from airflow_provider_voice.sandbox.arguments import VendorName
+
+ROOT = Path(__file__).resolve().parents[1]
+_LINE = "{:<11} {:<76} {:>8} {:>8}\n"
+_PROGRESS = re.compile(r"Campaign demo: [^\[\n]*")
 
 
-def airflow_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str) -> dict[str, str]:
-    """Return the environment of a separate Airflow, whose ``voice_default`` is a vendor of the sandbox.
+def _airflow(*arguments: str, environment: Mapping[str, str]) -> None:
+    """Run an Airflow command and show the progress lines of its log as they come.
 
-    :param home: its home; the warehouse is ``warehouse.db`` in it.
-    :param dags: the folder of its DAGs.
-    :param sandbox: the running sandbox.
-    :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+    :param arguments: the command's arguments.
+    :param environment: its environment variables.
+    :raises SystemExit: when it fails, after its output was written to stderr.
     """
-    own = {
-        # Airflow starts its components by the name "airflow": the one beside this Python must come first.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_VOICE_DEFAULT": sandbox.connection_json(vendor),
-        "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(home / "warehouse.db")}),
-        "OUTREACH_POLL_SECONDS": "1",
-    }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return {**inherited, **own}
-
-
-def _airflow(*arguments: str, environment: dict[str, str]) -> None:
     # The Airflow installed beside this Python, whatever PATH says.
     command = [sys.executable, "-m", "airflow", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own command, no shell
-    if done.returncode != 0:
-        sys.stderr.write(done.stdout[-6000:] + done.stderr[-6000:])
-        raise SystemExit(f"airflow {' '.join(arguments)} failed with exit code {done.returncode}")
+    lines = []
+    with subprocess.Popen(  # noqa: S603 - our own command, no shell
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            progress = _PROGRESS.search(line)
+            if progress:
+                sys.stdout.write(f"  {progress[0].rstrip()}\n")
+                sys.stdout.flush()
+    if process.returncode != 0:
+        sys.stderr.write("".join(lines)[-12000:])
+        raise SystemExit(f"airflow {' '.join(arguments)} failed with exit code {process.returncode}")
 
 
-def _show(sandbox: Sandbox, vendor: str, warehouse: Path) -> int:
-    """Print each call with its row of the table.
+def _rows(home: Path, database: str, query: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(home / f"{database}.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def _show_states(home: Path) -> None:
+    """Print how many contacts have each state and reason, and how often they were called."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for state, reason, attempts in _rows(
+        home, "outreach_ledger", "SELECT state, reason, attempts FROM voice_outreach_contacts ORDER BY state, reason"
+    ):
+        # A reason may name another contact: "the same number as contact 'c017'".
+        group = counts.setdefault((state, re.sub(r"'[^']*'", "...", reason or "")), [0, 0])
+        group[0] += 1
+        group[1] += int(attempts)
+    sys.stdout.write("\n" + _LINE.format("state", "reason", "contacts", "calls"))
+    for (state, reason), (contacts, calls) in counts.items():
+        sys.stdout.write(_LINE.format(state, reason[:76], contacts, calls))
+
+
+def _problems(sandbox: Sandbox, vendor: VendorName, home: Path) -> list[str]:
+    """Compare the ledger and the warehouse with the sandbox's own calls.
 
     :param sandbox: the sandbox that placed the calls.
     :param vendor: the vendor that was used.
-    :param warehouse: the SQLite file.
-    :return: how many calls have no row, rows have no call, or people were called twice.
+    :param home: where the databases are.
+    :return: a sentence for each difference.
     """
-    with closing(sqlite3.connect(warehouse)) as connection:
-        query = "SELECT call_id, tag, to_number, status, duration_seconds FROM voice_calls ORDER BY created_at"
-        rows = connection.execute(query).fetchall()
+    calls = sandbox.calls(vendor)
+    problems = rings_too_many(calls, sandbox.now(), REDIAL_AFTER, MAX_ATTEMPTS)
+    attempts = _rows(home, "outreach_ledger", "SELECT call_id FROM voice_outreach_attempts WHERE call_id IS NOT NULL")
+    if sorted(call_id for (call_id,) in attempts) != sorted(call.id for call in calls):
+        problems.append(f"The ledger has {len(attempts)} calls, the sandbox {len(calls)}.")
     # UnleashX lists a call under an id of its own; the tag joins the two.
-    by_id = {row[1] if vendor == "unleashx" else row[0]: row for row in rows}
-    out = sys.stdout.write
-    out("\n" + _LINE.format("call id (in the table)", "number", "outcome", "seconds"))
-    wrong = 0
-    for ring in sandbox.rings:
-        row = by_id.get(ring.tag if vendor == "unleashx" else ring.call_id)
-        if row is None:
-            wrong += 1
-            out(_LINE.format(ring.call_id, mask_number(ring.number), "NOT IN TABLE", ""))
-        else:
-            out(_LINE.format(row[0], mask_number(row[2]), row[3], row[4] or 0))
-    outcomes = ", ".join(f"{count} {status}" for status, count in Counter(row[3] for row in rows).most_common())
-    twice = sum(count > 1 for count in sandbox.rings_per_number().values())
-    out(f"\n{len(sandbox.rings)} calls placed with {vendor}, {len(rows)} rows in {warehouse}: {outcomes}.\n")
-    out(f"People rung twice: {twice}. Requests to the vendor: {len(sandbox.requests)}.\n")
-    return wrong + twice + abs(len(rows) - len(sandbox.rings))
+    column, ids = (
+        ("tag", [ring.tag for ring in sandbox.rings]) if vendor == "unleashx" else ("call_id", [c.id for c in calls])
+    )
+    loaded = [row_id for (row_id,) in _rows(home, "warehouse", f"SELECT {column} FROM voice_calls")]  # noqa: S608 - one of two names
+    if sorted(loaded) != sorted(str(item) for item in ids):
+        problems.append(f"The warehouse has {len(loaded)} calls, the sandbox {len(calls)}.")
+    listed = {re.sub(r"\D", "", phone) for (phone,) in _rows(home, "crm", "SELECT phone FROM do_not_call")}
+    if rung := sum(call.to[-len("4155550100") :] in listed for call in calls):
+        problems.append(f"{rung} calls went to people on the do-not-call list.")
+    states = Counter(state for (state,) in _rows(home, "outreach_ledger", "SELECT state FROM voice_outreach_contacts"))
+    if unsettled := sum(states[state] for state in (*OPEN, ContactState.UNKNOWN)):
+        problems.append(f"{unsettled} contacts have no known outcome.")
+    return problems
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo.
 
     :param argv: the arguments; ``None`` (default): those of the process.
-    :return: 0 when every call is in the table exactly once.
+    :return: 0 when ledger and warehouse agree with the sandbox and nobody was rung more often than allowed, else 1.
     """
-    parser = argparse.ArgumentParser(description="Run the outreach example against the voice sandbox.")
+    parser = argparse.ArgumentParser(description="Run a campaign of 200 contacts against the voice sandbox.")
     parser.add_argument("--vendor", default="talkover", choices=["talkover", "talkstack", "unleashx"])
-    parser.add_argument("--dags", type=Path, default=Path("dags_examples"))
     parser.add_argument("--home", type=Path, default=Path(".demo"))
     options = parser.parse_args(argv)
     began = time.monotonic()
     home = options.home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    warehouse = home / "warehouse.db"
-    warehouse.unlink(missing_ok=True)
+    for name in DATABASES:
+        (home / f"{name}.db").unlink(missing_ok=True)
     with Sandbox(speed=120) as sandbox:
-        environment = airflow_environment(home, options.dags.resolve(), sandbox, options.vendor)
+        environment = airflow_environment(home, ROOT / "dev" / "dags", sandbox, options.vendor)
+        environment |= {"PYTHONPATH": str(ROOT), "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"}
         sys.stdout.write(f"The sandbox is on {sandbox.url}; Airflow's home is {home}.\n")
         _airflow("db", "migrate", environment=environment)
-        sys.stdout.write("Running the DAG scheduled_outreach: ring, wait, export ...\n")
+        sys.stdout.write("Running the DAG demo_campaign: 200 contacts, redials after seconds ...\n")
         sys.stdout.flush()
-        _airflow("dags", "test", "scheduled_outreach", environment=environment)
-        wrong = _show(sandbox, options.vendor, warehouse)
+        _airflow("dags", "test", "demo_campaign", environment=environment)
+        _show_states(home)
+        problems = _problems(sandbox, options.vendor, home)
+        calls, again = len(sandbox.rings), len(sandbox.rings) - len(sandbox.rings_per_number())
+    sys.stdout.write(
+        f"\n{calls} calls placed with {options.vendor}, {again} of them redials; {home}/outreach_ledger.db.\n"
+    )
+    agreed = (
+        "The sandbox's own list of calls agrees: nobody was rung more often than the endings allow, and ledger and\n"
+        "warehouse have every call once.\n"
+    )
+    sys.stdout.write("".join(f"{problem}\n" for problem in problems) or agreed)
     sys.stdout.write(f"Done in {time.monotonic() - began:.0f} s.\n")
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

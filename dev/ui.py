@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.server import Sandbox
-from dev.demo import airflow_environment
+from dev.environment import airflow_environment
 from dev.processes import run_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VENDORS = ("talkover", "talkstack", "unleashx")
+    from airflow_provider_voice.sandbox.arguments import VendorName
+
+_VENDORS: tuple[VendorName, ...] = ("talkover", "talkstack", "unleashx")
 
 
 def free_port() -> int:
@@ -27,7 +29,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: str, port: int) -> dict[str, str]:
+def standalone_environment(home: Path, dags: Path, sandbox: Sandbox, vendor: VendorName, port: int) -> dict[str, str]:
     """Return the environment of an ``airflow standalone`` that needs no login.
 
     :param home: its home.
@@ -58,12 +60,10 @@ def add_connections(sandbox: Sandbox, environment: dict[str, str]) -> None:
     :param sandbox: the running sandbox.
     :param environment: Airflow's environment.
     """
-    for vendor in _VENDORS:
-        name, value = f"voice_{vendor}", json.dumps(sandbox.connection(vendor))
-        for arguments in (["delete", name], ["add", name, "--conn-json", value]):
-            # Deleting a connection that does not exist fails, which is fine.
-            command = [sys.executable, "-m", "airflow", "connections", *arguments]
-            subprocess.run(command, env=environment, capture_output=True, check=arguments[0] == "add")  # noqa: S603 - our own command, no shell
+    file = Path(environment["AIRFLOW_HOME"]) / "connections.json"
+    file.write_text(json.dumps({f"voice_{vendor}": sandbox.connection(vendor) for vendor in _VENDORS}), "utf-8")
+    command = [sys.executable, "-m", "airflow", "connections", "import", "--overwrite", str(file)]
+    subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own command, no shell
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import os
+import shutil
 import tempfile
 
+# Hundreds of tests commit to databases of their own. In memory they do not wait for a disk; none is about losing power.
+_MEMORY = "/dev/shm"
+# Everything is in one folder of this session, because two sessions at once would share pytest's own. The workers of
+# pytest-xdist inherit it.
+if "VOICE_TESTS_FOLDER" not in os.environ:
+    _fits = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 * 1024**3
+    _FOLDER = tempfile.mkdtemp(prefix="voice-tests-", dir=_MEMORY if _fits else None)
+    os.environ["VOICE_TESTS_FOLDER"] = os.environ["TMPDIR"] = _FOLDER
+    tempfile.tempdir = None  # pytest has already asked for it
+    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+
 # Airflow reads its home when it is first imported, so this cannot be a fixture.
-_HOME = tempfile.mkdtemp(prefix="voice-tests-")
+_HOME = tempfile.mkdtemp(prefix="airflow-")
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
@@ -14,8 +28,10 @@ os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
 
 from collections.abc import Callable, Iterator  # noqa: E402 - after AIRFLOW_HOME is set
+from types import SimpleNamespace  # noqa: E402 - after AIRFLOW_HOME is set
 
 import pytest  # noqa: E402 - after AIRFLOW_HOME is set
+import uvicorn.server  # noqa: E402 - after AIRFLOW_HOME is set
 from hypothesis import HealthCheck, settings  # noqa: E402 - after AIRFLOW_HOME is set
 
 from airflow_provider_voice.sandbox import Sandbox  # noqa: E402 - after AIRFLOW_HOME is set
@@ -24,6 +40,14 @@ from tests.support import ScriptedServer, vendor_for  # noqa: E402 - after AIRFL
 
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("ours")
+
+
+async def _sleep_briefly(seconds: float) -> None:
+    await asyncio.sleep(min(seconds, 0.01))
+
+
+# uvicorn notices after up to 0.1 s that it should stop, and then waits another 0.1 s. Hundreds of tests stop a sandbox.
+uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_briefly})
 
 VENDORS = ("talkover", "talkstack", "unleashx")
 

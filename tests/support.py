@@ -21,6 +21,7 @@ CLASSES: dict[str, type[Vendor]] = {"talkover": Talkover, "talkstack": Talkstack
 PATHS = {"talkover": "/api/v1", "talkstack": "", "unleashx": "/api/v1/global"}
 NUMBER = "+14155552601"
 TOKEN = "s3cr3t-token-0123456789abcdef"
+CLOSE_SECONDS = 0.01  # how long closing a server takes; http.server's own default is half a second
 
 
 class Sleeps(list[float]):
@@ -98,6 +99,8 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Headers and body are two writes: with Nagle's algorithm the body waits 40 ms for the client's delayed ACK.
+            disable_nagle_algorithm = True
 
             def handle_one(self) -> None:
                 parts = urlsplit(self.path)
@@ -136,7 +139,7 @@ class ScriptedServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(CLOSE_SECONDS,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -119,6 +119,7 @@ class Task:
         map_index: int = -1,
         run: Run | None = None,
         task_id: str = "t",
+        dag_id: str = "d",
         **arguments: Any,
     ):
         self.sandbox = sandbox
@@ -127,6 +128,7 @@ class Task:
         self.try_number = 0
         self.map_index = map_index
         self.task_id = task_id
+        self.dag_id = dag_id
         self.run = run or Run()
         self.has_ended = self.has_succeeded = False
         self.arguments = {"to": "+14155552602", "poll_interval": 0.01, **arguments}
@@ -165,7 +167,7 @@ class Task:
             return [call_id for (task_id, _), call_id in run.call_ids.items() if task_id in task_ids]
 
         ti = SimpleNamespace(
-            dag_id="d", run_id="r", task_id=self.task_id, map_index=self.map_index, try_number=self.try_number,
+            dag_id=self.dag_id, run_id=run.run_id, task_id=self.task_id, map_index=self.map_index, try_number=self.try_number,
             max_tries=self.max_tries, xcom_push=xcom_push, xcom_pull=xcom_pull,
         )  # fmt: skip
         tasks = [

@@ -1,99 +1,76 @@
-"""The state machine of dialing, as two tables: what a try does, and what it does after it has looked at the vendor.
+"""The state machine of dialing, as two tables: the step that a try takes, and its outcome after a search.
 
-The dialer follows these tables row by row. The first row that fits decides.
+The dialer follows these tables row by row. The first row that matches decides.
 
 ======================  ===================================================================================
-what this try is        meaning
+occasion of the try     meaning
 ======================  ===================================================================================
 ``first``               no earlier try of this task instance can have placed a call
 ``again``               a retry, a clear, or a mapped task that is new in a run that was cleared
 ``new call``            the first try after a user's clear, with ``on_clear="new_call"``
 ``redial``              a retry after an ending in ``redial_statuses``
 ======================  ===================================================================================
+
+A *search* reads the vendor's list for the call of an earlier create.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 RecordedState = Literal["none", "intent", "placed", "refused", "ended"]
 Occasion = Literal["first", "again", "new call", "redial"]
-Step = Literal["place", "attach", "look, then place", "look, then fail", "refuse"]
+Step = Literal["place", "attach", "search, then place", "search, then fail", "refuse"]
 Finding = Literal["one call", "nothing", "nothing for long", "unclear", "unreadable"]
 Outcome = Literal["adopt", "place", "fail"]
 
 ANY = None
 
-
-@dataclass(frozen=True)
-class Situation:
-    """What a try finds before it does anything."""
-
-    #: State of the stored record; ``none`` when there is no record.
-    record: RecordedState
-    #: Whether the record is of the same number, agent and connection as this request; True when there is no record.
-    same_request: bool
-    #: What this try is.
-    occasion: Occasion
-
-
-@dataclass(frozen=True)
-class _Row:
-    record: RecordedState | None
-    same_request: bool | None
-    occasion: Occasion | None
-    step: Step
-
-    def fits(self, situation: Situation) -> bool:
-        """Tell whether every column of the row is ``ANY`` or equal to the situation's."""
-        return (
-            self.record in (ANY, situation.record)
-            and self.same_request in (ANY, situation.same_request)
-            and self.occasion in (ANY, situation.occasion)
-        )
-
-
-#: record, same request, occasion: step
-STEPS = (
+#: State of the stored record (``none``: there is no record), whether the record is of the same number, agent and
+#: connection as this request (True when there is no record), occasion of the try: step.
+STEPS: tuple[tuple[RecordedState | None, bool | None, Occasion | None, Step], ...] = (
     # The user asks for another call.
-    _Row(ANY, ANY, "new call", "place"),
+    (ANY, ANY, "new call", "place"),
     # The intent is stored before a create is sent, so on a first try "no record" means "nothing was sent".
-    _Row("none", ANY, "first", "place"),
+    ("none", ANY, "first", "place"),
     # Below Airflow 3.3 there is no store. With one, the record may have been deleted (clear_on_success, its retention)
     # or hidden by one failed read; the list of a mapped task may have changed, so that another index rang this person.
-    _Row("none", ANY, ANY, "look, then place"),
+    ("none", ANY, ANY, "search, then place"),
     # The vendor did not accept the earlier create. A corrected request may be of a person whom another index rang.
-    _Row("refused", True, ANY, "place"),
-    _Row("refused", False, ANY, "look, then place"),
+    ("refused", True, ANY, "place"),
+    ("refused", False, ANY, "search, then place"),
     # Somebody else may have been rung under this record; neither call can stand for the other.
-    _Row(ANY, False, ANY, "refuse"),
-    _Row("ended", True, "redial", "place"),
-    _Row("placed", True, ANY, "attach"),
-    _Row("ended", True, ANY, "attach"),
+    (ANY, False, ANY, "refuse"),
+    ("ended", True, "redial", "place"),
+    ("placed", True, ANY, "attach"),
+    ("ended", True, ANY, "attach"),
     # A create may have been sent, and its answer is not known.
-    _Row("intent", True, ANY, "look, then fail"),
+    ("intent", True, ANY, "search, then fail"),
 )
 
-#: (step, what the vendor's list shows): what happens. ``unclear``: several calls fit, or it is not certain that the one
-#: that fits is ours.
+#: (step, finding of the search): outcome. ``unclear``: several calls match, or it is not certain that the one that
+#: matches is ours.
 OUTCOMES: dict[tuple[Step, Finding], Outcome] = {
-    ("look, then place", "one call"): "adopt",
-    ("look, then place", "nothing"): "place",
-    ("look, then place", "unclear"): "fail",
-    ("look, then place", "unreadable"): "fail",
-    ("look, then fail", "one call"): "adopt",
-    ("look, then fail", "nothing"): "fail",
-    ("look, then fail", "nothing for long"): "place",  # the user allows it: redial_when_absent_for
-    ("look, then fail", "unclear"): "fail",
-    ("look, then fail", "unreadable"): "fail",
+    ("search, then place", "one call"): "adopt",
+    ("search, then place", "nothing"): "place",
+    ("search, then place", "unclear"): "fail",
+    ("search, then place", "unreadable"): "fail",
+    ("search, then fail", "one call"): "adopt",
+    ("search, then fail", "nothing"): "fail",
+    ("search, then fail", "nothing for long"): "place",  # the user allows it: redial_when_absent_for
+    ("search, then fail", "unclear"): "fail",
+    ("search, then fail", "unreadable"): "fail",
 }
 
 
-def step_for(situation: Situation) -> Step:
-    """Return the first step of a try.
+def row_for(record: RecordedState, same_request: bool, occasion: Occasion) -> int:
+    """Return the number of the first row of :data:`STEPS` that matches a situation.
 
-    :param situation: what the try finds.
-    :return: the step of the first row that fits; the last rows of the table cover every situation.
+    :param record: state of the stored record; ``none`` when there is no record.
+    :param same_request: whether the record is of the same request; True when there is no record.
+    :param occasion: occasion of the try.
+    :return: the index; the last rows of the table match every situation.
     """
-    return next(row.step for row in STEPS if row.fits(situation))
+    situation = (record, same_request, occasion)
+    matches = (all(column in (ANY, value) for column, value in zip(row, situation, strict=False)) for row in STEPS)
+    return list(matches).index(True)

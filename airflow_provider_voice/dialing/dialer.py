@@ -8,62 +8,64 @@ Nothing here imports Airflow: the operator hands in the facts of the task and it
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_voice.dialing.decisions import OUTCOMES, Finding, Occasion, Situation, Step, step_for
+from airflow_provider_voice.dialing.decisions import OUTCOMES, STEPS, Finding, Occasion, row_for
 from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
     LONGEST_CREATE,
     LONGEST_LOOK_BACK,
     Evidence,
     clock_offset,
-    look_for_call,
+    find_call,
 )
-from airflow_provider_voice.dialing.record import RECORD_KEY, Record
+from airflow_provider_voice.dialing.record import IntentTaken, Record, RecordStore, digest
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallNotCompleted,
     CallOutcomeUnknown,
     InvalidRequest,
+    RateLimited,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time, write_time
-from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.phone import mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_voice.dialing.record import StateStore
     from airflow_provider_voice.dialing.task_facts import TaskFacts
     from airflow_provider_voice.hooks.voice import VoiceHook
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait before each look for a call within one try: the vendor's list may show the call late.
-LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
+#: Seconds to wait before each search for a call within one try: the vendor's list may show the call late.
+SEARCH_DELAYS = (0.0, 2.0, 5.0, 10.0, 15.0)
+#: Seconds a try waits for a place in the pace of its connection before it leaves the rest to Airflow's retry.
+LONGEST_WAIT = 600.0
+#: Seconds of one part of that wait, after which the contact policy is asked again and a kill is noticed.
+LONGEST_NAP = 5.0
 
 #: ``placed``: by this try. ``reattached``: by an earlier try that stored its id. ``adopted``: found at the vendor.
 How = Literal["placed", "reattached", "adopted"]
 
 
-class StateStore(Protocol):
-    """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
-
-    def get(self, key: str) -> Any:
-        """Return the value under a key; None when there is none."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Store a JSON value durably before returning."""
-
-
 @dataclass(frozen=True)
 class DialedCall:
-    """The call of a task, as it is handed from the dialer through the wait to the task's result."""
+    """The call of a task, as it is handed from the dialer through the wait to the task's result.
+
+    .. code-block:: python
+
+        dialed = Dialer(hook, store, facts).dial(request)
+        ended = replace(dialed, call=wait_for(dialed.call))
+        return ended.to_dict()
+    """
 
     call: Call
     #: How the task came by the call.
@@ -78,7 +80,12 @@ class DialedCall:
 
 @dataclass(frozen=True)
 class DialRules:
-    """What the user allows the dialer to do."""
+    """The user's rules for the dialer.
+
+    .. code-block:: python
+
+        DialRules(redial_statuses=frozenset({CallStatus.BUSY}), redial_when_absent_for=timedelta(hours=1))
+    """
 
     #: Whether a user's clear asks for a new call (``on_clear="new_call"``).
     new_call_on_clear: bool = False
@@ -92,16 +99,17 @@ class DialRules:
 
 
 class Dialer:
-    """Places the call of one task at most once.
+    """Places the call of one task, or of one business key, at most once.
 
     :param hook: the hook of the connection.
-    :param store: the task state store; None below Airflow 3.3.
+    :param store: keeps the record between tries: the task state store, or a ledger; None below Airflow 3.3.
     :param facts: the task and its try.
-    :param rules: what the user allows; default: nothing is ever sent a second time.
-    :param before_ringing: called right before an intent is stored, with the times at which this task may have rung the
-        person before; raises when nobody may be rung now (a stale run, a contact policy).
+    :param rules: the user's rules; default: nothing is ever sent a second time.
+    :param before_ringing: called right before an intent is stored, with the times at which the person may have been
+        rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
-    :param sleep: waits between two looks; for tests.
+    :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
+    :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
     :param now: this machine's clock; for tests.
 
     >>> dialer = Dialer(hook, store, facts)  # doctest: +SKIP
@@ -118,67 +126,69 @@ class Dialer:
         *,
         before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
         calls_of_others: Callable[[], frozenset[str]] = frozenset,
+        on_refusal: Callable[[VoiceError], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._hook = hook
-        self._store = store
+        self._records = RecordStore(store)
         self._facts = facts
         self._rules = rules
         self._before_ringing = before_ringing
         self._calls_of_others = calls_of_others
+        self._on_refusal = on_refusal
         self._sleep = sleep
         self._now = now
 
     def dial(self, request: CallRequest) -> DialedCall:
-        """Return the call of this task: the one that an earlier try placed, or a new one.
+        """Return the call of this task or key: the one that was placed before, or a new one.
 
         :param request: the call wanted.
         :return: the call, how the task came by it, and its generation.
-        :raises CallOutcomeUnknown: when nobody can tell whether the phone rang, with what was looked for.
-        :raises InvalidRequest: when an earlier try of this task was to ring somebody else.
+        :raises CallOutcomeUnknown: when nobody can tell whether the phone rang, with the search that was made.
+        :raises InvalidRequest: when an earlier try, or another task with the key, was to ring somebody else.
         :raises VoiceError: the vendor's refusal; nothing rang.
         """
         request = self._hook.vendor.complete(request)
         self._hook.vendor.check_request(request)
-        return self._follow(request, self._load())
+        return self._follow(request, self._records.load())
 
     def ended(self, call: Call) -> None:
         """Store how the call ended, so that a retry may ring again after an ending in ``redial_statuses``.
 
         :param call: the call that has ended.
         """
-        record = self._record_of(call)
+        record = self._records.of_call(call)
         if record is not None:
             record.state, record.status = "ended", call.status.value
-            # A retry that follows this try may ring again; a clear may not: see _occasion.
-            record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
-            self._save_if_possible(record)
+            if record.owner == self._facts.instance:
+                # A retry that follows this try may ring again; a clear may not: see TaskFacts.is_retry_since.
+                record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
+            self._records.save_if_possible(record)
 
     def hung_up(self, call: Call) -> None:
         """Store that the killed task asked the vendor to end the call, so that no retry takes its end for a success.
 
         :param call: the call of this task.
         """
-        record = self._record_of(call)
+        record = self._records.of_call(call)
         if record is not None:
             record.was_hung_up = True
-            self._save_if_possible(record)
+            self._records.save_if_possible(record)
 
     def _follow(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Do the step that the table names."""
-        same = record is None or record.fingerprint == self._fingerprint(request)
-        situation = Situation(record.state if record else "none", same, self._occasion(record))
-        step = step_for(situation)
+        is_same = record is None or record.fingerprint == self._fingerprint(request)
+        *_, step = STEPS[row_for(record.state if record else "none", is_same, self._occasion(record))]
         if step == "place":
             return self._place(request, self._next(record, request))
-        if step == "look, then place":
-            return self._look_then_place(request, record)
+        if step == "search, then place":
+            return self._search_then_place(request, record)
         if record is None or step == "refuse":
             raise self._of_another_request(request)
         if step == "attach":
             return self._attach(record, request)
-        return self._look_then_fail(request, record)
+        return self._search_then_fail(request, record)
 
     def _occasion(self, record: Record | None) -> Occasion:
         """Return the occasion of this try; in doubt, the one that rings nobody."""
@@ -192,71 +202,91 @@ class Dialer:
                 "The DAG run was cleared while this task was running, and Airflow does not say whether this task was "
                 "among the cleared ones. No new call is placed; to get one, clear the task again when it has ended."
             )
-        is_retry = facts.try_number > record.try_number and facts.max_tries == record.max_tries
-        is_retry = is_retry and not facts.is_beyond_retries
-        may_redial = record.status in {status.value for status in rules.redial_statuses}
-        return "redial" if is_retry and may_redial else "again"
+        may_redial = record.status in [status.value for status in rules.redial_statuses]
+        return "redial" if may_redial and facts.is_retry_since(record) else "again"
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
         """Return the record of the next intended call."""
-        generation = record.generation + 1 if record else 1
-        earlier = list(record.earlier_ids) if record else []
-        attempts = list(record.earlier_attempts) if record else []
-        if record and record.call:
-            earlier.append(str(record.call.get("id")))
-        if record and record.state != "refused":
-            attempts.append(str(write_time(record.intent_at)))
-        return Record(
-            generation=generation,
-            key=self._key(request, generation),
-            state="intent",
-            intent_at=self._now(),
-            fingerprint=self._fingerprint(request),
-            max_tries=self._facts.max_tries,
-            try_number=self._facts.try_number,
-            clear_number=self._facts.clear_number,
-            earlier_ids=earlier,
-            earlier_attempts=attempts,
-        )
+        facts, generation = self._facts, record.generation + 1 if record else 1
+        values: dict[str, Any] = {
+            "key": self._key(request, generation),
+            "state": "intent",
+            "intent_at": self._now(),
+            "fingerprint": self._fingerprint(request),
+            "max_tries": facts.max_tries,
+            "try_number": facts.try_number,
+            "owner": facts.instance,
+            "clear_number": facts.clear_number,
+        }
+        return record.next(**values) if record else Record(generation, **values)
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
-        self._before_ringing([moment for text in record.earlier_attempts if (moment := read_time(text))])
-        record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
-        self._save(record)
+        try:
+            self._store_intent(record)
+        except IntentTaken:
+            log.info("Another task places this call right now; this one attaches to it.")
+            return self._follow(request, self._records.load())
         try:
             call = self._hook.make_call(replace(request, tag=record.key))
         except VoiceError as error:
             if proves_no_ring(error):
                 record.state = "refused"
-                self._save_if_possible(record)
+                self._records.save_if_possible(record)
+                if self._on_refusal is not None:
+                    self._on_refusal(error)
                 raise
             record.given_up_at = self._now()
-            self._save_if_possible(record)
-            return self._look_then_fail(request, record, error)
-        self._save_call(record, call)
+            self._records.save_if_possible(record)
+            return self._search_then_fail(request, record, error)
+        self._records.save_call(record, call)
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
         return DialedCall(call, "placed", record.generation)
 
-    def _look_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
+    def _store_intent(self, record: Record) -> None:
+        """Store the intent as soon as there is a place in the pace; ask each time whether anybody may be rung now."""
+        attempts = [moment for text in record.earlier_attempts if (moment := read_time(text))]
+        waited = 0.0
+        while True:
+            self._before_ringing(attempts)
+            record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
+            try:
+                self._records.save(record)
+            except IntentTaken:
+                raise
+            except RateLimited as error:
+                wait = min(error.retry_after or 1.0, LONGEST_NAP)
+                waited += wait
+                if waited > LONGEST_WAIT:
+                    raise
+                self._sleep(wait)
+            except Exception:
+                # The store may have kept the intent although it failed. Nothing was sent, so a retry may send.
+                record.state = "refused"
+                self._records.save_if_possible(record)
+                raise
+            else:
+                return
+
+    def _search_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Place the call unless the vendor shows that this run has already rung the person."""
-        if self._store is None:
+        if not self._records.are_kept:
             log.warning(
-                "Airflow below 3.3 stores nothing between tries: this try looks for the call of an earlier one in the "
-                "vendor's list, which may show it late. Upgrade to be sure."
+                "Airflow below 3.3 stores nothing between tries: this try searches the vendor's list for the call of "
+                "an earlier one, and the list may show it late. Upgrade to be sure."
             )
         fresh = self._next(record, request)
         evidence = self._evidence_of_run(request, fresh)
-        # Another index of a mapped task rang long ago, if at all, so one look does. A thousand new indexes in a cleared
-        # run would otherwise cost five thousand requests.
-        for pause in LOOKS if self._facts.try_number > 1 else LOOKS[:1]:
+        # Another index of a mapped task rang long ago, if at all, so one search does. A thousand new indexes in a
+        # cleared run would otherwise cost five thousand requests.
+        for pause in SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]:
             self._sleep(pause)
-            stored = self._load() if record is None else None
+            stored = self._records.load() if record is None else None
             if stored is not None:
-                log.warning("The task state store returned no record at first, and returns one now.")
+                log.warning("The state store returned no record at first, and returns one now.")
                 return self._follow(request, stored)
-            # What is unclear or unreadable is raised, and fails the try.
-            found = look_for_call(self._hook.vendor, request, evidence, now=self._now)
+            # An unclear or unreadable list is raised, and fails the try.
+            found = find_call(self._hook.vendor, request, evidence, now=self._now)
             if found is not None:
                 return self._adopt(fresh, found)
         return self._place(request, fresh)
@@ -268,37 +298,38 @@ class Dialer:
         if self._rules.new_call_on_clear and facts.max_tries > facts.retries and facts.run_started_at is not None:
             began = facts.run_started_at  # the calls before the clear are not the new one
         if began < now - LONGEST_LOOK_BACK:
-            log.warning("The run was due at %s; earlier calls than of the last %s are not looked for.",
+            log.warning("The run was due at %s; calls older than %s are not searched for.",
                         write_time(began), LONGEST_LOOK_BACK)  # fmt: skip
             began = now - LONGEST_LOOK_BACK
-        list_may_have_changed = facts.map_index >= 0 and bool(facts.clear_number)
-        by_prefix = self._store is not None or list_may_have_changed
+        by_prefix = self._records.are_kept or facts.list_may_have_changed
         return Evidence(
             since=began,
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
-            tag=fresh.key if self._store is None else None,
+            tag=fresh.key if not self._records.are_kept else None,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),
         )
 
-    def _look_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
+    def _search_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
         """Find out what became of a create whose outcome is not known; send nothing unless the user allows it."""
-        step: Step = "look, then fail"
         problem: VoiceError | None = None
-        found: Call | None = None
-        try:
-            found = self._look(request, record)
-        except CallOutcomeUnknown:
-            raise
-        except VoiceError as error:
-            problem = error
-        finding = self._finding(request, record, found, problem)
-        outcome = OUTCOMES[step, finding]
-        if outcome == "adopt" and found is not None:
-            return self._adopt(record, found)
-        if outcome == "place":
+        for pause in SEARCH_DELAYS:
+            self._sleep(pause)
+            answered = self._answered(record)
+            if answered is not None:
+                return self._follow(request, answered)
+            try:
+                found = self._search(request, record)
+            except CallOutcomeUnknown:
+                raise
+            except VoiceError as error:
+                problem = error
+                break
+            if found is not None:
+                return self._adopt(record, found)
+        if OUTCOMES["search, then fail", self._absence(request, record, problem)] == "place":
             log.warning(
                 "The vendor's list has been without the call since %s: ringing again, as redial_when_absent_for asks.",
                 write_time(record.absent_since),
@@ -306,50 +337,45 @@ class Dialer:
             return self._place(request, self._next(record, request))
         raise self._still_unknown(request, record, problem, cause)
 
-    def _look(self, request: CallRequest, record: Record) -> Call | None:
-        """Look for the call of a stored intent, as often as one try does."""
+    def _answered(self, record: Record) -> Record | None:
+        """Return the stored record once the task that sent the create, if it is another one, has stored its answer."""
+        stored = None if record.owner == self._facts.instance else self._records.load()
+        return stored if stored is not None and (stored.key, stored.state) != (record.key, "intent") else None
+
+    def _search(self, request: CallRequest, record: Record) -> Call | None:
+        """Search the vendor's list once for the call of a stored intent."""
         vendor = self._hook.vendor
         if record.clock_offset is None:
             # Kept with the intent: a later try may run on a machine whose clock is another.
             record.clock_offset = clock_offset(vendor).total_seconds()
-        for pause in LOOKS:
-            self._sleep(pause)
-            evidence = Evidence(
-                since=record.intent_at,
-                until=record.given_up_at or record.intent_at + LONGEST_CREATE,
-                clock_offset=record.clock_offset,
-                tag=record.key,
-                not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
-                delay=timedelta(seconds=request.delay_seconds),
-                # Before anybody is rung a second time, no call of any later moment may be the lost one.
-                latest=self._now() if self._rules.redial_when_absent_for is not None else None,
-            )
-            found = look_for_call(vendor, request, evidence, now=self._now)
-            if found is not None:
-                return found
-        return None
+        evidence = Evidence(
+            since=record.intent_at,
+            until=record.given_up_at or record.intent_at + LONGEST_CREATE,
+            clock_offset=record.clock_offset,
+            tag=record.key,
+            not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
+            delay=timedelta(seconds=request.delay_seconds),
+            # Before anybody is rung a second time, no call of any later moment may be the lost one.
+            latest=self._now() if self._rules.redial_when_absent_for is not None else None,
+        )
+        return find_call(vendor, request, evidence, now=self._now)
 
-    def _finding(self, request: CallRequest, record: Record, found: Call | None, problem: VoiceError | None) -> Finding:
-        """Return the finding of this try, and store since when the vendor's list has been without the call."""
-        if found is not None:
-            return "one call"
-        if problem is not None:
-            record.absent_since = None
-            self._save_if_possible(record)
-            return "unreadable"
+    def _absence(self, request: CallRequest, record: Record, problem: VoiceError | None) -> Finding:
+        """Return the finding of a try that found no call, and store since when the list has been without it."""
         # By the vendor's clock: the next try may run on a machine whose clock is another.
         now = self._now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
+        absent_since = None if problem is not None else record.absent_since or now
+        if absent_since is None or absent_since != record.absent_since:
+            record.absent_since = absent_since
+            self._records.save_if_possible(record)
+        if absent_since is None:
+            return "unreadable"
         wanted = self._rules.redial_when_absent_for
-        if record.absent_since is None:
-            record.absent_since = now
-            self._save_if_possible(record)
-        if wanted is None:
-            return "nothing"
-        wanted += timedelta(seconds=request.delay_seconds)
-        return "nothing for long" if now - record.absent_since >= wanted else "nothing"
+        delay = timedelta(seconds=request.delay_seconds)
+        return "nothing for long" if wanted is not None and now - absent_since >= wanted + delay else "nothing"
 
     def _adopt(self, record: Record, call: Call) -> DialedCall:
-        self._save_call(record, call)
+        self._records.save_call(record, call)
         log.info("Found call %s of an earlier create; this try adopts it.", call.id)
         return DialedCall(call, "adopted", record.generation)
 
@@ -357,74 +383,81 @@ class Dialer:
         """Return the call that the record names, as the vendor shows it now or as it was stored."""
         data: Mapping[str, Any] = record.call or {}
         if record.was_hung_up:
-            raise CallNotCompleted(
-                f"Call {data.get('id')} was hung up, because an earlier try of the task was killed and "
-                "end_call_on_kill is set. Clear the task with on_clear='new_call' to ring again.",
-                status=record.status,
-                vendor=self._hook.vendor.name,
-            )
-        log.info("An earlier try placed call %s; this try attaches to it.", data.get("id"))
+            raise self._hung_up_error(f"Call {data.get('id')} was hung up, because an earlier try of the task was "
+                                      "killed and end_call_on_kill is set.", record.status)  # fmt: skip
+        log.info("Call %s was placed before; this try attaches to it.", data.get("id"))
         tag = data.get("tag") or record.key
         ref = CallRef(str(data["id"]), request.to, read_time(data.get("created_at")), tag, request.agent_id)
         call = None
+        status = data.get("status", CallStatus.QUEUED.value)
         try:
             call = self._hook.get_call(ref)
+            # A vendor keeps its list for a while only, and the record keeps how the call ended.
+            status = record.status or status
         except VoiceError as error:
             if error.permanent:
                 raise
             log.info("The vendor does not show the call now: %s", error.message)
         if call is None:
-            status = CallStatus(data.get("status", CallStatus.QUEUED.value))
             call = Call(
-                id=ref.id, vendor=self._hook.vendor.name, status=status, to=request.to, direction="outbound",
-                agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
+                id=ref.id, vendor=self._hook.vendor.name, status=CallStatus(status), to=request.to,
+                direction="outbound", agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
             )  # fmt: skip
-        if call.status.is_terminal and self._may_have_been_hung_up(record):
-            raise CallNotCompleted(
-                f"Call {call.id} ended as {call.status}, and may have been hung up: the task was cleared before it had "
-                "seen the end, and end_call_on_kill is set. Look the call up at the vendor; to ring again, clear the "
-                "task with on_clear='new_call'.",
-                status=call.status,
-                vendor=self._hook.vendor.name,
-            )
+        # The trigger of a deferred try may have ended the call when a user killed that try.
+        was_waiting = self._rules.hangs_up_when_deferred and record.state == "placed"
+        if call.status.is_terminal and was_waiting and self._facts.was_cleared_since(record):
+            raise self._hung_up_error(f"Call {call.id} ended as {call.status}, and may have been hung up: the task was "
+                                      "cleared before it had seen the end, and end_call_on_kill is set. Look the call "
+                                      "up at the vendor.", call.status)  # fmt: skip
         return DialedCall(call, "reattached", record.generation)
 
-    def _may_have_been_hung_up(self, record: Record) -> bool:
-        """Whether the trigger of a deferred try may have ended the call when a user killed that try."""
-        was_waiting = self._rules.hangs_up_when_deferred and record.state == "placed"
-        return was_waiting and self._facts.was_cleared_since(record)
+    def _hung_up_error(self, message: str, status: str | None) -> CallNotCompleted:
+        return CallNotCompleted(f"{message} {self._to_ring_again}", status=status, vendor=self._hook.vendor.name)
+
+    @property
+    def _to_ring_again(self) -> str:
+        """Advice for a person who wants another ring all the same."""
+        if self._facts.call_key:
+            return "To ring all the same, use another call_key."
+        return "To ring all the same, clear the task with on_clear='new_call'."
 
     def _still_unknown(
         self, request: CallRequest, record: Record, problem: VoiceError | None, cause: VoiceError | None
     ) -> CallOutcomeUnknown:
-        advice = "A retry looks again"
+        advice = "A retry searches again."
         if self._facts.is_last_try:
-            advice = "This was the last try; look for the call at the vendor before you clear the task"
+            advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
         list_says = "the vendor's list does not show the call"
         if problem is not None:
             list_says = f"the vendor's list cannot be read ({problem.message})"
         return CallOutcomeUnknown(
-            f"Nobody can tell whether {mask_number(request.to)} was rung: a create was sent at "
-            f"{write_time(record.intent_at)} without a readable answer, and {list_says} (tag {record.key}, connection "
-            f"{self._hook.voice_conn_id}, looked at {write_time(self._now())}). Nothing is sent again. {advice}.",
+            f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
+            f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
+            f"{self._hook.voice_conn_id}, searched at {write_time(self._now())}). Nothing is sent again. {advice}",
             vendor=self._hook.vendor.name,
             status_code=cause.status_code if cause else None,
             request_id=cause.request_id if cause else None,
-            # A later look can settle it and rings nobody; but not with a token that is refused.
+            # A later search can settle it and rings nobody; but not with a token that is refused.
             permanent=isinstance(problem, AuthenticationFailed),
         )
 
     def _of_another_request(self, request: CallRequest) -> InvalidRequest:
+        to = mask_number(request.to)
+        if self._facts.call_key:
+            return InvalidRequest(
+                f"The call_key {mask_numbers_in(self._facts.call_key)!r} stands for a call to another number, by "
+                f"another agent or over another connection than this one to {to}, so nobody is rung. "
+                f"One key is one call. {self._to_ring_again}"
+            )
         where = f" under map index {self._facts.map_index}" if self._facts.map_index >= 0 else ""
         return InvalidRequest(
-            f"The task stored the call of another number, agent or connection{where} than that of "
-            f"{mask_number(request.to)}, so neither call can stand for the other and nobody is rung. If the list of a "
-            "mapped task has changed, start a new run for the people who are new in it; to ring this number all the "
-            "same, clear the task with on_clear='new_call'."
+            f"The task stored the call of another number, agent or connection{where} than that of {to}, so neither "
+            "call can stand for the other and nobody is rung. If the list of a mapped task has changed, start a new "
+            f"run for the people who are new in it. {self._to_ring_again}"
         )
 
     def _fingerprint(self, request: CallRequest) -> str:
-        return _hash(self._hook.voice_conn_id, request.to, request.agent_id or "", *self._facts.name)
+        return digest(self._hook.voice_conn_id, request.to, request.agent_id or "", *self._facts.name)
 
     def _tag_prefix(self, request: CallRequest) -> str:
         """Return the part of the tag that is the same for all tries and indexes of the task for this request."""
@@ -436,44 +469,5 @@ class Dialer:
         With a store it ends in a random part, which is stored before it is sent. Without a store every try must make
         the same tag again.
         """
-        nonce = uuid.uuid4().hex if self._store is not None else ""
-        return self._tag_prefix(request) + _hash(str(self._facts.map_index), str(generation), nonce)[:16]
-
-    def _load(self) -> Record | None:
-        data = self._store.get(RECORD_KEY) if self._store is not None else None
-        return None if data is None else Record.from_json(data)
-
-    def _record_of(self, call: Call) -> Record | None:
-        """Return the stored record of a call; None when there is none or it cannot be read now."""
-        try:
-            record = self._load()
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is what it is
-            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
-            return None
-        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
-        return record if is_its else None
-
-    def _save(self, record: Record) -> None:
-        if self._store is not None:
-            self._store.set(RECORD_KEY, record.to_json())
-
-    def _save_call(self, record: Record, call: Call) -> None:
-        record.state = "placed"
-        record.call = {
-            "id": call.id,
-            "created_at": write_time(call.created_at),
-            "status": call.status.value,
-            "tag": call.tag,
-        }
-        self._save_if_possible(record)
-
-    def _save_if_possible(self, record: Record) -> None:
-        """Store what makes the next try quicker; the stored intent already keeps the next try from ringing."""
-        try:
-            self._save(record)
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
-            log.warning("Could not store the state of the call (%s); a retry will look it up.", type(error).__name__)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        nonce = uuid.uuid4().hex if self._records.are_kept else ""
+        return self._tag_prefix(request) + digest(str(self._facts.map_index), str(generation), nonce)[:16]

@@ -1,4 +1,4 @@
-"""Looks at a vendor for the call of a create whose answer is not known. Reads only; rings nobody."""
+"""Searches a vendor's list for the call of a create whose answer is not known. Reads only; rings nobody."""
 
 from __future__ import annotations
 
@@ -28,13 +28,18 @@ LATE_ARRIVAL = timedelta(minutes=15)
 #: How long a create can be under way before the worker gives it up: the wait for the rate limit, refusals with 429 and
 #: the read of the response. Used where the worker died and nobody knows when.
 LONGEST_CREATE = timedelta(minutes=5)
-#: How far back a call is looked for at most. Vendors keep lists in windows of up to three months.
+#: How far back a search for a call goes at most. Vendors keep lists in windows of up to three months.
 LONGEST_LOOK_BACK = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the create, by the clock of the worker that sent it."""
+    """Facts about the create, by the clock of the worker that sent it.
+
+    .. code-block:: python
+
+        find_call(vendor, request, Evidence(since=sent_at, until=given_up_at, tag="afv-1"), now=clock)
+    """
 
     #: The create was not sent before this moment.
     since: datetime
@@ -54,9 +59,7 @@ class Evidence:
     latest: datetime | None = None
 
 
-def look_for_call(
-    vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: Callable[[], datetime]
-) -> Call | None:
+def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: Callable[[], datetime]) -> Call | None:
     """Find the one call that the create can have made.
 
     The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
@@ -65,10 +68,11 @@ def look_for_call(
 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
-    :param evidence: what is known of the create.
+    :param evidence: the facts about the create.
     :param now: this machine's clock.
-    :return: the call; None when the vendor's list was read completely and shows no call that fits.
-    :raises CallOutcomeUnknown: when several calls fit, or it is not certain that the one that fits is ours, with ids.
+    :return: the call; None when the vendor's list was read completely and shows no call that matches.
+    :raises CallOutcomeUnknown: when several calls match, or it is not certain that the one that matches is ours, with
+        their ids.
     :raises VoiceError: when the list cannot be read.
     """
     offset = clock_offset(vendor) if evidence.clock_offset is None else timedelta(seconds=evidence.clock_offset)
@@ -76,25 +80,25 @@ def look_for_call(
     first = evidence.since + offset - CLOCK_TOLERANCE
     last = max(until + LATE_ARRIVAL, evidence.latest or until) + evidence.delay + offset
     certain_until = until + evidence.delay + offset + CLOCK_TOLERANCE
-    fitting: list[Call] = []
-    doubtful: list[Call] = []
+    expects_tag = vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
+    matching: list[Call] = []
+    is_certain = True
     for call in vendor.candidates(first, last, to=request.to, tag=evidence.tag or evidence.tag_prefix):
         if evidence.tag is not None and call.tag == evidence.tag:
             return _as_placed(call, request, evidence)
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
-        if call.id in evidence.not_these or not (shows_tag or _fits(call, request)):
+        is_of_another_tag = vendor.keeps_tags and call.tag is not None
+        if call.id in evidence.not_these or not (shows_tag or (not is_of_another_tag and _matches(call, request))):
             continue
-        if vendor.keeps_tags and call.tag is not None and not shows_tag:
-            continue  # somebody else's call
+        matching.append(call)
         in_time = call.created_at is not None and call.created_at <= certain_until
-        is_the_number = same_number(call.to, request.to)
-        is_certain = shows_tag or (in_time and is_the_number and not _expects_tag(vendor, evidence))
-        (fitting if is_certain else doubtful).append(call)
-    if len(fitting) == 1 and not doubtful:
-        return _as_placed(fitting[0], request, evidence)
-    if fitting or doubtful:
-        raise _unclear(vendor, request, [*fitting, *doubtful], first, last)
-    return None
+        if not shows_tag and (expects_tag or not in_time or not same_number(call.to, request.to)):
+            is_certain = False
+    if not matching:
+        return None
+    if len(matching) > 1 or not is_certain:
+        raise _unclear(vendor, request, matching, first, last)
+    return _as_placed(matching[0], request, evidence)
 
 
 def clock_offset(vendor: Vendor) -> timedelta:
@@ -106,21 +110,13 @@ def clock_offset(vendor: Vendor) -> timedelta:
     return vendor.now() - datetime.now(timezone.utc)
 
 
-def _expects_tag(vendor: Vendor, evidence: Evidence) -> bool:
-    return vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
-
-
-def _fits(call: Call, request: CallRequest) -> bool:
-    """Tell whether nothing in a row says that it is another call; vendors may spell what it says in their own way."""
+def _matches(call: Call, request: CallRequest) -> bool:
+    """Tell whether nothing in a row contradicts the request; vendors spell numbers, agents and directions their way."""
     return (
         may_be_same_number(call.to, request.to)
-        and (call.agent_id is None or _folded(call.agent_id) == _folded(request.agent_id))
+        and (call.agent_id or request.agent_id or "").strip().casefold() == (request.agent_id or "").strip().casefold()
         and not (call.direction or "").strip().lower().startswith("in")
     )
-
-
-def _folded(agent_id: str | None) -> str:
-    return (agent_id or "").strip().casefold()
 
 
 def _unclear(
@@ -131,7 +127,7 @@ def _unclear(
     return CallOutcomeUnknown(
         f"Nobody can tell whether {mask_number(request.to)} was rung by this task: {which} the one whose outcome is "
         f"not known: {ids} ({vendor.title}, created from {write_time(first)} to {write_time(last)}). Nothing is sent "
-        "again. Look the ids up at the vendor; to ring all the same, clear the task with on_clear='new_call'.",
+        "again. Look the ids up at the vendor before anybody rings this person again.",
         vendor=vendor.name,
     )
 

@@ -1,9 +1,11 @@
-"""The record of a call that one try of a task leaves for the next; it holds no phone number."""
+"""The record of a call that one try of a task leaves for the next, and the store it is kept in."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import read_time, write_time
@@ -11,19 +13,32 @@ from airflow_provider_voice.models import read_time, write_time
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_provider_voice.models import Call
+
+log = logging.getLogger(__name__)
+
 #: The key of the record in the task state store.
 RECORD_KEY = "voice_dial"
 
 #: ``intent``: a create may have been sent. ``placed``: the vendor answered with a call. ``refused``: the vendor is
-#: known not to have accepted the create. ``ended``: the call has ended and the task has seen it.
+#: known not to have accepted the create, or it was never sent. ``ended``: the call has ended and a task has seen it.
 RecordState = Literal["intent", "placed", "refused", "ended"]
+
+
+class IntentTaken(Exception):
+    """Another task that shares the store has stored the intent of this call first. Nothing was sent."""
 
 
 @dataclass
 class Record:
-    """One intended call of one task instance.
+    """One intended call of one task instance, or of one business key.
 
-    The record is stored where people can read it, so it holds a hash of what is dialed instead of the number.
+    .. code-block:: python
+
+        store.set(RECORD_KEY, record.to_json())
+        record = Record.from_json(store.get(RECORD_KEY))
+
+    The record is stored where people can read it, so it holds a hash of the request instead of the number.
     """
 
     #: How many calls this task has intended so far, this one included; the first is 1.
@@ -36,10 +51,12 @@ class Record:
     intent_at: datetime
     #: Hash of connection, number and agent: the same for the same request.
     fingerprint: str
-    #: ``max_tries`` of the task when the record was last changed by a try; a clear raises it.
+    #: ``max_tries`` of the owner when one of its tries last changed the record; a clear raises it.
     max_tries: int
     #: Number of that try.
     try_number: int
+    #: Hash of the task instance that stored the intent; it alone may place the call again.
+    owner: str = ""
     #: How often the DAG run had been cleared by then; None where Airflow does not say.
     clear_number: int | None = None
     #: When the create was given up without a readable answer; None while it is not known to have failed.
@@ -58,6 +75,21 @@ class Record:
     earlier_ids: list[str] = field(default_factory=list)
     #: When earlier generations may have rung the person, ISO 8601: a contact policy counts them.
     earlier_attempts: list[str] = field(default_factory=list)
+
+    def next(self, **values: Any) -> Record:
+        """Return the record of the next intended call of the same task or key.
+
+        :param values: the fields that begin anew.
+        :return: a record that remembers the calls before it.
+        """
+        ids = [str(self.call.get("id"))] if self.call else []
+        rang = [] if self.state == "refused" else [str(write_time(self.intent_at))]
+        return Record(
+            generation=self.generation + 1,
+            earlier_ids=self.earlier_ids + ids,
+            earlier_attempts=self.earlier_attempts + rang,
+            **values,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON.
@@ -87,6 +119,109 @@ class Record:
             "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look in "
             f"the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
         )
+
+
+class StateStore(Protocol):
+    """The part of Airflow's task state store that the dialer needs. It survives retries and clears."""
+
+    def get(self, key: str) -> Any:
+        """Return the value under a key.
+
+        :param key: the name of the value.
+        :return: the JSON value; None when there is none.
+        """
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a JSON value durably before returning.
+
+        :param key: the name of the value.
+        :param value: the JSON value.
+        :raises IntentTaken: when another task has stored the intent of this call; stores that tasks share only.
+        :raises RateLimited: when an intent has to wait for the pace of its connection; nothing was stored.
+        """
+
+
+class RecordStore:
+    """The record of one task or key in its state store.
+
+    .. code-block:: python
+
+        records = RecordStore(context.get("task_state_store"))
+        records.save(record)
+
+    :param store: the state store; None below Airflow 3.3: nothing is kept, and no record is ever found.
+    """
+
+    def __init__(self, store: StateStore | None) -> None:
+        self._store = store
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether there is a store."""
+        return self._store is not None
+
+    def load(self) -> Record | None:
+        """Return the stored record; None when there is none.
+
+        :raises CallOutcomeUnknown: when the stored value is no record.
+        """
+        data = self._store.get(RECORD_KEY) if self._store is not None else None
+        return None if data is None else Record.from_json(data)
+
+    def save(self, record: Record) -> None:
+        """Store a record durably before returning.
+
+        :param record: the record.
+        """
+        if self._store is not None:
+            self._store.set(RECORD_KEY, record.to_json())
+
+    def of_call(self, call: Call) -> Record | None:
+        """Return the stored record of a call.
+
+        :param call: the call.
+        :return: the record; None when there is none or it cannot be read now.
+        """
+        try:
+            record = self.load()
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
+            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
+            return None
+        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
+        return record if is_its else None
+
+    def save_call(self, record: Record, call: Call) -> None:
+        """Store that the vendor answered with a call.
+
+        :param record: the record of its intent.
+        :param call: the call.
+        """
+        record.state = "placed"
+        record.call = {
+            "id": call.id,
+            "created_at": write_time(call.created_at),
+            "status": call.status.value,
+            "tag": call.tag,
+        }
+        self.save_if_possible(record)
+
+    def save_if_possible(self, record: Record) -> None:
+        """Store a change that makes the next try quicker; the stored intent already keeps the next try from ringing.
+
+        :param record: the record.
+        """
+        try:
+            self.save(record)
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
+            log.warning("Could not store the state of the call (%s); a retry will search for it.", type(error).__name__)
+
+
+def digest(*parts: str) -> str:
+    """Return a hash of several texts, as 64 hexadecimal digits.
+
+    :param parts: the texts, in order.
+    """
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 _TIMES = ("intent_at", "given_up_at", "absent_since")

@@ -1,19 +1,32 @@
-"""What the dialer must know of the running task: which task it is, which try this is, and what a user did to it."""
+"""Facts about the running task that the dialer needs: which task, which try, whether a user cleared it."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.dialing.record import digest
+from airflow_provider_voice.dialing.run_age import run_began_at
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow_provider_voice.dialing.record import Record
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """The task instance of a call, and its current try."""
+    """The task instance of a call, and its current try.
+
+    .. code-block:: python
+
+        facts = TaskFacts.of(context, operator.retries, call_key="invoice 7")
+        facts.is_last_try, facts.may_follow_a_call
+    """
 
     dag_id: str
     run_id: str
@@ -32,11 +45,42 @@ class TaskFacts:
     run_started_at: datetime | None = None
     #: How often tasks of the DAG run were cleared; None where Airflow does not say.
     clear_number: int | None = None
+    #: The business key whose call this task shares with others; None: the call is this task's own.
+    call_key: str | None = None
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any], retries: int | None, call_key: str | None = None) -> TaskFacts:
+        """Return the facts of a running task.
+
+        :param context: Airflow's context of the task.
+        :param retries: the operator's retries.
+        :param call_key: the business key of the call; None: it has none.
+        :return: the facts.
+        """
+        ti, run = context["ti"], context.get("dag_run")
+        return cls(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+            try_number=ti.try_number,
+            max_tries=ti.max_tries,
+            retries=retries or 0,
+            run_began_at=run_began_at(run),
+            run_started_at=getattr(run, "start_date", None),
+            clear_number=getattr(run, "clear_number", None),
+            call_key=call_key,
+        )
 
     @property
     def name(self) -> tuple[str, ...]:
-        """The task without its map index: a mapped task's list may change between two tries."""
-        return self.dag_id, self.run_id, self.task_id
+        """The owner of the call: the key, or the task without its map index, as a mapped task's list may change."""
+        return ("call_key", self.call_key) if self.call_key else (self.dag_id, self.run_id, self.task_id)
+
+    @property
+    def instance(self) -> str:
+        """A hash that no other task instance has."""
+        return digest(self.dag_id, self.run_id, self.task_id, str(self.map_index))[:32]
 
     @property
     def is_last_try(self) -> bool:
@@ -49,14 +93,28 @@ class TaskFacts:
         return self.try_number > self.max_tries + 1
 
     @property
+    def list_may_have_changed(self) -> bool:
+        """Whether the list of a mapped task may be another one than before, so that another index rang this person."""
+        return self.map_index >= 0 and bool(self.clear_number)
+
+    @property
     def may_follow_a_call(self) -> bool:
         """Whether an earlier try, or another index of a mapped task whose list changed, may have placed the call."""
-        return self.try_number > 1 or (self.map_index >= 0 and bool(self.clear_number))
+        return self.try_number > 1 or self.list_may_have_changed
 
     @property
     def is_first_since_clear(self) -> bool:
         """Whether this is the first try after a user cleared the task: a clear sets max_tries to tries plus retries."""
         return self.max_tries > self.retries and self.try_number == self.max_tries - self.retries + 1
+
+    def is_retry_since(self, record: Record) -> bool:
+        """Tell whether this is a retry of the task whose try stored the record, not a clear and not another task.
+
+        :param record: the stored record.
+        :return: True only when it is certain.
+        """
+        is_later = self.try_number > record.try_number and self.max_tries == record.max_tries
+        return is_later and record.owner == self.instance and not self.is_beyond_retries
 
     def was_cleared_since(self, record: Record | None) -> bool:
         """Tell whether a user cleared this task after the record was stored.
@@ -77,5 +135,42 @@ class TaskFacts:
         return is_further_try and self.run_was_cleared_since(record)
 
     def run_was_cleared_since(self, record: Record) -> bool:
-        """Tell whether some task of the run, perhaps this one, was cleared after the record was stored."""
+        """Tell whether some task of the run, perhaps this one, was cleared after the record was stored.
+
+        :param record: the stored record.
+        :return: False where Airflow does not say how often the run was cleared.
+        """
         return (self.clear_number or 0) > (record.clear_number or 0)
+
+
+def calls_of_other_tasks(context: Mapping[str, Any], operator_class: type) -> frozenset[str]:
+    """Return the ids of the calls that other tasks of the run have published to XCom.
+
+    Other indexes of the same mapped task count only in a run that was never cleared: after a clear the task's list may
+    be another one, and the call of another index may be that of this person.
+
+    :param context: Airflow's context of the task.
+    :param operator_class: the class of the tasks that place calls.
+    :return: ids; empty when there are none or XCom cannot be read, which never leads to a second ring.
+    """
+    ti, dag = context["ti"], context.get("dag")
+    was_cleared = bool(getattr(context.get("dag_run"), "clear_number", None))
+    siblings_count = ti.map_index is not None and ti.map_index >= 0 and not was_cleared
+    names = [
+        task.task_id
+        for task in getattr(dag, "tasks", ())
+        if _is_of(task, operator_class) and (task.task_id != ti.task_id or siblings_count)
+    ]
+    if not names:
+        return frozenset()
+    try:
+        ids = ti.xcom_pull(task_ids=names, key="call_id")
+    except Exception as error:  # noqa: BLE001 - whatever an XCom backend raises, the search goes on without it
+        log.warning("Could not read the call ids of the run's other tasks (%s).", type(error).__name__)
+        return frozenset()
+    return frozenset(str(call_id) for call_id in ids or () if call_id)
+
+
+def _is_of(task: Any, operator_class: type) -> bool:
+    kind = getattr(task, "operator_class", type(task))
+    return isinstance(kind, type) and issubclass(kind, operator_class)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow.sdk import Asset
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -61,6 +60,8 @@ def report_lineage(hook: Any, table: str, schema: str | None, counts: Mapping[st
     :param counts: the result of the export without its hours, JSON.
     """
     try:
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector  # imports every plugin
+
         uri = database_uri(hook, table, schema)
         if uri is not None:
             collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]  # the compat module is untyped

@@ -9,6 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -18,11 +21,22 @@ PhoneNumberMode = Literal["plain", "masked", "hashed"]
 Direction = Literal["inbound", "outbound"]
 FileFormat = Literal["parquet", "jsonl"]
 NUMBER_MODES: tuple[str, ...] = get_args(PhoneNumberMode)
-#: Names of tables and schemas, which are written into statements.
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
+# Names of tables and schemas, which are written into statements.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 
 # Bytes of a key column (255) that the longest kind and a separator leave free.
 _MOST_KEY_BYTES = 200
+
+
+def check_identifier(name: str, value: object) -> None:
+    """Refuse a name of a table or a schema that is no plain identifier.
+
+    :param name: the argument's name, for the error.
+    :param value: the argument.
+    :raises InvalidRequest: naming the argument.
+    """
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise InvalidRequest(f"{name} must be a name of at most 50 letters, digits and _, not {shown(value)}.")
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,7 @@ class Scope:
 
     source: str
     agent_id: str | None = None
-    direction: str | None = None
+    direction: Direction | None = None
 
     @property
     def filters(self) -> dict[str, str]:
@@ -122,15 +136,6 @@ def fitting(name: str) -> str:
 
 
 @dataclass
-class Merged:
-    """Counts of rows after a merge."""
-
-    inserted: int
-    updated: int
-    stale_ignored: int
-
-
-@dataclass
 class Loaded:
     """Result of an export into a table; counts are rows.
 
@@ -140,11 +145,11 @@ class Loaded:
     :param unchanged: rows that were stored as they are.
     :param stale_ignored: rows that another run has read more recently.
     :param unsettled: rows of the source that the next run reads again.
-    :param missing: unsettled rows that the vendor did not show in this run.
+    :param missing: unsettled rows that the vendor did not show in this run, or answered with a server error.
     :param abandoned: rows that this run gave up, see ``abandon_after``.
     :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
     :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
-    :param hours: per hour of what was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
+    :param hours: for each hour that was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
     """
 
     fetched: int = 0

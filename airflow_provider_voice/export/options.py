@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import IDENTIFIER, NUMBER_MODES, Direction, Scope
-from airflow_provider_voice.export.windows import bound_of, check_bounds, shown
-from airflow_provider_voice.utils.validation import is_literal
+from airflow_provider_voice.export.models import NUMBER_MODES, Direction, Scope, check_identifier
+from airflow_provider_voice.export.windows import bound_of, check_bounds
+from airflow_provider_voice.phone import shown
+from airflow_provider_voice.utils.validation import is_literal, one_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,9 +17,12 @@ if TYPE_CHECKING:
 
 # A key column has 255 characters; connection ids have 250.
 _MOST_TEXT = 250
-_MOST_SPAN = timedelta(days=10_000)
 _MOST_PAGES_AT_ONCE = 100
 _MOST_AGENT = 10**18
+
+
+#: The arguments of every export that may be templates.
+TEMPLATED = ("voice_conn_id", "start", "end", "agent_id", "direction", "source")
 
 
 class Export(Protocol):
@@ -42,20 +44,17 @@ def check_export_arguments(export: Export) -> None:
     :param export: the operator.
     :raises InvalidRequest: naming the argument and what it may be.
     """
-    check_choice("phone_numbers", export.phone_numbers, NUMBER_MODES)
+    one_of("phone_numbers", export.phone_numbers, NUMBER_MODES)
     pages = export.page_concurrency
     if isinstance(pages, bool) or not isinstance(pages, int) or not 1 <= pages <= _MOST_PAGES_AT_ONCE:
         raise InvalidRequest(
             f"page_concurrency must be a whole number from 1 to {_MOST_PAGES_AT_ONCE}, not {shown(pages)}."
         )
-    check_text("voice_conn_id", export.voice_conn_id)
-    _scope_when_known(export)
-    if is_literal(export.start) and is_literal(export.end):
-        bounds_of(export)
-    else:
-        for name, value in (("start", export.start), ("end", export.end)):
-            if is_literal(value):
-                bound_of(name, value)
+    scope_of(export)
+    bounds = (("start", export.start), ("end", export.end))
+    known = [bound_of(name, value) for name, value in bounds if is_literal(value)]
+    if len(known) == len(bounds):
+        check_bounds(known[0], known[1])
 
 
 def check_text(name: str, value: object, *, optional: bool = False) -> None:
@@ -92,39 +91,9 @@ def check_table(table: object, schema: object) -> None:
     :param schema: the schema's name; None or empty: the connection's default.
     :raises InvalidRequest: naming the one that is wrong.
     """
-    for name, value in (("table", table), ("schema", schema or None)):
-        if not is_literal(value) or (name == "schema" and value is None):
-            continue
-        if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-            raise InvalidRequest(f"{name} must be a name of at most 50 letters, digits and _, not {shown(value)}.")
-
-
-def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of a few texts.
-
-    :param name: the argument's name, for the error.
-    :param value: the argument.
-    :param allowed: the texts.
-    :raises InvalidRequest: naming the argument and the texts.
-    """
-    if not isinstance(value, str) or value not in allowed:
-        raise InvalidRequest(f"{name} must be one of {', '.join(map(repr, allowed))}, not {shown(value)}.")
-
-
-def duration_of(name: str, value: object) -> timedelta:
-    """Return a duration that a user gave as a ``timedelta`` or in seconds.
-
-    :param name: the argument's name, for the error.
-    :param value: a ``timedelta``, or a number of seconds; 0 is allowed, the most is 10,000 days.
-    :return: the duration.
-    :raises InvalidRequest: for anything else.
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = value if abs(value) <= _MOST_SPAN.total_seconds() else math.inf
-        value = timedelta(seconds=seconds) if math.isfinite(seconds) else None
-    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _MOST_SPAN:
-        raise InvalidRequest(f"{name} must be a timedelta or a number of seconds, from 0 to {_MOST_SPAN.days:,} days.")
-    return value
+    for name, value in (("table", table), ("schema", schema)):
+        if is_literal(value) and not (name == "schema" and value in (None, "")):
+            check_identifier(name, value)
 
 
 def bounds_of(export: Export) -> tuple[datetime | None, datetime | None]:
@@ -140,31 +109,18 @@ def bounds_of(export: Export) -> tuple[datetime | None, datetime | None]:
 
 
 def scope_of(export: Export) -> Scope:
-    """Return which calls are exported, of arguments that are rendered.
+    """Return which calls are exported, of arguments that are rendered; those that are templates yet are not checked.
 
     :param export: the operator.
     :return: the scope; ids are text, as vendors' ids are in the table.
     :raises InvalidRequest: for a direction there is not, or an id that is none.
     """
     check_text("voice_conn_id", export.voice_conn_id)
-    source = export.source or export.voice_conn_id
+    source, agent_id = export.source or export.voice_conn_id, export.agent_id
     check_text("source", source)
-    agent_id = _agent_of(export.agent_id)
-    if export.direction:  # a template may be rendered to nothing, which means both
-        check_choice("direction", export.direction, get_args(Direction))
-    return Scope(source, agent_id, export.direction or None)
-
-
-def _scope_when_known(export: Export) -> None:
-    check_text("source", export.source, optional=True)
-    if is_literal(export.agent_id):
-        _agent_of(export.agent_id)
-    if is_literal(export.direction) and export.direction not in (None, ""):
-        check_choice("direction", export.direction, get_args(Direction))
-
-
-def _agent_of(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_AGENT:
-        value = str(value)
-    check_text("agent_id", value, optional=True)
-    return str(value).strip() if value else None
+    if isinstance(agent_id, int) and not isinstance(agent_id, bool) and 0 <= agent_id < _MOST_AGENT:
+        agent_id = str(agent_id)
+    check_text("agent_id", agent_id, optional=True)
+    if export.direction and is_literal(export.direction):  # a template may be rendered to nothing, which means both
+        one_of("direction", export.direction, get_args(Direction))
+    return Scope(source, str(agent_id).strip() if agent_id else None, export.direction or None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.exceptions import IncompleteHistory, VendorUnavailable
 from airflow_provider_voice.export.models import Window, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.rows import Row, RowMaker
@@ -26,10 +26,10 @@ PROGRESS_SECONDS = 10.0
 MOST_SKEW_SECONDS = 60.0
 #: Seconds that an export to files waits for a vendor's clock that is behind.
 MOST_WAIT_SECONDS = 120.0
+# So many calls may be answered with a server error before it is taken for an outage.
+_MOST_FAILED = 5
 # Windows with less between them are read as one list: vendors filter by the day.
 _ONE_LIST = timedelta(days=1)
-# Rows read within so many seconds share a stamp: making one for each row would be noticeable.
-_STAMP_SECONDS = 0.01
 
 
 class RowSink(Protocol):
@@ -50,8 +50,8 @@ class HistoryReader:
     :param maker: makes the rows.
     :param sink: takes them.
     :param page_concurrency: pages read at once where the vendor has page numbers.
-    :param stamp: converts a time of ``time.monotonic()`` to the clock that orders readings, in the form of a row; None:
-        every row has the maker's stamp.
+    :param clock: converts a time of ``time.monotonic()`` to the clock that orders readings; None: every row has the
+        maker's ``fetched_at``.
     """
 
     def __init__(
@@ -61,35 +61,27 @@ class HistoryReader:
         sink: RowSink,
         *,
         page_concurrency: int,
-        stamp: Callable[[float], Any] | None = None,
+        clock: Callable[[float], datetime] | None = None,
     ) -> None:
         self._hook = hook
         self._maker = maker
         self._sink = sink
-        self._stamp = stamp
+        self._clock = clock
         self._page_concurrency = page_concurrency
 
-    def windows_and_pending(self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef]) -> list[str]:
+    def read(
+        self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef] = MappingProxyType({})
+    ) -> list[str]:
         """Read every call created in the windows and every pending one, each once.
 
         :param windows: the windows; they may overlap.
         :param scope: only calls of this agent and direction.
-        :param pending: stored calls, by id, that are read again wherever they are.
-        :return: the ids of the pending calls that the vendor no longer shows.
+        :param pending: stored calls, by id, that are read again wherever they are; default none.
+        :return: the ids of the pending calls that the vendor does not show, or only answers with a server error.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
+        :raises VendorUnavailable: when the vendor cannot be reached, or many calls are answered with a server error.
         """
         unseen = dict(pending)
-        self.windows(windows, scope, seen=unseen)
-        return self._again(unseen)
-
-    def windows(self, windows: Iterable[Window], scope: Scope, *, seen: MutableMapping[str, Any] | None = None) -> None:
-        """Read every call created in the windows, each once.
-
-        :param windows: the windows; they may overlap.
-        :param scope: only calls of this agent and direction.
-        :param seen: calls by id; those that are read are taken out.
-        :raises IncompleteHistory: when the vendor's list cannot be read completely.
-        """
         for spans in _lists(windows):
             calls = self._hook.list_calls(
                 spans[0].start,
@@ -98,39 +90,52 @@ class HistoryReader:
                 direction=scope.direction,
                 page_concurrency=self._page_concurrency,
             )
-            for call in self._with_progress(self._stamped(calls)):
+            for call in self._with_progress(calls):
                 if len(spans) > 1 and not any(call.created_at in span for span in spans):
                     continue
-                if seen:
-                    seen.pop(call.id, None)
-                self._sink.add(self._maker.row(call), call.created_at)
+                unseen.pop(call.id, None)
+                self._sink.add(self._row(call), call.created_at)
+        return self._again(unseen)
 
     def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
         if not refs:
             return []
         log.info("Reading %d stored calls again that may have changed.", len(refs))
         began = time.monotonic()  # before the requests: a row must not look newer than it is
-        found = self._hook.get_calls(refs.values())
-        for call in self._stamped(iter(found.values()), began):
-            self._sink.add(self._maker.row(call))
+        found = self._find(list(refs.values()), [])
+        for call in found.values():
+            self._sink.add(self._row(call, began))
         return [call_id for call_id in refs if call_id not in found]
 
-    def _stamped(self, calls: Iterator[Call], began: float | None = None) -> Iterator[Call]:
-        """Pass calls on; the row that is made of each gets the time at which its page was read."""
-        stamped = float("-inf")
-        for call in calls:
-            read_at = call.read_at or began or time.monotonic()
-            if self._stamp is not None and abs(read_at - stamped) > _STAMP_SECONDS:
-                self._maker.stamp, stamped = self._stamp(read_at), read_at
-            yield call
+    def _find(self, refs: list[CallRef], failed: list[CallRef]) -> dict[str, Call]:
+        """Return the calls that the vendor shows; one that it answers with a server error is left out.
+
+        Without this, one such call would end every export for ever. The calls are halved until it stands alone.
+
+        :param refs: the calls.
+        :param failed: receives those that are left out; many of them are an outage, which ends the export.
+        """
+        try:
+            return self._hook.get_calls(refs)
+        except VendorUnavailable as error:
+            if error.status_code is None or len(failed) == _MOST_FAILED:
+                raise
+            if len(refs) == 1:
+                log.warning("%s The call counts as missing in this run; the next run reads it again.", error.message)
+                failed += refs
+                return {}
+        half = len(refs) // 2
+        return self._find(refs[:half], failed) | self._find(refs[half:], failed)
+
+    def _row(self, call: Call, began: float | None = None) -> Row:
+        """Return the row of a call with the time at which its page was read."""
+        return self._maker.row(call, self._clock and self._clock(call.read_at or began or time.monotonic()))
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
         """Pass calls on and log the progress now and then."""
         began = said = time.monotonic()
         for count, call in enumerate(calls, start=1):
             yield call
-            if count % 100:  # asking the clock for each row would be noticeable
-                continue
             now = time.monotonic()
             if now - said >= PROGRESS_SECONDS:
                 said = now
@@ -140,7 +145,7 @@ class HistoryReader:
 def wait_for_vendor(hook: VoiceHook, end: datetime) -> datetime:
     """Wait until the vendor's clock has reached the end of a window, when it is only a little behind the worker's.
 
-    For exports that keep no log: what they leave out, no later run reads.
+    For exports that keep no log: no later run reads the calls that they leave out.
 
     :param hook: the vendor's hook.
     :param end: the end of the window; one in the worker's future is not waited for.

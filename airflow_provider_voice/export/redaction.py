@@ -130,7 +130,7 @@ class PhoneRedactor:
                 if own.is_in_full(bare):
                     return own.replacement
         if may_escape:
-            # Blanks of the same length, so that what is found there has the same place in the text.
+            # Blanks of the same length, so that a number keeps its place in the text.
             text = self._without_own(text, _ESCAPE.sub(lambda match: " " * len(match.group()), text))
         if may_escape or not text.isascii() or any(own.is_in(bare) for own in self._own):
             text = self._without_own(text, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -9,24 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Window, fitting, joined, without
 from airflow_provider_voice.models import read_time, write_time
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+log = logging.getLogger(__name__)
 FIRST_SPAN = timedelta(days=1)
 #: Bounds before it are refused: no vendor existed, and date arithmetic would end before the year 1.
 EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-def shown(value: object) -> str:
-    """Return a user's value for an error message.
-
-    :param value: any object.
-    """
-    try:
-        return f"{value!r:.60}"
-    except Exception:  # noqa: BLE001 - any __repr__ may fail, as that of an integer of thousands of digits does
-        return f"a value of type {type(value).__name__}"
 
 
 def bound_of(name: str, value: object) -> datetime | None:
@@ -48,7 +40,7 @@ def bound_of(name: str, value: object) -> datetime | None:
 
 
 def check_bounds(start: datetime | None, end: datetime | None) -> None:
-    """Refuse bounds with nothing between them: an export of nothing would look like one of everything.
+    """Refuse bounds with no instant between them: an empty export would look like a successful one.
 
     :param start: the explicit start, or None.
     :param end: the explicit end, or None.
@@ -137,13 +129,36 @@ def resume_at(covered: Iterable[Window], due: datetime) -> datetime:
     return (recent[:1] or ends[-1:] or [a_day_ago])[0]
 
 
+def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
+    """Yield the stretch that earlier runs were to export, for exports that keep no log; see :func:`resume_at`.
+
+    It ends when the previous run of the DAG was due, at least a day before this one. That run counts whatever became of
+    it: a rerun of it has the same window as before.
+
+    :param context: the task's context.
+    :return: one window; none when there was no run before.
+    """
+    due = due_time(context)
+    if due is None:
+        return
+    if getattr(context["dag_run"], "logical_date", None) is None:
+        log.warning(
+            "This run has no logical date (it was triggered by an asset or by hand), so the run before it is unknown: "
+            "the last day is exported. Give start and end for another window."
+        )
+        return
+    previous = context["ti"].get_previous_dagrun()
+    if previous is not None:
+        yield Window(EARLIEST, min(previous.run_after.astimezone(timezone.utc), due - FIRST_SPAN))
+
+
 @dataclass(frozen=True)
 class ReadPlan:
     """The windows that one run reads.
 
     :param requested: the run's own window.
-    :param windows: what is read and then covered: the requested window and what earlier runs could not read yet, both
-        up to the vendor's present.
+    :param windows: the stretches that are read and then covered: the requested window, and those that earlier runs
+        could not read yet, both up to the vendor's present.
     :param rechecked: covered stretches before these windows that are read once more.
     :param unread: what of the requested window lies in the vendor's future; a later run reads it.
     """

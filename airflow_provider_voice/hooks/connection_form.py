@@ -59,9 +59,10 @@ def form_widgets(connection_type: str) -> dict[str, Any]:
 
 
 def field_behaviour(connection_type: str) -> dict[str, Any]:
-    """Return how the standard fields of a form look.
+    """Return the labels and placeholders of a form's standard fields.
 
     :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    :return: labels, placeholders and the fields to leave out, in Airflow's form.
     """
     return {
         "hidden_fields": ["login"],

@@ -28,55 +28,46 @@ def settings_of(connection: Connection, default_base_url: str) -> Settings:
     :return: the settings.
     :raises InvalidRequest: naming the field that makes no sense; never with its value.
     """
-    extra = _extra(connection)
-    where = f"connection {connection.conn_id!r}"
+    try:
+        return _read(connection, _extra(connection), default_base_url)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"In connection {connection.conn_id!r}: {error.message}") from None
+
+
+def _read(connection: Connection, extra: dict[str, Any], default: str) -> Settings:
     token = (connection.password or "").strip()
     if not token:
-        raise InvalidRequest(f"The {where} has no token. Put it into the password field.")
-    allow_http = _flag(extra, "allow_http", where)
-    base_url = None
-    if connection.host and connection.host.strip():
-        base_url = _base_url(
-            connection.host, where, default_base_url, allow_http, scheme=connection.schema, port=connection.port
-        )
-    calls_host = _text(extra, "calls_host", where)
-    numbers = {name: _number(extra, name, where) for name in ("connect_timeout", "read_timeout", "requests_per_minute")}
-    try:
-        return Settings(
-            token=token,
-            base_url=base_url,
-            calls_base_url=_base_url(calls_host, where, default_base_url, allow_http) if calls_host else None,
-            project_id=_text(extra, "project_id", where),
-            default_agent_id=_text(extra, "default_agent_id", where),
-            default_region=_text(extra, "default_region", where),
-            status_overrides=_overrides(extra, where),
-            limit_key=f"{connection.conn_type} {connection.conn_id}",
-            **{name: number for name, number in numbers.items() if number is not None},  # type: ignore[arg-type]  # Settings checks them
-        )
-    except InvalidRequest as error:
-        raise InvalidRequest(f"In {where}: {error.message}") from None
+        raise InvalidRequest("There is no token. Put it into the password field.")
+    allow_http = _flag(extra, "allow_http")
+    host, calls_host = (connection.host or "").strip(), _text(extra, "calls_host")
+    scheme, port = connection.schema, connection.port
+    numbers = {name: _number(extra, name) for name in ("connect_timeout", "read_timeout", "requests_per_minute")}
+    return Settings(
+        token=token,
+        base_url=_base_url(host, default, allow_http, scheme=scheme, port=port) if host else None,
+        calls_base_url=_base_url(calls_host, default, allow_http) if calls_host else None,
+        project_id=_text(extra, "project_id"),
+        default_agent_id=_text(extra, "default_agent_id"),
+        default_region=_text(extra, "default_region"),
+        status_overrides=_overrides(extra),
+        limit_key=f"{connection.conn_type} {connection.conn_id}",
+        **{name: number for name, number in numbers.items() if number is not None},  # type: ignore[arg-type]  # Settings checks them
+    )
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
     # Not extra_dejson: it logs a broken extra with its text, and goes on as if there were none.
-    if not connection.extra:
-        return {}
     try:
-        extra = json.loads(connection.extra)
+        extra = json.loads(connection.extra or "{}")
     except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
-        raise InvalidRequest(f"The extra of connection {connection.conn_id!r} is no JSON object.")
+        raise InvalidRequest("The extra is not a JSON object.")
     return extra
 
 
-def _base_url(
-    host: str, where: str, default: str, allow_http: bool, *, scheme: str | None = None, port: int | None = None
-) -> str:
-    """Build the base URL: with or without scheme in ``host``; a host without a path gets the vendor's own."""
-    text = str(host).strip()
-    if not _ADDRESS.fullmatch(text):
-        raise InvalidRequest(f"The host of {where} is no host name or URL.")
+def _base_url(text: str, default: str, allow_http: bool, *, scheme: str | None = None, port: int | None = None) -> str:
+    """Build the base URL: with or without scheme in ``text``; a host without a path gets the vendor's own."""
     written_scheme, separator, rest = text.partition("://")
     if not separator:
         rest, written_scheme = text, str(scheme or "").strip().removesuffix("://")
@@ -84,21 +75,21 @@ def _base_url(
         parts = urlsplit(f"//{rest}")
         name, written_port = parts.hostname or "", parts.port
     except ValueError:
-        raise InvalidRequest(f"The host of {where} is no host name or URL.") from None
-    if not name or parts.username is not None or parts.query or parts.fragment:
-        raise InvalidRequest(f"The host of {where} must be a host name or a base URL, without user, query or fragment.")
+        name = ""
+    if not _ADDRESS.fullmatch(text) or not name:
+        raise InvalidRequest("The host is not a host name or URL.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InvalidRequest("The host must be a host name or a base URL, without user, query or fragment.")
     loopback = _is_loopback(name)
     used = (written_scheme or ("http" if loopback else "https")).lower()
     if used not in ("http", "https"):
-        raise InvalidRequest(f"The scheme of {where} must be https (or http).")
+        raise InvalidRequest("The scheme must be https (or http).")
     if used == "http" and not (loopback or allow_http):
-        raise InvalidRequest(
-            f"The {where} would send its token unencrypted: use https, or set allow_http to true in its extra."
-        )
+        raise InvalidRequest("The token would be sent unencrypted: use https, or set allow_http to true in the extra.")
     address = f"[{name}]" if ":" in name else name
     number = written_port or port
     if number and (isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MAX_PORT):
-        raise InvalidRequest(f"The port of {where} must be a whole number from 1 to {_MAX_PORT}.")
+        raise InvalidRequest(f"The port must be an integer from 1 to {_MAX_PORT}.")
     path = parts.path.rstrip("/") or urlsplit(default).path
     return f"{used}://{address}{f':{number}' if number else ''}{path}"
 
@@ -112,40 +103,36 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-def _text(extra: dict[str, Any], name: str, where: str) -> str | None:
+def _text(extra: dict[str, Any], name: str) -> str | None:
     value = extra.get(name)
     if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
         return None if value is None else str(value).strip() or None
-    raise InvalidRequest(f"{name} of {where} must be text.")
+    raise InvalidRequest(f"{name} must be text.")
 
 
-def _flag(extra: dict[str, Any], name: str, where: str) -> bool:
-    value = str(extra.get(name) if extra.get(name) is not None else "").strip().lower()
+def _flag(extra: dict[str, Any], name: str) -> bool:
+    value = str(extra.get(name) or "").strip().lower()
     if value not in _TRUE + _FALSE:
-        raise InvalidRequest(f"{name} of {where} must be true or false.")
+        raise InvalidRequest(f"{name} must be true or false.")
     return value in _TRUE
 
 
-def _number(extra: dict[str, Any], name: str, where: str) -> float | None:
-    text = _text(extra, name, where)
-    if text is None:
-        return None
+def _number(extra: dict[str, Any], name: str) -> float | None:
+    text = _text(extra, name)
     try:
-        number = float(text)
+        number = float(text) if text else None
     except ValueError:
-        raise InvalidRequest(f"{name} of {where} must be a number.") from None
-    return int(number) if number.is_integer() else number
+        raise InvalidRequest(f"{name} must be a number.") from None
+    return int(number) if number is not None and number.is_integer() else number
 
 
-def _overrides(extra: dict[str, Any], where: str) -> dict[str, Any]:
-    value = extra.get("status_overrides")
+def _overrides(extra: dict[str, Any]) -> dict[str, Any]:
+    value = extra.get("status_overrides") or {}
     if isinstance(value, str):  # from a form or a URI it comes as text
         try:
-            value = json.loads(value) if value.strip() else None
+            value = json.loads(value) if value.strip() else {}
         except (ValueError, RecursionError):
             value = False
-    if value is None:
-        return {}
     if not isinstance(value, dict):
-        raise InvalidRequest(f'status_overrides of {where} must be a JSON object such as {{"answered": "completed"}}.')
+        raise InvalidRequest('status_overrides must be a JSON object such as {"answered": "completed"}.')
     return value

@@ -21,6 +21,7 @@ def sql_engine(conn_id: str) -> Engine:
     """Return the SQLAlchemy engine of a connection.
 
     :param conn_id: a connection whose hook is a ``DbApiHook``.
+    :return: the engine; its errors leave out the parameters of statements.
     :raises InvalidRequest: when the connection is no SQL database.
     """
     hook = BaseHook.get_hook(conn_id)
@@ -36,6 +37,7 @@ def ledger_engine(ledger_conn_id: str | None = None) -> Engine:
 
     :param ledger_conn_id: a connection to PostgreSQL, MySQL, MariaDB or SQLite; ``None``: a SQLite file under
         ``AIRFLOW_HOME``, for campaigns whose tasks all run on one machine.
+    :return: the engine; its errors leave out the parameters of statements.
     :raises InvalidRequest: when the connection is no SQL database.
     """
     if ledger_conn_id:

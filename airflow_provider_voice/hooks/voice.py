@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_voice.models import CallStatus
+    from airflow_provider_voice.models import CallStatus, Direction
     from airflow_provider_voice.vendors.base import Vendor
 
 
@@ -42,7 +43,9 @@ class VoiceHook(BaseHook):
     default_conn_name = "voice_default"
     conn_type: ClassVar[str] = ""
     hook_name: ClassVar[str] = "Voice"
-    #: Whether the vendor's call list says of a call that it is inbound or outbound.
+    #: The vendor's class, imported with the first request and not with a DAG file.
+    vendor_path: ClassVar[str] = ""
+    #: Whether the vendor's call list states the direction of a call.
     reports_direction: ClassVar[bool] = True
 
     def __init__(self, voice_conn_id: str = default_conn_name, *, connection: Connection | None = None) -> None:
@@ -78,7 +81,7 @@ class VoiceHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return how the standard form fields look, for Airflow before 3.2."""
+        """Return the labels and placeholders of the standard form fields, for Airflow before 3.2."""
         return field_behaviour(cls.conn_type) if cls.conn_type else {}
 
     @cached_property
@@ -89,18 +92,17 @@ class VoiceHook(BaseHook):
         """
         from airflow.sdk.log import mask_secret
 
-        # Imported with the first call, not with a DAG file: requests, tenacity and all that.
+        # Imported with the first call, not with a DAG file, because requests and tenacity are slow to import.
         from airflow_provider_voice.hooks.connection_settings import settings_of
 
+        if not self.vendor_path:
+            raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
         connection = self._connection or self.get_connection(self.voice_conn_id)
-        vendor_class = self._vendor_class()
+        vendor_class: type[Vendor] = resolve_name(self.vendor_path)
         settings = settings_of(connection, vendor_class.default_base_url)
-        # Airflow masks what it loads itself; a connection made by hand is only known here.
+        # Airflow masks the connections that it loads; a connection made by hand is known here only.
         mask_secret(settings.token)
         return vendor_class(settings)
-
-    def _vendor_class(self) -> type[Vendor]:
-        raise InvalidRequest("VoiceHook itself has no vendor: use VoiceHook.for_connection or a subclass.")
 
     def get_conn(self) -> Vendor:
         """Return the vendor, as other hooks return their connection."""
@@ -115,7 +117,7 @@ class VoiceHook(BaseHook):
         :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
         :raises CallOutcomeUnknown: when the phone may have rung.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         if not isinstance(request, CallRequest):
             raise InvalidRequest(f"make_call takes a CallRequest, not {type(request).__name__}.")
@@ -124,10 +126,10 @@ class VoiceHook(BaseHook):
     def get_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> Call | None:
         """Return one call, or None when the vendor does not show it (yet).
 
-        :param ref: the call, its dictionary or its id; with number and time the look-up is cheap.
+        :param ref: the call, its dictionary or its id; with number and time the request is cheap.
         :return: the call as the vendor shows it now.
         :raises InvalidRequest: when there is no call id in ``ref``.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         return self.vendor.find(CallRef.of(ref))
 
@@ -137,7 +139,7 @@ class VoiceHook(BaseHook):
         :param refs: the calls, their dictionaries or ids.
         :return: call id -> call.
         :raises InvalidRequest: when there is no call id in one of them, or it is one call instead of several.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         if isinstance(refs, (str, bytes, Mapping)) or not isinstance(refs, Iterable):
             raise InvalidRequest(f"get_calls takes a list of calls, not {type(refs).__name__}. One call: get_call.")
@@ -149,10 +151,10 @@ class VoiceHook(BaseHook):
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str | None = None,
+        direction: Direction | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
-        page_concurrency: int | None = None,
+        page_concurrency: int = 1,
     ) -> Iterator[Call]:
         """Yield the calls created in ``[start, end)``, each once.
 
@@ -165,17 +167,11 @@ class VoiceHook(BaseHook):
         :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
         :return: an iterator that reads page after page.
         :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
-        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         return self.vendor.list_calls(
-            start,
-            end,
-            agent_id=agent_id,
-            direction=direction,
-            status=status,
-            to=to,
-            page_concurrency=page_concurrency,
+            start, end, agent_id=agent_id, direction=direction, status=status, to=to, page_concurrency=page_concurrency
         )
 
     def end_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> None:
@@ -204,11 +200,7 @@ class TalkoverHook(VoiceHook):
 
     conn_type = "talkover"
     hook_name = "Talkover"
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.talkover import Talkover
-
-        return Talkover
+    vendor_path = "airflow_provider_voice.vendors.talkover.Talkover"
 
 
 class TalkstackHook(VoiceHook):
@@ -216,11 +208,7 @@ class TalkstackHook(VoiceHook):
 
     conn_type = "talkstack"
     hook_name = "Talkstack"
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.talkstack import Talkstack
-
-        return Talkstack
+    vendor_path = "airflow_provider_voice.vendors.talkstack.Talkstack"
 
 
 class UnleashXHook(VoiceHook):
@@ -228,9 +216,5 @@ class UnleashXHook(VoiceHook):
 
     conn_type = "unleashx"
     hook_name = "UnleashX"
+    vendor_path = "airflow_provider_voice.vendors.unleashx.UnleashX"
     reports_direction = False
-
-    def _vendor_class(self) -> type[Vendor]:
-        from airflow_provider_voice.vendors.unleashx import UnleashX
-
-        return UnleashX

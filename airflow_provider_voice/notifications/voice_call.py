@@ -17,9 +17,9 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.phone import mask_numbers_in, parse_number
+from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
 from airflow_provider_voice.utils.call_arguments import agent_of, check_number
-from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal, shown
+from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence

@@ -1,58 +1,73 @@
-"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task that survives anything."""
+"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task; a retry goes on with it.
+
+The arguments become settings of ``outreach/``, where the campaign is. What needs SQLAlchemy is imported when a task
+runs: a DAG file that names an operator need not load it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
+from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from airflow.sdk import Asset, BaseOperator
 
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
+from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import read_time
+from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import MaskedValue, plain
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, one_of, seconds_of
+from airflow_provider_voice.utils.masking import plain
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import (
+    duration,
+    has_template,
+    is_literal,
+    moment_or_text,
+    one_of,
+    positive_or_text,
+    seconds_of,
+)
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
-    from sqlalchemy import Engine
 
+    from airflow_provider_voice.models import CallStatus
     from airflow_provider_voice.outreach.campaign import Campaign, CampaignSettings, Waiting
+    from airflow_provider_voice.outreach.campaign_record import CampaignRecord
+    from airflow_provider_voice.outreach.contact_loading import LoadCounts
     from airflow_provider_voice.outreach.contacts import Columns
     from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.outreach.gate import DoNotCall
     from airflow_provider_voice.outreach.plan import PlanDigest
     from airflow_provider_voice.policy import ContactPolicy
 
-StaleRunChoice = Literal["fail", "skip", "call"]
-ProblemChoice = Literal["report", "fail"]
-_NUMBERS = ":numbers"
-#: Airflow's scheduler can fail a deferred task whose trigger fires within a second or two.
-_SHORTEST_DEFERRAL = timedelta(seconds=5)
+StaleRunAction = Literal["fail", "skip", "call"]
+ProblemAction = Literal["report", "fail"]
 
 
 def outreach_asset(campaign: str) -> Asset:
-    """Return the asset whose event tells that a campaign's contacts are all final, with the counts.
+    """Return the asset that a campaign updates when all of its contacts are final, to schedule DAGs by.
 
-    :param campaign: the campaign, as the operator has it.
+    :param campaign: the campaign, as given to the operator.
+    :return: an asset named ``voice_outreach.<campaign>``; its events carry the campaign's counts.
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
-    from urllib.parse import quote  # with the first asset only
-
     if has_template(campaign):
         raise InvalidRequest("An asset cannot be made of a template: name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
 
 class _OutreachBase(BaseOperator):
-    """The arguments that a plan and a campaign share, and what is made of them."""
+    """The arguments of both operators, and what ``outreach/`` is given of them."""
 
     template_fields: Sequence[str] = (
         "campaign", "contacts", "contacts_conn_id", "voice_conn_id", "agent_id", "region", "context", "ledger_conn_id",
@@ -81,18 +96,18 @@ class _OutreachBase(BaseOperator):
         ledger_conn_id: str | None = None,
         max_attempts: int = 3,
         redial_after: Mapping[str, timedelta | float] | None = None,
-        success_statuses: Collection[str] = ("completed",),
-        policy: Any = None,
+        success_statuses: Collection[CallStatus | str] = ("completed",),
+        policy: ContactPolicy | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         subject: str | None = None,
         do_not_call: Any = None,
         do_not_call_conn_id: str | None = None,
-        max_concurrent: int = 10,
-        calls_per_minute: float | None = None,
+        max_concurrent: int | str = 10,
+        calls_per_minute: float | str | None = None,
         ends_at: datetime | str | None = None,
-        stale_run: StaleRunChoice = "fail",
+        stale_run: StaleRunAction = "fail",
         max_run_age: timedelta | float = timedelta(days=1),
-        on_invalid: ProblemChoice = "report",
-        on_unknown: ProblemChoice = "report",
+        on_invalid: ProblemAction = "report",
+        on_unknown: ProblemAction = "report",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: timedelta | float = 30,
         call_timeout: timedelta | float = timedelta(hours=4),
@@ -111,9 +126,6 @@ class _OutreachBase(BaseOperator):
         self.region = region
         self.context = context
         self.ledger_conn_id = ledger_conn_id
-        self.max_attempts = max_attempts
-        self.redial_after = redial_after
-        self.success_statuses = success_statuses
         self.policy = policy
         self.subject = subject
         self.do_not_call = do_not_call
@@ -122,65 +134,57 @@ class _OutreachBase(BaseOperator):
         self.calls_per_minute = calls_per_minute
         self.ends_at = ends_at
         self.stale_run = stale_run
-        self.max_run_age = timedelta(seconds=seconds_of("max_run_age", max_run_age))
         self.on_invalid = on_invalid
         self.on_unknown = on_unknown
         self.deferrable = deferrable
-        self.poll_interval = seconds_of("poll_interval", poll_interval)
-        self.call_timeout = timedelta(seconds=seconds_of("call_timeout", call_timeout))
         self.end_calls_on_kill = end_calls_on_kill
         self.plan_id = plan_id
         self._running: Campaign | None = None
-        self._check_arguments()
+        with bad_arguments_end_the_task():
+            self.max_run_age = duration("max_run_age", max_run_age)
+            self.poll_interval = seconds_of("poll_interval", poll_interval)
+            self.call_timeout = duration("call_timeout", call_timeout)
+            self.redial_rules = RedialRules.of(max_attempts, redial_after, success_statuses)
+            self._check_arguments()
 
     def _check_arguments(self) -> None:
-        """Refuse what can be known to be wrong when the DAG is parsed.
+        """Refuse what is known to be wrong when the DAG is parsed; templates are checked when the task runs.
 
         :raises InvalidRequest: naming the argument.
         """
-        one_of("stale_run", self.stale_run, get_args(StaleRunChoice))
-        one_of("on_invalid", self.on_invalid, get_args(ProblemChoice))
-        one_of("on_unknown", self.on_unknown, get_args(ProblemChoice))
+        one_of("stale_run", self.stale_run, get_args(StaleRunAction))
+        one_of("on_invalid", self.on_invalid, get_args(ProblemAction))
+        one_of("on_unknown", self.on_unknown, get_args(ProblemAction))
         if not self.campaign or not isinstance(self.campaign, str):
             raise InvalidRequest("campaign must be a name; runs with the same name go on with the same contacts.")
         if isinstance(self.variables, str):
             raise InvalidRequest("variables must be a list of columns, not one text.")
         if is_literal(self.max_concurrent):
-            _positive("max_concurrent", self.max_concurrent, whole=True)
+            positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):
-            _positive("calls_per_minute", self.calls_per_minute)
+            positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
-            _moment(self.ends_at)
-        # Imported here: an operator without redial rules of its own costs a DAG file nothing.
-        if self.max_attempts != 3 or self.redial_after is not None or tuple(self.success_statuses) != ("completed",):  # noqa: PLR2004 - the default
-            self._rules()
-
-    def _rules(self) -> Any:
-        from airflow_provider_voice.outreach.redial import RedialRules  # loads SQLAlchemy
-
-        return RedialRules.of(self.max_attempts, self.redial_after, self.success_statuses)
+            moment_or_text("ends_at", self.ends_at)
+        # Loaded now, so that a broken rule file is an import error.
+        self._policy  # noqa: B018 - a cached property
 
     @property
     def contacts(self) -> Any:
-        """The source of the contacts; a list of people is hidden as soon as it is one."""
+        """The source of the contacts. Airflow shows template fields, so a list of people is masked at once."""
         return self._contacts
 
     @contacts.setter
     def contacts(self, value: Any) -> None:
-        is_people = not isinstance(value, (str, MaskedValue)) and hasattr(value, "__len__") and is_resolved(value)
-        self._contacts = (
-            MaskedValue(value, f"{len(value)} contacts") if is_people and not has_template(value) else value
-        )
+        self._contacts = masked_list(value, "contacts")
 
     @property
     def do_not_call(self) -> Any:
-        """The do-not-call list; a list of numbers is hidden as soon as it is one."""
+        """The do-not-call list, masked likewise."""
         return self._do_not_call
 
     @do_not_call.setter
     def do_not_call(self, value: Any) -> None:
-        is_people = not isinstance(value, (str, MaskedValue)) and hasattr(value, "__len__") and is_resolved(value)
-        self._do_not_call = MaskedValue(value, f"{len(value)} numbers") if is_people else value
+        self._do_not_call = masked_list(value, "numbers")
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -194,6 +198,12 @@ class _OutreachBase(BaseOperator):
         return Database(ledger_engine(self.ledger_conn_id))
 
     @cached_property
+    def _record(self) -> CampaignRecord:
+        from airflow_provider_voice.outreach.campaign_record import CampaignRecord  # loads SQLAlchemy
+
+        return CampaignRecord(self._database, self.campaign)
+
+    @cached_property
     def _policy(self) -> ContactPolicy | None:
         if self.policy is None:
             return None
@@ -202,21 +212,22 @@ class _OutreachBase(BaseOperator):
         return as_policy(self.policy)
 
     def _settings(self) -> CampaignSettings:
+        """Return the campaign's settings, from rendered arguments."""
         from airflow_provider_voice.outreach.campaign import CampaignSettings
         from airflow_provider_voice.outreach.pacing import Limits
 
-        rate = self.calls_per_minute
+        rate, ends_at = self.calls_per_minute, self.ends_at
         return CampaignSettings(
             campaign=self.campaign,
             agent_id=None if self.agent_id in (None, "") else str(self.agent_id),
             context=self.context or {},
             subject=self.subject or None,
             limits=Limits(
-                None if not rate and rate != 0 else _positive("calls_per_minute", rate),
-                int(_positive("max_concurrent", self.max_concurrent, whole=True)),
+                calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),
+                max_concurrent=int(positive_or_text("max_concurrent", self.max_concurrent, int)),
             ),
-            rules=self._rules(),
-            ends_at=None if self.ends_at in (None, "") else _moment(self.ends_at),
+            rules=self.redial_rules,
+            ends_at=None if ends_at in (None, "") else moment_or_text("ends_at", ends_at),
             poll_interval=self.poll_interval,
             call_timeout=self.call_timeout,
             end_calls_on_kill=self.end_calls_on_kill,
@@ -231,50 +242,48 @@ class _OutreachBase(BaseOperator):
     def _digest(self, settings: CampaignSettings) -> PlanDigest:
         from airflow_provider_voice.outreach.plan import PlanDigest
 
-        rules = settings.rules
+        do_not_call = plain(self.do_not_call)
         return PlanDigest(
             {
-                "campaign": self.campaign,
+                **vars(settings),
                 "voice_conn_id": self.voice_conn_id,
-                "agent_id": settings.agent_id,
-                "context": settings.context,
-                "subject": settings.subject,
-                "columns": repr(self._columns()),
-                "limits": [settings.limits.calls_per_minute, settings.limits.max_concurrent],
-                "max_attempts": rules.max_attempts,
-                "redial_after": {status.value: span.total_seconds() for status, span in rules.after.items()},
-                "success": sorted(status.value for status in rules.success),
-                "ends_at": settings.ends_at,
-                "policy": repr(None if self._policy is None else self._policy.files),
-                "do_not_call": self.do_not_call if isinstance(plain(self.do_not_call), str) else None,
+                "columns": self._columns(),
+                "policy": self._policy,
+                # The entries are asked again right before each call, so they may change; not where they come from.
+                "do_not_call": do_not_call if isinstance(do_not_call, str) else do_not_call is not None,
                 "do_not_call_conn_id": self.do_not_call_conn_id,
             }
         )
 
-    def _load(self, digest: PlanDigest) -> None:
-        """Bring the contacts of the source into the ledger."""
-        from airflow_provider_voice.outreach.contact_loading import ContactLoader, LoadCounts
+    def _load(self, settings: CampaignSettings) -> str:
+        """Bring the contacts of the source into the ledger, unless they must not be called.
+
+        :param settings: the campaign's settings.
+        :return: the id of the plan that contacts and settings make.
+        :raises InvalidRequest: when nobody may be called; then the ledger is as it was.
+        """
+        from airflow_provider_voice.outreach.contact_loading import ContactLoader
         from airflow_provider_voice.outreach.contacts import contacts_of
 
-        def check(counts: LoadCounts) -> None:
-            if counts.rejected and self.on_invalid == "fail":
-                raise InvalidRequest(
-                    f"{counts.rejected} of {counts.rows} contacts cannot be called; nobody was. Their reasons are in "
-                    "the ledger: voice-outreach status shows them. Correct the source, or set on_invalid='report'."
-                )
-            if self.plan_id and digest.plan_id != self.plan_id:
-                raise InvalidRequest(
-                    f"The contacts or the settings of campaign {self.campaign!r} have changed since the plan "
-                    f"{self.plan_id} was made ({digest.plan_id} now); nobody was called. Plan again."
-                )
-
+        digest = self._digest(settings)
         region = self.region or self.hook.vendor.settings.default_region
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
-        counts = ContactLoader(self._database, self.campaign).load(found, check)
-        self.log.info(
-            "Read %d contacts: %d cannot be called, %d are merged with another one of their number.",
-            counts.rows, counts.rejected, counts.merged,
-        )  # fmt: skip
+        loader = ContactLoader(self._database, self.campaign)
+        counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id))
+        self.log.info("Contacts: %d rows, %d cannot be called, %d merged.", counts.rows, counts.rejected, counts.merged)
+        return digest.plan_id
+
+    def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
+        if counts.rejected and self.on_invalid == "fail":
+            raise InvalidRequest(
+                f"{counts.rejected} of {counts.rows} contacts cannot be called; nobody was. Their reasons are in "
+                "the ledger: voice-outreach status shows them. Correct the source, or set on_invalid='report'."
+            )
+        if self.plan_id and plan_id != self.plan_id:
+            raise InvalidRequest(
+                f"The contacts or the settings of campaign {self.campaign!r} have changed since the plan "
+                f"{self.plan_id} was made ({plan_id} now); nobody was called. Plan again."
+            )
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the source, none of them kept."""
@@ -282,7 +291,9 @@ class _OutreachBase(BaseOperator):
         if not isinstance(source, str):
             yield from source
         elif self.contacts_conn_id:
-            yield from _query(self.contacts_conn_id, source)
+            with sql_engine(self.contacts_conn_id).connect() as connection:
+                streamed = connection.execution_options(stream_results=True, yield_per=1000)
+                yield from map(dict, streamed.exec_driver_sql(source).mappings())
         else:
             from airflow.sdk import ObjectStoragePath  # fsspec: only for a file
 
@@ -292,22 +303,17 @@ class _OutreachBase(BaseOperator):
             with ObjectStoragePath(source).open("rb") as file:  # type: ignore[no-untyped-call]  # see above
                 yield from read_rows(source.rpartition("/")[2], file)
 
-    def _do_not_call_list(self) -> Any:
+    def _do_not_call_list(self) -> DoNotCall | None:
         source = plain(self.do_not_call)
-        if source is None or source == "":
+        if source in (None, ""):
             return None
-        from airflow_provider_voice.outreach.gate import ListedNumbers
+        from airflow_provider_voice.outreach.gate import ListedNumbers, NumbersQuery
 
         if not isinstance(source, str):
             return ListedNumbers(lambda: source)
         if not self.do_not_call_conn_id:
             raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
-        return _DoNotCallTable(self.do_not_call_conn_id, source)
-
-    def _campaign(self, settings: CampaignSettings) -> Campaign:
-        from airflow_provider_voice.outreach.campaign import Campaign
-
-        return Campaign(settings, self._database, self.hook, policy=self._policy, do_not_call=self._do_not_call_list())
+        return NumbersQuery(sql_engine(self.do_not_call_conn_id), source)
 
 
 class OutreachOperator(_OutreachBase):
@@ -371,35 +377,37 @@ class OutreachOperator(_OutreachBase):
             self.outlets = [*self.outlets, self._asset]
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Load the contacts, then call until every one is final."""
-        from airflow_provider_voice.outreach.campaign_record import CampaignRecord
+        """Load the contacts, then call until every one is final.
 
+        :param context: the task's context.
+        :return: the counts.
+        """
         with permanent_errors_end_the_task():
             settings = self._settings()
             run = f"{context['ti'].dag_id}/{context['ti'].task_id}/{context['ti'].run_id}"
-            self._check_run_age(context, CampaignRecord(self._database, self.campaign), run)
-            CampaignRecord(self._database, self.campaign).begin(run)
-            self._load(self._digest(settings))
+            if self.stale_run != "call" and not self._record.was_begun_by(run):
+                self._check_run_age(context)
+            self._record.begin(run)
+            self._load(settings)
             return self._run(context, settings)
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after a deferral.
 
         :param context: the task's context.
-        :param event: what the trigger fired; the ledger knows better, so it is not read.
+        :param event: the payload of the trigger's event; not needed, because the ledger says what can be done.
+        :return: the counts.
         """
         del event
         with permanent_errors_end_the_task():
             return self._run(context, self._settings())
 
     def on_kill(self) -> None:
-        """Send no more creates from now on; the calls in progress go on unless ``end_calls_on_kill``."""
+        """Send no more creates; calls in progress go on unless ``end_calls_on_kill``."""
         if self._running is not None:
             self._running.kill()
 
-    def _check_run_age(self, context: Context, record: Any, run: str) -> None:
-        if self.stale_run == "call" or record.was_begun_by(run):
-            return
+    def _check_run_age(self, context: Context) -> None:
         try:
             check_run_age(context["dag_run"], self.max_run_age)
         except StaleRun as error:
@@ -408,24 +416,24 @@ class OutreachOperator(_OutreachBase):
             raise
 
     def _run(self, context: Context, settings: CampaignSettings) -> dict[str, Any]:
-        from airflow_provider_voice.outreach.campaign import CampaignKilled, Waiting
+        from airflow_provider_voice.outreach.campaign import Campaign, Waiting
 
-        self._running = self._campaign(settings)
-        try:
-            done = self._running.run(may_defer=self.deferrable)
-        except CampaignKilled as error:
-            raise AirflowException(str(error)) from error
-        if not isinstance(done, Waiting):
-            return self._finish(context, done)
-        self._defer(done)
-        raise AssertionError("defer() returned")
+        self._running = Campaign(
+            settings, self._database, self.hook, policy=self._policy, do_not_call=self._do_not_call_list()
+        )
+        done = self._running.run(may_defer=self.deferrable)
+        if isinstance(done, Waiting):
+            self._defer(done)
+        return self._finish(context, done)
 
-    def _defer(self, waiting: Waiting) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # only a task that waits needs them
+    def _defer(self, waiting: Waiting) -> NoReturn:
+        """Hold no worker until something can happen: a call ends, or somebody is due."""
+        # Only a task that waits needs the triggers.
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 
-        moment = datetime.now(timezone.utc) + max(_SHORTEST_DEFERRAL, timedelta(seconds=waiting.seconds))
+        moment = datetime.now(timezone.utc) + timedelta(seconds=waiting.seconds)
         self.log.info("Nothing can happen before %s; %d calls in progress.", moment, len(waiting.calls))
         trigger: Any = DateTimeTrigger(moment=moment)
         if waiting.calls:
@@ -437,12 +445,12 @@ class OutreachOperator(_OutreachBase):
                 end_call_on_kill=self.end_calls_on_kill,
             )
         self.defer(trigger=trigger, method_name="resume")
+        raise AssertionError("defer() returned")
 
     def _finish(self, context: Context, counts: dict[str, Any]) -> dict[str, Any]:
+        """Put the counts on the asset's event and return them, or fail when somebody is unknown who must not be."""
         self.log.info("The campaign is done: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
-        events = context.get("outlet_events")
-        if self._asset is not None and events is not None:
-            events[self._asset].extra = counts
+        report(context, self._asset, counts)
         if counts["unknown"] and self.on_unknown == "fail":
             raise CallOutcomeUnknown(
                 f"{counts['unknown']} contacts of campaign {self.campaign!r} may have been rung, and nobody can tell. "
@@ -463,8 +471,11 @@ class PlanOutreachOperator(_OutreachBase):
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Load the contacts, ask policy and do-not-call list for each, and return the plan."""
-        from airflow_provider_voice.outreach.campaign_record import CampaignRecord
+        """Load the contacts, ask policy and do-not-call list for each, and return the plan.
+
+        :param context: the task's context; not needed.
+        :return: the plan's id, its counts and times.
+        """
         from airflow_provider_voice.outreach.gate import Gate
         from airflow_provider_voice.outreach.ledger import Ledger
         from airflow_provider_voice.outreach.plan import Planner, store_plan_id
@@ -472,74 +483,14 @@ class PlanOutreachOperator(_OutreachBase):
         del context
         with permanent_errors_end_the_task():
             settings = self._settings()
-            record = CampaignRecord(self._database, self.campaign)
-            record.begin("")
-            digest = self._digest(settings)
-            self._load(digest)
+            self._record.begin("")
+            plan_id = self._load(settings)
             ledger = Ledger(self._database, self.campaign, self.voice_conn_id, subject=settings.subject)
             gate = Gate(ledger, self._policy, self._do_not_call_list(), settings.rules.max_attempts)
             plan = Planner(ledger, gate, settings.limits, settings.ends_at).plan()
-            store_plan_id(self._database, self.campaign, digest.plan_id)
-            counts = record.counts()
-        result = {
-            "campaign": self.campaign,
-            "plan_id": digest.plan_id,
-            **{name: counts[name] for name in ("contacts", "rejected", "merged")},
-            **plan,
-        }
+            store_plan_id(self._database, self.campaign, plan_id)
+            counts = self._record.counts()
+        totals = {name: counts[name] for name in ("contacts", "rejected", "merged")}
+        result = {"campaign": self.campaign, "plan_id": plan_id, **totals, **plan}
         self.log.info("The plan: %s", result)
         return result
-
-
-class _DoNotCallTable:
-    """A do-not-call list in a database, asked for every batch."""
-
-    def __init__(self, conn_id: str, sql: str) -> None:
-        self._conn_id = conn_id
-        self._sql = sql
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return sql_engine(self._conn_id)
-
-    def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the numbers that are on the list now."""
-        from sqlalchemy import bindparam, text
-
-        from airflow_provider_voice.outreach.gate import matching
-
-        with self._engine.connect() as connection:
-            if _NUMBERS in self._sql:
-                statement = text(self._sql).bindparams(bindparam("numbers", expanding=True))
-                return matching(numbers, connection.execute(statement, {"numbers": list(numbers)}).scalars())
-            return matching(numbers, connection.exec_driver_sql(self._sql).scalars())
-
-
-def _query(conn_id: str, sql: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a query, streamed by the server where it can."""
-    with sql_engine(conn_id).connect() as connection:
-        streamed = connection.execution_options(stream_results=True, yield_per=1000)
-        for row in streamed.exec_driver_sql(sql).mappings():
-            yield dict(row)
-
-
-def _positive(name: str, value: object, *, whole: bool = False) -> float:
-    """Return a number greater than zero, also out of a template."""
-    try:
-        number = float(value)  # type: ignore[arg-type]  # what float refuses is refused below
-    except (TypeError, ValueError):
-        number = 0.0
-    if isinstance(value, bool) or not 0 < number < float("inf") or (whole and not number.is_integer()):
-        kind = "a whole number" if whole else "a number"
-        raise InvalidRequest(f"{name} must be {kind} greater than 0, not {str(value)[:40]!r}.")
-    return number
-
-
-def _moment(value: object) -> datetime:
-    """Return an aware moment, also out of a template."""
-    moment = value if isinstance(value, datetime) else None
-    if isinstance(value, str):
-        moment = read_time(value)
-    if moment is None or moment.tzinfo is None:
-        raise InvalidRequest("ends_at must be an aware datetime or ISO 8601 text with a time zone.")
-    return moment.astimezone(timezone.utc)

@@ -1,42 +1,54 @@
-"""One call for each business key, in whatever run or DAG: a task's dial record, kept in the ledger under the key."""
+"""The calls of single tasks in the ledger: one for each business key, in whatever run or DAG, or one for each task."""
 
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed
+from airflow_provider_voice.dialing.record import IntentTaken
+from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import read_time
-from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.ledger import Ledger
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
-from airflow_provider_voice.outreach.states import AttemptState
+from airflow_provider_voice.outreach.states import COUNTED, AttemptState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from airflow_provider_voice.dialing.task_facts import TaskFacts
-    from airflow_provider_voice.outreach.database import Database
+    from airflow_provider_voice.exceptions import VoiceError
+    from airflow_provider_voice.hooks.voice import VoiceHook
+    from airflow_provider_voice.models import CallRequest
 
 SOURCE = "make_call"
-#: Seconds a task waits for a place in the pace of its connection before it leaves the rest to Airflow's retry.
-LONGEST_WAIT = 600.0
+# How far a record has come; a slow task must not take back what another one has stored since.
+_PROGRESS = ("intent", "refused", "placed", "ended")
+# The length of a task's readable name within its key; the hash behind it is the task's own.
+_MOST_NAME = 200
 
 
 @dataclass(frozen=True)
 class KeyedCall:
     """The call a key stands for.
 
-    :param call_key: the business key.
+    .. code-block:: python
+
+        KeyedCall("invoice-1", to="+14155552601", voice_conn_id="voice_default", agent_id="agent_1")
+
+    :param call_key: the business key, or :func:`key_of_task`.
     :param to: the number, E.164.
     :param voice_conn_id: the voice connection.
-    :param agent_id: the agent.
+    :param agent_id: the agent; ``None``: the connection's.
     :param subject: what the call is about; caps count per number and subject.
+    :raises InvalidRequest: when the key is empty or too long.
     """
 
     call_key: str
@@ -45,76 +57,134 @@ class KeyedCall:
     agent_id: str | None = None
     subject: str | None = None
 
-    def facts_of(self, facts: TaskFacts) -> TaskFacts:
-        """Return the facts of a task with the key in place of the task's own name."""
-        return replace(facts, dag_id="call_key", run_id=self.call_key, task_id="", map_index=-1)
-
     def __post_init__(self) -> None:
         if not self.call_key or len(self.call_key) > KEY_LENGTH:
             raise InvalidRequest(f"call_key must be a text of 1 to {KEY_LENGTH} characters.")
 
 
+def key_of_task(facts: TaskFacts) -> str:
+    """Return the key of a call that belongs to one task instance.
+
+    :param facts: the task.
+    :return: DAG and task, readable, and a hash of the task instance.
+    """
+    return f"{facts.dag_id}/{facts.task_id}"[:_MOST_NAME] + f"/{facts.instance}"
+
+
 class CallKeyStore:
-    """A state store for ``dialing.dialer.Dialer`` that all tasks with one ``call_key`` share.
+    """A state store for ``dialing.dialer.Dialer`` that all tasks with one key share.
 
     The first task that stores an intent owns the call; every other one finds its record and attaches. Of two that come
-    at once, the database lets one insert; the other is told to try again, and then attaches. The dialer must be given
-    the key for the task's name (:meth:`KeyedCall.facts_of`), because its records are those of one name.
+    at once, the database lets one insert. An intent is stored at the pace of its connection only.
+
+    .. code-block:: python
+
+        store = CallKeyStore(Database(ledger_engine("outreach_ledger")), keyed)
+        Dialer(hook, store, TaskFacts.of(context, retries, call_key=keyed.call_key)).dial(request)
 
     :param database: the ledger's database.
     :param keyed: the call.
-    :param sleep: waits for a place in the pace; for tests.
     """
 
-    def __init__(self, database: Database, keyed: KeyedCall, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, database: Database, keyed: KeyedCall) -> None:
         self._database = database
         self._keyed = keyed
-        self._sleep = sleep
         self._pacing = Pacing(database, keyed.voice_conn_id, Limits())
+        # When the attempts were read that a policy decided by; None: no policy was asked.
+        self._checked_at: datetime | None = None
+
+    @classmethod
+    def of(
+        cls, engine: Engine, hook: VoiceHook, facts: TaskFacts, request: CallRequest, *, subject: str | None = None
+    ) -> CallKeyStore:
+        """Return the store of a task's call, and let the hook's requests count in the ledger.
+
+        :param engine: the engine of the ledger's connection.
+        :param hook: the voice connection; its ``requests_per_minute`` then holds for all workers together.
+        :param facts: the task, with its business key if it has one.
+        :param request: the call wanted.
+        :param subject: what the call is about.
+        :return: the store, of the key or of the task instance.
+        :raises InvalidRequest: when the key is too long.
+        """
+        database, request = Database(engine), hook.vendor.complete(request)
+        key = facts.call_key or key_of_task(facts)
+        store = cls(database, KeyedCall(key, request.to, hook.voice_conn_id, request.agent_id, subject))
+        http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
+        if per_minute and not isinstance(http.limiter, RequestPace):
+            http.limiter = RequestPace(database, store._pacing, per_minute, http.limiter)
+        return store
 
     def get(self, key: str) -> Any:
-        """Return the record of the key's last call; ``None`` when there is none.
+        """Return the record of the key's last call.
 
         :param key: the name of the record within a task; the business key stands for it here.
+        :return: the dictionary of ``Record.to_json()``; ``None`` when there is no record.
+        :raises LedgerFailed: when the ledger cannot be read.
         """
         del key
-
-        def work(connection: Connection) -> Any:
-            query = select(attempts.c.record).where(self._mine()).order_by(attempts.c.attempt.desc()).limit(1)
-            record = connection.execute(query).scalar_one_or_none()
-            return None if record is None else json.loads(record)
-
-        return self._database.transact(work)
+        query = select(attempts.c.record).where(self._mine).order_by(attempts.c.attempt.desc()).limit(1)
+        record = self._database.transact(lambda connection: connection.execute(query).scalar_one_or_none())
+        return None if record is None else json.loads(record)
 
     def set(self, key: str, value: Any) -> None:
         """Store a record; a new intent is stored once for each generation of the key, and at the connection's pace.
 
         :param key: as of :meth:`get`.
-        :param value: what ``Record.to_json()`` returned.
-        :raises LedgerFailed: when another task owns the call, or there was no place for too long; nothing may be sent.
+        :param value: the dictionary of ``Record.to_json()``.
+        :raises IntentTaken: when another task owns the call; nothing may be sent.
+        :raises RateLimited: when the pace has no place now, or the person was rung since the policy was asked; nothing
+            was stored.
+        :raises LedgerFailed: when the ledger cannot be written.
         """
         del key
-        deadline = time.monotonic() + LONGEST_WAIT
-        while True:
-            wait = self._database.transact(lambda connection: self._store(connection, value))
-            if wait is None:
-                return
-            if time.monotonic() + wait > deadline:
-                raise LedgerFailed("There was no place for the call in the pace of its connection. Try again later.")
-            self._sleep(max(0.01, wait))
+        wait = self._database.transact(lambda connection: self._store(connection, value))
+        if wait is not None:
+            raise RateLimited("There is no place for the call in the pace of its connection now.", retry_after=wait)
+
+    def earlier_attempts(self) -> list[datetime]:
+        """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""
+        ledger = Ledger(self._database, "", self._keyed.voice_conn_id, subject=self._keyed.subject)
+        history, self._checked_at = ledger.history([self._keyed.to])
+        return history.get(self._keyed.to, [])
+
+    def other_call_ids(self) -> frozenset[str]:
+        """Return the ids of the calls to the number that the ledger has under other keys."""
+        query = select(attempts.c.call_id).where(
+            attempts.c.to_number == self._keyed.to, attempts.c.call_id.is_not(None), ~self._mine
+        )
+        return self._database.transact(lambda connection: frozenset(connection.execute(query).scalars()))
+
+    def refused(self, error: VoiceError) -> None:
+        """Let nobody place a call over the connection for a while, after the vendor answered 429.
+
+        :param error: the vendor's refusal of a create.
+        """
+        if isinstance(error, RateLimited):
+            seconds = error.retry_after
+            with suppress(LedgerFailed):  # it must not hide the vendor's refusal
+                self._database.transact(lambda connection: self._pacing.slow_down(connection, seconds))
 
     def _store(self, connection: Connection, value: Any) -> float | None:
         """Store the record and return ``None``, or return the seconds until there may be a place."""
-        own = self._mine() & (attempts.c.attempt == int(value["generation"]))
+        own = self._mine & (attempts.c.attempt == int(value["generation"]))
         row = connection.execute(self._database.locked(select(attempts).where(own))).one_or_none()
-        if row is not None:
-            if row.attempt_id != value["key"]:
-                raise self._taken()
-            connection.execute(attempts.update().where(own).values(**self._values(value)))
-            return None
+        if row is None:
+            return None if value["state"] == "refused" else self._store_intent(connection, value)
+        if row.attempt_id != value["key"]:
+            raise IntentTaken
+        if _PROGRESS.index(row.state) <= _PROGRESS.index(value["state"]):
+            connection.execute(attempts.update().where(own).values(**self._values(connection, value)))
+        return None
+
+    def _store_intent(self, connection: Connection, value: Any) -> float | None:
+        if self._checked_at is not None:
+            self._pacing.lock_everybody(connection)
         places = self._pacing.lock(connection)
         if places.of(1) == 0:
             return max(places.wait, 0.01)
+        if self._was_rung_since_check(connection):
+            return 0.01  # the policy did not count that ring, so it is asked again
         fresh = {
             "attempt_id": value["key"],
             "campaign": "",
@@ -126,30 +196,38 @@ class CallKeyStore:
             "voice_conn_id": self._keyed.voice_conn_id,
             "agent_id": self._keyed.agent_id,
             "intended_at": places.now,
-            **self._values(value),
+            **self._values(connection, value),
         }
         if not self._database.insert_if_missing(connection, attempts, fresh):
-            raise self._taken()
+            raise IntentTaken
         self._pacing.take(connection, places, 1)
         return None
 
-    @staticmethod
-    def _values(value: Any) -> dict[str, Any]:
+    def _was_rung_since_check(self, connection: Connection) -> bool:
+        if self._checked_at is None:
+            return False
+        query = select(func.count()).where(
+            attempts.c.to_number == self._keyed.to,
+            attempts.c.intended_at >= self._checked_at,
+            attempts.c.state.in_([state.value for state in COUNTED]),
+        )
+        return bool(connection.execute(query).scalar_one())
+
+    def _values(self, connection: Connection, value: Any) -> dict[str, Any]:
         call = value.get("call") or {}
         # The states of a record are states of an attempt by the same names.
+        state = AttemptState(value["state"])
+        is_over = state in (AttemptState.ENDED, AttemptState.REFUSED)
         return {
-            "state": AttemptState(value["state"]).value,
+            "state": state.value,
             "status": value.get("status"),
             "call_id": call.get("id"),
             "placed_at": read_time(call.get("created_at")),
+            "ended_at": self._database.now(connection) if is_over else None,
+            "owner": value.get("owner"),
             "record": json.dumps(value),
         }
 
+    @property
     def _mine(self) -> Any:
         return (attempts.c.campaign == "") & (attempts.c.contact_key == self._keyed.call_key)
-
-    def _taken(self) -> LedgerFailed:
-        return LedgerFailed(
-            f"Another task is placing the call of call_key {self._keyed.call_key[:80]!r} right now, so this one sends "
-            "nothing. Its next try attaches to that call."
-        )

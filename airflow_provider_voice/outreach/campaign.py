@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,19 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest
+from airflow_provider_voice.models import CallRef, CallRequest
+from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
+from airflow_provider_voice.outreach.call_polls import CallPolls
 from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.clocks import Deadline, Interval
 from airflow_provider_voice.outreach.gate import Gate
-from airflow_provider_voice.outreach.ledger import Ledger, NextState
-from airflow_provider_voice.outreach.lost_calls import LostCall, find_lost_call
+from airflow_provider_voice.outreach.ledger import Ledger
+from airflow_provider_voice.outreach.lost_calls import LostCalls
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.progress import Progress
 from airflow_provider_voice.outreach.redial import RedialRules
-from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders, seconds_alive
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders
+from airflow_provider_voice.outreach.states import ContactState, NextState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,13 +43,11 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.campaign_record import Outlook
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.outreach.gate import DoNotCall
-    from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+    from airflow_provider_voice.outreach.states import Claimed
     from airflow_provider_voice.policy import ContactPolicy
 
 log = logging.getLogger(__name__)
 
-#: Seconds before each look for a create whose answer was lost: lists may show it late.
-LOOKS = (0.0, 2.0, 5.0, 10.0, 15.0)
 #: Seconds without ledger or vendor that a running campaign sits out.
 OUTAGE_SECONDS = 3600.0
 #: Nothing can happen for longer than this: the task gives its worker slot back.
@@ -61,8 +63,6 @@ _ANY_NUMBER = "+14155552671"
 _IDLE_SECONDS = 1.0
 _SWEEP_SECONDS = 5.0
 _CLOSING_SECONDS = 20.0
-#: Contacts whose outcome another worker left open that are taken over at once.
-_TAKEN_OVER = 100
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ class Campaign:
     :param hook: the voice connection.
     :param policy: the contact policy; ``None``: no rules.
     :param do_not_call: the do-not-call list; ``None``: there is none.
-    :param lease_seconds: how long a claim lasts without a sign of life.
+    :param lease_seconds: how long a claim lasts without a sign of life, default 60.
+    :param sleep: waits for seconds; for tests. ``None``: waits, and wakes up when the campaign is killed.
     """
 
     def __init__(
@@ -142,25 +143,32 @@ class Campaign:
         self._hook = hook
         self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
+        self._killed = threading.Event()
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
         self._senders = Senders(
             hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
         )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="voice-outreach-reads")
+        self._outcomes = AttemptOutcomes(self.ledger)
+        self._lost = LostCalls(hook, self.ledger, self._reader)
+        self._polls = CallPolls(
+            hook,
+            self.ledger,
+            self._outcomes,
+            self.record,
+            self._reader,
+            rules=settings.rules,
+            interval=settings.poll_interval,
+            call_timeout=settings.call_timeout,
+        )
         self._progress = Progress(self.record)
-        self._killed = threading.Event()
         self._sleep = sleep or self._killed.wait
-        # What was found out and is not in the ledger yet.
+        # What was found out and is not in the ledger yet, and who is claimed and waits for a place.
         self._results: list[Result] = []
-        self._found: list[tuple[Attempt, Call]] = []
-        self._given_up: list[LostCall] = []
-        self._lost: list[tuple[float, LostCall]] = []
-        self._look: tuple[Future[Call | None], LostCall] | None = None
-        self._poll: tuple[Future[dict[str, Call]], list[Attempt]] | None = None
         self._buffer: list[Claimed] = []
-        self._others: dict[str, int] | None = None
-        self._recovering: set[str] = set()
-        self._not_before = {"claim": 0.0, "place": 0.0, "poll": 0.0, "renew": 0.0, "sweep": 0.0, "take_over": 0.0}
+        self._renewing = Interval(lease_seconds / 3)
+        self._sweeping = Interval(_SWEEP_SECONDS)
+        self._claim_at = self._place_at = 0.0
         self._failing_since: dict[str, float] = {}
         self._refusals = 0
         self._error: VoiceError | None = None
@@ -194,7 +202,7 @@ class Campaign:
 
     def _request_pace(self) -> RequestPace | None:
         http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
-        return RequestPace(self._database, self._pacing, per_minute, http.limiter) if per_minute else None
+        return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
 
     def _check(self) -> None:
         """Refuse what would make the vendor refuse every call, before anybody is called."""
@@ -230,10 +238,11 @@ class Campaign:
         if self._killed.is_set():
             self._wind_down()
             return None
-        self._take_over()
-        self._look_for_lost()
+        self._lost.take_over()
+        self._lost.search()
         self._follow_calls()
-        self._sweep()
+        if self._sweeping.is_due():
+            self.record.sweep(self.settings.ends_at)
         if self._error is None:
             self._call()
         self._progress.report()
@@ -242,38 +251,40 @@ class Campaign:
     # -- what was begun --
 
     def _renew(self) -> None:
-        if not self._is_time("renew", self.ledger.lease_seconds / 3):
-            return
-        keys = [job.attempt.key for job in self._senders.under_way]
-        keys += [lost.attempt.key for _, lost in self._lost] + [item.key for item in self._buffer]
-        keys += [] if self._look is None else [self._look[1].attempt.key]
-        self.ledger.renew(keys)
+        if self._renewing.is_due():
+            keys = [job.attempt.key for job in self._senders.under_way] + [item.key for item in self._buffer]
+            self.ledger.renew(keys + [attempt.key for attempt in self._lost.attempts])
 
     def _store_outcomes(self) -> None:
-        """Write down what was found out; it is kept in memory until the ledger has it."""
+        """Write down what was found out; it is kept in memory until the ledger has all of it."""
         self._results += self._senders.finished()
         self._withdraw_unsent()
-        by_kind: dict[str, list[Result]] = {}
+        by_kind: dict[str, list[Result]] = defaultdict(list)
         for result in self._results:
-            by_kind.setdefault(result.kind, []).append(result)
-        placed = [(result.job.attempt, result.call) for result in by_kind.get("placed", ()) if result.call is not None]
-        self.ledger.placed([*placed, *self._found])
-        self._recovering -= {attempt.id for attempt, _ in self._found}
-        self._found = []
-        self._forget("placed")
-        if placed:
+            by_kind[result.kind].append(result)
+        self._outcomes.placed([(item.job.attempt, item.call) for item in by_kind["placed"] if item.call is not None])
+        refused = [result for result in self._results if result.kind not in ("placed", "lost")]
+        self._outcomes.refused([(result.job.attempt, _step_after(result)) for result in refused])
+        if by_kind["passing"]:
+            self._slow_down([result.error for result in by_kind["passing"] if result.error is not None])
+        # From here on nothing fails.
+        for result in by_kind["lost"]:
+            self._lost.add(result.job.attempt, _message(result))
+        self._count_refusals(by_kind)
+        self._results = []
+        self._lost.store(self._outcomes)
+
+    def _count_refusals(self, by_kind: Mapping[str, list[Result]]) -> None:
+        """Remember the error that stops the campaign, if there is one."""
+        if by_kind["placed"]:
             self._refusals = 0
             self._failing_since.pop("create", None)
-        for result in by_kind.get("lost", ()):
-            cause = result.error.message if result.error is not None else f"the create failed with {result.surprise}"
-            self._lost.append((time.monotonic() + LOOKS[0], LostCall(result.job.attempt, cause)))
-        self._forget("lost")
-        self._store_refusals(by_kind)
-        self.ledger.unknown([(lost.attempt, lost.evidence) for lost in self._given_up])
-        for lost in self._given_up:
-            log.warning("Contact %s is unknown: %s", lost.attempt.key, lost.evidence)
-            self._recovering.discard(lost.attempt.id)
-        self._given_up = []
+        self._refusals += len(by_kind["contact"])
+        stopping = by_kind["campaign"]
+        if self._refusals >= REFUSALS_IN_A_ROW:
+            stopping = stopping + by_kind["contact"]
+        if stopping and self._error is None:
+            self._error = stopping[0].error
 
     def _withdraw_unsent(self) -> None:
         """Withdraw intents that were committed although the ledger seemed to refuse them: they were never sent."""
@@ -281,34 +292,11 @@ class Campaign:
             return
         known = {job.attempt.id for job in self._senders.under_way}
         known |= {result.job.attempt.id for result in self._results}
-        known |= {attempt.id for attempt, _ in self._found} | {lost.attempt.id for lost in self._given_up}
-        known |= {lost.attempt.id for _, lost in self._lost}
-        known |= set() if self._look is None else {self._look[1].attempt.id}
+        known |= {attempt.id for attempt in self._lost.attempts}
         unsent = [attempt for attempt in self.ledger.own_intents() if attempt.id not in known]
         step = NextState(ContactState.REDIAL, "not called: the ledger did not answer", _LONG_AGO)
-        self.ledger.refused([(attempt, step) for attempt in unsent])
+        self._outcomes.refused([(attempt, step) for attempt in unsent])
         self._doubts_intents = False
-
-    def _store_refusals(self, by_kind: Mapping[str, list[Result]]) -> None:
-        passing = by_kind.get("passing", [])
-        if passing:
-            self._slow_down([result.error for result in passing if result.error is not None])
-        steps = [(result.job.attempt, _again(result)) for kind in ("held", "passing", "campaign")
-                 for result in by_kind.get(kind, ())]  # fmt: skip
-        for result in by_kind.get("contact", ()):
-            message = result.error.message if result.error is not None else ""
-            steps.append((result.job.attempt, NextState(ContactState.REJECTED, message)))
-        self.ledger.refused(steps)
-        self._forget("held", "passing", "contact", "campaign")
-        self._refusals += len(by_kind.get("contact", ()))
-        stopping = [result.error for result in by_kind.get("campaign", ())]
-        if self._refusals >= REFUSALS_IN_A_ROW:
-            stopping += [result.error for result in by_kind.get("contact", ())]
-        for error in stopping[:1]:
-            self._error = self._error or error
-
-    def _forget(self, *kinds: str) -> None:
-        self._results = [result for result in self._results if result.kind not in kinds]
 
     def _slow_down(self, errors: list[VoiceError]) -> None:
         """Let everybody on the connection wait: the vendor asks for it, or cannot be reached."""
@@ -323,112 +311,22 @@ class Campaign:
         self._database.transact(lambda connection: self._pacing.slow_down(connection, seconds))
         log.warning("Nobody is called over %s for a while: %s", self._hook.voice_conn_id, errors[0].message)
 
-    def _take_over(self) -> None:
-        """Find out what became of creates that a worker left without an outcome, before anybody is called."""
-        is_first = self._others is None
-        if is_first:
-            self._others = self.ledger.others_dialing()
-        if not (is_first or self._others or self._is_time("take_over", self.ledger.lease_seconds / 2)):
-            return
-        for attempt in self.ledger.claim_unsettled(_TAKEN_OVER, ContactState.DIALING):
-            lost = LostCall(attempt, "its worker ended before it stored an answer")
-            self._lost.append((time.monotonic(), lost))
-            self._recovering.add(attempt.id)
-        if is_first:
-            # What an earlier run gave up may be in the vendor's list by now.
-            for attempt in self.ledger.claim_unsettled(_TAKEN_OVER, ContactState.UNKNOWN):
-                self._lost.append((time.monotonic(), LostCall(attempt, "", is_known=True)))
-        if self._others:
-            now = self.ledger.others_dialing()
-            self._others = {key: fence for key, fence in self._others.items() if now.get(key) == fence}
-
-    def _look_for_lost(self) -> None:
-        if self._look is not None:
-            future, lost = self._look
-            if not future.done():
-                return
-            self._look = None
-            self._took_look(lost, future.result())
-        now = time.monotonic()
-        ready = [item for item in self._lost if item[0] <= now]
-        if ready:
-            self._lost.remove(ready[0])
-            lost = ready[0][1]
-            ledger_now = self._database.transact(self._database.now)
-            self._look = (self._reader.submit(find_lost_call, self._hook, self.ledger, lost, ledger_now), lost)
-
-    def _took_look(self, lost: LostCall, call: Call | None) -> None:
-        if call is not None:
-            log.info("Found call %s of a create whose answer was lost.", call.id)
-            self._found.append((lost.attempt, call))
-        elif lost.is_known:
-            log.info("Contact %s is still unknown.", lost.attempt.key)
-        elif lost.looks >= len(LOOKS):
-            self._given_up.append(lost)
-        else:
-            self._lost.append((time.monotonic() + LOOKS[lost.looks], lost))
-
     def _follow_calls(self) -> None:
-        """Look at all calls in progress by one request of the hook, and settle those that ended."""
-        if self._poll is not None:
-            future, asked = self._poll
-            if not future.done():
-                return
-            self._poll = None
-            try:
-                self._settle(asked, future.result())
-            except VoiceError as error:
-                if error.permanent:
-                    raise
-                self._sit_out("poll", error)
-                return
-            self._failing_since.pop("poll", None)
-        interval = self.settings.poll_interval
-        if self._is_time("poll", min(interval, _IDLE_SECONDS)) and self.record.take_turn_to_poll(
-            timedelta(seconds=interval)
-        ):
-            attempts = self.ledger.in_progress()
-            if attempts:
-                refs = [attempt.ref for attempt in attempts]
-                self._poll = (self._reader.submit(self._hook.get_calls, refs), attempts)
-
-    def _settle(self, asked: list[Attempt], found: Mapping[str, Call]) -> None:
-        now = self._database.transact(self._database.now)
-        ahead = self._vendor_ahead(now)
-        ended = [
-            (attempt, call)
-            for attempt in asked
-            if (call := found.get(attempt.call_id or "")) is not None and call.status.is_terminal
-        ]
-        counts = self.ledger.last_attempts_count([attempt.key for attempt, _ in ended])
-        rows = []
-        for attempt, call in ended:
-            # By the ledger's clock; never in the future, never before the call.
-            at = max(attempt.intended_at, min(now, (call.ended_at or call.updated_at or now + ahead) - ahead))
-            step = self.settings.rules.after_ending(call.status, counts.get(attempt.key, attempt.number), at)
-            rows.append((attempt, call.status.value, at, step))
-        self.ledger.ended(rows)
-        settled = {attempt.id for attempt, _ in ended}
-        overdue = [
-            (
-                attempt,
-                f"Call {attempt.call_id} was placed, and its ending did not show in {self.settings.call_timeout}.",
-            )
-            for attempt in asked
-            if attempt.id not in settled and now - attempt.intended_at > self.settings.call_timeout
-        ]
-        self.ledger.vanished(overdue)
-        if ended:
-            self._not_before.update(claim=0.0, place=0.0)
-
-    def _vendor_ahead(self, ledger_now: datetime) -> timedelta:
-        """Return how far the vendor's clock is ahead of the ledger's."""
-        machine_ahead = datetime.now(timezone.utc) - ledger_now
-        return machine_ahead + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
-
-    def _sweep(self) -> None:
-        if self._is_time("sweep", _SWEEP_SECONDS):
-            self.record.sweep(self.settings.ends_at)
+        """Settle the calls that ended; sit out a vendor whose list cannot be read."""
+        try:
+            has_ended = self._polls.follow()
+        except LedgerFailed:
+            raise
+        except VoiceError as error:
+            if error.permanent:
+                raise
+            if isinstance(error, RateLimited):
+                self._slow_down([error])
+            self._sit_out("poll", error)
+            return
+        self._failing_since.pop("poll", None)
+        if has_ended:
+            self._claim_at = self._place_at = 0.0
 
     # -- new calls --
 
@@ -436,19 +334,20 @@ class Campaign:
         """Claim, ask, reserve, store intents, send: as many as there are idle senders and places."""
         now = time.monotonic()
         idle = self._senders.idle
-        if self._others or self._recovering or idle <= 0 or now < self._not_before["place"]:
+        if self._lost.block_calls or idle <= 0 or now < self._place_at:
             return
-        if len(self._buffer) < idle and now >= self._not_before["claim"]:
+        if len(self._buffer) < idle and now >= self._claim_at:
             claimed = self.ledger.claim_due(idle - len(self._buffer), ends_at=self.settings.ends_at)
             self._buffer += claimed
             if not claimed:
-                self._not_before["claim"] = now + _IDLE_SECONDS
+                self._claim_at = now + _IDLE_SECONDS
         if not self._buffer:
             return
         verdicts = self._gate.check(self._buffer)
         self.ledger.decide(verdicts.refused)
         self._buffer = verdicts.allowed
-        began = seconds_alive()
+        # Half a lease is left for another worker that would take a slow create for a lost one.
+        deadline = Deadline(self.ledger.lease_seconds / 2)
         self._doubts_intents = True
         intents = self.ledger.store_intents(
             verdicts.allowed,
@@ -459,11 +358,9 @@ class Campaign:
             ends_at=self.settings.ends_at,
         )
         self._doubts_intents = False
-        # Half a lease is left for another worker that would take a slow create for a lost one.
-        deadline = began + self.ledger.lease_seconds / 2
         self._senders.send([Job(attempt, contact, deadline) for attempt, contact in intents.stored])
         self._buffer = list(intents.waiting)
-        self._not_before["place"] = time.monotonic() + (intents.wait if intents.waiting else 0.0)
+        self._place_at = time.monotonic() + (intents.wait if intents.waiting else 0.0)
         self.ledger.release(intents.lost)
 
     def _clock_offset(self) -> float | None:
@@ -478,15 +375,7 @@ class Campaign:
 
     def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
         """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
-        if self._senders.under_way:
-            # A result ends the wait at once; without an idle sender nothing else could.
-            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
-            return None
-        if self._results or self._found or self._given_up or self._look or self._poll:
-            self._sleep(0.005)
-            return None
-        if self._lost or self._buffer:
-            self._sleep(self._seconds_to_next())
+        if self._wait_for_work():
             return None
         outlook = self.record.outlook()
         if not outlook.open:
@@ -497,11 +386,25 @@ class Campaign:
         self._sleep(self._seconds_to_wait(outlook))
         return None
 
+    def _wait_for_work(self) -> bool:
+        """Wait a moment for what this worker has begun; return whether it has begun anything."""
+        reads: list[Future[Any]] = [read for read in (self._lost.under_way, self._polls.under_way) if read is not None]
+        if self._senders.under_way:
+            # A result ends the wait at once; without an idle sender nothing else could.
+            self._senders.wait(_IDLE_SECONDS if self._senders.idle <= 0 else self._seconds_to_next())
+        elif reads:
+            wait(reads, timeout=self._seconds_to_next(), return_when=FIRST_COMPLETED)
+        elif not self._lost.attempts and not self._buffer:
+            return False
+        elif not self._lost.has_unstored:
+            self._sleep(self._seconds_to_next())
+        return True
+
     def _seconds_to_next(self) -> float:
         """Return the seconds until there may be a place for who is claimed, or a lost call is to be looked for."""
         now = time.monotonic()
-        moments = [at for at, _ in self._lost] + ([self._not_before["place"]] if self._buffer else [])
-        return max(0.001, min([now + _IDLE_SECONDS, *moments]) - now)
+        moments = [now + _IDLE_SECONDS, self._lost.next_at, self._place_at if self._buffer else None]
+        return max(0.001, min(moment for moment in moments if moment is not None) - now)
 
     def _seconds_to_wait(self, outlook: Outlook) -> float:
         moments = [outlook.next_due_at] if outlook.state == RUNNING and not outlook.due else []
@@ -525,13 +428,6 @@ class Campaign:
             return None
         refs = tuple(attempt.ref for attempt in self.ledger.in_progress()) if outlook.in_call else ()
         return Waiting(until, (until - outlook.now).total_seconds(), refs)
-
-    def _is_time(self, what: str, interval: float) -> bool:
-        now = time.monotonic()
-        if now < self._not_before[what]:
-            return False
-        self._not_before[what] = now + interval
-        return True
 
     # -- the end --
 
@@ -574,7 +470,14 @@ class Campaign:
             log.warning("What was left could not be stored; the next run reconciles it: %s", error.message)
 
 
-def _again(result: Result) -> NextState:
-    """Return the state of a contact whose create rang nobody and is not its fault: as before, and due at once."""
-    why = result.error.message if result.error is not None else "the create was held back"
-    return NextState(result.job.contact.state, f"not called: {why}", _LONG_AGO)
+def _step_after(result: Result) -> NextState:
+    """Return what a contact does after a create that rang nobody: unless it is its fault, it is due at once."""
+    if result.kind == "contact":
+        return NextState(ContactState.REJECTED, _message(result))
+    return NextState(result.job.contact.state, f"not called: {_message(result)}", _LONG_AGO)
+
+
+def _message(result: Result) -> str:
+    if result.error is not None:
+        return result.error.message
+    return "the create was held back" if result.surprise is None else f"the create failed with {result.surprise}"

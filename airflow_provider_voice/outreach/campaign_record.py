@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.outreach.ledger import counts_by, is_loaded
+from airflow_provider_voice.outreach.ledger import is_loaded
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts
 from airflow_provider_voice.outreach.states import COUNTED, OPEN, WAITING, AttemptState, ContactState
 
@@ -36,6 +36,7 @@ class Outlook:
     :param dialing: contacts whose create has no known outcome.
     :param in_call: contacts with a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: nobody waits.
+    :param last_due_at: when the last contact that waits is due.
     :param next_poll_at: when the calls in progress are to be looked at next.
     :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
@@ -47,6 +48,7 @@ class Outlook:
     dialing: int
     in_call: int
     next_due_at: datetime | None
+    last_due_at: datetime | None
     next_poll_at: datetime | None
     lease_ends_at: datetime | None
 
@@ -64,13 +66,13 @@ class CampaignRecord:
         self._mine = campaigns.c.campaign == campaign
 
     def was_begun_by(self, run: str) -> bool:
-        """Return whether an earlier try of this run began to call."""
+        """Return whether an earlier try of this run began to call.
 
-        def work(connection: Connection) -> bool:
-            begun_by = connection.execute(select(campaigns.c.begun_by).where(self._mine)).scalar_one_or_none()
-            return bool(begun_by == run[:KEY_LENGTH])
-
-        return self._database.transact(work)
+        :param run: the name of the run.
+        :return: False also when there is no such campaign.
+        """
+        rows = self._database.rows(select(campaigns.c.begun_by).where(self._mine))
+        return bool(rows and rows[0].begun_by == run[:KEY_LENGTH])
 
     def begin(self, run: str) -> None:
         """Create the campaign unless it exists.
@@ -99,6 +101,8 @@ class CampaignRecord:
     def set_state(self, state: str) -> str:
         """Pause, resume or cancel the campaign; return its state before.
 
+        :param state: ``running``, ``paused`` or ``canceled``.
+        :return: the state before.
         :raises InvalidRequest: when there is no such campaign.
         """
 
@@ -115,7 +119,10 @@ class CampaignRecord:
         return before
 
     def sweep(self, ends_at: datetime | None) -> None:
-        """Settle the waiting contacts that will not be called any more: canceled, gone from the source, or too late."""
+        """Settle the waiting contacts that will not be called any more: canceled, gone from the source, or too late.
+
+        :param ends_at: contacts that wait from then on are ``expired``; ``None``: no end.
+        """
 
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
@@ -138,7 +145,11 @@ class CampaignRecord:
         self._database.transact(work)
 
     def take_turn_to_poll(self, interval: timedelta) -> bool:
-        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval."""
+        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval.
+
+        :param interval: the time between two polls.
+        :return: True for one worker; the next poll is an interval from now.
+        """
 
         def work(connection: Connection) -> bool:
             now = self._database.now(connection)
@@ -154,12 +165,15 @@ class CampaignRecord:
         def work(connection: Connection) -> Outlook:
             now = self._database.now(connection)
             own = connection.execute(select(campaigns).where(self._mine)).one()
+            is_due = case((contacts.c.due_at <= now, 1), else_=0)
             query = (
                 select(
                     contacts.c.state,
-                    func.count(),
-                    func.min(contacts.c.due_at),
-                    func.min(contacts.c.lease_until),
+                    func.count().label("number"),
+                    func.sum(is_due).label("due"),
+                    func.min(contacts.c.due_at).label("next_due_at"),
+                    func.max(contacts.c.due_at).label("last_due_at"),
+                    func.min(contacts.c.lease_until).label("lease_ends_at"),
                 )
                 .where(
                     contacts.c.campaign == self.campaign,
@@ -168,26 +182,21 @@ class CampaignRecord:
                 )
                 .group_by(contacts.c.state)
             )
-            rows = {row[0]: row for row in connection.execute(query)}
-            due = select(func.count()).where(
-                contacts.c.campaign == self.campaign,
-                contacts.c.state.in_(_WAITING),
-                contacts.c.due_at <= now,
-                is_loaded(self.campaign),
-            )
-            dues = [row[2] for state, row in rows.items() if state in _WAITING and row[2] is not None]
-            dialing = rows.get(ContactState.DIALING.value)
-            in_call = rows.get(ContactState.IN_CALL.value)
+            by_state = {row.state: row for row in connection.execute(query)}
+            waiting = [row for state, row in by_state.items() if state in _WAITING]
+            dialing = by_state.get(ContactState.DIALING.value)
+            in_call = by_state.get(ContactState.IN_CALL.value)
             return Outlook(
                 now=now,
                 state=own.state,
-                open=sum(row[1] for row in rows.values()),
-                due=int(connection.execute(due).scalar_one()),
-                dialing=dialing[1] if dialing else 0,
-                in_call=in_call[1] if in_call else 0,
-                next_due_at=min(dues, default=None),
+                open=sum(row.number for row in by_state.values()),
+                due=sum(int(row.due) for row in waiting),
+                dialing=dialing.number if dialing else 0,
+                in_call=in_call.number if in_call else 0,
+                next_due_at=min((row.next_due_at for row in waiting if row.next_due_at), default=None),
+                last_due_at=max((row.last_due_at for row in waiting if row.last_due_at), default=None),
                 next_poll_at=own.next_poll_at,
-                lease_ends_at=dialing[3] if dialing else None,
+                lease_ends_at=dialing.lease_ends_at if dialing else None,
             )
 
         return self._database.transact(work)
@@ -196,59 +205,17 @@ class CampaignRecord:
         """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""
 
         def work(connection: Connection) -> dict[str, Any]:
-            states = counts_by(connection, contacts.c.state, contacts.c.campaign, self.campaign)
+            states = counts_by(connection, contacts.c.state, contacts.c.campaign == self.campaign)
+            mine = attempts.c.campaign == self.campaign
             counted = [state.value for state in COUNTED]
-            query = select(func.count()).where(attempts.c.campaign == self.campaign, attempts.c.state.in_(counted))
+            query = select(func.count()).where(mine, attempts.c.state.in_(counted))
             return {
                 "campaign": self.campaign,
                 "contacts": sum(states.values()),
                 "attempts": int(connection.execute(query).scalar_one()),
                 **{state.value: states.get(state.value, 0) for state in ContactState},
-                "by_status": counts_by(connection, attempts.c.status, attempts.c.campaign, self.campaign),
+                "by_status": counts_by(connection, attempts.c.status, mine),
             }
-
-        return self._database.transact(work)
-
-    def reasons(self) -> dict[tuple[str, str], int]:
-        """Return how many contacts have each state and reason."""
-
-        def work(connection: Connection) -> dict[tuple[str, str], int]:
-            query = (
-                select(contacts.c.state, contacts.c.reason, func.count())
-                .where(contacts.c.campaign == self.campaign)
-                .group_by(contacts.c.state, contacts.c.reason)
-            )
-            return {(row[0], row[1] or ""): row[2] for row in connection.execute(query)}
-
-        return self._database.transact(work)
-
-    def unknown(self) -> list[dict[str, Any]]:
-        """Return the contacts in ``unknown`` with what is known of their last attempt; numbers are in clear."""
-
-        def work(connection: Connection) -> list[dict[str, Any]]:
-            joined = contacts.join(
-                attempts,
-                (attempts.c.campaign == contacts.c.campaign)
-                & (attempts.c.contact_key == contacts.c.contact_key)
-                & (attempts.c.attempt == contacts.c.last_attempt),
-            )
-            query = (
-                select(
-                    contacts.c.contact_key,
-                    contacts.c.to_number,
-                    attempts.c.attempt_id,
-                    attempts.c.attempt,
-                    attempts.c.call_id,
-                    attempts.c.voice_conn_id,
-                    attempts.c.agent_id,
-                    attempts.c.intended_at,
-                    attempts.c.evidence,
-                )
-                .select_from(joined)
-                .where(contacts.c.campaign == self.campaign, contacts.c.state == ContactState.UNKNOWN.value)
-                .order_by(contacts.c.contact_key)
-            )
-            return [dict(row._mapping) for row in connection.execute(query)]
 
         return self._database.transact(work)
 
@@ -296,3 +263,15 @@ class CampaignRecord:
             return state
 
         return self._database.transact(work)
+
+
+def counts_by(connection: Connection, column: Any, where: Any) -> dict[str, int]:
+    """Return how many rows have each value of a column.
+
+    :param connection: a connection inside a transaction.
+    :param column: the column.
+    :param where: which rows.
+    :return: counts by value; NULL is left out.
+    """
+    query = select(column, func.count()).where(where).group_by(column)
+    return {str(value): count for value, count in connection.execute(query) if value is not None}

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.exceptions import VoiceError
+from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.states import ContactState
-from airflow_provider_voice.outreach.views import paces_of
+from airflow_provider_voice.outreach.views import LedgerViews
 from airflow_provider_voice.phone import mask_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
 _STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
+_REASONS_SHOWN, _UNKNOWN_SHOWN = 20, 10_000
 
 
 def main(argv: Sequence[str] | None = None, *, database: Database | None = None) -> int:
@@ -76,50 +74,43 @@ def _run(options: argparse.Namespace, database: Database) -> None:
         before = record.set_state(_STATES[options.command])
         _print(f"{options.campaign}: {before} -> {_STATES[options.command]}")
     elif options.command == "unknown":
-        _print_unknown(record)
+        _print_unknown(options.campaign, LedgerViews(database))
     elif options.command == "resolve":
         state = record.resolve(options.key, rang=options.rang)
         _print(f"{options.key}: unknown -> {state}")
     else:
-        _print_status(record, database)
+        _print_status(record, LedgerViews(database))
 
 
-def _print_status(record: CampaignRecord, database: Database) -> None:
-    outlook = record.outlook()
-    counts = record.counts()
-    done = counts["contacts"] - outlook.open
-    _print(f"campaign        {record.campaign} ({outlook.state})")
-    _print(f"contacts        {done} of {counts['contacts']} done, {outlook.in_call + outlook.dialing} in progress")
+def _print_status(record: CampaignRecord, views: LedgerViews) -> None:
+    summary, counts = views.campaign(record.campaign), record.counts()
+    if summary is None:
+        raise InvalidRequest(f"There is no campaign {record.campaign!r:.80} in this ledger.")
+    in_progress = counts[ContactState.DIALING.value] + counts[ContactState.IN_CALL.value]
+    _print(f"campaign        {record.campaign} ({summary.state})")
+    _print(f"contacts        {summary.done} of {summary.total} done, {in_progress} in progress")
     _print(f"attempts        {counts['attempts']}")
     for state in ContactState:
         if counts[state.value]:
             _print(f"  {state.value:<13} {counts[state.value]}")
-    for (state_name, reason), count in sorted(record.reasons().items(), key=lambda item: -item[1])[:20]:
-        if reason:
-            _print(f"  {count:>7} {state_name}: {reason}")
-    pace = _pace(record.campaign, database)
-    _print(f"pace            {pace:.1f} attempts a minute in the last 10 minutes")
-    waiting = counts[ContactState.PENDING.value] + counts[ContactState.REDIAL.value]
-    if outlook.state == RUNNING and waiting and pace:
-        _print(f"expected end    {write_time(outlook.now + timedelta(minutes=waiting / pace))}, redials not counted")
-    elif outlook.next_due_at is not None:
-        _print(f"next call due   {write_time(outlook.next_due_at)}")
+    for reason in views.reasons(record.campaign, _REASONS_SHOWN):
+        _print(f"  {reason.count:>7} {reason.state}: {reason.reason}")
+    _print(f"pace            {summary.pace:.1f} attempts a minute in the last 10 minutes")
+    window = views.window(record.campaign)
+    end = summary.expected_end(window.now)
+    if end is not None:
+        _print(f"expected end    {write_time(end)}, redials to come not counted")
+    if window.next_at is not None and not window.due:
+        _print(f"next call due   {write_time(window.next_at)}")
 
 
-def _pace(campaign: str, database: Database) -> float:
-    def work(connection: Connection) -> float:
-        return paces_of(connection, [campaign], database.now(connection)).get(campaign, 0.0)
-
-    return database.transact(work)
-
-
-def _print_unknown(record: CampaignRecord) -> None:
-    rows = record.unknown()
+def _print_unknown(campaign: str, views: LedgerViews) -> None:
+    rows = views.undecided(campaign=campaign, limit=_UNKNOWN_SHOWN)
     for row in rows:
-        _print(f"{row['contact_key']}  {mask_number(row['to_number'])}  attempt {row['attempt']}")
-        _print(f"  intended  {write_time(row['intended_at'])} on {row['voice_conn_id']}, agent {row['agent_id']}")
-        _print(f"  call      {row['call_id'] or 'not known'}, tag {row['attempt_id']}")
-        _print(f"  evidence  {row['evidence']}")
+        _print(f"{row.contact_key}  {mask_number(row.to_number)}  attempt {row.attempt}")
+        _print(f"  intended  {write_time(row.intended_at)} on {row.voice_conn_id}, agent {row.agent_id}")
+        _print(f"  call      {row.call_id or 'not known'}, tag {row.attempt_id}")
+        _print(f"  evidence  {row.evidence}")
     _print(f"{len(rows)} contact(s) may have been rung.")
 
 

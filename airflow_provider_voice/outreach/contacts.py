@@ -44,7 +44,11 @@ class Columns:
     variables: tuple[str, ...] | None = None
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise :class:`InvalidRequest` unless the columns that must be there are among ``names``."""
+        """Raise :class:`InvalidRequest` unless the columns that must be there are among ``names``.
+
+        :param names: the columns of the rows.
+        :raises InvalidRequest: naming the columns that are missing.
+        """
         there = list(names)
         missing = [name for name in (self.to, *(self.variables or ())) if name not in there]
         if missing:
@@ -55,7 +59,11 @@ class Columns:
             )
 
     def spoken(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the part of a row that is handed to the agent."""
+        """Return the part of a row that is handed to the agent.
+
+        :param row: the row.
+        :return: values by column.
+        """
         if self.variables is not None:
             return {name: row.get(name) for name in self.variables}
         own = (self.key, self.to, self.time_zone, self.jurisdiction)
@@ -98,6 +106,7 @@ def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str
     :param rows: the user's rows.
     :param columns: what they mean.
     :param region: two-letter country of numbers written without ``+``.
+    :return: as many contacts as rows, in their order.
     :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.
     """
     checked: tuple[str, ...] | None = None
@@ -112,7 +121,13 @@ def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str
 
 
 def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = None) -> Contact:
-    """Return the contact of one row."""
+    """Return the contact of one row.
+
+    :param row: the user's row.
+    :param columns: what its columns mean.
+    :param region: two-letter country of numbers written without ``+``.
+    :return: the contact, ``pending`` or ``rejected``.
+    """
     key = _key_text(row.get(columns.key))
     try:
         to = _number(row.get(columns.to), region)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event, text
+from sqlalchemy import event, or_, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -17,6 +18,7 @@ from airflow_provider_voice.outreach.schema import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from enum import Enum
 
     from sqlalchemy import Connection, Engine, Select, Table
 
@@ -35,6 +37,13 @@ _CLOCKS = {
 # Deadlock, serialization failure, lock timeout: the database rolled the transaction back, and another try may win.
 _LOST_AGAINST_ANOTHER = {"40001", "40P01", "55P03", 1205, 1213}
 _LOCK_SECONDS = 60
+#: Seconds after which the server ends a transaction that nobody goes on with: a frozen worker would keep its locks.
+IDLE_SECONDS = 30
+_LIMIT_IDLE = {
+    "postgresql": "SET idle_in_transaction_session_timeout = '{}s'",
+    "mysql": "SET SESSION idle_transaction_timeout = {}",
+    "mariadb": "SET SESSION idle_transaction_timeout = {}",
+}
 #: The lock that migrations are made under, where the database has named locks.
 _LOCK_NAME, _LOCK_NUMBER = "voice_outreach_schema", 7_105_401
 
@@ -60,6 +69,7 @@ class Database:
             _prepare_sqlite(engine)
             self.engine = engine
         else:
+            _prepare_server(engine)
             # Below this, MySQL locks gaps between rows, and two workers wait for each other all the time.
             self.engine = engine.execution_options(isolation_level="READ COMMITTED")
 
@@ -87,8 +97,21 @@ class Database:
             break
         raise _failed(failure)
 
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """Return the rows of a query that is a transaction of its own.
+
+        :param query: the query.
+        :return: all rows.
+        :raises LedgerFailed: as :meth:`transact`.
+        """
+        return self.transact(lambda connection: connection.execute(query).all())
+
     def now(self, connection: Connection) -> datetime:
-        """Return the time by the database's clock, which all workers share."""
+        """Return the time by the database's clock, which all workers share.
+
+        :param connection: a connection inside a transaction.
+        :return: an aware time, UTC.
+        """
         if self._clock is not None:
             return self._clock()
         value: Any = connection.execute(text(_CLOCKS[self.dialect])).scalar_one()
@@ -100,13 +123,20 @@ class Database:
 
         :param statement: the SELECT.
         :param skip_locked: leave out the rows that another transaction holds instead of waiting for them.
+        :return: the SELECT to execute.
         """
         # SQLite has one writer at a time: every transaction here begins with its lock.
         return statement if self.dialect == "sqlite" else statement.with_for_update(skip_locked=skip_locked)
 
     @staticmethod
     def insert_if_missing(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-        """Insert a row unless its key is there already; return whether it was inserted."""
+        """Insert a row unless its key is there already; return whether it was inserted.
+
+        :param connection: a connection inside a transaction.
+        :param table: the table.
+        :param values: the row.
+        :return: False when the key was there.
+        """
         try:
             with connection.begin_nested():
                 connection.execute(table.insert().values(**values))
@@ -116,7 +146,12 @@ class Database:
 
     @staticmethod
     def execute_many(connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement for each set of values; nothing when there are none."""
+        """Run one statement for each set of values; nothing when there are none.
+
+        :param connection: a connection inside a transaction.
+        :param statement: the statement, with parameters.
+        :param rows: the values of each run.
+        """
         values: Sequence[Mapping[str, Any]] = list(rows)
         if values:
             connection.execute(statement, values)
@@ -153,6 +188,16 @@ class _SchemaLock:
             self._connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
 
 
+def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
+    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows.
+
+    :param column: the column.
+    :param states: its values.
+    :return: the condition.
+    """
+    return or_(*(column == state.value for state in states))
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     """Make SQLite fit for several processes: readers beside a writer, waiting for locks, and intents on the disk."""
     if getattr(engine, "_voice_ledger", False):
@@ -174,6 +219,25 @@ def _prepare_sqlite(engine: Engine) -> None:
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     engine._voice_ledger = True  # type: ignore[attr-defined]  # a mark of ours: one engine may serve two ledgers
+
+
+def _prepare_server(engine: Engine) -> None:
+    """Let the server end the transaction of a worker that was frozen; MySQL, unlike MariaDB, has no such setting."""
+    if getattr(engine, "_voice_ledger", False):
+        return
+
+    def on_connect(connection: Any, record: Any) -> None:
+        del record
+        cursor = connection.cursor()
+        # Without the setting a campaign works too, so that a server that lacks it is no error.
+        with suppress(Exception):
+            cursor.execute(_LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS))
+        cursor.close()
+        connection.commit()
+
+    engine.dispose()
+    event.listen(engine, "connect", on_connect)
+    engine._voice_ledger = True  # type: ignore[attr-defined]  # as above
 
 
 def _is_conflict(error: DBAPIError) -> bool:

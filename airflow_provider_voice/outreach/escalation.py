@@ -205,14 +205,14 @@ class Escalation:
         """Return the dialer of one attempt: to it, an attempt is a new call that a user asked for."""
         keyed = KeyedCall(self._alarm.key, number, self._hook.voice_conn_id, self._alarm.agent_id, "alarm")
         before = attempt - 1
-        facts = TaskFacts("", "", "", try_number=attempt, max_tries=before, retries=before)
+        facts = TaskFacts("", "", "", try_number=attempt, max_tries=before, retries=before, call_key=self._alarm.key)
         return Dialer(
             self._hook,
-            CallKeyStore(self._database, keyed, sleep=_no_place),
-            keyed.facts_of(facts),
+            CallKeyStore(self._database, keyed),
+            facts,
             DialRules(new_call_on_clear=True),
             before_ringing=(lambda _attempts: None) if may_ring else _only_look,
-            sleep=_no_second_look,
+            sleep=_leave_to_next_step,
         )
 
 
@@ -220,11 +220,7 @@ def _only_look(attempts_before: list[datetime]) -> NoReturn:
     raise CallOutcomeUnknown(f"This look rings nobody ({len(attempts_before)} attempts before).")
 
 
-def _no_place(seconds: float) -> NoReturn:
-    raise LedgerFailed(f"There is no place for the call in the pace of its connection for {seconds:.1f} s.")
-
-
-def _no_second_look(seconds: float) -> None:
-    """Let the next step look again instead of waiting within this one."""
+def _leave_to_next_step(seconds: float) -> None:
+    """Let the next step go on instead of waiting within this one: for a place in the pace, or for the vendor's list."""
     if seconds:
-        raise CallOutcomeUnknown("The vendor's list does not show the call yet. The next step looks again.")
+        raise CallOutcomeUnknown("There is no place for the call, or no sign of it, yet. The next step goes on.")

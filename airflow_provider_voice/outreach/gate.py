@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from sqlalchemy import bindparam, text
 
 from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
-from airflow_provider_voice.outreach.ledger import NextState
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from airflow_provider_voice.outreach.ledger import Claimed, Ledger
-    from airflow_provider_voice.policy import ContactPolicy
+    from sqlalchemy import Engine
+
+    from airflow_provider_voice.outreach.ledger import Ledger
+    from airflow_provider_voice.outreach.states import Claimed
+    from airflow_provider_voice.policy import ContactPolicy, Place
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +35,11 @@ class DoNotCall(Protocol):
     """A list of people who must not be called."""
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the E.164 numbers that are on the list; raise when the list cannot be read."""
+        """Return those of the E.164 numbers that are on the list; raise when the list cannot be read.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
 
 
 @dataclass
@@ -66,6 +76,8 @@ class Gate:
     def check(self, claimed: Sequence[Claimed]) -> Verdicts:
         """Return who may be called now.
 
+        :param claimed: the contacts.
+        :return: who may be called, and what becomes of the others.
         :raises VoiceError: when the list or the ledger cannot be read; then nobody may.
         """
         verdicts = Verdicts()
@@ -73,13 +85,13 @@ class Gate:
             return verdicts
         numbers = {contact.to for contact in claimed}
         listed = self.listed(numbers)
-        history: dict[str, list[datetime]] = {}
-        now: datetime | None = None
-        if self._policy is not None:
-            history, now = self._ledger.history(numbers)
-            verdicts.checked_at = now
+        history, now = self.history(numbers)
+        verdicts.checked_at = now
         for contact in claimed:
-            refusal = self.refusal(contact, now, history.get(contact.to, ()), is_listed=contact.to in listed)
+            refusal = self.lasting_refusal(contact, is_listed=contact.to in listed)
+            if refusal is None and now is not None:
+                place = self.place_of(contact)
+                refusal = self.refusal_at(place, now, history.get(contact.to, ()), contact.state)
             if refusal is None:
                 verdicts.allowed.append(contact)
             else:
@@ -89,6 +101,8 @@ class Gate:
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the do-not-call list now.
 
+        :param numbers: E.164 numbers.
+        :return: those on the list; none without a list.
         :raises LedgerFailed: when the list cannot be read.
         """
         if self._do_not_call is None:
@@ -101,34 +115,69 @@ class Gate:
             name = type(error).__name__
         raise LedgerFailed(f"The do-not-call list cannot be read ({name}), so nobody is called. It is asked again.")
 
-    def refusal(
-        self, contact: Claimed, at: datetime | None, attempts: Iterable[datetime], *, is_listed: bool
-    ) -> NextState | None:
-        """Return why a contact may not be called at a moment and what becomes of it; ``None`` when it may."""
+    def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime | None]:
+        """Return the earlier attempts that caps count, by number, and the ledger's time; nothing without a policy.
+
+        :param numbers: E.164 numbers.
+        :return: times by number, and the time at which they were read.
+        """
+        return ({}, None) if self._policy is None else self._ledger.history(numbers)
+
+    def lasting_refusal(self, contact: Claimed, *, is_listed: bool) -> NextState | None:
+        """Return why a contact is not called at any time; ``None`` when it is up to the policy.
+
+        :param contact: the contact.
+        :param is_listed: whether its number is on the do-not-call list.
+        :return: what becomes of it, or ``None``.
+        """
         if contact.attempts >= self._max_attempts:
             return NextState(ContactState.EXHAUSTED, f"all of {self._max_attempts} attempts were made")
         if is_listed:
             return NextState(ContactState.EXCLUDED, "on the do-not-call list")
-        if self._policy is None or at is None:
-            return None
-        return self._refusal_of(self._policy, contact, at, attempts)
+        return None
 
-    @staticmethod
-    def _refusal_of(
-        policy: ContactPolicy, contact: Claimed, at: datetime, attempts: Iterable[datetime]
-    ) -> NextState | None:
-        try:
-            person = Person(contact.to, contact.time_zone, contact.jurisdiction)
-            decision = policy.decide(person, at, list(attempts))
-        except Exception as error:  # noqa: BLE001 - whatever a rule runs into, this person is not called and others are
-            said = error.message if isinstance(error, VoiceError) else type(error).__name__
-            log.warning("The policy could not decide about contact %s: %s", contact.key, said)
-            return NextState(ContactState.EXCLUDED, f"the policy could not decide: {said}")
-        if decision.allowed:
+    def place_of(self, contact: Claimed) -> Place | NextState | None:
+        """Return what the policy looks at in a contact, or why it cannot; ``None`` without a policy.
+
+        :param contact: the contact.
+        :return: the place; a :class:`NextState` when the policy failed.
+        """
+        policy = self._policy
+        if policy is None:
             return None
+        person = (contact.to, contact.time_zone, contact.jurisdiction)
+        return _guarded(lambda: policy.place_of(Person(*person)))
+
+    def refusal_at(
+        self, place: Place | NextState | None, at: datetime, attempts: Iterable[datetime], state: ContactState
+    ) -> NextState | None:
+        """Return why the policy forbids a call at an instant and what becomes of the contact; ``None`` when it may.
+
+        :param place: what :meth:`place_of` returned.
+        :param at: when the call would start.
+        :param attempts: earlier attempts to the number.
+        :param state: the contact's state, which it keeps when it may be called later.
+        :return: what becomes of the contact, or ``None``.
+        """
+        policy = self._policy
+        if policy is None or place is None or isinstance(place, NextState):
+            return place if isinstance(place, NextState) else None
+        decision = _guarded(lambda: policy.decide_at_place(place, at, attempts))
+        if isinstance(decision, NextState) or decision.allowed:
+            return decision if isinstance(decision, NextState) else None
         if decision.next_at is None:
             return NextState(ContactState.EXCLUDED, decision.reason)
-        return NextState(contact.state, decision.reason, decision.next_at)
+        return NextState(state, decision.reason, decision.next_at)
+
+
+def _guarded(ask: Callable[[], T]) -> T | NextState:
+    """Return the policy's answer; when it fails, this contact is not called and the others are."""
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - see above
+        said = error.message if isinstance(error, VoiceError) else type(error).__name__
+        log.warning("The policy could not decide about a contact: %s", said)
+        return NextState(ContactState.EXCLUDED, f"the policy could not decide: {said}")
 
 
 class ListedNumbers:
@@ -141,8 +190,33 @@ class ListedNumbers:
         self._read = read
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the numbers that are on the list now."""
+        """Return those of the numbers that are on the list now.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
         return matching(numbers, self._read())
+
+
+class NumbersQuery:
+    """A do-not-call list in a database, queried for every batch.
+
+    :param engine: the list's database.
+    :param sql: a query whose first column is a number. With ``:numbers`` in it, it is asked for the numbers at hand
+        only, as E.164.
+    """
+
+    def __init__(self, engine: Engine, sql: str) -> None:
+        self._engine = engine
+        self._sql = sql
+
+    def listed(self, numbers: Collection[str]) -> set[str]:
+        """Return those of the numbers that are on the list now."""
+        with self._engine.connect() as connection:
+            if ":numbers" in self._sql:
+                query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
+                return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
+            return matching(numbers, connection.exec_driver_sql(self._sql).scalars())
 
 
 def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
@@ -154,6 +228,7 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
 
     :param numbers: E.164 numbers.
     :param written: the entries of the list.
+    :return: those that an entry may mean.
     """
     by_digits = {number.lstrip("+"): number for number in numbers}
     endings: dict[str, set[str]] = {}

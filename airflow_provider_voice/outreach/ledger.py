@@ -1,101 +1,46 @@
-"""The ledger of a campaign: who is claimed, which attempts were intended, what became of them.
+"""The ledger of a campaign: who is claimed by which worker, and which attempts were intended.
 
 Every change is one transaction. A claim raises the contact's fence; whatever a claimant writes later names that fence,
-so a worker that lost its lease changes nothing. What a vendor answered about an attempt is a fact and is stored whoever
-holds the lease by then.
+so a worker that lost its lease changes nothing. What became of an attempt is stored by ``attempt_outcomes``.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 
-from airflow_provider_voice.models import CallRef
-from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
-from airflow_provider_voice.outreach.states import COUNTED, WAITING, AttemptState, ContactState
+from airflow_provider_voice.outreach.database import is_one_of
+from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
+from airflow_provider_voice.outreach.states import (
+    COUNTED,
+    WAITING,
+    Attempt,
+    AttemptState,
+    Claimed,
+    ContactState,
+    NextState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from enum import Enum
 
     from sqlalchemy import Connection
 
-    from airflow_provider_voice.models import Call
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.outreach.pacing import Pacing
 
 #: Seconds a claim lasts unless it is renewed.
 LEASE_SECONDS = 60.0
 SOURCE = "outreach"
-#: How far back attempts are looked up for the caps of a policy.
-HISTORY = timedelta(days=400)
-_MOST_REASON, _MOST_EVIDENCE = 500, 1000
+#: How far back attempts are looked up for the caps of a policy: no rule file may have a longer one.
+HISTORY = timedelta(days=3660)
 _WAITING = [state.value for state in WAITING]
 _COUNTED = [state.value for state in COUNTED]
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A contact that one worker holds a lease on.
-
-    :param key: the contact's key.
-    :param to: its number, E.164.
-    :param state: its state before the claim.
-    :param fence: the number of this claim; a later claim has a higher one.
-    :param attempts: the attempts that rang or may have.
-    :param last_attempt: the number of the last attempt of any outcome.
-    :param time_zone: as the contact's row gives it.
-    :param jurisdiction: as the contact's row gives it.
-    :param variables: what the agent is told.
-    """
-
-    key: str
-    to: str = field(repr=False)
-    state: ContactState
-    fence: int
-    attempts: int
-    last_attempt: int
-    time_zone: str | None = None
-    jurisdiction: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt as the ledger has it.
-
-    :param id: the text that is sent as the call's tag.
-    :param key: the contact's key.
-    :param to: the number, E.164.
-    :param number: the contact's how-manieth attempt it is, refused ones included.
-    :param agent_id: the agent.
-    :param call_id: the vendor's id of the call; ``None`` until it is known.
-    :param intended_at: when the intent was stored, by the ledger's clock.
-    :param placed_at: when the call was created, by the vendor's clock.
-    :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
-    :param fence: the claim under which it was made or is looked for.
-    """
-
-    id: str
-    key: str
-    to: str = field(repr=False)
-    number: int
-    agent_id: str | None
-    call_id: str | None
-    intended_at: datetime
-    placed_at: datetime | None = None
-    clock_offset: float | None = None
-    fence: int = 0
-
-    @property
-    def ref(self) -> CallRef:
-        """The reference by which the vendor is asked for the call."""
-        return CallRef(self.call_id or "", self.to, self.placed_at, self.id, self.agent_id)
 
 
 @dataclass(frozen=True)
@@ -112,20 +57,6 @@ class Intents:
     waiting: Sequence[Claimed]
     lost: Sequence[Claimed]
     wait: float
-
-
-@dataclass(frozen=True)
-class NextState:
-    """What a contact does after an attempt.
-
-    :param state: its next state.
-    :param reason: why, in words.
-    :param due_at: when it may be called again; ``None`` for a final state.
-    """
-
-    state: ContactState
-    reason: str
-    due_at: datetime | None = None
 
 
 class Ledger:
@@ -163,6 +94,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param ends_at: nobody is claimed from then on.
+        :return: the claimed contacts; none while the campaign does not run.
         """
 
         def work(connection: Connection) -> list[Claimed]:
@@ -179,6 +111,7 @@ class Ledger:
 
         :param limit: how many at most.
         :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        :return: their last attempts, each with the fence of the new claim.
         """
 
         def work(connection: Connection) -> list[Attempt]:
@@ -186,7 +119,13 @@ class Ledger:
             claimed = self._claim(connection, contacts.c.state == state.value, limit, now)
             by_key = {contact.key: contact for contact in claimed}
             is_open = attempts.c.state.in_((AttemptState.INTENT.value, AttemptState.UNKNOWN.value))
-            rows = self._attempts_of(connection, by_key, is_open & attempts.c.call_id.is_(None))
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.contact_key.in_(list(by_key)),
+                is_open,
+                attempts.c.call_id.is_(None),
+            )
+            rows = connection.execute(query).all() if by_key else []
             return [
                 _attempt(row, by_key[row.contact_key].fence)
                 for row in rows
@@ -197,30 +136,25 @@ class Ledger:
 
     def own_intents(self) -> list[Attempt]:
         """Return the attempts that this worker intended and whose outcome is not stored."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.owner == self.owner,
-                attempts.c.state == AttemptState.INTENT.value,
-            )
-            return [_attempt(row, row.fence or 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.owner == self.owner,
+            attempts.c.state == AttemptState.INTENT.value,
+        )
+        return [_attempt(row, row.fence or 0) for row in self.database.rows(query)]
 
     def others_dialing(self) -> dict[str, int]:
         """Return the fences of the contacts that are being dialed now, by key."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.fence).where(
-                contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
-            )
-            return {row.contact_key: row.fence for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        query = select(contacts.c.contact_key, contacts.c.fence).where(
+            contacts.c.campaign == self.campaign, contacts.c.state == ContactState.DIALING.value
+        )
+        return {row.contact_key: row.fence for row in self.database.rows(query)}
 
     def renew(self, keys: Collection[str]) -> None:
-        """Let our claims on these contacts last a whole lease from now on."""
+        """Let our claims on these contacts last a whole lease from now on.
+
+        :param keys: the contacts' keys; those that another worker holds are left alone.
+        """
         if not keys:
             return
 
@@ -232,17 +166,23 @@ class Ledger:
         self.database.transact(work)
 
     def release(self, claimed: Iterable[Claimed]) -> None:
-        """Give claimed contacts back as they were."""
+        """Give claimed contacts back as they were.
+
+        :param claimed: contacts that this worker claimed.
+        """
         self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
 
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
-        """Store that claimed contacts are not called now, and give them back."""
+        """Store that claimed contacts are not called now, and give them back.
+
+        :param decisions: contacts with what becomes of them.
+        """
         rows = [
             {
                 "b_key": item.key,
                 "b_fence": item.fence,
                 "b_state": step.state.value,
-                "b_reason": step.reason[:_MOST_REASON],
+                "b_reason": step.reason[:REASON_LENGTH],
                 "b_due": step.due_at,
             }
             for item, step in decisions
@@ -311,6 +251,7 @@ class Ledger:
         :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
             ``None``: there are no caps.
         :param ends_at: no intent is stored from then on.
+        :return: what may be sent, what waits, and what was lost.
         """
 
         def work(connection: Connection) -> Intents:
@@ -400,173 +341,23 @@ class Ledger:
             )
         )
 
-    def placed(self, outcomes: Sequence[tuple[Attempt, Call]]) -> None:
-        """Store the vendor's call of attempts; also for an attempt that was given up as unknown in the meantime."""
-
-        def work(connection: Connection) -> None:
-            now = self.database.now(connection)
-            rows = [
-                {"b_id": attempt.id, "b_call": call.id, "b_placed": call.created_at or now}
-                for attempt, call in outcomes
-            ]
-            update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"),
-                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
-            )
-            values: dict[str, Any] = {
-                "call_id": bindparam("b_call"),
-                "placed_at": bindparam("b_placed"),
-                "evidence": None,
-            }
-            self.database.execute_many(connection, update.values(state=AttemptState.PLACED.value, **values), rows)
-            self._move(
-                connection,
-                [(attempt, NextState(ContactState.IN_CALL, "the call was placed")) for attempt, _ in outcomes],
-                (ContactState.DIALING, ContactState.UNKNOWN),
-                now,
-            )
-
-        if outcomes:
-            self.database.transact(work)
-
-    def refused(self, outcomes: Sequence[tuple[Attempt, NextState]]) -> None:
-        """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count."""
-
-        def work(connection: Connection) -> None:
-            now = self.database.now(connection)
-            rows = [{"b_id": attempt.id, "b_evidence": step.reason[:_MOST_EVIDENCE]} for attempt, step in outcomes]
-            update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.INTENT.value
-            )
-            values: dict[str, Any] = {
-                "state": AttemptState.REFUSED.value,
-                "evidence": bindparam("b_evidence"),
-                "ended_at": now,
-            }
-            self.database.execute_many(connection, update.values(**values), rows)
-            self._move(connection, outcomes, (ContactState.DIALING,), now, uncount=True)
-
-        if outcomes:
-            self.database.transact(work)
-
-    def unknown(self, outcomes: Sequence[tuple[Attempt, str]]) -> None:
-        """Store that nobody can tell whether attempts rang, with the evidence."""
-
-        def work(connection: Connection) -> None:
-            now = self.database.now(connection)
-            rows = [{"b_id": attempt.id, "b_evidence": evidence[:_MOST_EVIDENCE]} for attempt, evidence in outcomes]
-            update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"),
-                is_one_of(attempts.c.state, (AttemptState.INTENT, AttemptState.UNKNOWN)),
-            )
-            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
-            self.database.execute_many(connection, update.values(**values), rows)
-            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
-            self._move(connection, steps, (ContactState.DIALING, ContactState.UNKNOWN), now, fenced=True)
-
-        if outcomes:
-            self.database.transact(work)
-
-    def ended(self, outcomes: Sequence[tuple[Attempt, str, datetime | None, NextState]]) -> None:
-        """Store how calls ended and what their contacts do next; doing so twice changes nothing.
-
-        :param outcomes: attempt, final status, when the call ended, and the contact's next step.
-        """
-
-        def work(connection: Connection) -> None:
-            now = self.database.now(connection)
-            rows = [
-                {"b_id": attempt.id, "b_status": status, "b_ended": ended_at or now}
-                for attempt, status, ended_at, _ in outcomes
-            ]
-            update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
-            )
-            values: dict[str, Any] = {"status": bindparam("b_status"), "ended_at": bindparam("b_ended")}
-            self.database.execute_many(connection, update.values(state=AttemptState.ENDED.value, **values), rows)
-            steps = [(attempt, step) for attempt, _, _, step in outcomes]
-            self._move(connection, steps, (ContactState.IN_CALL,), now)
-
-        if outcomes:
-            self.database.transact(work)
-
-    def vanished(self, outcomes: Sequence[tuple[Attempt, str]]) -> None:
-        """Store that placed calls never showed an ending; a person must look."""
-
-        def work(connection: Connection) -> None:
-            now = self.database.now(connection)
-            rows = [{"b_id": attempt.id, "b_evidence": evidence[:_MOST_EVIDENCE]} for attempt, evidence in outcomes]
-            update = attempts.update().where(
-                attempts.c.attempt_id == bindparam("b_id"), attempts.c.state == AttemptState.PLACED.value
-            )
-            values: dict[str, Any] = {"state": AttemptState.UNKNOWN.value, "evidence": bindparam("b_evidence")}
-            self.database.execute_many(connection, update.values(**values), rows)
-            steps = [(attempt, NextState(ContactState.UNKNOWN, evidence)) for attempt, evidence in outcomes]
-            self._move(connection, steps, (ContactState.IN_CALL,), now)
-
-        if outcomes:
-            self.database.transact(work)
-
-    def _move(
-        self,
-        connection: Connection,
-        steps: Sequence[tuple[Attempt, NextState]],
-        from_states: Sequence[ContactState],
-        now: datetime,
-        *,
-        uncount: bool = False,
-        fenced: bool = False,
-    ) -> None:
-        """Move contacts whose last attempt is the given one from one of some states to the next, and free them."""
-        rows = [
-            {
-                "b_key": attempt.key,
-                "b_number": attempt.number,
-                "b_fence": attempt.fence,
-                "b_state": step.state.value,
-                "b_reason": step.reason[:_MOST_REASON],
-                "b_due": step.due_at,
-            }
-            for attempt, step in steps
-        ]
-        where = [
-            contacts.c.campaign == self.campaign,
-            contacts.c.contact_key == bindparam("b_key"),
-            contacts.c.last_attempt == bindparam("b_number"),
-            is_one_of(contacts.c.state, from_states),
-        ]
-        if fenced:
-            # A worker that woke up late must not give up what another one is looking for.
-            where += [contacts.c.fence == bindparam("b_fence"), contacts.c.lease_owner == self.owner]
-        values: dict[str, Any] = {
-            "state": bindparam("b_state"),
-            "reason": bindparam("b_reason"),
-            "due_at": bindparam("b_due"),
-            "lease_owner": None,
-            "lease_until": None,
-            "updated_at": now,
-        }
-        if uncount:
-            values["attempts"] = contacts.c.attempts - 1
-        self.database.execute_many(connection, contacts.update().where(*where).values(**values), rows)
-
     # -- reading --
 
     def in_progress(self) -> list[Attempt]:
         """Return the attempts of this campaign whose call was placed and has not ended."""
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.voice_conn_id == self.voice_conn_id,
-                attempts.c.state == AttemptState.PLACED.value,
-            )
-            return [_attempt(row, 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+        query = select(attempts).where(
+            attempts.c.campaign == self.campaign,
+            attempts.c.voice_conn_id == self.voice_conn_id,
+            attempts.c.state == AttemptState.PLACED.value,
+        )
+        return [_attempt(row, 0) for row in self.database.rows(query)]
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
-        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time."""
+        """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
+
+        :param numbers: E.164 numbers.
+        :return: times by number, and the ledger's time.
+        """
 
         def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
             now = self.database.now(connection)
@@ -583,55 +374,46 @@ class Ledger:
 
         return self.database.transact(work)
 
-    def call_ids_of(self, number: str) -> frozenset[str]:
-        """Return the ids of all calls to a number that the ledger knows."""
+    def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
+        """Return the ledger's time, and the ids of all calls to a number that it knows.
 
-        def work(connection: Connection) -> frozenset[str]:
+        :param number: E.164.
+        :return: the time and the ids.
+        """
+
+        def work(connection: Connection) -> tuple[datetime, frozenset[str]]:
             query = select(attempts.c.call_id).where(attempts.c.to_number == number, attempts.c.call_id.is_not(None))
-            return frozenset(connection.execute(query).scalars())
+            return self.database.now(connection), frozenset(connection.execute(query).scalars())
 
         return self.database.transact(work)
 
-    def last_attempts_count(self, keys: Collection[str]) -> dict[str, int]:
-        """Return how many attempts of each contact count."""
+    def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
+        """Return how many attempts of each contact count.
 
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
-            return {row.contact_key: row.attempts for row in connection.execute(query)}
-
-        return self.database.transact(work)
+        :param keys: the contacts' keys.
+        :return: counts by key.
+        """
+        query = select(contacts.c.contact_key, contacts.c.attempts).where(self._rows(keys))
+        return {row.contact_key: row.attempts for row in self.database.rows(query)}
 
     # -- shared by the above --
 
     def _rows(self, keys: Collection[str]) -> Any:
         return and_(contacts.c.campaign == self.campaign, contacts.c.contact_key.in_(list(keys)))
 
-    def _attempts_of(self, connection: Connection, keys: Collection[str], where: Any) -> Sequence[Any]:
-        query = select(attempts).where(
-            attempts.c.campaign == self.campaign, attempts.c.contact_key.in_(list(keys)), where
-        )
-        return connection.execute(query).all() if keys else []
-
     def _is_running(self, connection: Connection) -> bool:
         query = select(campaigns.c.state).where(campaigns.c.campaign == self.campaign)
         return connection.execute(query).scalar() == "running"
 
 
-def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
-    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows."""
-    return or_(*(column == state.value for state in states))
-
-
 def is_loaded(campaign: str) -> Any:
-    """Return the condition that the load which brought a contact was whole: half a list is not called."""
+    """Return the condition that the load which brought a contact was whole: half a list is not called.
+
+    :param campaign: its name.
+    :return: the condition.
+    """
     whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
     return contacts.c.first_load <= whole
-
-
-def counts_by(connection: Connection, column: Any, campaign_column: Any, campaign: str) -> dict[str, int]:
-    """Return how many rows of a campaign have each value of a column."""
-    query = select(column, func.count()).where(campaign_column == campaign).group_by(column)
-    return {str(value): count for value, count in connection.execute(query) if value is not None}
 
 
 def _claimed(row: Any) -> Claimed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ HELD_FOR = timedelta(hours=4)
 HELD_FOR_OTHERS = timedelta(minutes=15)
 #: The row that is locked where a cap over all connections must hold.
 ALL_CONNECTIONS = "*"
+#: The limits of a pacing row, and until when each counts.
+_LIMIT_COLUMNS = {"calls_per_minute": "calls_limited_until", "max_concurrent": "concurrency_limited_until"}
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,20 @@ class Places:
     tokens: float | None = None
 
     def of(self, wanted: int) -> int:
-        """Return how many of ``wanted`` calls may be placed."""
+        """Return how many of ``wanted`` calls may be placed.
+
+        :param wanted: how many are wanted.
+        :return: a number from 0 to ``wanted``.
+        """
         return wanted if self.count is None else min(wanted, self.count)
 
 
 def capacity(calls_per_minute: float) -> float:
-    """Return how many calls the bucket holds."""
+    """Return how many calls the bucket holds.
+
+    :param calls_per_minute: the limit.
+    :return: tokens, at least one.
+    """
     return max(1.0, calls_per_minute * BURST)
 
 
@@ -77,6 +87,8 @@ def filled(tokens: float, since: datetime | None, now: datetime, per_minute: flo
     :param since: when it was filled last; ``None``: never, so it begins with one token.
     :param per_minute: tokens that come in a minute.
     :param most: what it holds.
+    :param now: the ledger's time.
+    :return: the tokens at ``now``.
     """
     if since is None:
         return 1.0
@@ -98,8 +110,12 @@ class Pacing:
         self._limits = limits
 
     def lock(self, connection: Connection) -> Places:
-        """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction."""
-        row = self._locked_row(connection)
+        """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction.
+
+        :param connection: a connection inside a transaction.
+        :return: the places.
+        """
+        row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
         limits = self._effective(connection, row, now)
         if row.slow_until is not None and row.slow_until > now:
@@ -119,7 +135,12 @@ class Pacing:
         return Places(count, wait, now, tokens)
 
     def take(self, connection: Connection, places: Places, count: int) -> None:
-        """Take places out of the bucket; part of the transaction that stores the intents."""
+        """Take places out of the bucket; part of the transaction that stores the intents.
+
+        :param connection: the transaction of :meth:`lock`.
+        :param places: what :meth:`lock` returned.
+        :param count: how many are taken.
+        """
         if places.tokens is None:
             return
         update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
@@ -129,8 +150,9 @@ class Pacing:
         """Let nobody place a call over this connection for a while: the vendor answered 429.
 
         :param seconds: what the vendor asks to wait; ``None``: it did not say.
+        :param connection: a connection inside a transaction.
         """
-        row = self._locked_row(connection)
+        row = self._row(connection, self._conn_id)
         until = self._database.now(connection) + timedelta(seconds=SLOW_SECONDS if seconds is None else seconds)
         if row.slow_until is None or row.slow_until < until:
             update = pacing.update().where(pacing.c.voice_conn_id == self._conn_id)
@@ -140,9 +162,13 @@ class Pacing:
         """Take a place for one request of any kind; return the seconds to wait when there is none.
 
         :param per_minute: ``requests_per_minute`` of the connection.
+        :param connection: a connection inside a transaction.
+        :return: seconds to wait; 0 when the place is taken.
         """
-        row = self._locked_row(connection)
+        row = self._row(connection, self._conn_id)
         now = self._database.now(connection)
+        if row.slow_until is not None and row.slow_until > now:
+            return float((row.slow_until - now).total_seconds())
         # The vendor counts requests, so what may be caught up is taken off the rate: no minute exceeds the limit.
         rate = per_minute * (1.0 - BURST)
         tokens = filled(row.request_tokens, row.requests_filled_at, now, rate, capacity(per_minute))
@@ -153,27 +179,30 @@ class Pacing:
         return wait
 
     def lock_everybody(self, connection: Connection) -> None:
-        """Lock the row under which caps over all connections are checked; before :meth:`lock`, always."""
+        """Lock the row under which caps over all connections are checked; before :meth:`lock`, always.
+
+        :param connection: a connection inside a transaction.
+        """
         self._row(connection, ALL_CONNECTIONS)
 
     def _effective(self, connection: Connection, row: Any, now: datetime) -> Limits:
         """Return the tightest limits of all campaigns at work, and leave ours for the others."""
-        until = now + LIMITS_COUNT_FOR
         changed: dict[str, Any] = {}
-        rate = _tightest(self._limits.calls_per_minute, row.calls_per_minute, row.calls_limited_until, now)
-        most = _tightest(self._limits.max_concurrent, row.max_concurrent, row.concurrency_limited_until, now)
-        stale = now + LIMITS_COUNT_FOR / 2
-        if rate is not None and rate == self._limits.calls_per_minute:
-            renewed = row.calls_limited_until is not None and row.calls_limited_until > stale
-            if rate != row.calls_per_minute or not renewed:
-                changed.update(calls_per_minute=rate, calls_limited_until=until)
-        if most is not None and most == self._limits.max_concurrent:
-            renewed = row.concurrency_limited_until is not None and row.concurrency_limited_until > stale
-            if most != row.max_concurrent or not renewed:
-                changed.update(max_concurrent=most, concurrency_limited_until=until)
+        tightest: dict[str, float | None] = {}
+        for name, until_name in _LIMIT_COLUMNS.items():
+            own, stored, until = getattr(self._limits, name), getattr(row, name), getattr(row, until_name)
+            counts = stored is not None and until is not None and until > now
+            tightest[name] = min(
+                (limit for limit in (own, stored if counts else None) if limit is not None), default=None
+            )
+            # Written again from time to time only: the row is read with every place.
+            is_fresh = counts and tightest[name] == stored and until > now + LIMITS_COUNT_FOR / 2
+            if own is not None and tightest[name] == own and not is_fresh:
+                changed.update({name: own, until_name: now + LIMITS_COUNT_FOR})
         if changed:
             connection.execute(pacing.update().where(pacing.c.voice_conn_id == self._conn_id).values(**changed))
-        return Limits(rate, None if most is None else int(most))
+        most = tightest["max_concurrent"]
+        return Limits(tightest["calls_per_minute"], None if most is None else int(most))
 
     def _in_progress(self, connection: Connection, now: datetime) -> int:
         is_campaigns = attempts.c.source == "outreach"
@@ -186,9 +215,6 @@ class Pacing:
             ),
         )
         return int(connection.execute(query).scalar_one())
-
-    def _locked_row(self, connection: Connection) -> Any:
-        return self._row(connection, self._conn_id)
 
     def _row(self, connection: Connection, name: str) -> Any:
         query = self._database.locked(select(pacing).where(pacing.c.voice_conn_id == name))
@@ -207,13 +233,22 @@ class RequestPace:
     :param pacing: the pace of the connection.
     :param per_minute: requests a minute.
     :param fallback: the limiter of this process, for as long as the ledger does not answer.
+    :param stopped: set when the worker stops; then nobody waits, and no create is sent any more. ``None``: it never is.
     """
 
-    def __init__(self, database: Database, pacing: Pacing, per_minute: float, fallback: Limiter | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pacing: Pacing,
+        per_minute: float,
+        fallback: Limiter | None,
+        stopped: threading.Event | None = None,
+    ) -> None:
         self._database = database
         self._pacing = pacing
         self._per_minute = per_minute
         self._fallback = fallback
+        self._stopped = stopped or threading.Event()
 
     def acquire(self) -> None:
         """Wait for a place and take it."""
@@ -226,12 +261,5 @@ class RequestPace:
                 if self._fallback is not None:
                     self._fallback.acquire()
                 return
-            if not wait:
+            if not wait or self._stopped.wait(wait):
                 return
-            time.sleep(wait)
-
-
-def _tightest(own: float | None, stored: float | None, until: datetime | None, now: datetime) -> float | None:
-    if stored is None or until is None or until <= now:
-        return own
-    return stored if own is None else min(own, stored)

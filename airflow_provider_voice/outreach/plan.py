@@ -6,19 +6,18 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, literal, select
 
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.outreach.ledger import Claimed
-from airflow_provider_voice.outreach.schema import UtcTime, campaigns, contacts
-from airflow_provider_voice.outreach.states import WAITING, ContactState
+from airflow_provider_voice.outreach.schema import REASON_LENGTH, UtcTime, campaigns, contacts
+from airflow_provider_voice.outreach.states import WAITING, Claimed, ContactState, NextState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.gate import Gate
     from airflow_provider_voice.outreach.ledger import Ledger
     from airflow_provider_voice.outreach.pacing import Limits
+    from airflow_provider_voice.policy import Place
 
 _PAGE = 1000
 #: Planned times that one statement writes.
 _WRITTEN = 500
-#: A planned call this much later than it was asked about is asked about again: a window may have closed.
-_ASKED_AGAIN = timedelta(minutes=5)
+#: How long an answer of the policy counts for a later call: a window may have closed.
+_ANSWER_COUNTS_FOR = timedelta(minutes=5)
 #: How long a call is taken to last where only ``max_concurrent`` bounds the pace.
 USUAL_CALL = timedelta(minutes=1)
 _MOST_REASONS = 50
@@ -41,16 +41,28 @@ _MOST_REASONS = 50
 class PlanDigest:
     """A digest of contacts, whatever their order, and of settings.
 
-    :param settings: everything that decides who is called when, JSON.
+    Two plans have one id when they would call the same people about the same thing by the same rules. It covers:
+
+    - of each contact: key, number, time zone, jurisdiction, variables, and whether it can be called at all;
+    - the settings, among them the content of the policy's rule files.
+
+    It does not cover what may change without harm, because it is asked again right before each call: the entries of the
+    do-not-call list (where the list comes from is a setting), earlier attempts, and the time.
+
+    :param settings: everything that decides who is called when; the same values have the same digest in every process.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._sum = 0
         self._count = 0
-        self._settings = json.dumps(settings, sort_keys=True, default=str)
+        self._settings = json.dumps(_canonical(settings), sort_keys=True)
 
     def read(self, found: Iterable[Contact]) -> Iterator[Contact]:
-        """Yield the contacts of a source, and take them into the digest."""
+        """Yield the contacts of a source, and take them into the digest.
+
+        :param found: the contacts.
+        :return: the same contacts, read as they are needed.
+        """
         for contact in found:
             text = f"{contact.key}\x1f{contact.state.value}\x1f{contact.digest}"
             self._sum = (self._sum + int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")) % 2**256
@@ -64,6 +76,19 @@ class PlanDigest:
         return f"plan-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
 
+def _canonical(value: Any) -> Any:
+    """Return a value as JSON that is the same in every process; a set has no order, and its text differs."""
+    if is_dataclass(value):
+        return {item.name: _canonical(getattr(value, item.name)) for item in fields(value)}
+    if hasattr(value, "items"):
+        return {str(name): _canonical(item) for name, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
 @dataclass
 class Plan:
     """What a campaign would do.
@@ -74,6 +99,42 @@ class Plan:
 
     planned: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, tuple[ContactState, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A contact that may be called at some time.
+
+    :param place: what the policy looks at.
+    :param attempts: earlier attempts to its number, which caps count.
+    """
+
+    place: Place | NextState | None
+    attempts: Sequence[datetime]
+
+
+class _PolicyAnswers:
+    """Asks the policy once for all contacts of one place that would be called within some minutes."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._known: dict[Any, tuple[datetime, NextState | None]] = {}
+
+    def refusal_at(self, candidate: _Candidate, at: datetime) -> NextState | None:
+        if candidate.attempts or candidate.place is None:
+            return self._gate.refusal_at(candidate.place, at, candidate.attempts, ContactState.PENDING)
+        asked_at, refusal = self._known.get(candidate.place, (None, None))
+        if asked_at is None or not self._counts(asked_at, refusal, at):
+            asked_at, refusal = at, self._gate.refusal_at(candidate.place, at, (), ContactState.PENDING)
+            self._known[candidate.place] = (asked_at, refusal)
+        return refusal
+
+    @staticmethod
+    def _counts(asked_at: datetime, refusal: NextState | None, at: datetime) -> bool:
+        """Tell whether an answer holds for a later call too: closed is closed until the window opens."""
+        if refusal is not None:
+            return asked_at <= at and (refusal.due_at is None or at < refusal.due_at)
+        return timedelta(0) <= at - asked_at <= _ANSWER_COUNTS_FOR
 
 
 class Planner:
@@ -89,6 +150,7 @@ class Planner:
         self._ledger = ledger
         self._database: Database = ledger.database
         self._gate = gate
+        self._answers = _PolicyAnswers(gate)
         self._ends_at = ends_at
         per_minute = limits.calls_per_minute or float("inf")
         if limits.max_concurrent is not None:
@@ -98,67 +160,67 @@ class Planner:
     def plan(self) -> dict[str, Any]:
         """Ask for every contact, write the plan into the ledger, and return a summary.
 
-        :return: ``{"contacts", "planned", "first_call_at", "finish_at", "reasons"}``.
+        :return: ``{"planned", "not_called", "first_call_at", "finish_at", "reasons"}``; ``finish_at`` is when the last
+            contact would be called for the first time.
         """
         now = self._database.transact(self._database.now)
         plan = Plan()
-        queue: list[tuple[Any, ...]] = []
+        queue: list[tuple[datetime, str, _Candidate]] = []
+        # One object for all contacts of a place, because there are many contacts and few places.
+        shared: dict[Any, _Candidate] = {}
         for page in self._pages():
-            listed = self._gate.listed({contact.to for contact in page})
-            history, _ = self._ledger.history({contact.to for contact in page})
+            numbers = {contact.to for contact in page}
+            listed = self._gate.listed(numbers)
+            history, _ = self._gate.history(numbers)
             for contact in page:
-                refusal = self._gate.refusal(contact, now, history.get(contact.to, ()), is_listed=contact.to in listed)
-                if refusal is not None and refusal.due_at is None:
+                refusal = self._gate.lasting_refusal(contact, is_listed=contact.to in listed)
+                if refusal is not None:
                     plan.refused[contact.key] = (refusal.state, refusal.reason)
-                else:
-                    at = now if refusal is None or refusal.due_at is None else refusal.due_at
-                    heapq.heappush(queue, (at, contact.key, at, contact, history.get(contact.to, [])))
+                    continue
+                candidate = _Candidate(self._gate.place_of(contact), tuple(history.get(contact.to, ())))
+                queue.append((now, contact.key, shared.setdefault(candidate, candidate)))
         self._place(queue, now, plan)
         self._write(plan)
         return self._summary(plan)
 
-    def _place(self, queue: list[tuple[Any, ...]], now: datetime, plan: Plan) -> None:
+    def _place(self, queue: list[tuple[datetime, str, _Candidate]], now: datetime, plan: Plan) -> None:
         """Give every contact a time at the campaign's pace, within its windows."""
         free_at = now
+        heapq.heapify(queue)
         while queue:
-            at, key, asked_at, contact, history = heapq.heappop(queue)
+            at, key, candidate = heapq.heappop(queue)
             slot = max(at, free_at)
-            if slot - asked_at > _ASKED_AGAIN:
-                refusal = self._gate.refusal(contact, slot, history, is_listed=False)
-                if refusal is not None and refusal.due_at is None:
-                    plan.refused[key] = (refusal.state, refusal.reason)
-                    continue
-                if refusal is not None and refusal.due_at is not None:
-                    heapq.heappush(queue, (refusal.due_at, key, refusal.due_at, contact, history))
-                    continue
-            if self._ends_at is not None and slot >= self._ends_at:
+            refusal = self._answers.refusal_at(candidate, slot)
+            if refusal is not None and refusal.due_at is None:
+                plan.refused[key] = (refusal.state, refusal.reason)
+            elif refusal is not None and refusal.due_at is not None:
+                heapq.heappush(queue, (refusal.due_at, key, candidate))
+            elif self._ends_at is not None and slot >= self._ends_at:
                 plan.refused[key] = (ContactState.EXPIRED, "the campaign ends before its turn")
-                continue
-            plan.planned[key] = slot
-            free_at = slot + self._spacing
+            else:
+                plan.planned[key] = slot
+                free_at = slot + self._spacing
 
     def _pages(self) -> Iterator[list[Claimed]]:
+        columns = contacts.c
+        query = (
+            select(
+                columns.contact_key, columns.to_number, columns.state, columns.fence, columns.attempts,
+                columns.last_attempt, columns.time_zone, columns.jurisdiction,
+            )
+            .where(
+                columns.campaign == self._ledger.campaign,
+                columns.state.in_([state.value for state in WAITING]),
+            )
+            .order_by(columns.contact_key)
+            .limit(_PAGE)
+        )  # fmt: skip
         last = ""
         while True:
 
             def work(connection: Connection, after: str = last) -> list[Claimed]:
-                query = (
-                    select(contacts)
-                    .where(
-                        contacts.c.campaign == self._ledger.campaign,
-                        contacts.c.contact_key > after,
-                        contacts.c.state.in_([state.value for state in WAITING]),
-                    )
-                    .order_by(contacts.c.contact_key)
-                    .limit(_PAGE)
-                )
-                return [
-                    Claimed(
-                        row.contact_key, row.to_number, ContactState(row.state), row.fence, row.attempts,
-                        row.last_attempt, row.time_zone, row.jurisdiction,
-                    )
-                    for row in connection.execute(query)
-                ]  # fmt: skip
+                rows = connection.execute(query.where(columns.contact_key > after))
+                return [Claimed(row[0], row[1], ContactState(row[2]), *row[3:]) for row in rows]
 
             page = self._database.transact(work)
             if not page:
@@ -177,7 +239,7 @@ class Planner:
             self._update(mine & contacts.c.contact_key.in_(part), planned_at=at, reason=None)
         by_reason: dict[str, list[str]] = {}
         for key, (_, why) in plan.refused.items():
-            by_reason.setdefault(f"plan: {why}"[:500], []).append(key)
+            by_reason.setdefault(f"plan: {why}"[:REASON_LENGTH], []).append(key)
         for why, refused in by_reason.items():
             for start in range(0, len(refused), _PAGE):
                 some = contacts.c.contact_key.in_(refused[start : start + _PAGE])
@@ -199,6 +261,11 @@ class Planner:
 
 
 def store_plan_id(database: Database, campaign: str, plan_id: str) -> None:
-    """Keep the id of the last plan with the campaign."""
+    """Keep the id of the last plan with the campaign.
+
+    :param database: the ledger's database.
+    :param campaign: its name.
+    :param plan_id: the plan's id.
+    """
     update = campaigns.update().where(campaigns.c.campaign == campaign).values(plan_id=plan_id)
     database.transact(lambda connection: connection.execute(update))

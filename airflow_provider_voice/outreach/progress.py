@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.outreach.states import OPEN, ContactState
+from airflow_provider_voice.outreach.states import OPEN, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_voice.outreach.campaign_record import CampaignRecord
+    from airflow_provider_voice.outreach.states import ContactState
 
 log = logging.getLogger(__name__)
 
@@ -28,45 +29,55 @@ class Snapshot:
 
     :param at: seconds of a steady clock.
     :param counts: the campaign's counts.
+    :param now: the ledger's time.
+    :param last_due_at: when the last contact that waits is due; ``None``: nobody waits.
     """
 
     at: float
     counts: Mapping[str, Any]
+    now: datetime
+    last_due_at: datetime | None = None
 
-    @property
-    def done(self) -> int:
-        """Contacts that are final."""
-        return int(self.counts["contacts"]) - sum(int(self.counts[state.value]) for state in OPEN)
+    def count(self, states: Iterable[ContactState]) -> int:
+        """Return how many contacts have one of some states.
 
-    @property
-    def in_progress(self) -> int:
-        """Contacts that are being dialed or in a call."""
-        return int(self.counts[ContactState.DIALING.value]) + int(self.counts[ContactState.IN_CALL.value])
-
-
-def per_minute(first: Snapshot, last: Snapshot, name: str) -> float:
-    """Return how fast something grew between two snapshots: ``attempts`` or ``done``."""
-    minutes = (last.at - first.at) / 60.0
-    grown = last.done - first.done if name == "done" else int(last.counts[name]) - int(first.counts[name])
-    return grown / minutes if minutes > 0 else 0.0
+        :param states: the states.
+        :return: the contacts of all of them.
+        """
+        return sum(int(self.counts[state.value]) for state in states)
 
 
-def line(first: Snapshot, last: Snapshot, now: datetime) -> str:
+def expected_end(now: datetime, waiting: int, pace: float, last_due_at: datetime | None) -> datetime | None:
+    """Return when everybody who waits has been called once more; redials that are still to come are not counted.
+
+    :param now: the ledger's time.
+    :param waiting: contacts that wait for a call or a redial.
+    :param pace: attempts a minute.
+    :param last_due_at: when the last of them is due; the end is not before.
+    :return: the time; ``None`` when it is not known: somebody is due and nobody is being called, or nobody waits.
+    """
+    if not waiting or (pace <= 0 and (last_due_at is None or last_due_at <= now)):
+        return None
+    by_pace = now if pace <= 0 else now + timedelta(minutes=waiting / pace)
+    return by_pace if last_due_at is None else max(by_pace, last_due_at)
+
+
+def line(first: Snapshot, last: Snapshot) -> str:
     """Return one line about a campaign.
 
     :param first: an earlier snapshot, which the pace is counted from.
     :param last: now.
-    :param now: the time, for the expected end.
+    :return: the line, without a number or a name.
     """
-    left = int(last.counts["contacts"]) - last.done
-    done_pace = per_minute(first, last, "done")
-    end = "not known yet"
-    if left and done_pace > 0:
-        end = str(write_time((now + timedelta(minutes=left / done_pace)).replace(second=0, microsecond=0)))
+    minutes = (last.at - first.at) / 60.0
+    pace = (int(last.counts["attempts"]) - int(first.counts["attempts"])) / minutes if minutes > 0 else 0.0
+    left = last.count(OPEN)
+    end = expected_end(last.now, last.count(WAITING), pace, last.last_due_at)
+    shown = "now" if not left else "not known yet" if end is None else write_time(end.replace(microsecond=0))
     return (
-        f"{last.done} of {last.counts['contacts']} contacts done, {last.in_progress} in progress, "
-        f"{last.counts['attempts']} attempts, {per_minute(first, last, 'attempts'):.0f} a minute, expected end: "
-        f"{'now' if not left else end}."
+        f"{int(last.counts['contacts']) - left} of {last.counts['contacts']} contacts done, "
+        f"{left - last.count(WAITING)} in progress, {last.count(WAITING)} waiting, {last.counts['attempts']} attempts, "
+        f"{pace:.0f} a minute, expected end: {shown}."
     )
 
 
@@ -79,15 +90,17 @@ class Progress:
     def __init__(self, record: CampaignRecord) -> None:
         self._record = record
         self._snapshots: list[Snapshot] = []
-        self._next_at = time.monotonic() + EVERY_SECONDS
+        self._next_at = 0.0
 
     def report(self) -> None:
-        """Log a line when it is time."""
+        """Log a line when it is time; the first call only takes the counts from which the first line's pace is told."""
         now = time.monotonic()
-        if now < self._next_at:
+        if self._snapshots and now < self._next_at:
             return
         self._next_at = now + EVERY_SECONDS
+        outlook = self._record.outlook()
+        snapshot = Snapshot(now, self._record.counts(), outlook.now, outlook.last_due_at)
         # The pace of the last minute.
-        self._snapshots = [*self._snapshots[-6:], Snapshot(now, self._record.counts())]
-        first, last = self._snapshots[0], self._snapshots[-1]
-        log.info("Campaign %s: %s", self._record.campaign, line(first, last, datetime.now(timezone.utc)))
+        self._snapshots = [*self._snapshots[-6:], snapshot]
+        if len(self._snapshots) > 1:
+            log.info("Campaign %s: %s", self._record.campaign, line(self._snapshots[0], snapshot))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus, status_of, statuses_of
-from airflow_provider_voice.outreach.ledger import NextState
-from airflow_provider_voice.outreach.states import ContactState
+from airflow_provider_voice.outreach.states import ContactState, NextState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,6 +49,7 @@ class RedialRules:
         :param max_attempts: a whole number from 1 on.
         :param redial_after: status to ``timedelta`` or seconds; ``None``: :data:`REDIAL_AFTER`.
         :param success_statuses: the endings that reach the contact.
+        :return: the rules.
         :raises InvalidRequest: for what makes no sense.
         """
         if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
@@ -81,6 +81,7 @@ class RedialRules:
         :param status: how the call ended.
         :param attempts: the contact's attempts so far, this one included.
         :param ended_at: when it ended; the spacing counts from here.
+        :return: the contact's next state, why, and when it is due.
         """
         if status in self.success:
             return NextState(ContactState.REACHED, f"the call ended as {status}")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: The longest campaign name and contact key, in characters: both together fit into an index of MySQL.
 KEY_LENGTH = 250
+#: The longest reason of a contact's state and the longest evidence of an unknown attempt, in characters.
+REASON_LENGTH, EVIDENCE_LENGTH = 500, 1000
 
 metadata = MetaData()
 
@@ -43,16 +45,30 @@ class UtcTime(types.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
-        """Return the type of one database: MySQL's own drops the fractions of a second."""
+        """Return the type of one database: MySQL's own drops the fractions of a second.
+
+        :param dialect: the database's dialect.
+        :return: its type.
+        """
         return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in ("mysql", "mariadb") else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what is stored."""
+        """Return what is stored.
+
+        :param value: an aware time.
+        :param dialect: not looked at.
+        :return: the same in UTC, without its zone.
+        """
         del dialect
         return None if value is None else value.astimezone(timezone.utc).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what was stored, aware."""
+        """Return what was stored, aware.
+
+        :param value: the stored time.
+        :param dialect: not looked at.
+        :return: the same, aware.
+        """
         del dialect
         return None if value is None else value.replace(tzinfo=timezone.utc)
 
@@ -98,7 +114,7 @@ contacts = _table(
     Column("campaign", _text(KEY_LENGTH), primary_key=True),
     Column("contact_key", _text(KEY_LENGTH), primary_key=True),
     Column("state", _text(16), nullable=False),
-    Column("reason", _text(500)),
+    Column("reason", _text(REASON_LENGTH)),
     Column("to_number", _text(20)),
     Column("time_zone", _text(64)),
     Column("jurisdiction", _text(64)),
@@ -150,7 +166,7 @@ attempts = _table(
     Column("owner", _text(80)),
     Column("fence", BigInteger),
     # What is known of an unknown outcome, in words.
-    Column("evidence", _text(1000)),
+    Column("evidence", _text(EVIDENCE_LENGTH)),
     # JSON: the dial record of a MakeCallOperator.
     Column("record", _long_text()),
     UniqueConstraint("campaign", "contact_key", "attempt", name="voice_outreach_attempts_once"),
@@ -180,7 +196,11 @@ pacing = _table(
 
 
 def stored_version(connection: Connection) -> int | None:
-    """Return the version of the ledger's tables; ``None`` when there are none."""
+    """Return the version of the ledger's tables; ``None`` when there are none.
+
+    :param connection: a connection inside a transaction.
+    :return: the version, or ``None``.
+    """
     if not inspect(connection).has_table(versions.name):
         return None
     found = connection.execute(select(versions.c.version).where(versions.c.component == "ledger")).scalar()

@@ -1,9 +1,14 @@
-"""Sends creates from a small thread pool, and sorts what comes back. No SQL here."""
+"""Sends creates from a small thread pool, and sorts what comes back. No SQL here.
+
+A process can be frozen at any instruction, so whether a create may still be sent is checked as late as it can be: when
+the vendor's connection stands, right before the first byte of the request is written. A worker that is frozen between
+that check and the system call sends when it wakes. By then another worker may have looked for the call without finding
+it; the contact is ``unknown`` then and is not called again by itself, so that also this call rings only once.
+"""
 
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call
-    from airflow_provider_voice.outreach.ledger import Attempt, Claimed
+    from airflow_provider_voice.outreach.clocks import Deadline
+    from airflow_provider_voice.outreach.states import Attempt, Claimed
     from airflow_provider_voice.vendors.rate_limit import Limiter
 
 #: More threads than this only wait for each other: a create takes a vendor 50 ms or more.
@@ -42,12 +48,12 @@ class Job:
 
     :param attempt: the stored intent.
     :param contact: the contact as it was claimed.
-    :param deadline: seconds of :func:`seconds_alive` after which the lease may be gone.
+    :param deadline: after it the lease may be another worker's, so the create is held back.
     """
 
     attempt: Attempt
     contact: Claimed
-    deadline: float
+    deadline: Deadline
 
 
 @dataclass(frozen=True)
@@ -80,42 +86,8 @@ class Result:
         return "contact" if is_contacts else "campaign"
 
 
-def seconds_alive() -> float:
-    """Return seconds that go on also while this process is stopped or its machine sleeps."""
-    # CLOCK_BOOTTIME counts a suspended machine, which the monotonic clock does not.
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
-class SendGuard:
-    """The limiter of a campaign's requests: after the wait for a place it checks that a create may still be sent.
-
-    A create may wait for its place for a long time, and the process may be stopped meanwhile. This is the last check
-    before the request leaves.
-
-    :param limiter: the limiter of the connection; ``None``: there is none.
-    :param stopping: set when no create may be sent any more.
-    """
-
-    def __init__(self, limiter: Limiter | None, stopping: threading.Event) -> None:
-        self._limiter = limiter
-        self._stopping = stopping
-        self._thread = threading.local()
-
-    def set_deadline(self, deadline: float | None) -> None:
-        """Set the deadline of the creates of this thread; ``None``: its requests are reads."""
-        self._thread.deadline = deadline
-
-    def acquire(self) -> None:
-        """Wait for a place.
-
-        :raises VendorUnavailable: when a create of this thread may not be sent any more; nothing is.
-        """
-        if self._limiter is not None:
-            self._limiter.acquire()
-        deadline = getattr(self._thread, "deadline", None)
-        if deadline is not None and (self._stopping.is_set() or seconds_alive() >= deadline):
-            raise VendorUnavailable("The create was held back: its lease may have ended, or its task is stopping.")
+class _HeldBack(Exception):
+    """A create was not sent: its lease may have ended, or its task is stopping."""
 
 
 class Senders:
@@ -141,9 +113,10 @@ class Senders:
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="voice-outreach")
         self._stopping = threading.Event()
         self._jobs: dict[Future[Result], Job] = {}
+        self._of_thread = threading.local()
         http = hook.vendor.http
-        self._guard = SendGuard(limiter or http.limiter, self._stopping)
-        http.limiter = self._guard
+        http.limiter = limiter or http.limiter
+        http.before_create = self._check
         # Every single send is checked against lease and pace, so the client must not repeat one by itself.
         http.repeats_creates = False
 
@@ -158,7 +131,10 @@ class Senders:
         return self.count - len(self._jobs)
 
     def send(self, jobs: Sequence[Job]) -> None:
-        """Send creates; their results are taken by :meth:`finished`."""
+        """Send creates; their results are taken by :meth:`finished`.
+
+        :param jobs: the creates.
+        """
         for job in jobs:
             self._jobs[self._pool.submit(self._send, job)] = job
 
@@ -172,7 +148,10 @@ class Senders:
         return results
 
     def wait(self, seconds: float) -> None:
-        """Wait until a create has a result, or for so long."""
+        """Wait until a create has a result, or for so long.
+
+        :param seconds: the longest wait; there is none when nothing is under way.
+        """
         if self._jobs:
             wait(self._jobs, timeout=max(0.0, seconds), return_when=FIRST_COMPLETED)
 
@@ -186,16 +165,21 @@ class Senders:
         self._pool.shutdown(wait=False)
 
     def _send(self, job: Job) -> Result:
+        self._of_thread.job = job
         try:
-            if self._stopping.is_set() or seconds_alive() >= job.deadline:
-                return Result(job)
-            self._guard.set_deadline(job.deadline)
-            call = self._hook.make_call(self._request(job))
+            self._check()
+            return Result(job, call=self._hook.make_call(self._request(job)))
+        except _HeldBack:
+            return Result(job)
         except VoiceError as error:
             return Result(job, error=error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the phone may have rung
             return Result(job, surprise=type(error).__name__)
-        return Result(job, call=call)
+
+    def _check(self) -> None:
+        """Raise unless the create of this thread may be sent now."""
+        if self._stopping.is_set() or self._of_thread.job.deadline.has_passed:
+            raise _HeldBack
 
     def _request(self, job: Job) -> CallRequest:
         return CallRequest(

@@ -1,8 +1,16 @@
-"""The states of a contact and of an attempt. No SQL here."""
+"""The states of a contact and of an attempt, and what a worker holds of them. No SQL here."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.models import CallRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 
 class ContactState(str, Enum):
@@ -58,3 +66,76 @@ class AttemptState(str, Enum):
 COUNTED = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN)
 #: Attempts that hold one of the places of ``max_concurrent``.
 IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A contact that one worker holds a lease on.
+
+    :param key: the contact's key.
+    :param to: its number, E.164.
+    :param state: its state before the claim.
+    :param fence: the number of this claim; a later claim has a higher one.
+    :param attempts: the attempts that rang or may have.
+    :param last_attempt: the number of the last attempt of any outcome.
+    :param time_zone: as the contact's row gives it.
+    :param jurisdiction: as the contact's row gives it.
+    :param variables: what the agent is told.
+    """
+
+    key: str
+    to: str = field(repr=False)
+    state: ContactState
+    fence: int
+    attempts: int
+    last_attempt: int
+    time_zone: str | None = None
+    jurisdiction: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt as the ledger has it.
+
+    :param id: the text that is sent as the call's tag.
+    :param key: the contact's key.
+    :param to: the number, E.164.
+    :param number: the contact's how-manieth attempt it is, refused ones included.
+    :param agent_id: the agent.
+    :param call_id: the vendor's id of the call; ``None`` until it is known.
+    :param intended_at: when the intent was stored, by the ledger's clock.
+    :param placed_at: when the call was created, by the vendor's clock.
+    :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
+    :param fence: the claim under which it was made or is looked for.
+    """
+
+    id: str
+    key: str
+    to: str = field(repr=False)
+    number: int
+    agent_id: str | None
+    call_id: str | None
+    intended_at: datetime
+    placed_at: datetime | None = None
+    clock_offset: float | None = None
+    fence: int = 0
+
+    @property
+    def ref(self) -> CallRef:
+        """The reference by which the vendor is asked for the call."""
+        return CallRef(self.call_id or "", self.to, self.placed_at, self.id, self.agent_id)
+
+
+@dataclass(frozen=True)
+class NextState:
+    """What a contact does after an attempt.
+
+    :param state: its next state.
+    :param reason: why, in words.
+    :param due_at: when it may be called again; ``None`` for a final state.
+    """
+
+    state: ContactState
+    reason: str
+    due_at: datetime | None = None

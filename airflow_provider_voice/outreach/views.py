@@ -13,6 +13,7 @@ from sqlalchemy import and_, case, func, literal, or_, select, union_all
 
 from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.progress import expected_end
 from airflow_provider_voice.outreach.schema import VERSION, attempts, campaigns, contacts, stored_version
 from airflow_provider_voice.outreach.states import OPEN, WAITING, ContactState
 
@@ -72,6 +73,7 @@ class CampaignSummary:
     :param counts: contacts per state; states that no contact has are absent.
     :param pace: attempts a minute within the last ten minutes.
     :param plan_id: the id of its last plan.
+    :param last_due_at: when the last contact that waits is due; ``None``: nobody waits.
     """
 
     campaign: str
@@ -80,6 +82,7 @@ class CampaignSummary:
     counts: Mapping[str, int] = field(default_factory=dict)
     pace: float = 0.0
     plan_id: str | None = None
+    last_due_at: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -107,11 +110,13 @@ class CampaignSummary:
         return self.counts.get(ContactState.UNKNOWN.value, 0)
 
     def expected_end(self, now: datetime) -> datetime | None:
-        """Return when everybody who waits has been called at the present pace; redials to come are not counted."""
+        """Return when everybody who waits has been called; see :func:`~.progress.expected_end`.
+
+        :param now: the ledger's time.
+        :return: the time; ``None`` when it is not known or the campaign does not run.
+        """
         waiting = sum(self.counts.get(state.value, 0) for state in WAITING)
-        if self.state != "running" or not waiting or not self.pace:
-            return None
-        return now + timedelta(minutes=waiting / self.pace)
+        return expected_end(now, waiting, self.pace, self.last_due_at) if self.state == "running" else None
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,7 @@ class LedgerViews:
 
         :param after: ``created_at`` and name of the campaign before the first one; ``None``: from the newest on.
         :param limit: how many at most.
+        :return: the campaigns with their counts.
         """
 
         def work(connection: Connection) -> list[CampaignSummary]:
@@ -203,7 +209,11 @@ class LedgerViews:
         return self.database.transact(work)
 
     def campaign(self, name: str) -> CampaignSummary | None:
-        """Return one campaign; ``None``: there is no such campaign."""
+        """Return one campaign; ``None``: there is no such campaign.
+
+        :param name: the campaign.
+        :return: the campaign with its counts, or ``None``.
+        """
 
         def work(connection: Connection) -> CampaignSummary | None:
             rows = list(connection.execute(select(campaigns).where(campaigns.c.campaign == name)))
@@ -214,51 +224,54 @@ class LedgerViews:
     def _summaries(self, connection: Connection, rows: Sequence[Any]) -> list[CampaignSummary]:
         names = [row.campaign for row in rows]
         query = (
-            select(contacts.c.campaign, contacts.c.state, func.count())
+            select(contacts.c.campaign, contacts.c.state, func.count(), func.max(contacts.c.due_at))
             .where(contacts.c.campaign.in_(names))
             .group_by(contacts.c.campaign, contacts.c.state)
         )
-        counts: dict[str, dict[str, int]] = {}
-        for campaign, state, count in connection.execute(query):
-            counts.setdefault(campaign, {})[state] = count
+        counts: dict[str, dict[str, int]] = {name: {} for name in names}
+        last_due: dict[str, datetime] = {}
+        for campaign, state, count, due_at in connection.execute(query):
+            counts[campaign][state] = count
+            if due_at is not None:
+                last_due[campaign] = max(due_at, last_due.get(campaign, due_at))
         paces = paces_of(connection, names, self.database.now(connection))
         return [
             CampaignSummary(
-                row.campaign,
-                row.state,
-                row.created_at,
-                counts.get(row.campaign, {}),
-                paces.get(row.campaign, 0.0),
-                row.plan_id,
+                row.campaign, row.state, row.created_at, counts[row.campaign], paces.get(row.campaign, 0.0),
+                row.plan_id, last_due.get(row.campaign),
             )
             for row in rows
-        ]
+        ]  # fmt: skip
 
     def reasons(self, campaign: str, limit: int = 50) -> list[ReasonCount]:
         """Return the most frequent reasons why contacts were not reached, or not yet.
 
         Contacts that were reached or that nobody has called yet are left out: most contacts, and they need no reason.
+
+        :param campaign: the campaign.
+        :param limit: how many at most.
+        :return: the reasons, the most frequent first.
         """
-
-        def work(connection: Connection) -> list[ReasonCount]:
-            count = func.count().label("number")
-            query = (
-                select(contacts.c.state, contacts.c.reason, count)
-                .where(
-                    contacts.c.campaign == campaign,
-                    contacts.c.state.in_(_WITH_REASONS),
-                    contacts.c.reason.is_not(None),
-                )
-                .group_by(contacts.c.state, contacts.c.reason)
-                .order_by(count.desc(), contacts.c.state, contacts.c.reason)
-                .limit(limit)
+        count = func.count().label("number")
+        query = (
+            select(contacts.c.state, contacts.c.reason, count)
+            .where(
+                contacts.c.campaign == campaign,
+                contacts.c.state.in_(_WITH_REASONS),
+                contacts.c.reason.is_not(None),
             )
-            return [ReasonCount(*row) for row in connection.execute(query)]
-
-        return self.database.transact(work)
+            .group_by(contacts.c.state, contacts.c.reason)
+            .order_by(count.desc(), contacts.c.state, contacts.c.reason)
+            .limit(limit)
+        )
+        return [ReasonCount(*row) for row in self.database.rows(query)]
 
     def hours(self, campaign: str) -> list[HourCount]:
-        """Return the attempts per hour of the 48 hours before the last attempt; hours without attempts are zero."""
+        """Return the attempts per hour of the 48 hours before the last attempt; hours without attempts are zero.
+
+        :param campaign: the campaign.
+        :return: the hours in their order; none without an attempt.
+        """
 
         def work(connection: Connection) -> list[HourCount]:
             mine = attempts.c.campaign == campaign
@@ -281,14 +294,20 @@ class LedgerViews:
         return self.database.transact(work)
 
     def window(self, campaign: str) -> Window:
-        """Return when somebody can be called."""
+        """Return when somebody can be called.
+
+        :param campaign: the campaign.
+        :return: how many are due, and when the next one is.
+        """
 
         def work(connection: Connection) -> Window:
             now = self.database.now(connection)
-            waits = and_(contacts.c.campaign == campaign, contacts.c.state.in_([state.value for state in WAITING]))
-            due = connection.execute(select(func.count()).where(waits, contacts.c.due_at <= now)).scalar_one()
-            next_at = connection.execute(select(func.min(contacts.c.due_at)).where(waits)).scalar()
-            return Window(now, due, next_at)
+            due = func.coalesce(func.sum(case((contacts.c.due_at <= now, 1), else_=0)), 0)
+            query = select(due, func.min(contacts.c.due_at)).where(
+                contacts.c.campaign == campaign, contacts.c.state.in_([state.value for state in WAITING])
+            )
+            number, next_at = connection.execute(query).one()
+            return Window(now, int(number), next_at)
 
         return self.database.transact(work)
 
@@ -324,11 +343,14 @@ class LedgerViews:
             )
         if after is not None:
             query = query.where(contacts.c.contact_key > after)
-        query = query.order_by(contacts.c.contact_key).limit(limit)
-        return self.database.transact(lambda connection: list(connection.execute(query)))
+        return list(self.database.rows(query.order_by(contacts.c.contact_key).limit(limit)))
 
     def plan(self, campaign: str) -> PlanView:
-        """Return the plan of a campaign."""
+        """Return the plan of a campaign.
+
+        :param campaign: the campaign.
+        :return: the plan; empty when it has none.
+        """
 
         def work(connection: Connection) -> PlanView:
             planned = contacts.c.planned_at
@@ -348,11 +370,14 @@ class LedgerViews:
 
         return self.database.transact(work)
 
-    def undecided(self, after: tuple[str, str] | None = None, limit: int = 25) -> list[Any]:
-        """Return the contacts of all campaigns that may have been rung, with their last attempts.
+    def undecided(
+        self, after: tuple[str, str] | None = None, limit: int = 25, *, campaign: str | None = None
+    ) -> list[Any]:
+        """Return the contacts that may have been rung, with their last attempts.
 
         :param after: campaign and key of the contact before the first one; ``None``: from the first.
         :param limit: how many at most.
+        :param campaign: only this campaign's; ``None``: those of all.
         :return: rows with ``campaign``, ``contact_key``, ``to_number``, ``attempt_id``, ``attempt``, ``call_id``,
             ``voice_conn_id``, ``agent_id``, ``intended_at``, ``evidence``.
         """
@@ -361,46 +386,45 @@ class LedgerViews:
             attempts.c.contact_key == contacts.c.contact_key,
             attempts.c.attempt == contacts.c.last_attempt,
         )
+        names = ("attempt_id", "attempt", "call_id", "voice_conn_id", "agent_id", "intended_at", "evidence")
+        # The index begins with the campaign, so the campaigns are named.
+        known = [row.campaign for row in self.database.rows(select(campaigns.c.campaign))]
         query = (
             select(
                 contacts.c.campaign,
                 contacts.c.contact_key,
                 contacts.c.to_number,
-                attempts.c.attempt_id,
-                attempts.c.attempt,
-                attempts.c.call_id,
-                attempts.c.voice_conn_id,
-                attempts.c.agent_id,
-                attempts.c.intended_at,
-                attempts.c.evidence,
+                *(attempts.c[name] for name in names),
             )
             .select_from(contacts.join(attempts, last_attempt))
-            .where(contacts.c.state == ContactState.UNKNOWN.value)
+            .where(
+                contacts.c.state == ContactState.UNKNOWN.value,
+                contacts.c.campaign.in_(known if campaign is None else [campaign]),
+            )
             .order_by(contacts.c.campaign, contacts.c.contact_key)
             .limit(limit)
         )
-
-        def work(connection: Connection) -> list[Any]:
-            # The index begins with the campaign, so the campaigns are named.
-            names = list(connection.execute(select(campaigns.c.campaign)).scalars())
-            narrowed = query.where(contacts.c.campaign.in_(names))
-            if after is not None:
-                campaign, key = after
-                same = and_(contacts.c.campaign == campaign, contacts.c.contact_key > key)
-                narrowed = narrowed.where(or_(contacts.c.campaign > campaign, same))
-            return list(connection.execute(narrowed))
-
-        return self.database.transact(work)
+        if after is not None:
+            same = and_(contacts.c.campaign == after[0], contacts.c.contact_key > after[1])
+            query = query.where(or_(contacts.c.campaign > after[0], same))
+        return list(self.database.rows(query))
 
     def attempt(self, attempt_id: str) -> Any | None:
-        """Return one attempt by its id; ``None``: there is no such attempt."""
-        query = select(attempts).where(attempts.c.attempt_id == attempt_id)
-        return self.database.transact(lambda connection: connection.execute(query).one_or_none())
+        """Return one attempt by its id; ``None``: there is no such attempt.
+
+        :param attempt_id: the attempt.
+        :return: its row, or ``None``.
+        """
+        return next(iter(self.database.rows(select(attempts).where(attempts.c.attempt_id == attempt_id))), None)
 
     def attempts_of_call(self, call_id: str) -> list[Any]:
-        """Return the attempts that led to a call: one, unless two vendors use the same id."""
+        """Return the attempts that led to a call: one, unless two vendors use the same id.
+
+        :param call_id: the vendor's id of the call.
+        :return: their rows, at most ten.
+        """
         query = select(attempts).where(attempts.c.call_id == call_id).order_by(attempts.c.attempt_id).limit(10)
-        return self.database.transact(lambda connection: list(connection.execute(query)))
+        return list(self.database.rows(query))
 
 
 def paces_of(connection: Connection, names: Sequence[str], now: datetime) -> dict[str, float]:
@@ -409,6 +433,7 @@ def paces_of(connection: Connection, names: Sequence[str], now: datetime) -> dic
     :param connection: a connection inside a transaction.
     :param names: the campaigns.
     :param now: the time by the ledger's clock.
+    :return: attempts a minute by campaign; one without attempts is absent.
     """
     query = (
         select(attempts.c.campaign, func.count(), func.min(attempts.c.intended_at))

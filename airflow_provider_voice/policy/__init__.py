@@ -5,7 +5,7 @@ Stands on ``phone`` and ``exceptions`` alone; nothing here imports Airflow.
 
 from __future__ import annotations
 
-from airflow_provider_voice.policy.decision import Decision, Person, RuleAnswer
+from airflow_provider_voice.policy.decision import Decision, Person, Place, RuleAnswer
 from airflow_provider_voice.policy.policy import ContactPolicy
 from airflow_provider_voice.policy.when_closed import NextStep, WhenClosed, as_policy, next_step
 
@@ -14,6 +14,7 @@ __all__ = [
     "Decision",
     "NextStep",
     "Person",
+    "Place",
     "RuleAnswer",
     "WhenClosed",
     "as_policy",

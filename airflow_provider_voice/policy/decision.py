@@ -49,6 +49,22 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Place:
+    """What rules look at in a person: the law that applies and the clocks that count.
+
+    :param codes: the ISO codes by which rules apply.
+    :param zones: the possible time zones; empty when none is known.
+    :param zone_source: where the zones come from.
+    :param problem: why no zone is known; ``None`` when there is one.
+    """
+
+    codes: frozenset[str]
+    zones: tuple[str, ...]
+    zone_source: ZoneSource
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class RuleAnswer:
     """What one rule said about a call.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.phone import candidate_time_zones
+from airflow_provider_voice.phone import time_zones_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +139,7 @@ def place_of_number(number: str) -> NumberPlace:
     kind = _kinds_without_place().get(phonenumbers.number_type(parsed))
     if kind is not None or country is None:
         return NumberPlace(country, None, (), kind or "a number that belongs to no country")
-    return NumberPlace(country, _state_of(number, country), candidate_time_zones(number))
+    return NumberPlace(country, _state_of(number, country), time_zones_of(parsed))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.policy.decision import Decision, Person
+from airflow_provider_voice.policy.decision import Decision, Person, Place
 from airflow_provider_voice.policy.places import (
     codes_of_jurisdiction,
     place_of_number,
@@ -91,13 +91,33 @@ class ContactPolicy:
         :return: the decision.
         :raises InvalidRequest: when a datetime has no time zone or an argument has the wrong type.
         """
+        return self.decide_at_place(self.place_of(person), at, attempts)
+
+    def place_of(self, person: Person) -> Place:
+        """Return all that rules look at in a person; people of one place get equal decisions.
+
+        :param person: who would be called.
+        :return: the place.
+        :raises InvalidRequest: when ``person`` is no :class:`Person`.
+        """
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")
+        return Place(self.codes_of(person), *self._zones_of(person))
+
+    def decide_at_place(self, place: Place, at: datetime, attempts: Iterable[datetime] = ()) -> Decision:
+        """Decide like :meth:`decide`, about a person whose place was found before.
+
+        :param place: what :meth:`place_of` returned.
+        :param at: as of :meth:`decide`.
+        :param attempts: as of :meth:`decide`.
+        :return: the decision.
+        :raises InvalidRequest: as :meth:`decide`.
+        """
         instant = _utc(at, "at")
         if attempts is None or isinstance(attempts, str | datetime):
             raise InvalidRequest(f"attempts takes several datetimes, not {type(attempts).__name__}. Write a list.")
         made = sorted(_utc(attempt, "attempts") for attempt in attempts)
-        zones, zone_source, problem = self._zones_of(person)
+        zones, zone_source, problem = place.zones, place.zone_source, place.problem
         if problem is None and len(zones) > 1 and hours_between(zones, instant) > self.max_zone_spread:
             problem = (
                 f"the person may be in any of {len(zones)} time zones whose clocks differ by more than "
@@ -106,9 +126,10 @@ class ContactPolicy:
         if problem is not None:
             reason = f"The call needs a time zone: {problem}; give the time zone or the jurisdiction of the person."
             return Decision(False, reason, None, None, zones, zone_source)
-        codes = self.codes_of(person)
         asked = [
-            (file, rules) for file in self.files if (rules := [rule for rule in file.rules if rule.applies(codes)])
+            (file, rules)
+            for file in self.files
+            if (rules := [rule for rule in file.rules if rule.applies(place.codes)])
         ]
         return Question(asked, zones, zone_source, self.max_zone_spread, instant, made).decide()
 

@@ -10,30 +10,38 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from airflow_provider_voice.sandbox.arguments import VendorName
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
+from airflow_provider_voice.sandbox.quirks import VendorQuirks
+from airflow_provider_voice.sandbox.sample_crm import write_crm
 from airflow_provider_voice.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_VENDORS = ("talkover", "talkstack", "unleashx")
 
 
 def _parser() -> argparse.ArgumentParser:
     endings = ", ".join(f"..{digits} {outcome}" for digits, outcome in MAGIC_ENDINGS.items())
     parser = argparse.ArgumentParser(
         prog="voice-sandbox",
-        description="Run Talkover, Talkstack and UnleashX on a local port, where nobody is called.",
+        description="Run Talkover, Talkstack and UnleashX on a local port; no phone is called.",
         epilog=f"The last digits of a number decide how a call to it goes: {endings}.",
     )
     parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one (default 8765)")
     parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go (default 0)")
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed (default 0)")
-    parser.add_argument("--vendor", default="talkover", choices=_VENDORS, help="voice_default (default talkover)")
-    parser.add_argument("--warehouse", type=Path, default=Path("warehouse.db"), help="SQLite file of the examples")
+    parser.add_argument(
+        "--vendor", default="talkover", choices=get_args(VendorName), help="the vendor of voice_default"
+    )
+    parser.add_argument(
+        "--warehouse",
+        type=Path,
+        default=Path("warehouse.db"),
+        help="SQLite file of the examples; their contacts and ledger are beside it",
+    )
     parser.add_argument("--examples", type=Path, metavar="FOLDER", help="copy the example DAGs to FOLDER and exit")
     return parser
 
@@ -59,17 +67,28 @@ def copy_examples(folder: Path) -> list[Path]:
     return copied
 
 
-def export_lines(sandbox: Sandbox, vendor: str, warehouse: Path) -> list[str]:
+def export_lines(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> list[str]:
     """Return lines for a shell that define the connections of the examples.
 
     :param sandbox: the running sandbox.
     :param vendor: which vendor ``voice_default`` is.
-    :param warehouse: the SQLite file of the connection ``warehouse``.
+    :param warehouse: the SQLite file of the connection ``warehouse``; ``crm`` and ``outreach_ledger`` are files beside
+        it.
+    :return: one ``export`` command each.
     """
     connections = {"voice_default": sandbox.connection(vendor)}
-    connections |= {f"voice_{name}": sandbox.connection(name) for name in _VENDORS}
-    connections["warehouse"] = {"conn_type": "sqlite", "host": str(warehouse.resolve())}
+    connections |= {f"voice_{name}": sandbox.connection(name) for name in get_args(VendorName)}
+    files = {
+        "warehouse": warehouse,
+        "crm": _crm_beside(warehouse),
+        "outreach_ledger": warehouse.with_name("outreach_ledger.db"),
+    }
+    connections |= {name: {"conn_type": "sqlite", "host": str(path.resolve())} for name, path in files.items()}
     return [f"export AIRFLOW_CONN_{name.upper()}={shlex.quote(json.dumps(c))}" for name, c in connections.items()]
+
+
+def _crm_beside(warehouse: Path) -> Path:
+    return warehouse.with_name("crm.db")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(copied or f"{options.examples} has every example already.\n")
         return 0
     try:
-        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, list_delay=options.list_delay)
+        quirks = VendorQuirks(list_delay=options.list_delay)
+        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, quirks=quirks)
         with sandbox:
             _serve(sandbox, options.vendor, options.warehouse)
     except (ValueError, OSError) as error:
@@ -94,8 +114,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(sandbox: Sandbox, vendor: str, warehouse: Path) -> None:
-    """Print the connections, then wait for SIGINT or SIGTERM."""
+def _serve(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> None:
+    """Write the contacts of the examples, print the connections, then wait for SIGINT or SIGTERM."""
+    if not _crm_beside(warehouse).exists():
+        write_crm(_crm_beside(warehouse))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -1,9 +1,14 @@
-"""Scripted faults: which request goes wrong, and how."""
+"""Scripted faults: which request fails, and how."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from airflow_provider_voice.sandbox.arguments import VendorName
 
 FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "garbage", "cut", "slow"]
 Operation = Literal["create", "find", "list", "end", "check", "any"]
@@ -16,7 +21,7 @@ _HANDLED = ("lost_answer", "interim", "cut", "slow")
 class Fault:
     """One scripted fault.
 
-    :param kind: what goes wrong. ``lost_answer``: the request is handled, then the connection is closed without a
+    :param kind: the kind of fault. ``lost_answer``: the request is handled, then the connection is closed without a
         response. ``refused``: the response is a 402, as for an account without credit. ``reset``: the connection is
         closed before the request is handled. ``status``: the response has ``status`` and ``body``. ``interim``: the
         request is handled, and an interim response with ``status`` precedes the final one. ``garbage``: the response
@@ -30,8 +35,9 @@ class Fault:
         default False.
     :param body: the JSON body of kind ``status``. Default ``None``: an error body of the vendor.
     :param location: the ``Location`` header of kind ``status``, for a redirect. Default ``None``: no such header.
-    :param retry_after: seconds until the client may try again, in the vendor's form; ``None`` (default): not sent.
-    :param seconds: real seconds of kind ``slow``, default 0.
+    :param retry_after: time until the client may try again, seconds or a ``timedelta``, sent in the vendor's form;
+        ``None`` (default): not sent.
+    :param seconds: real time of kind ``slow``, seconds or a ``timedelta``, default 0.
     :param number: only creates to this number; ``None`` (default): all.
     :param after: how many matching requests pass before the first one is hit, default 0.
     :raises ValueError: for an unknown kind or operation, and for an interim status that is not 1xx.
@@ -39,14 +45,14 @@ class Fault:
 
     kind: FaultKind
     operation: Operation = "create"
-    vendor: str | None = None
+    vendor: VendorName | None = None
     times: int = 1
     status: int | None = None
     accepted: bool = False
     body: Any = None
     location: str | None = None
-    retry_after: float | None = None
-    seconds: float = 0.0
+    retry_after: timedelta | float | None = None
+    seconds: timedelta | float = 0.0
     number: str | None = None
     after: int = 0
 
@@ -63,12 +69,12 @@ class Fault:
         self._passed = 0
 
     def hits(self, vendor: str, operation: str, number: str | None) -> bool:
-        """Tell whether this request goes wrong, and count it.
+        """Return whether the fault hits this request, and count the hit.
 
         :param vendor: the vendor that got the request.
-        :param operation: what the request is for.
+        :param operation: the purpose of the request.
         :param number: the number to be called, ``None`` when the request names none.
-        :return: True when it goes wrong.
+        :return: True for a hit.
         """
         matches = (
             self.vendor in (None, vendor)
@@ -86,5 +92,5 @@ class Fault:
 
     @property
     def is_handled(self) -> bool:
-        """Whether the request is handled before the response goes wrong."""
+        """Whether the request is handled before the response fails."""
         return self.kind in _HANDLED or (self.kind in ("status", "garbage") and self.accepted)

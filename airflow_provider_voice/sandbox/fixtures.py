@@ -25,6 +25,8 @@ def voice_sandbox() -> Iterator[Sandbox]:
     The clock runs with real time and calls go 120 times as fast, so a usual call ends within two seconds.
     ``voice_sandbox.advance(seconds)`` makes the clock jump. For a clock that moves by ``advance`` alone, use
     ``with Sandbox(frozen=True) as sandbox`` instead.
+
+    :return: the running sandbox; it stops with the test.
     """
     # Here, not above: the server loads starlette and uvicorn.
     from airflow_provider_voice.sandbox.server import Sandbox

@@ -41,6 +41,7 @@ class Course:
         """Return the status at a moment.
 
         :param seconds: seconds after the vendor began with the call.
+        :return: the status; queued before the first stage.
         """
         current = CallStatus.QUEUED
         for start, status in self.stages:
@@ -52,6 +53,7 @@ class Course:
         """Return when the status changed last, in seconds after the vendor began with the call.
 
         :param seconds: the moment up to which changes count.
+        :return: seconds; 0 before the first change.
         """
         return max((start for start, _ in self.stages if start <= seconds), default=0.0)
 

@@ -1,7 +1,7 @@
-"""Which answer a vendor gives where its published pages leave the answer open.
+"""The answers of a vendor where its published pages leave the answer open.
 
 The sandbox must not be right by accident: for every fact that no page documents, a test can choose each answer.
-Faults (``faults.py``) are what goes wrong with single requests; a quirk holds for as long as the sandbox runs.
+Faults (``faults.py``) hit single requests; a quirk holds for as long as the sandbox runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
+from airflow_provider_voice.sandbox.arguments import seconds_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,7 +19,7 @@ ListOrder = Literal["newest", "oldest", "changed", "shuffled"]
 Pagination = Literal["complete", "missing", "off_by_one"]
 UpdatedAt = Literal["sent", "missing", "backwards"]
 
-_FIRST_ZONE, _LAST_ZONE = timedelta(hours=-12), timedelta(hours=14)
+_FIRST_ZONE, _LAST_ZONE = -12 * 3600, 14 * 3600
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,17 @@ class VendorQuirks:
     :param excludes_last_day: whether the last day of a date filter is left out (Talkover, UnleashX), default False.
     :param day_offset: offset from UTC of the days in date filters (Talkover, UnleashX), from -12 to +14 hours,
         default 0. Talkstack documents UTC.
-    :param clock_offset: how far the vendor's clock is ahead of this machine's; negative: behind. Default 0.
+    :param clock_offset: how far the vendor's clock is ahead of this machine's; negative: behind. Default 0. Like every
+        duration here, it is given as a ``timedelta`` or in seconds.
     :param sends_date: whether responses have a ``Date`` header, default True.
-    :param list_delay: seconds until a new call appears in lists and look-ups, default 0; see ``Sandbox.speed``.
+    :param list_delay: time until a new call appears in lists and searches, default 0; ``speed`` shortens it.
     :param new_calls_per_page: inbound calls that begin whenever a page of a list is read, default 0.
     :param touched_per_page: how many of the oldest calls change (only their ``updated_at``) whenever a page of a list
         is read, default 0.
     :param updated_at: Talkover's ``updated_at``: ``sent`` (default), ``missing``, or ``backwards`` (each change of a
         call makes it earlier).
-    :param status_words: our status, such as ``"completed"``, to the word that the vendor shows for it. Default: the
-        documented words.
+    :param statuses: our status, such as ``"completed"``, to the status that the vendor shows for it. Default: the
+        documented statuses.
     :raises ValueError: for a value that is not possible.
 
     >>> Sandbox(quirks=VendorQuirks(max_page=15, pagination="missing"))
@@ -55,14 +58,14 @@ class VendorQuirks:
     pagination: Pagination = "complete"
     total_cap: int | None = None
     excludes_last_day: bool = False
-    day_offset: timedelta = timedelta(0)
-    clock_offset: timedelta = timedelta(0)
+    day_offset: timedelta | float = timedelta(0)
+    clock_offset: timedelta | float = timedelta(0)
     sends_date: bool = True
-    list_delay: float = 0.0
+    list_delay: timedelta | float = 0.0
     new_calls_per_page: int = 0
     touched_per_page: int = 0
     updated_at: UpdatedAt = "sent"
-    status_words: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, choices in (("order", ListOrder), ("pagination", Pagination), ("updated_at", UpdatedAt)):
@@ -71,5 +74,5 @@ class VendorQuirks:
         for name in ("max_page", "total_cap"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if not _FIRST_ZONE <= self.day_offset <= _LAST_ZONE:
+        if not _FIRST_ZONE <= seconds_of(self.day_offset) <= _LAST_ZONE:
             raise ValueError(f"day_offset must be between -12 and +14 hours, not {self.day_offset}.")

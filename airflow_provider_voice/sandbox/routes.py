@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import random
 import socket
 import struct
-import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.responses import Response
+
+from airflow_provider_voice.sandbox.arguments import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from airflow_provider_voice.models import CallStatus
+    from airflow_provider_voice.sandbox.arguments import VendorName
     from airflow_provider_voice.sandbox.faults import Fault
     from airflow_provider_voice.sandbox.quirks import VendorQuirks
     from airflow_provider_voice.sandbox.world import SandboxCall, World
@@ -32,137 +33,77 @@ if TYPE_CHECKING:
 Handled = tuple[int, Any]
 
 
-@dataclass(frozen=True)
-class LoggedRequest:
-    """One request that reached the sandbox.
-
-    :param number: its place in the order of arrival, from 1.
-    :param vendor: the vendor it was for.
-    :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
-    :param method: the HTTP method.
-    :param path: the path, without the query.
-    :param at: when it came, by the sandbox's clock.
-    """
-
-    number: int
-    vendor: str
-    operation: str
-    method: str
-    path: str
-    at: datetime
-
-
-class Desk:
-    """The scripted faults and the request log of one sandbox, for all its vendors."""
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-        self.requests: list[LoggedRequest] = []
-        self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-
-    def log(self, vendor: str, operation: str, request: Request, at: datetime) -> int:
-        """Log a request.
-
-        :param vendor: the vendor it is for.
-        :param operation: what it is for.
-        :param request: the request.
-        :param at: the time by the sandbox's clock.
-        :return: its number.
-        """
-        with self._lock:
-            number = next(self._numbers)
-            entry = LoggedRequest(number, vendor, operation, request.method, request.url.path, at)
-            self.requests.append(entry)
-        return number
-
-    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
-        """Return the fault that hits a request, and count the hit.
-
-        :param vendor: the vendor the request is for.
-        :param operation: what it is for.
-        :param number: the number to be called, ``None`` when the request names none.
-        :return: the fault, ``None`` when all goes well.
-        """
-        with self._lock:
-            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
-
-
 class VendorRoutes(ABC):
     """The routes of one vendor.
 
     :param world: the calls.
-    :param desk: faults and request log.
-    :param quirks: the answers to what the vendor's pages leave open.
-    :param max_page: rows that a page of a list holds at most, when the quirks do not say.
+    :param quirks: the answers to facts that the vendor's pages leave open.
     """
 
-    name: ClassVar[str]
-    #: Our status -> the vendor's documented word.
-    words: ClassVar[dict[CallStatus, str]]
+    name: ClassVar[VendorName]
+    #: Credential headers with their values, any of which is enough; and the response to a request without one.
+    credentials: ClassVar[dict[str, str]]
+    unauthorized: ClassVar[Handled]
+    #: Our status -> the vendor's documented status, where they differ.
+    statuses: ClassVar[dict[CallStatus, str]]
+    #: Rows that a page of a list holds at most, unless the quirks set another limit.
+    usual_max_page: ClassVar[int] = 100
 
-    def __init__(self, world: World, desk: Desk, quirks: VendorQuirks, *, max_page: int) -> None:
+    def __init__(self, world: World, quirks: VendorQuirks) -> None:
         self.world = world
-        self.desk = desk
         self.quirks = quirks
-        self.max_page = quirks.max_page or max_page
-        self.order: str = quirks.order
+        self.max_page = quirks.max_page or self.usual_max_page
 
     @abstractmethod
     def routes(self) -> list[Route]:
         """Return the vendor's routes."""
 
-    @abstractmethod
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the credential of a request.
-
-        :param request: the request.
-        :return: the refusal of a bad token, ``None`` for a good one.
-        """
-
     def too_many(self, retry_after: float | None) -> Any:
         """Return the body of a 429.
 
-        :param retry_after: seconds until the client may try again, for vendors that say so in the body.
+        :param retry_after: seconds until the client may try again, for vendors that state it in the body.
+        :return: the JSON body.
         """
         del retry_after
         return {"error": True, "message": "Too many requests"}
 
-    def word(self, call: SandboxCall, now: datetime) -> str:
-        """Return the vendor's word for the status of a call.
+    def status_of(self, call: SandboxCall, now: datetime) -> str:
+        """Return the vendor's status of a call.
 
         :param call: the call.
         :param now: the time by the sandbox's clock.
+        :return: the documented status, or the one that the quirks have for it.
         """
         status = call.status(now)
-        return self.quirks.status_words.get(status.value, self.words[status])
+        return self.quirks.statuses.get(status.value) or self.statuses.get(status, status.value)
 
     def ordered(self) -> list[SandboxCall]:
         """Return the calls that lists show, in this sandbox's order."""
         calls = self.world.shown(self.name)
-        if self.order == "oldest":
+        if self.quirks.order == "oldest":
             calls.reverse()
-        elif self.order == "changed":
+        elif self.quirks.order == "changed":
             now = self.world.clock.now()
             calls.sort(key=lambda call: call.updated_at(now), reverse=True)
-        elif self.order == "shuffled":
+        elif self.quirks.order == "shuffled":
             random.shuffle(calls)
         return calls
 
     def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
-        """Tell whether a call was created on one of the days of a filter, as this vendor counts days.
+        """Return whether a call was created on one of the days of a filter, in this vendor's time zone.
 
         :param call: the call.
         :param first: the first day, as ISO text; ``None``: no bound.
         :param last: the last day, as ISO text; ``None``: no bound.
+        :return: whether the filter lets the call through.
         """
-        day = (call.created_at + self.quirks.day_offset).date().isoformat()
+        day = (call.created_at + timedelta(seconds=seconds_of(self.quirks.day_offset))).date().isoformat()
         if last is not None and (day >= last[:10] if self.quirks.excludes_last_day else day > last[:10]):
             return False
         return first is None or first[:10] <= day
 
     def _set_in_motion(self) -> None:
-        """Let calls begin and change between two pages of a list, when the quirks say so."""
+        """Let calls begin and change between two pages of a list, as the quirks ask for."""
         if self.quirks.new_calls_per_page:
             now = self.world.clock.now()
             self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
@@ -170,35 +111,34 @@ class VendorRoutes(ABC):
             self.world.touch_oldest(self.name, self.quirks.touched_per_page)
 
     def handle(
-        self, operation: str, handler: Callable[[Request, Any], Handled], *, public: bool = False
+        self, operation: str, handler: Callable[[Request, Any], Handled]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of one route: check the token, apply a fault, do the work, respond.
 
-        :param operation: what requests to the route are for.
+        :param operation: the purpose of the route's requests.
         :param handler: does the work.
-        :param public: whether the route needs no token, default False.
+        :return: the endpoint.
         """
 
         async def endpoint(request: Request) -> Response:
             body = await _json_body(request)
             number = body.get("to") or body.get("number") or body.get("phone_number")
-            request.state.number = self.desk.log(self.name, operation, request, self.world.clock.now())
-            refusal = None if public else self.authorized(request)
-            if refusal is not None:
-                return self._answer(*refusal)
+            request.state.number = self.world.log_request(self.name, operation, request.method, request.url.path)
+            if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
+                return self._answer(*self.unauthorized)
             if operation == "list":
                 self._set_in_motion()
-            fault = self.desk.fault_for(self.name, operation, number)
+            fault = self.world.fault_for(self.name, operation, number)
             if fault is None:
                 return self._answer(*handler(request, body))
-            return await self._go_wrong(fault, request, lambda: handler(request, body))
+            return await self._fail(fault, request, lambda: handler(request, body))
 
         return endpoint
 
-    async def _go_wrong(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
+    async def _fail(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
         handled = work() if fault.is_handled else None
         if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
+            await asyncio.sleep(seconds_of(fault.seconds))
         if fault.kind == "interim":
             _send_interim(request, fault.status or 0)
         if fault.kind in ("lost_answer", "reset", "cut"):
@@ -216,10 +156,10 @@ class VendorRoutes(ABC):
     def _scripted(self, fault: Fault) -> Response:
         body = {"message": "scripted fault"} if fault.body is None else fault.body
         if fault.status == 429 and fault.body is None:  # noqa: PLR2004 - HTTP's own number
-            body = self.too_many(fault.retry_after)
+            body = self.too_many(None if fault.retry_after is None else seconds_of(fault.retry_after))
         headers = {"Location": fault.location} if fault.location else {}
         if fault.retry_after is not None:
-            headers["Retry-After"] = str(fault.retry_after)
+            headers["Retry-After"] = f"{seconds_of(fault.retry_after):.15g}"
         return self._answer(fault.status or 0, body, headers)
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
@@ -272,12 +212,13 @@ async def _json_body(request: Request) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def whole(request: Request, name: str, default: int) -> int:
-    """Return a positive whole number of the query.
+def positive_int(request: Request, name: str, default: int) -> int:
+    """Return a positive integer from the query.
 
     :param request: the request.
     :param name: the parameter's name.
     :param default: the result when the parameter is missing or not such a number.
+    :return: the number.
     """
     text = request.query_params.get(name, "")
     return int(text) if text.isdigit() and int(text) > 0 else default

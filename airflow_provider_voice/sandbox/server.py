@@ -6,27 +6,27 @@ import json
 import socket
 import threading
 from collections import Counter
-from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-from airflow_provider_voice.models import read_time, write_time
 from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
+from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
-from airflow_provider_voice.sandbox.routes import Desk, LoggedRequest, VendorRoutes
-from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, Ring, SandboxCall, World
+from airflow_provider_voice.sandbox.world import (
+    DEFAULT_AGENTS,
+    Clock,
+    LoggedRequest,
+    Ring,
+    SandboxCall,
+    World,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from starlette.requests import Request
-
-    from airflow_provider_voice.sandbox.quirks import ListOrder
 
 _START_SECONDS = 20.0
 
@@ -41,15 +41,11 @@ class Sandbox:
     :param port: the port on ``host``; 0 (default): any free one.
     :param host: the address to listen on. Default: loopback; the sandbox's tokens are public.
     :param speed: how many times as fast as real ones calls go, default 1.
-    :param frozen: whether the clock moves by :meth:`advance` alone, default False. A ``speed`` of 0 means the same.
+    :param frozen: whether the clock moves by :meth:`advance` alone, default False.
     :param start: the time the clock starts at; ``None`` (default): now.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
-    :param quirks: the vendors' answers to what their pages leave open. Default: the likely ones.
-    :param list_delay: shorthand for the quirk of this name: seconds, of those that ``speed`` shortens, until a new
-        call appears in lists and look-ups.
-    :param max_page: shorthand for the quirk of this name.
-    :param order: shorthand for the quirk of this name.
-    :raises ValueError: when ``speed`` is negative, or a quirk is not possible.
+    :param quirks: the vendors' answers to facts that their pages leave open. Default: the likely ones.
+    :raises ValueError: when ``speed`` is not greater than 0.
 
     >>> with Sandbox(speed=60) as sandbox:
     ...     connection = sandbox.connection("talkover")
@@ -65,27 +61,21 @@ class Sandbox:
         start: datetime | None = None,
         seed: int = 0,
         quirks: VendorQuirks | None = None,
-        list_delay: float | None = None,
-        max_page: int | None = None,
-        order: ListOrder | None = None,
     ) -> None:
-        if speed < 0:
-            raise ValueError(f"speed must not be negative, but is {speed}.")
-        shorthands: dict[str, Any] = {"list_delay": list_delay, "max_page": max_page, "order": order}
-        given = {name: value for name, value in shorthands.items() if value is not None}
-        quirks = replace(quirks or VendorQuirks(), **given)
-        clock = Clock(frozen=frozen or speed == 0, start=(start or datetime.now(timezone.utc)) + quirks.clock_offset)
+        if speed <= 0:
+            raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
+        quirks = quirks or VendorQuirks()
+        start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
+        clock = Clock(frozen=frozen, start=start)
         self.host = host
         self.port = port
-        self.world = World(clock, seed=seed, speed=speed or 1.0, list_delay=quirks.list_delay)
-        self.desk = Desk()
-        self._vendors: list[VendorRoutes] = [
-            talkover.TalkoverRoutes(self.world, self.desk, quirks, max_page=100),
-            talkstack.TalkstackRoutes(self.world, self.desk, quirks, max_page=1000),
-            unleashx.UnleashXRoutes(self.world, self.desk, quirks, max_page=100),
-        ]
-        routes = [route for vendor in self._vendors for route in vendor.routes()]
-        self.app = _WithTransport(Starlette(routes=[*routes, *self._control_routes()]))
+        self.world = World(clock, seed=seed, speed=speed, list_delay=quirks.list_delay)
+        vendors = (
+            talkover.TalkoverRoutes(self.world, quirks),
+            talkstack.TalkstackRoutes(self.world, quirks),
+            unleashx.UnleashXRoutes(self.world, quirks),
+        )
+        self.app = _WithTransport(Starlette(routes=[route for vendor in vendors for route in vendor.routes()]))
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -130,25 +120,26 @@ class Sandbox:
     @property
     def requests(self) -> list[LoggedRequest]:
         """Every request that came, in order."""
-        return list(self.desk.requests)
+        return list(self.world.requests)
 
     def rings_per_number(self) -> dict[str, int]:
         """Return how often each number rang."""
         return dict(Counter(ring.number for ring in self.world.rings))
 
-    def calls(self, vendor: str) -> list[SandboxCall]:
+    def calls(self, vendor: VendorName) -> list[SandboxCall]:
         """Return every call of a vendor, also those that its lists do not show yet.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: the calls, in the order in which they were added.
         """
         return list(self.world.calls[vendor])
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, by: timedelta | float) -> None:
         """Make the sandbox's clock jump.
 
-        :param seconds: how far; calls go on by ``speed`` times as much.
+        :param by: how far, seconds or a ``timedelta``; calls go on by ``speed`` times as much.
         """
-        self.world.clock.advance(seconds)
+        self.world.clock.advance(by)
 
     def now(self) -> datetime:
         """Return the sandbox's time."""
@@ -157,20 +148,20 @@ class Sandbox:
     def add_fault(self, kind: FaultKind, **fields: Any) -> Fault:
         """Script a fault.
 
-        :param kind: what goes wrong; see :class:`Fault`.
+        :param kind: the kind of fault; see :class:`Fault`.
         :param fields: the other fields of :class:`Fault`.
         :return: the fault.
         """
         fault = Fault(kind, **fields)
-        self.desk.faults.append(fault)
+        self.world.faults.append(fault)
         return fault
 
     def clear_faults(self) -> None:
         """Remove every scripted fault."""
-        self.desk.faults.clear()
+        self.world.faults.clear()
 
-    def seed(self, vendor: str, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
-        """Add a history of calls; nobody is rung by it.
+    def seed(self, vendor: VendorName, count: int, start: datetime, end: datetime, **fields: Any) -> list[SandboxCall]:
+        """Add a history of calls; no phone rings.
 
         :param vendor: whose history.
         :param count: how many calls.
@@ -181,12 +172,13 @@ class Sandbox:
         """
         return self.world.seed(vendor, count, start, end, **fields)
 
-    def connection(self, vendor: str) -> dict[str, Any]:
+    def connection(self, vendor: VendorName) -> dict[str, Any]:
         """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form.
 
         Host, port and scheme stand apart: Airflow's test button refuses a connection without a port.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: the fields by name; ``extra`` is a dictionary.
         """
         tokens = {"talkover": talkover.TOKEN, "talkstack": talkstack.TOKEN, "unleashx": unleashx.TOKEN}
         extra: dict[str, Any] = {"default_agent_id": DEFAULT_AGENTS[vendor]}
@@ -195,61 +187,13 @@ class Sandbox:
         address = {"schema": "http", "host": self.host, "port": self.port}
         return {"conn_type": vendor, **address, "password": tokens[vendor], "extra": extra}
 
-    def connection_json(self, vendor: str) -> str:
+    def connection_json(self, vendor: VendorName) -> str:
         """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
+        :return: JSON.
         """
         return json.dumps(self.connection(vendor))
-
-    def _control_routes(self) -> list[Route]:
-        return [
-            Route("/sandbox/rings", self._get_rings),
-            Route("/sandbox/requests", self._get_requests),
-            Route("/sandbox/faults", self._post_fault, methods=["POST"]),
-            Route("/sandbox/faults", self._delete_faults, methods=["DELETE"]),
-            Route("/sandbox/advance", self._post_advance, methods=["POST"]),
-            Route("/sandbox/seed", self._post_seed, methods=["POST"]),
-            Route("/sandbox/reset", self._post_reset, methods=["POST"]),
-        ]
-
-    async def _get_rings(self, request: Request) -> JSONResponse:
-        del request
-        return JSONResponse([{**asdict(ring), "at": write_time(ring.at)} for ring in self.rings])
-
-    async def _get_requests(self, request: Request) -> JSONResponse:
-        del request
-        return JSONResponse([{**asdict(item), "at": write_time(item.at)} for item in self.requests])
-
-    async def _post_fault(self, request: Request) -> JSONResponse:
-        try:
-            self.add_fault(**await request.json())
-        except (TypeError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse({"faults": len(self.desk.faults)})
-
-    async def _delete_faults(self, request: Request) -> JSONResponse:
-        del request
-        self.clear_faults()
-        return JSONResponse({"faults": 0})
-
-    async def _post_advance(self, request: Request) -> JSONResponse:
-        self.advance(float((await request.json())["seconds"]))
-        return JSONResponse({"now": write_time(self.now())})
-
-    async def _post_seed(self, request: Request) -> JSONResponse:
-        fields = await request.json()
-        start, end = read_time(fields.pop("start")), read_time(fields.pop("end"))
-        if start is None or end is None:
-            return JSONResponse({"error": "start and end are needed"}, 400)
-        return JSONResponse({"added": len(self.seed(start=start, end=end, **fields))})
-
-    async def _post_reset(self, request: Request) -> JSONResponse:
-        del request
-        self.world.reset()
-        self.clear_faults()
-        self.desk.requests.clear()
-        return JSONResponse({})
 
 
 class _WithTransport:

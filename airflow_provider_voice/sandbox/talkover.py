@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,61 +21,49 @@ TOKEN = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybo
 AGENTS = {"agent_sandbox": "published", "agent_second": "published", "agent_draft": "draft"}
 PREFIX = "/api/v1"
 
-_WORDS = {
+_STATUSES = {
     CallStatus.QUEUED: "initiated",
-    CallStatus.RINGING: "ringing",
     CallStatus.IN_PROGRESS: "answered",
-    CallStatus.COMPLETED: "completed",
-    CallStatus.BUSY: "busy",
     CallStatus.NO_ANSWER: "no-answer",
     CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the agent talked to the machine
-    CallStatus.FAILED: "failed",
 }
 
 
 class TalkoverRoutes(VendorRoutes):
-    """The routes of Make call, List calls, Get active call, End call, List agents and Health."""
+    """The routes of Make call, List calls, End call and List agents."""
 
     name = "talkover"
-    words = _WORDS
+    statuses = _STATUSES
+    credentials = {"Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}})
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
         return [
-            Route(f"{PREFIX}/health", self.handle("check", self.health, public=True)),
-            Route(f"{PREFIX}/agents", self.handle("check", self.agents)),
-            Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self.create), methods=["POST"]),
-            Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self.end), methods=["POST"]),
-            Route(f"{PREFIX}/agents/{{agent}}/active-call/{{phone}}", self.handle("find", self.active)),
-            Route(f"{PREFIX}/agents/{{agent}}/calls", self.handle("list", self.list_calls)),
-            Route(f"{PREFIX}/calls", self.handle("list", self.list_calls)),
+            Route(f"{PREFIX}/agents", self.handle("check", self._agents)),
+            Route(f"{PREFIX}/agents/{{agent}}/call", self.handle("create", self._create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/{{agent}}/end-call", self.handle("end", self._end), methods=["POST"]),
+            Route(f"{PREFIX}/calls", self.handle("list", self._list_calls)),
         ]
 
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the bearer token."""
-        if request.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return None
-        return 401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}}
-
     def too_many(self, retry_after: float | None) -> Any:
-        """Return the body of a 429."""
+        """Return the body of a 429.
+
+        :param retry_after: seconds until the client may try again; ``None``: not stated.
+        :return: the JSON body.
+        """
         details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
         return {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "Too many requests.", **details}}
 
-    def health(self, request: Request, body: Any) -> Handled:
-        """Answer without a token."""
-        del request, body
-        return 200, {"status": "ok"}
-
-    def agents(self, request: Request, body: Any) -> Handled:
+    def _agents(self, request: Request, body: Any) -> Handled:
         """List the agents, paged under ``meta``."""
         del body
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
-        per_page, page = whole(request, "per_page", 20), whole(request, "page", 1)
+        per_page, page = positive_int(request, "per_page", 20), positive_int(request, "page", 1)
         meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
         return 200, {"data": rows[(page - 1) * per_page : page * per_page], "meta": meta}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         agent, to = request.path_params["agent"], body.get("to")
         if agent not in AGENTS:
@@ -107,7 +95,7 @@ class TalkoverRoutes(VendorRoutes):
         }
         return 200, {"success": True, "data": data}
 
-    def end(self, request: Request, body: Any) -> Handled:
+    def _end(self, request: Request, body: Any) -> Handled:
         """Hang up an active call."""
         call = self.world.find(self.name, str(body.get("call_sid")))
         if call is None or call.agent_id != request.path_params["agent"]:
@@ -119,34 +107,20 @@ class TalkoverRoutes(VendorRoutes):
         data = {"id": call.id, "status": "completed", "ended_reason": "ended_by_api", "ended_at": write_time(now)}
         return 200, {"success": True, "data": data}
 
-    def active(self, request: Request, body: Any) -> Handled:
-        """List the active calls between an agent and a number."""
-        del body
-        now, params = self.world.clock.now(), request.path_params
-        rows = [
-            {"id": call.id, "agent_id": call.agent_id, "to": call.to, "status": self.word(call, now)}
-            for call in self.world.shown(self.name)
-            if call.agent_id == params["agent"] and call.to == params["phone"] and not call.status(now).is_terminal
-        ]
-        if not rows:
-            return 404, {"success": False, "message": "No active call found for this phone number"}
-        return 200, {"success": True, "data": rows}
-
-    def list_calls(self, request: Request, body: Any) -> Handled:
+    def _list_calls(self, request: Request, body: Any) -> Handled:
         """List calls, filtered and paged under ``pagination``."""
         del body
         now, query = self.world.clock.now(), request.query_params
-        agent = request.path_params.get("agent") or query.get("agent_id")
         calls = [
             call
             for call in self.ordered()
-            if agent in (None, call.agent_id)
+            if query.get("agent_id") in (None, call.agent_id)
             and query.get("direction") in (None, call.direction)
-            and query.get("status") in (None, self.word(call, now))
+            and query.get("status") in (None, self.status_of(call, now))
             and self.in_days(call, query.get("date_from"), query.get("date_to"))
             and (not query.get("search") or any(query["search"] in text for text in (call.to, call.from_, call.sid)))
         ]
-        per_page, page = min(whole(request, "per_page", 20), self.max_page), whole(request, "page", 1)
+        per_page, page = min(positive_int(request, "per_page", 20), self.max_page), positive_int(request, "page", 1)
         rows = calls[(page - 1) * per_page : page * per_page]
         answer = {"success": True, "data": [self._row(call, now) for call in rows]}
         if self.quirks.pagination != "missing":
@@ -176,7 +150,7 @@ class TalkoverRoutes(VendorRoutes):
             "from_formatted": call.from_,
             "is_testing": call.is_testing,
             "direction": call.direction,
-            "status": self.word(call, now),
+            "status": self.status_of(call, now),
             "duration": call.duration(now),
             "agent": {"id": call.agent_id, "name": call.agent_id, "label": call.agent_id},
             "created_at": write_time(call.created_at),

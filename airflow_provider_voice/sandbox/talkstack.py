@@ -23,40 +23,26 @@ PROJECT = "project-sandbox"
 AGENTS = ("agent-sandbox", "agent-second")
 VOICES = ("Ada", "Grace")
 
-_WORDS = {
-    CallStatus.QUEUED: "queued",
-    CallStatus.RINGING: "ringing",
-    CallStatus.IN_PROGRESS: "in-progress",
-    CallStatus.COMPLETED: "completed",
-    CallStatus.BUSY: "busy",
-    CallStatus.NO_ANSWER: "no-answer",
-    CallStatus.VOICEMAIL: "voicemail",
-    CallStatus.FAILED: "failed",
-}
-
 
 class TalkstackRoutes(VendorRoutes):
     """The routes of Make phone call, Get call data, Get call history and Voices."""
 
     name = "talkstack"
-    words = _WORDS
+    statuses = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
+    credentials = {"x-api-key": TOKEN, "Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"message": "Unauthorized", "status": "error"})
+    usual_max_page = 1000
 
     def routes(self) -> list[Route]:
         """Return the routes; the vendor's addresses have no base path."""
         return [
-            Route("/voices", self.handle("check", self.voices)),
-            Route("/call/makeCall", self.handle("create", self.create), methods=["POST"]),
-            Route("/call/get-call-history", self.handle("list", self.history), methods=["POST"]),
-            Route("/call", self.handle("find", self.get_call), methods=["POST"]),
+            Route("/voices", self.handle("check", self._voices)),
+            Route("/call/makeCall", self.handle("create", self._create), methods=["POST"]),
+            Route("/call/get-call-history", self.handle("list", self._history), methods=["POST"]),
+            Route("/call", self.handle("find", self._get_call), methods=["POST"]),
         ]
 
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the API key, in either of its headers."""
-        if request.headers.get("x-api-key") == TOKEN or request.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return None
-        return 401, {"message": "Unauthorized", "status": "error"}
-
-    def voices(self, request: Request, body: Any) -> Handled:
+    def _voices(self, request: Request, body: Any) -> Handled:
         """List the voices."""
         del request, body
         voices: list[dict[str, Any]] = [
@@ -64,7 +50,7 @@ class TalkstackRoutes(VendorRoutes):
         ]
         return 200, {"message": "voices", "status": "success", "voices": voices}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         missing = [name for name in ("projectId", "agentId", "number") if not body.get(name)]
         if missing:
@@ -81,7 +67,7 @@ class TalkstackRoutes(VendorRoutes):
         data = {"call_id": call.id, "to": call.to, "from": call.from_}
         return 200, {"message": "call made successfully.", "status": "success", "call": data}
 
-    def get_call(self, request: Request, body: Any) -> Handled:
+    def _get_call(self, request: Request, body: Any) -> Handled:
         """Show one call, flat and without an envelope."""
         del request
         if not body.get("sid"):
@@ -92,39 +78,36 @@ class TalkstackRoutes(VendorRoutes):
         now = self.world.clock.now()
         return 200, {
             **_row(call, now),
-            "status": self.word(call, now),
+            "status": self.status_of(call, now),
             "recordingUrls": [f"https://recordings.invalid/{call.sid}.mp3"] if call.duration(now) else [],
             "data": {},
         }
 
-    def history(self, request: Request, body: Any) -> Handled:
+    def _history(self, request: Request, body: Any) -> Handled:
         """List a project's calls: filters in the query, a page size in the body, and no second page."""
         if body.get("projectId") != PROJECT:
             return 400, {"message": "projectId is missing", "status": "error"}
         now, query = self.world.clock.now(), request.query_params
         size = body.get("pageSize", 20)
         rows = [
-            {**_row(call, now), "status": self._history_word(call, now), "direction": f"{call.direction}-api"}
+            {**_row(call, now), "status": self._history_status(call, now), "direction": f"{call.direction}-api"}
             for call in self.ordered()
             if query.get("to") in (None, call.to)
             and query.get("from") in (None, call.from_)
-            and query.get("status") in (None, self._history_word(call, now))
+            and query.get("status") in (None, self._history_status(call, now))
             and _in_days(call, query)
         ]
         return 200, {"message": "call history", "status": "success", "data": rows[: min(size, self.max_page)]}
 
-    def _history_word(self, call: SandboxCall, now: datetime) -> str:
+    def _history_status(self, call: SandboxCall, now: datetime) -> str:
         # The history's filter has no voicemail: Twilio, below it, counts the call as completed.
-        return "completed" if call.status(now) is CallStatus.VOICEMAIL else self.word(call, now)
+        return "completed" if call.status(now) is CallStatus.VOICEMAIL else self.status_of(call, now)
 
 
 def _in_days(call: SandboxCall, query: QueryParams) -> bool:
     day = call.created_at.date().isoformat()
-    midnight = call.created_at.isoformat()[:19]
-    on, before, after = (query.get(name) for name in ("startTime", "startTimeBefore", "startTimeAfter"))
-    return (
-        on in (None, day) and (before is None or midnight <= f"{before}T00:00:00") and (after is None or day >= after)
-    )
+    is_within = query.get("startTimeAfter", day) <= day < query.get("startTimeBefore", "9999")
+    return is_within and query.get("startTime", day) == day
 
 
 def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, whole
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,44 +22,43 @@ TOKEN = "unleashx_sandbox_token"  # noqa: S105 - the sandbox's own, known to eve
 AGENTS = {101: 1, 102: 3, 103: 1}  # agent -> status: 1 active, 3 inactive
 PREFIX = "/api/v1/global"
 
-_WORDS = {
+_STATUSES = {
     CallStatus.QUEUED: "initiated",
-    CallStatus.RINGING: "ringing",
     CallStatus.IN_PROGRESS: "running",
-    CallStatus.COMPLETED: "completed",
     CallStatus.BUSY: "Busy",
     CallStatus.NO_ANSWER: "No Answer",
-    CallStatus.VOICEMAIL: "voicemail",
-    CallStatus.FAILED: "failed",
 }
+
+
+# Fields of a row (call-summary) that are empty here.
+_EMPTY_FIELDS = (
+    "DISPOSITION", "SUMMARY", "RETURN_DATA", "COST_BREAKDOWN", "VOICE_CALL_ANALYSIS", "VOICE_QUALITY_FEEDBACK",
+    "workflow_name", "workflow_type",
+)  # fmt: skip
 
 
 class UnleashXRoutes(VendorRoutes):
     """The routes of Make call, Call summary (executions) and Authentication."""
 
     name = "unleashx"
-    words = _WORDS
+    statuses = _STATUSES
+    credentials = {"token": TOKEN, "api_access_token": TOKEN}  # noqa: RUF012 - as declared above
+    unauthorized = (401, {"error": True, "message": "Invalid Auth Key or Session Expired"})
 
     def routes(self) -> list[Route]:
         """Return the routes, below the vendor's own base path."""
         return [
-            Route(f"{PREFIX}/verify", self.handle("check", self.verify), methods=["POST"]),
-            Route(f"{PREFIX}/agents/call", self.handle("create", self.create), methods=["POST"]),
-            Route(f"{PREFIX}/agents/executions/list", self.handle("list", self.executions)),
+            Route(f"{PREFIX}/verify", self.handle("check", self._verify), methods=["POST"]),
+            Route(f"{PREFIX}/agents/call", self.handle("create", self._create), methods=["POST"]),
+            Route(f"{PREFIX}/agents/executions/list", self.handle("list", self._executions)),
         ]
 
-    def authorized(self, request: Request) -> Handled | None:
-        """Check the token, in either of its headers."""
-        if TOKEN in (request.headers.get("token"), request.headers.get("api_access_token")):
-            return None
-        return 401, {"error": True, "message": "Invalid Auth Key or Session Expired"}
-
-    def verify(self, request: Request, body: Any) -> Handled:
-        """Say that the token is good; a bad one did not come this far."""
+    def _verify(self, request: Request, body: Any) -> Handled:
+        """Accept the token, which was checked before."""
         del request, body
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
-    def create(self, request: Request, body: Any) -> Handled:
+    def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
         if not body.get("phone_number"):
             return 400, {"error": True, "message": "Phone Number is required"}
@@ -90,7 +89,7 @@ class UnleashXRoutes(VendorRoutes):
         }
         return 200, {"success": True, "message": "Call initiated", "data": data}
 
-    def executions(self, request: Request, body: Any) -> Handled:
+    def _executions(self, request: Request, body: Any) -> Handled:
         """List executions: no totals, pages until a short one."""
         del body
         now, query = self.world.clock.now(), request.query_params
@@ -101,12 +100,14 @@ class UnleashXRoutes(VendorRoutes):
             and (query.get("calling_number") or "") in _customer(call)
             and query.get("provider_number") in (None, _own_number(call))
             and (query.get("input_data") or "") in json.dumps(call.variables)
-            and query.get("status") in (None, self.word(call, now))
+            and query.get("status") in (None, self.status_of(call, now))
             and self.in_days(call, query.get("fromdate"), query.get("todate"))
         ]
-        limit, page = min(whole(request, "limit", 10), self.max_page), whole(request, "page", 1)
+        limit, page = min(positive_int(request, "limit", 10), self.max_page), positive_int(request, "page", 1)
         return 200, {
-            "datalist": [_row(call, self.word(call, now), now) for call in calls[(page - 1) * limit : page * limit]]
+            "datalist": [
+                _row(call, self.status_of(call, now), now) for call in calls[(page - 1) * limit : page * limit]
+            ]
         }
 
 
@@ -119,7 +120,7 @@ def _own_number(call: SandboxCall) -> str:
     return call.from_ if call.direction == "outbound" else call.to
 
 
-def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
+def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
     seconds = call.duration(now)
     return {
         "ID": call.key,
@@ -127,8 +128,8 @@ def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
         "agent_name": f"Agent {call.agent_id}",
         "CALLING_NUMBER": _customer(call),
         "PROVIDER_NUMBER": _own_number(call),
-        "STATUS": word,
-        "CALL_STATUS": word,
+        "STATUS": status,
+        "CALL_STATUS": status,
         "TOTAL_DURATION": seconds,
         "total_duration": f"{seconds // 60}m:{seconds % 60}s",
         "CREATED_AT": write_time(call.created_at),
@@ -136,13 +137,6 @@ def _row(call: SandboxCall, word: str, now: datetime) -> dict[str, Any]:
         "time": call.created_at.strftime("%H:%M"),
         "TRANSCRIPT": "Agent: hello" if seconds else None,
         "FILE_PATH": f"https://recordings.invalid/{call.id}.mp3" if seconds else None,
-        "DISPOSITION": None,
-        "SUMMARY": None,
-        "RETURN_DATA": {},
         "INPUT_DATA": call.variables,
-        "COST_BREAKDOWN": [],
-        "VOICE_CALL_ANALYSIS": {},
-        "VOICE_QUALITY_FEEDBACK": None,
-        "workflow_name": None,
-        "workflow_type": None,
+        **dict.fromkeys(_EMPTY_FIELDS),
     }

@@ -1,4 +1,4 @@
-"""The state of a sandbox: its clock, its calls and the phones that rang. No HTTP here."""
+"""The state of a sandbox: its clock, its calls, the phones that rang, the requests that came. No HTTP here."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.models import CallStatus, Direction
+from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.sandbox.faults import Fault
 
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
@@ -35,12 +39,12 @@ class Clock:
         passed = 0.0 if self._frozen else time.monotonic() - self._began
         return self._start + timedelta(seconds=passed + self._advanced)
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
-        :param seconds: how far.
+        :param by: how far, seconds or a ``timedelta``.
         """
-        self._advanced += seconds
+        self._advanced += seconds_of(by)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class SandboxCall:
     """One call of the sandbox; each vendor's module shows it in that vendor's form.
 
     :param vendor: the vendor's name.
-    :param key: a whole number that no other call has (UnleashX's ``ID``).
+    :param key: an integer that no other call has (UnleashX's ``ID``).
     :param id: the id that the create returned.
     :param sid: the telephony id.
     :param to: the number that is called.
@@ -94,7 +98,7 @@ class SandboxCall:
     to: str
     from_: str
     agent_id: str
-    direction: str
+    direction: Direction
     created_at: datetime
     course: Course
     speed: float = 1.0
@@ -121,6 +125,7 @@ class SandboxCall:
         """Return the status at a time.
 
         :param now: the time by the sandbox's clock.
+        :return: the status; completed once the call was hung up.
         """
         return CallStatus.COMPLETED if self._is_hung_up(now) else self.course.status_at(self._course_seconds(now))
 
@@ -128,6 +133,7 @@ class SandboxCall:
         """Return when the call ended, ``None`` while it has not.
 
         :param now: the time by the sandbox's clock.
+        :return: the time by the sandbox's clock.
         """
         if not self.status(now).is_terminal:
             return None
@@ -137,6 +143,7 @@ class SandboxCall:
         """Return when the call changed last.
 
         :param now: the time by the sandbox's clock.
+        :return: the time by the sandbox's clock.
         """
         changed = self.created_at
         if self.hung_up_at is not None and now >= self.hung_up_at:
@@ -149,6 +156,7 @@ class SandboxCall:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
 
         :param now: the time by the sandbox's clock.
+        :return: seconds.
         """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
 
@@ -156,26 +164,49 @@ class SandboxCall:
         """Return the price of the call.
 
         :param now: the time by the sandbox's clock.
+        :return: an amount; the vendors do not document the currency.
         """
         return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
 
 
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request that reached the sandbox.
+
+    :param number: its place in the order of arrival, from 1.
+    :param vendor: the vendor it was for.
+    :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
+    :param method: the HTTP method.
+    :param path: the path, without the query.
+    :param at: when it came, by the sandbox's clock.
+    """
+
+    number: int
+    vendor: str
+    operation: str
+    method: str
+    path: str
+    at: datetime
+
+
 class World:
-    """All calls of one sandbox.
+    """All calls, requests and faults of one sandbox.
 
     :param clock: the vendors' clock.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
-    :param list_delay: seconds, of those that ``speed`` shortens, until a new call appears in lists and look-ups.
+    :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
     """
 
-    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: float = 0.0) -> None:
+    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: timedelta | float = 0.0) -> None:
         self.clock = clock
         self.speed = speed
         self.seed_number = seed
-        self.list_delay = list_delay
-        self.calls: dict[str, list[SandboxCall]] = {"talkover": [], "talkstack": [], "unleashx": []}
+        self.list_delay = seconds_of(list_delay)
+        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in get_args(VendorName)}
         self.rings: list[Ring] = []
+        self.faults: list[Fault] = []
+        self.requests: list[LoggedRequest] = []
         self._lock = threading.RLock()
         self._keys = 1000
 
@@ -209,10 +240,10 @@ class World:
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str = "outbound",
+        direction: Direction = "outbound",
         seed: int = 0,
     ) -> list[SandboxCall]:
-        """Add a history of calls; nobody is rung by it.
+        """Add a history of calls; no phone rings.
 
         :param vendor: whose history.
         :param count: how many calls.
@@ -262,6 +293,7 @@ class World:
         """Return the calls that a vendor's lists show now, newest first.
 
         :param vendor: whose lists.
+        :return: the calls; one that is listed with a delay comes when the delay has passed.
         """
         now = self.clock.now()
         with self._lock:
@@ -294,6 +326,31 @@ class World:
             for calls in self.calls.values():
                 calls.clear()
             self.rings.clear()
+
+    def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
+        """Log a request that came.
+
+        :param vendor: the vendor it is for.
+        :param operation: its purpose.
+        :param method: the HTTP method.
+        :param path: the path, without the query.
+        :return: its number.
+        """
+        with self._lock:
+            number = len(self.requests) + 1
+            self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.clock.now()))
+        return number
+
+    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
+        """Return the fault that hits a request, and count the hit.
+
+        :param vendor: the vendor the request is for.
+        :param operation: its purpose.
+        :param number: the number to be called, ``None`` when the request names none.
+        :return: the fault, ``None`` when all goes well.
+        """
+        with self._lock:
+            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

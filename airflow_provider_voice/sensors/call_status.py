@@ -52,7 +52,7 @@ class CallStatusSensor(BaseSensorOperator):
     :param voice_conn_id: the connection the call was placed with, default ``voice_default``.
     :param expected_statuses: endings that are a success; any other ending fails the task without a retry. None
         (default): every ending is a success.
-    :param on_empty: what an empty list of calls does: ``skip`` (default), ``succeed`` with an empty list, or ``fail``.
+    :param on_empty: the result of an empty list: ``skip`` (default), ``succeed`` (with an empty list) or ``fail``.
     :param grace_period: how long the vendor may take to show the call before the task fails with ``CallNotFound``,
         default 300 s.
     :param tolerated_outage: for how long failed polls are tolerated, default 3600 s; a refused token (401, 403) fails
@@ -90,7 +90,7 @@ class CallStatusSensor(BaseSensorOperator):
             one_of("mode", mode, get_args(Mode))
             _check_base_arguments(soft_fail, kwargs)
             if timeout is not None:
-                # Left out otherwise: what stands for "Airflow's default" differs between Airflow 3.1 and 3.3.
+                # Left out otherwise, because the value for "Airflow's default" differs between Airflow 3.1 and 3.3.
                 kwargs["timeout"] = seconds_of("timeout", timeout, minimum=0)
             super().__init__(
                 poke_interval=seconds_of("poke_interval", poke_interval),
@@ -109,18 +109,18 @@ class CallStatusSensor(BaseSensorOperator):
         self._watch: CallWatch | None = None
 
     def _check_arguments(self) -> None:
-        """Check what is known when the DAG is parsed; templates and other tasks' outputs are checked later."""
+        """Check the values that are known when the DAG is parsed; templates and outputs of tasks are checked later."""
         one_of("on_empty", self.on_empty, get_args(OnEmpty))
         if is_literal(self.voice_conn_id):
             connection_id(self.voice_conn_id)
         if is_literal(self.expected_statuses):
             self._accepted()
         if is_literal_call(self.call):
-            self._refs()
+            call_refs(self.call)
 
     @property
     def call(self) -> Any:
-        """The call or calls, masked, because Airflow shows what it renders into a template field."""
+        """The call or calls, masked, because Airflow displays rendered template fields."""
         return self._call
 
     @call.setter
@@ -140,7 +140,7 @@ class CallStatusSensor(BaseSensorOperator):
         """
         with _refused_tokens_never_skip():
             with self._failures_as_configured():
-                refs = self._refs()
+                refs = call_refs(self.call)
                 if not refs:
                     return self._result_of_nothing()
                 if self.deferrable:
@@ -155,11 +155,15 @@ class CallStatusSensor(BaseSensorOperator):
         :raises AirflowFailException: for a permanent error, which no further poll can change.
         """
         with permanent_errors_end_the_task():
-            watch = self._watch = self._watch or self._new_watch(context)
-            if not self._poll(watch):
-                self._store_state(context, watch)
-                return False
-            return PokeReturnValue(is_done=True, xcom_value=self._result(watch.results))
+            # The next poke of a rescheduled task is another process: the store keeps the state (Airflow 3.3+).
+            store = context.get("task_state_store") if self.reschedule else None
+            if self._watch is None:
+                self._watch = self._new_watch(call_refs(self.call), None if store is None else store.get(_STATE_KEY))
+            if self._poll(self._watch):
+                return PokeReturnValue(is_done=True, xcom_value=self._result(self._watch.results))
+            if store is not None:
+                store.set(_STATE_KEY, self._watch.state)
+            return False
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger; see :meth:`execute_complete`.
@@ -167,6 +171,7 @@ class CallStatusSensor(BaseSensorOperator):
         :param next_method: the name of the method.
         :param next_kwargs: its arguments.
         :param context: the task's context.
+        :return: see the class.
         """
         with _refused_tokens_never_skip():
             return super().resume_execution(next_method, next_kwargs, context)
@@ -177,6 +182,9 @@ class CallStatusSensor(BaseSensorOperator):
         :param context: the task's context.
         :param event: the payload of the event.
         :return: see the class.
+        :raises AirflowSensorTimeout: when the calls have not ended within ``timeout``.
+        :raises AirflowTaskTimeout: when the task's ``execution_timeout`` has passed.
+        :raises AirflowFailException: for a permanent error.
         """
         from airflow_provider_voice.triggers.call_status import call_from_event  # see _defer
 
@@ -184,7 +192,7 @@ class CallStatusSensor(BaseSensorOperator):
         with permanent_errors_end_the_task():
             if event.get("error"):
                 raise error_from_dict(event["error"])
-            refs = self._refs()
+            refs = call_refs(self.call)
             calls = [call_from_event(data, ref) for data, ref in zip(event["calls"], refs, strict=True) if data]
             if event.get("timed_out"):
                 if event["memo"]["cut_short"]:
@@ -198,7 +206,7 @@ class CallStatusSensor(BaseSensorOperator):
         if len(refs) > 1:
             # One request for all: calls that have ended already need no triggerer. One call is left to the trigger, so
             # that the sensors of a thousand mapped tasks share its requests.
-            watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage)
+            watch = self._new_watch(refs)
             if self._poll(watch):
                 return self._result(watch.results)
         # Imported here: it would slow down the parsing of every DAG file.
@@ -241,9 +249,6 @@ class CallStatusSensor(BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
             raise
 
-    def _refs(self) -> list[CallRef]:
-        return call_refs(self.call)
-
     def _result_of_nothing(self) -> list[Any]:
         if self.on_empty == "skip":
             raise AirflowSkipException("The list of calls to wait for is empty.")
@@ -265,21 +270,9 @@ class CallStatusSensor(BaseSensorOperator):
             results.append(call.to_dict())
         return results if isinstance(self.call, list) else results[0]
 
-    def _new_watch(self, context: Context) -> CallWatch:
-        store = context.get("task_state_store") if self.reschedule else None
-        state = store.get(_STATE_KEY) if store is not None else None
-        return CallWatch(
-            self._refs(),
-            grace=self.grace_period,
-            outage=self.tolerated_outage,
-            state=state if isinstance(state, dict) else None,
-        )
-
-    def _store_state(self, context: Context, watch: CallWatch) -> None:
-        """Store the state of the watch for the process of the next poke (Airflow 3.3+); in poke mode it is this one."""
-        store = context.get("task_state_store") if self.reschedule else None
-        if store is not None:
-            store.set(_STATE_KEY, watch.state)
+    def _new_watch(self, refs: list[CallRef], state: Any = None) -> CallWatch:
+        stored = state if isinstance(state, dict) else None
+        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=stored)
 
 
 def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
@@ -294,7 +287,7 @@ def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _refused_tokens_never_skip() -> Iterator[None]:
-    """Undo ``soft_fail`` and ``never_fail`` for a refused token, which tells nothing about a call."""
+    """Undo ``soft_fail`` and ``never_fail`` for a refused token, because it is no statement about a call."""
     try:
         yield
     except AirflowSkipException as skip:

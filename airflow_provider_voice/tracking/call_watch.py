@@ -1,7 +1,7 @@
 """Decides whether a wait for calls is over, goes on or has failed.
 
-The operator, the sensor and the trigger each wait between two polls in their own way; what a poll result means is the
-same for all of them and is decided here. No HTTP, no event loop and no Airflow here.
+The operator, the sensor and the trigger each wait between two polls in their own way; the meaning of a poll result is
+the same for all of them and is decided here. No HTTP, no event loop and no Airflow here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMED_CALLS = 5
 
 
 class CallWatch:
-    """The calls that one task waits for, and what the vendor last reported about each.
+    """The calls that one task waits for, and the vendor's last report of each.
 
     .. code-block:: python
 
@@ -115,7 +115,7 @@ class CallWatch:
                 continue
             self._missing_since.pop(ref.id, None)
             if call.status != self.last_status(ref.id):
-                log.info("Call %s is %s (%s says %s).", ref.id, call.status, call.vendor, _vendor_term(call))
+                log.info("Call %s is %s (at %s: %s).", ref.id, call.status, call.vendor, _vendor_term(call))
             self._calls[ref.id] = call
             # With the number, the time and the agent of the call the next poll is cheaper.
             self._by_id[ref.id] = replace(
@@ -139,7 +139,7 @@ class CallWatch:
         """Return the seconds until the next poll is worth its request.
 
         Most calls that end early (busy, failed, not answered) do so within their first minute, so a young call is
-        polled after a quarter of its age; a call in progress, after the whole interval.
+        polled after a quarter of its age; a call in progress, after the full interval.
 
         :param poll_interval: seconds, the longest time that is ever returned.
         :param found: a poll result that has not been taken yet, calls by id; default none.
@@ -170,6 +170,7 @@ class CallWatch:
         """Return the error for calls that did not end in time.
 
         :param seconds: how long the task has waited.
+        :return: the error, which names up to five of the calls.
         """
         pending = self.pending
         named = ", ".join(
@@ -209,7 +210,7 @@ def check_ending(
     if call.status in accepted:
         return
     raise CallNotCompleted(
-        f"Call {call.id} ended as {call.status} ({call.vendor} says {_vendor_term(call)}), and the task "
+        f"Call {call.id} ended as {call.status} (at {call.vendor}: {_vendor_term(call)}), and the task "
         f"wants {' or '.join(sorted(status.value for status in accepted))}.",
         status=call.status,
         vendor=call.vendor,

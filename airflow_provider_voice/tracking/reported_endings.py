@@ -67,6 +67,7 @@ class ReportedEndings:
         loses no ending; :data:`MAX_CATCH_UP` is the limit.
 
         :param now: the vendor's time.
+        :return: the creation time, included.
         """
         if self._since is None:
             return now - self._look_back
@@ -88,7 +89,7 @@ class ReportedEndings:
             )  # fmt: skip
         ended = [call for call in calls if call.status.is_terminal]
         active = {call.id: call.created_at for call in calls if not call.status.is_terminal and call.created_at}
-        # Calls that never end do not hold the cursor back for longer than the look-back.
+        # Calls that never end do not hold the cursor back for longer than ``look_back``.
         oldest = max(start, now - max(self._look_back, self._listing_delay))
         # The newest call stands for the vendor's present: its times may be hours behind the clock, or of a zone that
         # they do not name.

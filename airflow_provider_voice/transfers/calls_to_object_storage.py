@@ -10,17 +10,18 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.options import (
+    TEMPLATED,
     bounds_of,
-    check_choice,
     check_export_arguments,
     check_path,
     check_text,
     scope_of,
 )
-from airflow_provider_voice.export.windows import requested_window
+from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ class CallsToObjectStorageOperator(BaseOperator):
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
-        length, otherwise the day before the run was due.
+        length, otherwise the moment the previous run of the DAG was due, and at least the day before this run was due.
     :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
     :param agent_id: only calls of this agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
@@ -58,16 +59,7 @@ class CallsToObjectStorageOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
-    template_fields: Sequence[str] = (
-        "voice_conn_id",
-        "path",
-        "storage_conn_id",
-        "start",
-        "end",
-        "agent_id",
-        "direction",
-        "source",
-    )
+    template_fields: Sequence[str] = (*TEMPLATED, "path", "storage_conn_id")
     ui_color = "#f5e9d9"
 
     def __init__(
@@ -98,10 +90,11 @@ class CallsToObjectStorageOperator(BaseOperator):
         self.source = source
         self.phone_numbers = phone_numbers
         self.page_concurrency = page_concurrency
-        check_export_arguments(self)
-        check_choice("file_format", file_format, get_args(FileFormat))
-        check_path("path", path)
-        check_text("storage_conn_id", storage_conn_id, optional=True)
+        with bad_arguments_end_the_task():
+            check_export_arguments(self)
+            one_of("file_format", file_format, get_args(FileFormat))
+            check_path("path", path)
+            check_text("storage_conn_id", storage_conn_id, optional=True)
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -124,7 +117,7 @@ class CallsToObjectStorageOperator(BaseOperator):
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
             check_path("path", self.path)
-            window = requested_window(context, *bounds)
+            window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)
             readable = window.cut(window.start, read_to)
@@ -136,7 +129,7 @@ class CallsToObjectStorageOperator(BaseOperator):
             read_at = datetime.now(timezone.utc)
             maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
             reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
-            reader.windows([readable], scope)
+            reader.read([readable], scope)
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, BaseOperator
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.export.assets import report, report_lineage, table_asset
 from airflow_provider_voice.export.options import (
+    TEMPLATED,
     bounds_of,
     check_export_arguments,
     check_table,
     check_text,
-    duration_of,
     scope_of,
 )
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.utils.task_errors import permanent_errors_end_the_task
+from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
+from airflow_provider_voice.utils.validation import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +64,7 @@ class CallsToWarehouseOperator(BaseOperator):
         :class:`~airflow_provider_voice.export.redaction.PhoneRedactor`.
     :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
         default 24 hours; until then every run reads it again.
-    :param recheck: how far before its window a run reads what was exported earlier once more, a ``timedelta`` or
+    :param recheck: how far before its window a run reads exported stretches once more, a ``timedelta`` or
         seconds, default 24 hours: calls that the vendor listed late, and other changes there, are then in the table.
     :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
@@ -72,17 +75,7 @@ class CallsToWarehouseOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
-    template_fields: Sequence[str] = (
-        "voice_conn_id",
-        "warehouse_conn_id",
-        "table",
-        "schema",
-        "start",
-        "end",
-        "agent_id",
-        "direction",
-        "source",
-    )
+    template_fields: Sequence[str] = (*TEMPLATED, "warehouse_conn_id", "table", "schema")
     ui_color = "#f5e9d9"
 
     def __init__(
@@ -115,24 +108,18 @@ class CallsToWarehouseOperator(BaseOperator):
         self.direction = direction
         self.source = source
         self.phone_numbers = phone_numbers
-        self.settle_after = duration_of("settle_after", settle_after)
-        self.recheck = duration_of("recheck", recheck)
-        self.abandon_after = duration_of("abandon_after", abandon_after)
         self.page_concurrency = page_concurrency
-        check_export_arguments(self)
-        check_text("warehouse_conn_id", warehouse_conn_id)
-        check_table(table, schema)
-        self._asset = self._own_asset()
-        if self._asset is not None and self._asset not in self.outlets:
-            self.outlets = [*self.outlets, self._asset]
-
-    def _own_asset(self) -> Asset | None:
-        from airflow_provider_voice.export.assets import table_asset
-
-        try:
-            return table_asset(self.warehouse_conn_id, self.table, self.schema)
-        except InvalidRequest:
-            return None  # a template: its value is not known when the DAG is parsed
+        with bad_arguments_end_the_task():
+            self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
+            self.recheck = duration("recheck", recheck, minimum=timedelta(0))
+            self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
+            check_export_arguments(self)
+            check_text("warehouse_conn_id", warehouse_conn_id)
+            check_table(table, schema)
+        self._asset: Asset | None = None
+        with suppress(InvalidRequest):  # a template: the table is not known when the DAG is parsed
+            self._asset = table_asset(warehouse_conn_id, table, schema)
+            self.outlets = [*(outlet for outlet in self.outlets if outlet != self._asset), self._asset]
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -159,12 +146,10 @@ class CallsToWarehouseOperator(BaseOperator):
         :return: the counts.
         :raises VoiceError: when vendor or database fail; then the table is as it was.
         """
-        from airflow_provider_voice.export.assets import report, report_lineage
-
         with permanent_errors_end_the_task():
             scope = scope_of(self)
             bounds_of(self)
-            with self.warehouse.spool() as buffer:
+            with self.warehouse.new_buffer() as buffer:
                 loaded = self._export(buffer, context, scope)
         result = dataclasses.asdict(loaded)
         summary = {name: value for name, value in result.items() if name != "hours"}
@@ -186,13 +171,9 @@ class CallsToWarehouseOperator(BaseOperator):
         clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        read_at = clock.now()
-        stamp = warehouse.dialect.stamp
-        maker = RowMaker(scope.source, self.phone_numbers, read_at, vendor_now, self.settle_after, stamp(read_at))
-        reader = HistoryReader(
-            self.hook, maker, buffer, page_concurrency=self.page_concurrency, stamp=lambda ticks: stamp(clock.at(ticks))
-        )
-        missing = reader.windows_and_pending([*plan.rechecked, *plan.windows], scope, pending)
+        maker = RowMaker(scope.source, self.phone_numbers, clock.now(), vendor_now, self.settle_after)
+        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock.at)
+        missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
         return warehouse.load(
             Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)
         )
@@ -227,7 +208,7 @@ def _log_result(loaded: Loaded) -> None:
     log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
     if loaded.holes:
         log.warning(
-            "No export covers %s. The next run reads what the vendor's clock had not reached; export the rest with "
+            "No export covers %s. The next run reads the part that lay in the vendor's future; export the rest with "
             "start and end.",
             "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
         )

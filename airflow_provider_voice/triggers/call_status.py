@@ -15,22 +15,26 @@ from asgiref.sync import sync_to_async
 from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, json_object
-from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
+from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 from airflow_provider_voice.utils.call_references import call_refs
-from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of, shown
+from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
     from datetime import timedelta
 
-#: A trigger fires so many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
+_ARGUMENTS = (
+    "voice_conn_id", "calls", "deadline", "poll_interval", "grace_period", "tolerated_outage", "memo",
+    "end_call_on_kill",
+)  # fmt: skip
+#: A trigger fires this many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
 #: ended. That takes a pass or two of the scheduler's loop: measured 9 s with 200 sensors on two cores under a load of
 #: 14, where firing after 5 s failed one of them.
 EARLIEST_EVENT_SECONDS = 20.0
-# Past its deadline a trigger still gets one poll, when the result comes within so many seconds.
+# Past its deadline a trigger still gets one poll, when the result comes within this many seconds.
 _FIRST_POLL_SECONDS = 60.0
 _LAST_EPOCH_SECOND = 253_402_300_799  # the end of the year 9999
 
@@ -99,19 +103,8 @@ class CallStatusTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        return (
-            "airflow_provider_voice.triggers.call_status.CallStatusTrigger",
-            {
-                "voice_conn_id": self.voice_conn_id,
-                "calls": self.calls,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "grace_period": self.grace_period,
-                "tolerated_outage": self.tolerated_outage,
-                "memo": self.memo,
-                "end_call_on_kill": self.end_call_on_kill,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return "airflow_provider_voice.triggers.call_status.CallStatusTrigger", arguments
 
     def shared_stream_key(self) -> Hashable | None:
         """Return the key that all triggers of one connection share; None when polling is not shared."""
@@ -124,6 +117,7 @@ class CallStatusTrigger(BaseEventTrigger):
         """Poll for every trigger on a connection, until the last one leaves.
 
         :param kwargs: the arguments of one of the triggers.
+        :return: the results of the shared poll loop.
         """
         async with aclosing(shared_poll(kwargs["voice_conn_id"]).results()) as results:
             async for result in results:
@@ -133,18 +127,22 @@ class CallStatusTrigger(BaseEventTrigger):
         """Fire the event of this trigger's calls.
 
         :param shared_stream: the results of the shared poll loop.
+        :return: one event.
         """
         yield await self._wait(shared_poll(self.voice_conn_id), shared_stream)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire with a poll loop of its own: Airflow before 3.3, ``dag.test()``, or sharing turned off."""
+        """Fire with a poll loop of its own: Airflow before 3.3, ``dag.test()``, or sharing turned off.
+
+        :return: one event.
+        """
         poll = CallPoll(self.voice_conn_id)
         async with aclosing(poll.results()) as results:
             event = await self._wait(poll, results)
         yield event
 
     async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
-        """Wait for the calls; whatever a poll can fail with ends up in the event and is not raised."""
+        """Wait for the calls; a failure of a poll is put into the event and not raised."""
         began = time.monotonic()
         with poll.subscribed(self._watch, self.poll_interval):
             payload = await self._take_results(results)
@@ -212,6 +210,7 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     :param watch: the calls, as last reported.
     :param error: why the wait failed; None when it did not.
     :param timed_out: whether the deadline has passed.
+    :return: ``calls``, ``error`` and ``timed_out``.
     """
     return {
         "calls": [None if call is None else masked(call) for call in watch.results],
@@ -220,7 +219,7 @@ def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> 
     }
 
 
-# As many digits of a number are cut out of a recording's URL; what is left, country and area code, a mask shows too.
+# Digits of a number that are cut out of a recording's URL; a mask, too, leaves the country and the area code.
 _CUT_DIGITS = 7
 
 
@@ -228,6 +227,7 @@ def masked(call: Call) -> dict[str, Any]:
     """Return a call as JSON with its numbers masked, also where the URL of its recording repeats them.
 
     :param call: the call.
+    :return: the fields of ``Call.to_dict()``.
     """
     data = call.to_dict()
     for name in ("vendor_status", "agent_name"):
@@ -249,6 +249,7 @@ def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
 
     :param data: one of the event's ``calls``.
     :param ref: the call as its task knows it.
+    :return: the call.
     """
     data = {**data, "to": ref.to or data.get("to")}
     if ref.to and data.get("recording_url"):

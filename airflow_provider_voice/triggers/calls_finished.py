@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import write_time
+from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.models import Call, CallStatus
 
-Direction = Literal["inbound", "outbound"]
-
+_ARGUMENTS = (
+    "voice_conn_id", "agent_id", "direction", "statuses", "poll_interval", "look_back", "listing_delay",
+)  # fmt: skip
+_PAYLOAD_FIELDS = (
+    "id", "status", "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at",
+)  # fmt: skip
 _STATE_KEY = "voice_calls_finished"
 #: The most calls in one event, whose payload is a row of Airflow's database.
 CALLS_PER_EVENT = 100
@@ -39,8 +43,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
     Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
     the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
     reports them again, and none is lost (at least once). After an outage the trigger goes on from the stored cursor,
-    however old, up to 31 days. Without the store the cursor is kept in memory: what ends while no triggerer runs is not
-    reported.
+    however old, up to 31 days. Without the store the cursor is kept in memory, and calls that end while no triggerer
+    runs are not reported.
 
     The event's payload, without numbers because Airflow logs it: ``{"voice_conn_id", "calls": [{"id", "status",
     "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at"}, ...]}``, at most 100 calls each.
@@ -88,21 +92,14 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        return (
-            "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger",
-            {
-                "voice_conn_id": self.voice_conn_id,
-                "agent_id": self.agent_id,
-                "direction": self.direction,
-                "statuses": self.statuses,
-                "poll_interval": self.poll_interval,
-                "look_back": self.look_back,
-                "listing_delay": self.listing_delay,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever; no task waits for an error of this trigger, so errors are logged and polling goes on."""
+        """Poll until the trigger is stopped; errors are logged and retried, because no task is waiting for them.
+
+        :return: one event for up to 100 calls.
+        """
         hooks = ConnectionHook(self.voice_conn_id)
         try:
             async for event in self._events(hooks):
@@ -122,7 +119,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 hook = await hooks.get()
                 before = hook.vendor.http.sent
                 ended = await sync_to_async(self._poll, thread_sensitive=False)(hook, endings)
-            except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises at once, for ever
+            except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
                 failures += 1
                 pause = self._pause_after(failure, failures)
                 hooks.forget()
@@ -176,7 +173,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
             return state if isinstance(state, dict) else None
 
     async def _save(self, state: dict[str, Any]) -> bool:
-        """Store the state and return whether that worked; what fails is stored after the next poll."""
+        """Store the state and return whether that worked; otherwise it is stored after the next poll."""
         store = getattr(self, "asset_state_store", None)
         if store is None:
             return True
@@ -189,9 +186,9 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
 
 def _check_direction_when_parsed(voice_conn_id: str) -> None:
-    """Refuse a filter by direction when the DAG is parsed, which is the earliest moment somebody can see the error.
+    """Refuse a filter by direction when the DAG is parsed, the earliest time at which a user can see the error.
 
-    The vendor is known from the connection only. In the triggerer, whose event loop a look-up would block, and
+    The vendor is known from the connection only. In the triggerer, whose event loop a blocking read would stop, and
     where the connection cannot be read, the first poll fails with the same error.
     """
     try:
@@ -214,13 +211,5 @@ def _check_direction(hook: VoiceHook) -> None:
 
 
 def _payload_of(call: Call) -> dict[str, Any]:
-    return {
-        "id": call.id,
-        "status": call.status.value,
-        "direction": call.direction,
-        "agent_id": call.agent_id,
-        "tag": call.tag,
-        "duration_seconds": call.duration_seconds,
-        "created_at": write_time(call.created_at),
-        "ended_at": write_time(call.ended_at),
-    }
+    data = call.to_dict()
+    return {name: data[name] for name in _PAYLOAD_FIELDS}

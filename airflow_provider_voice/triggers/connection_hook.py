@@ -43,7 +43,7 @@ class ConnectionHook:
             # The asynchronous way: the synchronous one would block the event loop of the triggerer.
             connection = await VoiceHook.aget_connection(self.voice_conn_id)
         except AirflowNotFoundException:
-            raise InvalidRequest(f"There is no connection {self.voice_conn_id!r} any more. Add it again.") from None
+            raise InvalidRequest(f"There is no connection {self.voice_conn_id!r}. Add it again.") from None
         made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
         if self._hook is None or made_of != self._made_of:
             # In a thread: the first hook imports requests, which would block the event loop.

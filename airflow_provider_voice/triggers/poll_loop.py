@@ -54,6 +54,7 @@ class PollResult:
     error: VoiceError | None = None
 
 
+@dataclass(eq=False)
 class Subscriber:
     """One waiting trigger: its calls, and when they are due.
 
@@ -62,10 +63,9 @@ class Subscriber:
     :param due: when the next poll is due, by ``time.monotonic()``.
     """
 
-    def __init__(self, watch: CallWatch, poll_interval: float, due: float) -> None:
-        self.watch = watch
-        self.poll_interval = poll_interval
-        self.due = due
+    watch: CallWatch
+    poll_interval: float
+    due: float
 
 
 class CallPoll:
@@ -98,6 +98,7 @@ class CallPoll:
 
         :param watch: the calls; the subscriber hands the watch each result of :meth:`results`.
         :param poll_interval: the longest time between two polls, in seconds.
+        :return: a context manager.
         """
         poll_interval = max(poll_interval, SHORTEST_INTERVAL)
         subscriber = Subscriber(watch, poll_interval, time.monotonic() + self._gather)
@@ -109,7 +110,10 @@ class CallPoll:
             self._subscribers.discard(subscriber)
 
     async def results(self) -> AsyncGenerator[PollResult, None]:
-        """Poll for ever and yield each result; a failed poll is a result with an error, never an exception."""
+        """Poll without an end and yield each result; a failed poll is a result with an error, never an exception.
+
+        :return: one result for each poll.
+        """
         try:
             while True:
                 due = await self._wait_for_due()
@@ -203,6 +207,7 @@ def budget_seconds(hook: VoiceHook, requests: int) -> float:
 
     :param hook: the hook that sent the requests; its connection, or else its vendor's plan, has the limit.
     :param requests: how many requests the poll took.
+    :return: seconds.
     """
     allowed = hook.vendor.settings.requests_per_minute or hook.vendor.presumed_per_minute
     return requests * 60.0 / (allowed * BUDGET_SHARE)
@@ -214,6 +219,7 @@ def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:
     :param error: the last failure; its ``retry_after`` counts up to ``MAX_RETRY_AFTER_SECONDS``.
     :param failures: how many polls have failed in a row, from 1 on.
     :param interval: the usual seconds between two polls.
+    :return: seconds.
     """
     longest = min(LONGEST_BACKOFF, interval * 2.0 ** min(failures - 1, 10))
     retry_after = min(getattr(error, "retry_after", None) or 0.0, MAX_RETRY_AFTER_SECONDS)
@@ -229,6 +235,7 @@ def shared_poll(voice_conn_id: str) -> CallPoll:
     """Return the loop that all triggers of this process share for a connection.
 
     :param voice_conn_id: the connection.
+    :return: the loop of the running event loop, made on the first call.
     """
     polls = _shared.setdefault(asyncio.get_running_loop(), {})
     if voice_conn_id not in polls:

@@ -1,22 +1,34 @@
-"""The arguments of one call: what can be checked when a DAG is parsed, and what Airflow may show of them."""
+"""The arguments of one call: their checks when a DAG is parsed, and the masked form that Airflow may show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.models import check_delay
-from airflow_provider_voice.phone import mask_numbers_in, parse_number
+from airflow_provider_voice.models import check_delay, json_object
+from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
 from airflow_provider_voice.utils.masking import MaskedValue, masked_number
-from airflow_provider_voice.utils.validation import has_template, is_literal, is_resolved, shown, whole_or_text
+from airflow_provider_voice.utils.validation import (
+    boolean_or_text,
+    connection_id,
+    has_template,
+    is_literal,
+    is_resolved,
+    whole_or_text,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_voice.policy import ContactPolicy
 
 _COUNTRY_CODE_LENGTH = 2
 
 
 def masked_dialed(value: Any) -> Any:
-    """Return what is to be dialed with a text and a serialized form that show no number, whatever type it has.
+    """Return the value to dial with a text and a serialized form that show no number, whatever type it has.
 
     :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
     :return: the value, or a :class:`MaskedValue` of it.
@@ -30,7 +42,7 @@ def masked_values(value: Any) -> Any:
     """Return a mapping with a text and a serialized form that show its keys only: its values are about a person.
 
     :param value: the ``variables`` or ``context`` of a call. A mapping with templates or other tasks' outputs in it is
-        the code of the DAG and stays as it is. What is no mapping is refused later, and not shown either.
+        the code of the DAG and stays as it is. Any other value is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
     if value is None or isinstance(value, MaskedValue) or not is_resolved(value) or has_template(value):
@@ -42,11 +54,24 @@ def masked_values(value: Any) -> Any:
     return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
 
 
+def masked_list(value: Any, noun: str) -> Any:
+    """Return a list of people with a text and a serialized form that only count them.
+
+    :param value: an argument; text (SQL, a path), templates and other tasks' outputs stay as they are.
+    :param noun: the name of the list's items.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    is_text = isinstance(value, (str, MaskedValue))
+    if is_text or not hasattr(value, "__len__") or not is_resolved(value) or has_template(value):
+        return value
+    return MaskedValue(value, f"{len(value)} {noun}")
+
+
 def text_or_none(name: str, value: object) -> str | None:
     """Return a text, or None for None and for an empty text.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the text.
     :raises InvalidRequest: for anything but text and None.
     """
@@ -60,7 +85,7 @@ def text_or_none(name: str, value: object) -> str | None:
 def agent_of(value: object) -> str | None:
     """Return an agent id as text; a number is one of UnleashX, None and an empty text are no agent.
 
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the id; None where the connection's default applies.
     :raises InvalidRequest: for anything but text, a whole number and None.
     """
@@ -69,8 +94,68 @@ def agent_of(value: object) -> str | None:
     return text_or_none("agent_id", value)
 
 
+def masked_key(value: Any) -> Any:
+    """Return a ``call_key`` with a text that shows no phone number, because people build keys out of anything.
+
+    :param value: the key; templates and other tasks' outputs stay as they are.
+    :return: the value, or a :class:`MaskedValue` of it.
+    """
+    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
+        return value
+    text = mask_numbers_in(value) if isinstance(value, str) else shown(value)
+    return value if text == value else MaskedValue(value, text)
+
+
+def key_or_none(value: object) -> str | None:
+    """Return a ``call_key`` as text.
+
+    :param value: text, or a whole number such as an order's; None: the call has no key.
+    :return: the key without blanks around it; None for None.
+    :raises InvalidRequest: for anything else, for an empty text, and for the text ``None``, which is what a template
+        makes of a missing value.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(whole_or_text("call_key", value))
+    key = value.strip() if isinstance(value, str) else ""
+    if key in ("", "None") or not key.isprintable():
+        raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
+    return key
+
+
+def check_keyed(ledger_conn_id: object, *, on_clear: object, end_call_on_kill: bool) -> None:
+    """Check the arguments that contradict a ``call_key``.
+
+    :param ledger_conn_id: the ledger's connection; None: there is no ledger.
+    :param on_clear: the operator's ``on_clear``.
+    :param end_call_on_kill: whether a kill of the task hangs up.
+    :raises InvalidRequest: when one does.
+    """
+    if ledger_conn_id is None:
+        raise InvalidRequest(
+            "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
+        )
+    if on_clear != "reuse":
+        raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
+    if end_call_on_kill:
+        raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
+
+
+def check_templated(arguments: Mapping[str, Any]) -> None:
+    """Check those templated arguments of a call that are final when the DAG is parsed.
+
+    :param arguments: the arguments by name; templates and other tasks' outputs are checked once they are rendered.
+    :raises InvalidRequest, InvalidPhoneNumber: naming the argument.
+    """
+    for name, check in _CHECKS.items():
+        if is_literal(arguments[name]):
+            check(arguments[name])
+    check_number(arguments["to"], arguments["region"])
+
+
 def check_number(to: object, region: object) -> None:
-    """Check what can be known of a number when a DAG is parsed.
+    """Check a number as far as possible when a DAG is parsed.
 
     :param to: the number, a template, or another task's output.
     :param region: the country of a number without ``+``; None: perhaps the connection's, which is not known here.
@@ -84,7 +169,7 @@ def check_number(to: object, region: object) -> None:
         return
     is_complete = not isinstance(to, str) or to.strip().startswith("+") or bool(region)
     if is_complete or not any(char.isdigit() for char in str(to)):
-        parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses what is not text
+        parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses everything but text
 
 
 def delay_of(value: object) -> int:
@@ -100,3 +185,38 @@ def delay_of(value: object) -> int:
     number = whole_or_text("delay_seconds", seconds)
     check_delay(number)
     return number
+
+
+def policy_of(value: Any) -> ContactPolicy | None:
+    """Load a policy while the DAG is parsed, so that a broken rule file is an import error.
+
+    :param value: a ``ContactPolicy``, the name or path of a rule file, a list of them, or None.
+    :return: the policy; None for None.
+    :raises InvalidRequest: when it is none of these, or a file is missing or broken.
+    """
+    if value is None:
+        return None
+    from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
+
+    if isinstance(value, (list, tuple)) and not all(isinstance(name, (str, os.PathLike)) for name in value):
+        raise InvalidRequest("policy is a list with something else than names and paths of rule files.")
+    try:
+        return as_policy(value)
+    except InvalidRequest as error:
+        # It quotes the name of the file, which may be a phone number that was meant for another argument.
+        raise InvalidRequest(mask_numbers_in(error.message)) from None
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "voice_conn_id": connection_id,
+    "agent_id": agent_of,
+    "delay_seconds": delay_of,
+    "is_testing": partial(boolean_or_text, "is_testing"),
+    "variables": partial(json_object, "variables"),
+    "context": partial(json_object, "context"),
+    "time_zone": partial(text_or_none, "time_zone"),
+    "jurisdiction": partial(text_or_none, "jurisdiction"),
+    "subject": partial(text_or_none, "subject"),
+    "call_key": key_or_none,
+    "ledger_conn_id": lambda value: None if value is None else connection_id(value, "ledger_conn_id"),
+}

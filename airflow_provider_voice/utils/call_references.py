@@ -46,8 +46,8 @@ def _call_ref(value: Any) -> CallRef:
         ref = CallRef("")
     if not _CALL_ID.fullmatch(ref.id):
         raise InvalidRequest(
-            "A call id is needed, and a value was given that is none (a phone number, or several words). Give what "
-            "MakeCallOperator returned, or its XCom call_id."
+            "A call id is needed, and this value is none (a phone number, or several words). Give the "
+            "result of MakeCallOperator, or its XCom call_id."
         )
     # References become trigger arguments, which Airflow logs.
     return replace(ref, tag=_id_or_none(ref.tag), agent_id=_id_or_none(ref.agent_id))
@@ -62,6 +62,7 @@ def calls_from_text(value: Any) -> Any:
 
     :param value: the text of a dict, a list or a quoted id, as JSON or as a Python literal. A call id, and a value that
         is no text, is returned as it is.
+    :return: the parsed value.
     :raises InvalidRequest: for any other text. The message repeats nothing of it.
     """
     if not isinstance(value, str):
@@ -84,7 +85,8 @@ def calls_from_text(value: Any) -> Any:
 def is_literal_call(value: Any) -> bool:
     """Return whether a call is known already, and no part of it is a template or the output of another task.
 
-    :param value: what a user gave as the call.
+    :param value: the user's value.
+    :return: whether it is final.
     """
     return is_resolved(value) and not has_template(value)
 

@@ -18,10 +18,11 @@ class CallLink(BaseOperatorLink):
     name = "Call"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address of the call; empty when none was placed.
+        """Return the address of the call.
 
         :param operator: the task, as it ran.
         :param ti_key: the task instance; not needed, because the task knows its call.
+        :return: the address; empty when no call was placed.
         """
         del ti_key
         placed = getattr(operator, "_placed", None)
@@ -38,6 +39,7 @@ class CampaignLink(BaseOperatorLink):
 
         :param operator: the task, with its templates rendered.
         :param ti_key: the task instance; not needed, because the task knows its campaign.
+        :return: the address; empty without a name.
         """
         del ti_key
         campaign = getattr(operator, "campaign", None)
@@ -48,7 +50,8 @@ def page_address(path: str, **query: str) -> str:
     """Return an address on the page, without a host: people may know the UI by another one than the workers do.
 
     :param path: which page of it.
-    :param query: what it shows.
+    :param query: the query parameters of the page.
+    :return: path and query.
     """
     below = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{below}/voice/{path}?{urlencode(query)}"

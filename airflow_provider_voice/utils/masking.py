@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.phone import mask_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class MaskedValue:
@@ -43,7 +46,8 @@ class MaskedValue:
 def plain(value: Any) -> Any:
     """Return the value itself.
 
-    :param value: a :class:`MaskedValue`, or any other value, which is returned as it is.
+    :param value: a :class:`MaskedValue`, or any other value.
+    :return: the value without its mask; any other value as it is.
     """
     return value.value if isinstance(value, MaskedValue) else value
 
@@ -51,8 +55,34 @@ def plain(value: Any) -> Any:
 def masked_number(value: Any) -> Any:
     """Return a phone number masked.
 
-    :param value: the number; a template or the output of another task is returned as it is.
+    :param value: the number, a template, or the output of another task.
+    :return: a :class:`MaskedValue` of a number; any other value as it is.
     """
     if isinstance(value, str) and "{{" not in value and "{%" not in value and any(char.isdigit() for char in value):
         return MaskedValue(value, mask_number(value))
     return value
+
+
+class MaskedField:
+    """A template field that is masked as soon as its value is final: Airflow renders templates into it and shows it.
+
+    .. code-block:: python
+
+        class RingOperator(BaseOperator):
+            to = MaskedField(masked_number)
+
+    :param mask: returns the value as it is, or a :class:`MaskedValue` of it.
+    """
+
+    def __init__(self, mask: Callable[[Any], Any]) -> None:
+        self._mask = mask
+        self._attribute = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = f"_{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else getattr(instance, self._attribute)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        setattr(instance, self._attribute, self._mask(value))

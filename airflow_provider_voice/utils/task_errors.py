@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_voice.exceptions import VoiceError
 
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def permanent_errors_end_the_task() -> Iterator[None]:
+def permanent_errors_end_the_task(*, skip_on: tuple[type[VoiceError], ...] = ()) -> Iterator[None]:
     """Turn a permanent :class:`VoiceError` into an ``AirflowFailException`` with the same message, chained from it.
 
-    :raises AirflowFailException: for a permanent error of the block; other errors pass.
+    :param skip_on: errors that skip the task instead, default none.
+    :return: a context manager.
+    :raises AirflowSkipException: for an error in ``skip_on``.
+    :raises AirflowFailException: for another permanent error of the block; other errors pass.
     """
     try:
         yield
     except VoiceError as error:
+        if isinstance(error, skip_on):
+            raise AirflowSkipException(error.message) from error
         if error.permanent:
             raise AirflowFailException(error.message) from error
         raise

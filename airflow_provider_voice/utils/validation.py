@@ -1,4 +1,4 @@
-"""Checks of arguments, each for one value: durations, choices, whole numbers, booleans, statuses.
+"""Checks of arguments, each for one value: durations, choices, numbers, moments, booleans, statuses.
 
 Operators, sensors and transfers call these when a DAG is parsed, and again for values that a template rendered.
 """
@@ -6,15 +6,16 @@ Operators, sensors and transfers call these when a DAG is parsed, and again for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus, statuses_of
-from airflow_provider_voice.phone import mask_numbers_in
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: The longest duration any argument may have: it keeps inf and overflowing numbers out.
 LONGEST_DURATION = timedelta(days=3660)
@@ -24,24 +25,11 @@ _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 _MOST_DIGITS = 18
 
 
-def shown(value: object) -> str:
-    """Return a value for an error text: short, with phone numbers masked.
-
-    :param value: any value.
-    :return: at most 40 characters.
-    """
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a value whose repr fails is named by its type
-        text = f"a value of type {type(value).__name__}"
-    return mask_numbers_in(text)[:40]
-
-
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Check an argument that is a choice.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param allowed: the choices; of a ``Literal`` type, ``typing.get_args()``.
     :raises InvalidRequest: when the value is none of them.
     """
@@ -53,16 +41,15 @@ def duration(name: str, value: object, *, minimum: timedelta | None = None) -> t
     """Return a duration that was given as a ``timedelta`` or as a number of seconds.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param minimum: the shortest duration allowed; None (default): longer than zero.
     :return: the duration, at most ten years.
     :raises InvalidRequest: for anything else.
     """
     result = value if isinstance(value, timedelta) else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        # The bound comes first: timedelta(seconds=1e300) overflows, and a comparison with nan is never true.
-        in_reach = abs(value) <= LONGEST_DURATION.total_seconds()
-        result = timedelta(seconds=value) if in_reach else None
+        with suppress(OverflowError, ValueError):  # a number out of reach, and nan
+            result = timedelta(seconds=value)
     is_long_enough = result is not None and (result > timedelta(0) if minimum is None else result >= minimum)
     if result is None or not is_long_enough or result > LONGEST_DURATION:
         least = "greater than 0" if minimum is None else f"of at least {minimum.total_seconds():g} s"
@@ -76,7 +63,7 @@ def seconds_of(name: str, value: object, *, minimum: float | None = None) -> flo
     """Return a duration in seconds; see :func:`duration`.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :param minimum: the least number of seconds; None (default): more than 0.
     :return: seconds.
     :raises InvalidRequest: when the value is no such duration.
@@ -89,7 +76,7 @@ def whole_or_text(name: str, value: object) -> int:
     """Return a whole number, 0 or more, that may have come out of a template as text.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the number.
     :raises InvalidRequest: for anything else.
     """
@@ -101,11 +88,48 @@ def whole_or_text(name: str, value: object) -> int:
     return int(text)
 
 
+def positive_or_text(name: str, value: object, kind: Callable[[str], float] = float) -> float:
+    """Return a number greater than 0 that may have come out of a template as text.
+
+    :param name: the argument, for the error text.
+    :param value: what the user gave.
+    :param kind: ``float`` (default), or ``int`` for a whole number.
+    :return: the number.
+    :raises InvalidRequest: for anything else, also for infinity.
+    """
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        words = "a whole number" if kind is int else "a number"
+        raise InvalidRequest(f"{name} must be {words} greater than 0, not {shown(value)}.")
+    return number
+
+
+def moment_or_text(name: str, value: object) -> datetime:
+    """Return a moment that may have come out of a template as text.
+
+    :param name: the argument, for the error text.
+    :param value: an aware ``datetime``, or ISO 8601 text with a time zone.
+    :return: the moment in UTC.
+    :raises InvalidRequest: for anything else.
+    """
+    try:
+        # fromisoformat does not know "Z" before Python 3.11.
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidRequest(f"{name} must be an aware datetime or ISO 8601 text with a time zone, not {shown(value)}.")
+    return moment.astimezone(timezone.utc)
+
+
 def boolean(name: str, value: object) -> bool:
     """Return an argument that is True or False.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the value.
     :raises InvalidRequest: for anything else, also for 1 and ``"true"``.
     """
@@ -118,7 +142,7 @@ def boolean_or_text(name: str, value: object) -> bool:
     """Return a boolean that may have come out of a template as text: ``True``, ``yes``, ``on``, ``1`` and the like.
 
     :param name: the argument, for the error text.
-    :param value: what the user gave.
+    :param value: the user's value.
     :return: the boolean.
     :raises InvalidRequest: when the value is not understood; nothing is guessed.
     """
@@ -130,33 +154,37 @@ def boolean_or_text(name: str, value: object) -> bool:
     raise InvalidRequest(f"{name} must be true or false (also yes, no, on, off, 1, 0), not {shown(value)}.")
 
 
-def connection_id(value: object) -> str:
-    """Return the id of a voice connection.
+def connection_id(value: object, name: str = "voice_conn_id") -> str:
+    """Return the id of a connection.
 
-    :param value: the value of ``voice_conn_id``.
+    :param value: the user's value.
+    :param name: the argument, for the error text.
     :return: the id without blanks around it.
     :raises InvalidRequest: when it is no text, or an empty one.
     """
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequest(f"voice_conn_id must be the id of a connection, not {shown(value)}.")
+        raise InvalidRequest(f"{name} must be the id of a connection, not {shown(value)}.")
     return value.strip()
 
 
-def endings_of(name: str, values: object) -> frozenset[CallStatus]:
+def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> frozenset[CallStatus]:
     """Return the statuses that an argument lists, all of which are endings of a call.
 
     :param name: the argument, for the error text.
     :param values: one status or a list, tuple or set of them, as :class:`CallStatus` or text.
-    :return: the statuses, at least one.
+    :param may_be_empty: whether ``None`` and an empty list are understood, default False.
+    :return: the statuses.
     :raises InvalidRequest: when there is none, or one that is no status or no ending.
     """
     items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    if may_be_empty and items in ([], [None]):
+        return frozenset()
     if not items or not all(isinstance(item, str) for item in items):
         raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
     try:
         statuses = statuses_of(items)
     except InvalidRequest as error:
-        raise InvalidRequest(f"{name}: {mask_numbers_in(error.message)}") from None
+        raise InvalidRequest(f"{name}: {error.message}") from None
     endless = sorted(status.value for status in statuses if not status.is_terminal)
     if endless:
         raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")

@@ -1,6 +1,6 @@
-"""The interface of a vendor and what all vendors share.
+"""The interface of a vendor, and the code that all vendors share.
 
-A vendor's own module holds its paths, record shapes, error codes, status words and paging.
+A vendor's own module holds its paths, record shapes, error codes, statuses and paging.
 """
 
 from __future__ import annotations
@@ -9,19 +9,15 @@ import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_voice.exceptions import (
-    AgentNotUsable,
-    AuthenticationFailed,
     CapabilityNotSupported,
     IncompleteHistory,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
-    RateLimited,
     RequestRejected,
     VendorUnavailable,
     VoiceError,
@@ -31,14 +27,25 @@ from airflow_provider_voice.models import (
     CallRef,
     CallRequest,
     CallStatus,
+    Direction,
     fold_word,
     read_status,
     read_time,
     statuses_of,
 )
-from airflow_provider_voice.phone import mask_number, mask_numbers_in, may_be_same_number, parse_number, same_number
+from airflow_provider_voice.phone import (
+    mask_number,
+    mask_numbers_in,
+    may_be_same_number,
+    parse_number,
+    same_number,
+    shown,
+)
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
+from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
-from airflow_provider_voice.vendors.parsing import as_object, as_text, shown
+from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +54,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
+@dataclass(frozen=True)
+class HistoryQuery:
+    """A window of the call history, with filters that a vendor may apply itself.
+
+    :param start: aware UTC instant, included.
+    :param end: aware UTC instant, not included.
+    :param agent_id: only calls of this agent; None: of all.
+    :param direction: ``inbound`` or ``outbound``; None: both.
+    :param to: only calls to this number, E.164; None: to any.
+    :param page_concurrency: pages read at once where the vendor has page numbers.
+    """
+
+    start: datetime
+    end: datetime
+    agent_id: str | None = None
+    direction: Direction | None = None
+    to: str | None = None
+    page_concurrency: int = 1
+
+
+#: From so many calls on, a list of them is cheaper than one request for each.
+LIST_FROM = 4
 #: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
 TAG_KEY = "airflow_call_tag"
 
@@ -68,11 +98,13 @@ class Vendor(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
-    #: The vendor's status words, folded by :func:`fold_word`.
+    #: The vendor's statuses, folded by :func:`fold_word`, and ours.
     statuses: ClassVar[Mapping[str, CallStatus]]
+    #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
+    error_marks: ClassVar[Mapping[str, type[VoiceError]]]
     #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
-    #: Whether the call list shows our tag, so that a call without it was placed by somebody else.
+    #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -80,22 +112,13 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
         self._sleep = sleep
-        #: Pages read at once when :meth:`list_calls` is not told.
-        self.page_concurrency = 1
-        #: List pages read so far.
-        self.pages_read = 0
-        #: Pages of the list that was read last; None where the vendor does not say.
-        self.pages_in_list: int | None = None
         self.http = HttpClient(
+            settings,
             title=self.title,
             vendor=self.name,
-            token=settings.token,
             credential_headers=self.credential_headers(settings.token),
             explain=self.explain,
             limit_key=settings.limit_key or f"{self.name} {self.base_url}",
-            requests_per_minute=settings.requests_per_minute,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
             sleep=sleep,
         )
 
@@ -105,6 +128,7 @@ class Vendor(ABC):
         """Return the headers that carry the token.
 
         :param token: the credential.
+        :return: header name -> value.
         """
 
     @abstractmethod
@@ -112,15 +136,16 @@ class Vendor(ABC):
         """Send a request that needs the token, costs nothing and changes nothing.
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
 
     @abstractmethod
     def find(self, ref: CallRef) -> Call | None:
         """Return one call, or None when the vendor does not show it (yet).
 
-        :param ref: the call; with number, time and agent the look-up is cheaper.
-        :raises VoiceError: what the vendor's refusal means.
+        :param ref: the call; with number, time and agent the request is cheaper.
+        :return: the call as the vendor shows it now.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
 
     @abstractmethod
@@ -128,21 +153,8 @@ class Vendor(ABC):
         """Send one create; ``request`` is complete and checked."""
 
     @abstractmethod
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        """Yield at least every call created in ``[start, end)``; the caller filters exactly."""
-
-    @abstractmethod
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        """Return the error class of the vendor's own code or text; None: go by the HTTP status."""
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        """Yield at least every call that the query asks for; the caller filters exactly."""
 
     def create(self, request: CallRequest) -> Call:
         """Place one call: exactly one create request is ever accepted by the vendor.
@@ -151,7 +163,7 @@ class Vendor(ABC):
         :return: the call as the vendor's response shows it.
         :raises InvalidPhoneNumber, InvalidRequest, CapabilityNotSupported: before anything is sent.
         :raises CallOutcomeUnknown: when the phone may have rung.
-        :raises VoiceError: what the vendor's refusal means: nothing rang.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; nothing rang.
         """
         request = self.complete(request)
         self.check_request(request)
@@ -161,6 +173,7 @@ class Vendor(ABC):
         """Return the request with E.164 number, agent and tag.
 
         :param request: the call.
+        :return: a copy that is ready to be sent.
         :raises InvalidPhoneNumber, InvalidRequest: when the number or the agent is missing or makes no sense.
         """
         agent_id = request.agent_id or self.settings.default_agent_id
@@ -179,17 +192,17 @@ class Vendor(ABC):
         """Refuse a request that this vendor cannot carry out, before anything is sent.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
 
     def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
         """Return the calls by id, by the cheapest plan the vendor allows; those it does not show are absent.
 
-        A call that moves in the vendor's list while the list is read may be absent once; the next look-up shows it.
+        A call that moves in the vendor's list while the list is read may be absent once; the next search shows it.
 
         :param refs: the calls; with number, time and agent the plan is cheaper.
         :return: call id -> call.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         wanted: dict[str, CallRef] = {}
         for ref in refs:
@@ -197,26 +210,27 @@ class Vendor(ABC):
             wanted[ref.id] = ref if ref.to or ref.id not in wanted else wanted[ref.id]
         if not wanted:
             return {}
-        requests, pages = self.http.sent, self.pages_read
-        found = self._find_many(wanted)
-        log.info(
-            "%s was asked for %d call(s): %d found, by %d request(s), %d of them list pages.",
-            self.title,
-            len(wanted),
-            len(found),
-            self.http.sent - requests,
-            self.pages_read - pages,
-        )
+        before = self.http.sent
+        found: dict[str, Call] = {}
+        for is_dated in (True, False):
+            group = {key: ref for key, ref in wanted.items() if (ref.placed_at is not None) is is_dated}
+            found.update(self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group))
+        sent = self.http.sent - before
+        log.info("%s was asked for %d call(s): %d found, by %d request(s).", self.title, len(wanted), len(found), sent)
         return found
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up each call alone; one that the vendor rejects is absent, so that it does not hide the others."""
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Find many calls, either all with a creation time or all without one."""
+        return self._find_each(wanted)
+
+    def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Find each call alone; one that the vendor rejects is absent, so that the others are still found."""
         found: dict[str, Call] = {}
         for ref in wanted.values():
             try:
                 call = self.find(ref)
             except (RequestRejected, InvalidPhoneNumber) as error:
-                log.warning("One of %d calls cannot be looked up: %s", len(wanted), error.message)
+                log.warning("One of %d calls cannot be found: %s", len(wanted), error.message)
                 continue
             if call is not None:
                 found[ref.id] = call
@@ -228,10 +242,10 @@ class Vendor(ABC):
         end: datetime,
         *,
         agent_id: str | None = None,
-        direction: str | None = None,
+        direction: Direction | None = None,
         status: CallStatus | str | Sequence[CallStatus | str] | None = None,
         to: str | None = None,
-        page_concurrency: int | None = None,
+        page_concurrency: int = 1,
     ) -> Iterator[Call]:
         """Yield the calls created in ``[start, end)``, in the vendor's order, each once.
 
@@ -244,51 +258,49 @@ class Vendor(ABC):
         :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
         :return: an iterator that reads page after page.
         :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
-        :raises CapabilityNotSupported: when the vendor's rows do not state what the filter asks for.
+        :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        start, end = _aware("start", start), _aware("end", end)
-        wanted = statuses_of(status)
-        if direction not in (None, "inbound", "outbound"):
-            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
-        to = parse_number(to, self.settings.default_region) if to is not None else None
-        agent_id = None if agent_id is None else str(agent_id)
-        if start >= end:
-            return iter(())
-        rows = self._history(
-            start,
-            end,
-            agent_id=agent_id,
-            direction=direction,
-            to=to,
-            page_concurrency=self.page_concurrency if page_concurrency is None else page_concurrency,
+        query = HistoryQuery(
+            _aware("start", start),
+            _aware("end", end),
+            None if agent_id is None else str(agent_id),
+            direction,
+            None if to is None else parse_number(to, self.settings.default_region),
+            page_concurrency,
         )
+        wanted = statuses_of(status)
+        if direction not in (None, *get_args(Direction)):
+            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
+        if query.start >= query.end:
+            return iter(())
         return (
             call
-            for call in rows
-            if self._is_created_in(call, start, end)
-            and self._has("agent", call.agent_id, agent_id)
+            for call in self._history(query)
+            if self._is_created_in(call, query)
+            and self._has("agent", call.agent_id, query.agent_id)
             and self._has("direction", call.direction, direction)
             and (not wanted or call.status in wanted)
-            and (to is None or same_number(call.to, to))
+            and (query.to is None or same_number(call.to, query.to))
         )
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         """Yield every call created in ``[start, end)`` that may have been to a number.
 
-        Unlike :meth:`list_calls` it keeps the calls whose number is missing or written in another form: a look for a
-        lost call must not overlook it.
+        Unlike :meth:`list_calls` it keeps the calls whose number is missing or written in another form: a search for
+        a lost call must not miss it.
 
         :param start: aware instant, included.
         :param end: aware instant, not included.
         :param to: the number, E.164.
-        :param tag: what the call's tag is or begins with; None: not known.
+        :param tag: the call's tag or its beginning; None: unknown.
         :return: an iterator that reads page after page.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
         del tag
-        rows = self._history(start, end, agent_id=None, direction=None, to=to, page_concurrency=1)
-        return (call for call in rows if self._is_created_in(call, start, end) and may_be_same_number(call.to, to))
+        query = HistoryQuery(start, end, to=to)
+        rows = self._history(query)
+        return (call for call in rows if self._is_created_in(call, query) and may_be_same_number(call.to, to))
 
     def end_call(self, ref: CallRef) -> None:
         """Hang up a call.
@@ -297,7 +309,7 @@ class Vendor(ABC):
         :raises CapabilityNotSupported: where the vendor has no such request.
         """
         raise CapabilityNotSupported(
-            f"{self.title} has no request that ends a call; {describe(ref)} goes on.", vendor=self.name
+            f"{self.title} has no request that ends a call; {describe(ref)} continues.", vendor=self.name
         )
 
     def now(self) -> datetime:
@@ -319,91 +331,120 @@ class Vendor(ABC):
         """Close the vendor's connections."""
         self.http.close()
 
-    def read_status(self, word: object) -> CallStatus:
-        """Translate one of this vendor's status words, with the connection's overrides.
+    def read_status(self, vendor_status: object) -> CallStatus:
+        """Translate one of this vendor's statuses, with the connection's overrides.
 
-        :param word: the vendor's word.
-        :return: the status; :attr:`CallStatus.UNKNOWN` for a word that is not known, which is logged once.
+        :param vendor_status: the vendor's status.
+        :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once.
         """
-        status = self._statuses.get(fold_word(word)) if isinstance(word, str) else None
-        return status or read_status(None if word is None else self.http.scrub(word), self._statuses, vendor=self.title)
+        known = self._statuses.get(fold_word(vendor_status)) if isinstance(vendor_status, str) else None
+        scrubbed = None if vendor_status is None else self.http.scrub(vendor_status)
+        return known or read_status(scrubbed, self._statuses, vendor=self.title)
 
-    def status_fields(self, word: str | None) -> dict[str, Any]:
+    def status_fields(self, vendor_status: str | None) -> dict[str, Any]:
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
-        :param word: the vendor's word; a number in an unknown one is masked, because statuses are logged.
+        :param vendor_status: the vendor's status; a number in an unknown one is masked, because statuses are logged.
+        :return: the two fields by name.
         """
-        known = word is None or fold_word(word) in self._statuses
-        return {"status": self.read_status(word), "vendor_status": word if known else self.http.scrub(word, 60)}
+        status = self.read_status(vendor_status)
+        is_known = vendor_status is None or fold_word(vendor_status) in self._statuses
+        return {"status": status, "vendor_status": vendor_status if is_known else self.http.scrub(vendor_status, 60)}
 
     def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
         """Return the error that a response means, or None for a good one; a status of 200 does not make it good.
 
         :param response: the response.
-        :param doing: what was asked for, for the message.
+        :param doing: the purpose of the request, for the message.
+        :return: the error, not raised yet.
         """
-        if response.ok and not self.is_error(response.body):
+        if response.ok and not states_error(response.body):
             return None
-        text, code = self.error_text(response.body)
+        text, code = error_text(response.body)
         text, code = self.http.scrub(text or response.unreadable or ""), self.http.scrub(code or "", 60)
-        cls = self._error_class(response, code, text)
+        cls = error_class(response.status, f"{code} {text}", self.error_marks)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self.title} {verb} {doing}{detail} ({marks}). {_HINTS.get(cls, 'Correct the request.')}"
-        return cls(
-            message, vendor=self.name, status_code=response.status, code=code or None, request_id=response.request_id
+        message = f"{self.title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
+        return cls(message, vendor=self.name, code=code or None, **response.details)
+
+    def _read_window(
+        self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
+    ) -> Iterator[Call]:
+        """Yield the calls of a window of a paged list.
+
+        :param page_reader: returns a callable that reads one page of the list of a span.
+        :param smallest: a span of the vendor's filters that cannot be split.
+        """
+        name = f"{self.title}'s call list"
+
+        def read_span(span: Span, seen: set[str], passes: int) -> Iterator[Call]:
+            return iter_pages(
+                page_reader(span),
+                name=name,
+                page_concurrency=query.page_concurrency,
+                passes=passes,
+                began=self._capture_now(),
+                seen=seen,
+                sleep=self._sleep,
+            )
+
+        return iter_window(
+            read_span,
+            days_with_margin(query.start, query.end),
+            lambda span: split_span(span, smallest),
+            is_in_window=lambda call: self._is_created_in(call, query),
+            name=name,
         )
 
-    @staticmethod
-    def is_error(body: Any) -> bool:
-        """Whether the body of a response with a good status states an error.
+    def _search_pages(self, read_page: Callable[[int], Page], passes: int) -> Iterator[Call]:
+        """Yield the calls of a paged list for a search that will be repeated, so that it need not be complete."""
+        name = f"{self.title}'s call list"
+        return iter_pages(read_page, name=name, passes=passes, must_be_complete=False, sleep=self._sleep)
 
-        :param body: the parsed body.
-        """
-        error = as_object(body).get("error")
-        return as_object(body).get("success") is False or error is True or (isinstance(error, dict) and bool(error))
-
-    @staticmethod
-    def error_text(body: Any) -> tuple[str | None, str | None]:
-        """Return the text and the code of an error body.
-
-        The shapes are those of Talkover (``{"error": {"code", "message"}}``, ``{"error": "CODE", "message"}``,
-        ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
-
-        :param body: the parsed body.
-        """
-        body = as_object(body)
-        error = body.get("error")
-        inner = as_object(error)
-        message = as_text(inner.get("message")) or as_text(body.get("message"))
-        code = as_text(inner.get("code")) or as_text(body.get("code")) or (error if isinstance(error, str) else None)
-        fields = as_object(body.get("errors"))
-        if fields:
-            message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, fields))[:5])})"
-        return message, code
-
-    def _error_class(self, response: ApiResponse, code: str, text: str) -> type[VoiceError]:
-        if response.status in _BY_STATUS:
-            return _BY_STATUS[response.status]
-        if response.status >= _SERVER_ERROR or response.status < _OK:
-            return VendorUnavailable
-        return self._error_class_of(code.upper(), text.lower(), response) or RequestRejected
-
-    def _is_created_in(self, call: Call, start: datetime, end: datetime) -> bool:
+    def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
         if call.created_at is None:
             raise IncompleteHistory(
-                f"{self.title} shows call {call.id} without a creation time, so nobody can tell whether it belongs to "
-                "the window. Nothing of it is used.",
+                f"{self.title} shows call {call.id} without a creation time, so it is unknown whether it belongs to "
+                "the window. Nothing of the window is used.",
                 vendor=self.name,
             )
-        return start <= call.created_at < end
+        return query.start <= call.created_at < query.end
 
-    @staticmethod
-    def _created_at(value: object, response: ApiResponse) -> datetime:
-        """Return when a new call was created; a time that is not near the response's is a placeholder or a mistake."""
-        moment, now = read_time(value), response.server_time
-        return now if moment is None or abs(moment - now) > _MAX_CREATE_OFFSET else moment
+    def _send_create(
+        self, request: CallRequest, doing: str, url: str, body: Any, envelope: str, *id_fields: str, **more: Any
+    ) -> Call:
+        """Send a create and return its call.
+
+        :param envelope: the field of the response that holds the record of the call, unless the response is the record.
+        :param id_fields: the fields of the record that may hold the id.
+        :param more: further fields of the call.
+        """
+
+        def record_in(answer: Any) -> dict[str, Any]:
+            return as_object(as_object(answer).get(envelope)) or as_object(answer)
+
+        def call_id_in(answer: Any) -> str | None:
+            return first_text(record_in(answer), *id_fields)
+
+        response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
+        record, now = record_in(response.body), response.server_time
+        status, moment = first_text(record, "call_status", "status"), read_time(record.get("created_at"))
+        # A time that is not near the response's is a placeholder or a mistake.
+        is_plausible = moment is not None and abs(moment - now) <= _MAX_CREATE_OFFSET
+        return Call(
+            id=call_id_in(response.body) or "",
+            vendor=self.name,
+            **(self.status_fields(status) if status else {"status": CallStatus.QUEUED}),
+            to=request.to,
+            from_=as_text(record.get("from")),
+            direction="outbound",
+            agent_id=request.agent_id,
+            created_at=moment if is_plausible else now,
+            raw=record,
+            **more,
+        )
 
     def _has(self, name: str, value: str | None, wanted: str | None) -> bool:
         if wanted is None:
@@ -417,12 +458,11 @@ class Vendor(ABC):
         return value == wanted
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        for name in names:
-            value = as_text(row.get(name))
-            if value:
-                return value
+        value = first_text(row, *names)
+        if value:
+            return value
         raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), which cannot be told from others. "
+            f"{self.title} shows a call without an id ({' or '.join(names)}), so it cannot be identified. "
             "Nothing of the list is used.",
             vendor=self.name,
         )
@@ -432,36 +472,19 @@ class Vendor(ABC):
             f"{self.title} answered {doing} without {wanted} (HTTP {response.status}). Try again later; if it stays, "
             "the API has changed.",
             vendor=self.name,
-            status_code=response.status,
-            request_id=response.request_id,
+            **response.details,
         )
 
 
-_OK, _SERVER_ERROR = 200, 500
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
-_BY_STATUS: dict[int, type[VoiceError]] = {
-    401: AuthenticationFailed,
-    402: InsufficientCredits,
-    403: AuthenticationFailed,
-    408: VendorUnavailable,
-    425: VendorUnavailable,
-    429: RateLimited,
-}
-_HINTS: dict[type[VoiceError], str] = {
-    AuthenticationFailed: "Check the token (password) of the connection.",
-    InsufficientCredits: "Top up the vendor's account.",
-    InvalidPhoneNumber: "Correct the number.",
-    AgentNotUsable: "Check agent_id, and publish or activate the agent in the vendor's dashboard.",
-    RateLimited: "Lower requests_per_minute on the connection, or try again later.",
-    VendorUnavailable: "Try again later.",
-}
 
 
 def describe(ref: CallRef) -> str:
     """Return the call's name for messages; a phone number given as an id is masked.
 
     :param ref: the call.
+    :return: ``call`` and the id.
     """
     return f"call {mask_numbers_in(ref.id) if ref.id.startswith('+') else ref.id}"
 

@@ -1,41 +1,65 @@
-"""Days for a vendor's day filter around the instants that are asked for."""
+"""Spans for a vendor's date filters around the instants that are asked for."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from collections.abc import Collection, Sequence
 
+    from airflow_provider_voice.models import CallRef
+
+#: First and last moment of a date filter, in UTC.
+Span = tuple[datetime, datetime]
 # No vendor documents the time zone of its days (UTC-12 to UTC+14) or whether the last day is included.
 MARGIN = timedelta(days=2)
 
 
-def days_with_margin(start: datetime, end: datetime) -> tuple[date, date]:
+def days_with_margin(start: datetime, end: datetime) -> Span:
     """Return the first and last day to filter by so that no call created in ``[start, end)`` is left out.
 
     :param start: aware instant, included.
     :param end: aware instant, not included.
-    :return: two days, at least two days before and after; the caller filters exactly.
+    :return: midnights of two days, at least two days before and after; the caller filters exactly.
     :raises InvalidRequest: when the days are outside of the calendar.
     """
     try:
-        return (start - MARGIN).date(), (end + MARGIN).date()
+        first, last = (start - MARGIN).date(), (end + MARGIN).date()
     except OverflowError:
         raise InvalidRequest(f"{start.date()} to {end.date()} is too far away to ask a vendor for.") from None
+    return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
 
 
-def split_days(days: tuple[date, date]) -> tuple[tuple[date, date], ...]:
-    """Return two spans that cover a span together; they share a day, because the last day may not be included.
+def spans_of(refs: Collection[CallRef], days_back: Sequence[tuple[int, int]]) -> list[Span]:
+    """Return the spans in which calls are to be searched for.
 
-    :param days: first and last day.
-    :return: two spans; none when the span is one day and the day after it.
+    :param refs: the calls; those without a creation time do not count where others have one.
+    :param days_back: days before now, from and to, for calls without a creation time.
+    :return: one span around the creation times; without any, the spans before now.
     """
-    first, last = days
-    if (last - first).days <= 1:
+    placed = [ref.placed_at for ref in refs if ref.placed_at is not None]
+    if placed:
+        return [days_with_margin(min(placed), max(placed))]
+    now = datetime.now(timezone.utc)
+    return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in days_back]
+
+
+def split_span(span: Span, smallest: timedelta) -> tuple[Span, ...]:
+    """Return two spans that cover a span together; they overlap, because a bound may not be included.
+
+    :param span: midnights of two days, or times within a day.
+    :param smallest: a span that is not split any more: a day where the vendor filters by days only.
+    :return: two spans; none for the smallest one.
+    """
+    start, end = span
+    if end - start <= smallest:
         return ()
-    middle = first + (last - first) // 2
-    return (first, middle), (middle, last)
+    middle = (start + (end - start) / 2).replace(microsecond=0)
+    if end - start > timedelta(days=1):
+        # Both parts have this day, so an excluded last day is in the other part.
+        middle = middle.replace(hour=0, minute=0, second=0)
+        return (start, middle), (middle, end)
+    return (start, middle), (middle - timedelta(seconds=1), end)

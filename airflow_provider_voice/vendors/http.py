@@ -1,4 +1,4 @@
-"""HTTP to a vendor, and the one place that decides what may be sent twice.
+"""HTTP to a vendor, and the one place that decides which request may be sent twice.
 
 Everything but a create only reads, also where it is a POST, and may be repeated. A create rings a phone:
 
@@ -11,11 +11,11 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | 2xx without a call id whose JSON body is an error             | refused              | no         |
 | 400, 401, 402, 403, 404, 422 with an error in the API's form  | refused              | no         |
 | all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
-| a body that cannot be read, a lost or late response           |                      |            |
+| a body that cannot be read, a lost or slow response           |                      |            |
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
-make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is no refusal either. What a
-refusal means is decided in the vendor's file, how bytes are sent and read in ``transport.py``.
+make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either. The
+vendor's file decides which error a refusal becomes; ``transport.py`` sends and reads the bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -51,6 +51,8 @@ from airflow_provider_voice.vendors.transport import Transport, UnusableResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_voice.vendors.vendor_settings import Settings
+
 MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
@@ -59,7 +61,7 @@ _TEXT_LIMIT = 200
 _OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
 #: Statuses by which a vendor's documentation says that a create was refused.
 REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
-# A Date header further from this machine's clock belongs to nobody's clock.
+# A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
 
 
@@ -70,8 +72,8 @@ class ApiResponse:
     :param status: the HTTP status.
     :param headers: the headers, case-insensitive.
     :param body: the parsed JSON body; None when there is none.
-    :param unreadable: why the body is no JSON, for messages; None when it is.
-    :param text: the body as text when it is no JSON, cut to its beginning.
+    :param unreadable: why the body is not JSON, for messages; None when it is.
+    :param text: the body as text when it is not JSON, cut to its beginning.
     :param received_at: this machine's time.
     """
 
@@ -110,12 +112,10 @@ class ApiResponse:
         return self.date or self.received_at
 
     @property
-    def request_id(self) -> str | None:
-        """The vendor's id of the request, where it sends one."""
-        for name in ("X-Request-Id", "X-Correlation-Id", "Request-Id"):
-            if self.headers.get(name):
-                return re.sub(r"[^\w.\-:/=+]", "", self.headers[name])[:80]
-        return None
+    def details(self) -> dict[str, Any]:
+        """The fields of an error: the status, and the id of the request, which no vendor documents but many send."""
+        request_id = re.sub(r"[^\w.\-:/=+]", "", self.headers.get("X-Request-Id", ""))[:80]
+        return {"status_code": self.status, "request_id": request_id or None}
 
 
 class _AttemptFailed(Exception):
@@ -131,45 +131,38 @@ class _AttemptFailed(Exception):
 class HttpClient:
     """Sends requests to one vendor with one credential.
 
+    :param settings: the connection; its token is cut out of every text that leaves this class.
     :param title: the vendor's name in messages.
     :param vendor: the vendor's name in errors.
-    :param token: the credential, which is cut out of every text that leaves this class.
     :param credential_headers: the headers that carry it.
     :param explain: returns the error that a response means; None when it is a good response.
     :param limit_key: users of the same key share ``requests_per_minute`` in this process.
-    :param requests_per_minute: None: no limit.
-    :param connect_timeout: seconds to connect.
-    :param read_timeout: seconds without a byte from the vendor.
-    :param connections: connections kept open for reuse.
     :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the token cannot be sent in a header.
     """
 
     def __init__(
         self,
+        settings: Settings,
         *,
         title: str,
         vendor: str,
-        token: str,
         credential_headers: dict[str, str],
         explain: Callable[[ApiResponse, str], VoiceError | None],
         limit_key: str,
-        requests_per_minute: int | None = None,
-        connect_timeout: float = 10.0,
-        read_timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        self._token = settings.token
+        if not isinstance(self._token, str) or not re.fullmatch(r"[\x21-\x7e]+", self._token):
             raise InvalidRequest("The token is empty or has characters that no HTTP header can carry.")
         transport.mask_numbers_in_urllib3_logs()
         self._title = title
         self._vendor = vendor
-        self._token = token
         self._credential_headers = credential_headers
         self._explain = explain
-        #: Asked before every request; a campaign puts its own in place, which also checks that it may still send.
-        self.limiter: Limiter | None = limiter_for(limit_key, requests_per_minute)
-        self._timeout = (connect_timeout, read_timeout)
+        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
+        self.limiter: Limiter | None = limiter_for(limit_key, settings.requests_per_minute)
+        self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
         self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
@@ -178,9 +171,11 @@ class HttpClient:
             sleep=sleep,
             reraise=True,
         )
-        #: Whether a create that provably rang nobody (a 429, no connection) is sent again here. A campaign turns it
+        #: Whether a create that provably rang no phone (a 429, no connection) is sent again here. A campaign turns it
         #: off: it checks its lease and its pace before every single send.
         self.repeats_creates = True
+        #: Called when the connection of a create stands, right before its first byte; raises when it must not be sent.
+        self.before_create: Callable[[], None] | None = None
         #: Requests sent so far, repeated ones included.
         self.sent = 0
         #: Seconds the vendor's clock is ahead of ours, by the ``Date`` of its last response; None before the first.
@@ -188,7 +183,7 @@ class HttpClient:
 
     def request(
         self,
-        method: str,
+        method: Literal["GET", "POST"],
         url: str,
         *,
         doing: str,
@@ -200,12 +195,13 @@ class HttpClient:
 
         :param method: ``GET`` or, for vendors that read by POST, ``POST``.
         :param url: the full URL without query.
-        :param doing: what is asked for, for messages: ``"the list of calls"``.
+        :param doing: the purpose of the request, for messages: ``"the list of calls"``.
         :param params: the query; None values are left out.
         :param body: the JSON body; None: no body.
         :param accept: whether a response is good although its status is not; None: none is.
-        :return: a response with a JSON body that is no error.
-        :raises VoiceError: what the vendor's response means, :class:`RateLimited` or :class:`VendorUnavailable`.
+        :return: a response with a JSON body that is not an error.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; :class:`RateLimited` or
+            :class:`VendorUnavailable` when the attempts are used up.
         """
 
         def attempt() -> ApiResponse:
@@ -219,26 +215,26 @@ class HttpClient:
             text = f"{self._title} could not be read while asking for {doing}: {_reason(problem)}. Try again later."
             raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
 
-        return self._repeat(attempt)
+        return self._run(attempt, repeat=True)
 
     def create(self, url: str, *, doing: str, body: Any, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
         """Send a request that the vendor must accept at most once; see the table at the top of this file.
 
         It travels on a connection of its own: a pooled connection that the vendor closed while it was idle breaks
-        *after* the request was written, which looks the same as a lost response.
+        *after* the request was written, which is indistinguishable from a lost response.
 
         :param url: the full URL.
-        :param doing: what is asked for, for messages: ``"the call to +1415•••••71"``.
+        :param doing: the purpose of the request, for messages: ``"the call to +1415•••••71"``.
         :param body: the JSON body.
         :param call_id_in: returns the id of the new call in a JSON body; None when there is none.
         :return: a response with a call id.
-        :raises CallOutcomeUnknown: when it was sent and nobody knows what became of it.
+        :raises CallOutcomeUnknown: when it was sent and its outcome is unknown.
         :raises VendorUnavailable: when it could not be sent: nothing rang.
-        :raises VoiceError: what the vendor's refusal means: nothing rang.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits; nothing rang.
         """
 
         def attempt() -> ApiResponse:
-            adapter = Transport(connections=1)
+            adapter = Transport(connections=1, before_write=self.before_create)
             with new_session(self._credential_headers, adapter) as session:
                 session.headers["Connection"] = "close"
                 try:
@@ -252,13 +248,14 @@ class HttpClient:
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
             raise _AttemptFailed(self._unknown(doing, _reason(problem)), retry=False)
 
-        return self._repeat(attempt) if self.repeats_creates else self._once(attempt)
+        return self._run(attempt, repeat=self.repeats_creates)
 
     def scrub(self, text: object, limit: int = _TEXT_LIMIT) -> str:
         """Return a vendor's text fit for a log: one short line, numbers masked, the token cut out.
 
         :param text: the text, of any type.
         :param limit: characters, default 200.
+        :return: the text without line breaks.
         """
         shown = str(text).replace(self._token, "***")
         shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", shown).strip()
@@ -286,7 +283,7 @@ class HttpClient:
         return response
 
     def _check_read(self, response: ApiResponse, doing: str) -> ApiResponse:
-        """Return a good response; raise what another one means."""
+        """Return a good response; raise the error of another one."""
         if _REDIRECT <= response.status < _BAD_REQUEST:
             raise _AttemptFailed(self._redirected(response, doing), retry=False)
         error = self._explain(response, doing)
@@ -294,7 +291,7 @@ class HttpClient:
             return response
         if error is None:
             text = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
-            error = VendorUnavailable(text, **self._details(response))
+            error = VendorUnavailable(text, vendor=self._vendor, **response.details)
         raise _AttemptFailed(error, retry=not error.permanent, wait=self._wait_before_retry(response, error))
 
     def _check_create(self, response: ApiResponse, doing: str, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
@@ -317,7 +314,7 @@ class HttpClient:
 
     @staticmethod
     def _is_refusal(response: ApiResponse, error: VoiceError) -> bool:
-        """Whether the API itself says that it did not place the call."""
+        """Whether the API itself states that it did not place the call."""
         if response.is_page or not (isinstance(response.body, dict) or response.is_plain_text):
             return False
         if not response.ok:
@@ -331,17 +328,9 @@ class HttpClient:
             error.retry_after = error.details["retry_after"] = wait
         return wait
 
-    @staticmethod
-    def _once(attempt: Callable[[], ApiResponse]) -> ApiResponse:
+    def _run(self, attempt: Callable[[], ApiResponse], *, repeat: bool) -> ApiResponse:
         try:
-            return attempt()
-        except _AttemptFailed as failed:
-            error = failed.error
-        raise error
-
-    def _repeat(self, attempt: Callable[[], ApiResponse]) -> ApiResponse:
-        try:
-            return self._retrying(attempt)
+            return self._retrying(attempt) if repeat else attempt()
         except _AttemptFailed as failed:
             error = failed.error
         raise error
@@ -350,37 +339,32 @@ class HttpClient:
         try:
             host = urlsplit(response.headers.get("Location", "")).netloc.rpartition("@")[2] or "nowhere"
         except ValueError:
-            host = "a place that is no URL"
+            host = "an address that is not a URL"
         text = (
             f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
             "never sent after a redirect. Correct the host of the connection."
         )
-        return RequestRejected(text, **self._details(response))
+        return RequestRejected(text, vendor=self._vendor, **response.details)
 
     def _unknown(self, doing: str, why: str, response: ApiResponse | None = None) -> CallOutcomeUnknown:
         text = (
             f"{self._title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
-            "ring twice. Look for the call in the vendor's call history."
+            "ring twice. Search for the call in the vendor's call history."
         )
-        return CallOutcomeUnknown(text, **self._details(response))
-
-    def _details(self, response: ApiResponse | None) -> dict[str, Any]:
-        if response is None:
-            return {"vendor": self._vendor}
-        return {"vendor": self._vendor, "status_code": response.status, "request_id": response.request_id}
+        return CallOutcomeUnknown(text, vendor=self._vendor, **({} if response is None else response.details))
 
 
-_ESCAPES_NOBODY_CAN_STORE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_ESCAPES_WITHOUT_A_CHARACTER = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def _parse(content: bytes) -> Any:
     try:
         parsed = msgspec.json.decode(content)
     except msgspec.DecodeError:
-        # NaN and Infinity are no JSON and no database takes them for it: they become null. Nor is a byte order mark.
+        # msgspec refuses half a surrogate pair, NaN and Infinity; the latter two cannot be stored and become null.
         parsed = json.loads(content, parse_constant=lambda _: None)
-    # Half a surrogate pair and NUL cannot be encoded or stored; looked for only where the bytes hint at one.
-    return _storable(parsed) if _ESCAPES_NOBODY_CAN_STORE.search(content) else parsed
+    # Half a surrogate pair and NUL cannot be encoded or stored; replaced only where the bytes hint at one.
+    return _storable(parsed) if _ESCAPES_WITHOUT_A_CHARACTER.search(content) else parsed
 
 
 def _storable(value: Any) -> Any:
@@ -408,7 +392,7 @@ def _is_temporary(problem: BaseException) -> bool:
 
 
 def _reason(problem: BaseException) -> str:
-    """Describe a failure without the library's own words, which hold the URL."""
+    """Describe a failure without the library's own text, which holds the URL."""
     if isinstance(problem, UnusableResponse):
         return str(problem)
     kinds: tuple[tuple[type[BaseException], str], ...] = (
@@ -416,7 +400,7 @@ def _reason(problem: BaseException) -> str:
         (requests.exceptions.ReadTimeout, "no response within the read timeout"),
         (requests.exceptions.SSLError, "TLS failed"),
         (requests.exceptions.ProxyError, "the proxy failed"),
-        (requests.exceptions.InvalidURL, "its address is no valid URL"),
+        (requests.exceptions.InvalidURL, "its address is not a valid URL"),
     )
     for kind, text in kinds:
         if isinstance(problem, kind):

@@ -1,13 +1,14 @@
-"""Reads a paged list that may change while it is read, and tells a complete list from a cut one."""
+"""Reads a paged list that may change while it is read, and distinguishes a complete list from a cut one."""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Calls asked for per page: Talkover's documented maximum (list-calls); UnleashX documents none.
+PAGE_SIZE = 100
 MAX_PASSES = 4
 #: Seconds before the second, third and fourth pass. More than a second, which is how coarse a vendor's clock is.
 PAUSES = (2.0, 4.0, 8.0)
-#: A vendor's count may be so many calls too high without any call being missing.
+#: A vendor's count may be this many calls too high without any call being missing.
 COUNT_TOLERANCE = 1
 # Pages in a row without a new call that end a list; one alone may be the page before, pushed down by new calls.
 _PAGES_WITHOUT_NEWS = 2
@@ -37,7 +40,7 @@ class Page:
     """One page of a list.
 
     :param calls: its calls.
-    :param total: calls in the whole list, as the vendor counts them; None where it does not.
+    :param total: calls in the list, as the vendor counts them; None where it does not.
     :param last_page: number of the last page, as the vendor states it; None where it does not.
     :param per_page: calls a full page holds, as the vendor states it; None where it does not.
     """
@@ -79,8 +82,8 @@ class _Pass:
 def iter_pages(
     read_page: Callable[[int], Page],
     *,
-    page_size: int,
     name: str,
+    page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
     must_be_complete: bool = True,
@@ -101,13 +104,13 @@ def iter_pages(
     last: pages may be shorter than asked for, whatever size the vendor states, and counts may be capped.
 
     :param read_page: reads the page of that number, from 1.
-    :param page_size: calls asked for per page.
     :param name: the list, for messages.
+    :param page_size: calls asked for per page, default 100.
     :param page_concurrency: pages read at the same time, default 1. Where the vendor does not state the last page, up
         to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
     :param must_be_complete: whether to raise after the last pass, and to read one page more where only the vendor's
-        counts say that it is not there; a look-up that will be repeated need not.
+        counts deny that it is there; a search that will be repeated need not.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param seen: receives the ids of the calls; default a new set.
     :param sleep: waits between passes; for tests.
@@ -196,7 +199,7 @@ def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) 
         and all(one >= other for one, other in pairwise(created))
         and created[0] > created[-1]
     ):
-        return created[0]  # newest first: true whatever the clocks say
+        return created[0]  # newest first: true for any offset between the clocks
     return None if began is None else max([began(), *created])
 
 
@@ -224,28 +227,24 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
 
 def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) -> Iterator[Page]:
     """Yield page after page, in order; the consumer stops when it has enough."""
-    page = read_page(1)
-    yield page
-    last, number = page.last_page, 2
-    if page_concurrency > 1 and number <= (last or number):
-        pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
-        try:
-            waiting: deque[Future[Page]] = deque()
-            while True:
-                # Twice as many as are read at once, so that no thread stands still while pages are consumed, and memory
-                # stays that of a few pages. Where nobody states the last page, no more are read ahead than have come.
-                ahead = min(page_concurrency, number - 1 - len(waiting)) if last is None else 2 * page_concurrency
-                while len(waiting) < ahead and (last is None or number <= last):
-                    waiting.append(pool.submit(read_page, number))
-                    number += 1
-                if not waiting:
-                    break
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-    while True:  # and whatever was added since
-        yield read_page(number)
-        number += 1
+    first = read_page(1)
+    yield first
+    if page_concurrency == 1:
+        yield from map(read_page, count(2))
+    number, last = 2, first.last_page or math.inf
+    waiting: deque[Future[Page]] = deque()
+    pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
+    try:
+        while True:
+            # Where the vendor does not state the last page, no more pages are read ahead than have come. Beyond a
+            # stated last page, where calls may have been added since, one page is read at a time.
+            ahead = page_concurrency if first.last_page else min(page_concurrency, number - 1 - len(waiting))
+            while not waiting or (len(waiting) < ahead and number <= last):
+                waiting.append(pool.submit(read_page, number))
+                number += 1
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_counts: bool) -> Iterator[Call]:
@@ -270,7 +269,7 @@ def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_
 
 
 def _is_last(page: Page, number: int, calls_read: int, full: int) -> bool:
-    """Whether the vendor's counts say that no page follows.
+    """Return whether, by the vendor's counts, no page follows.
 
     A full page is never the last one for certain: counts may be capped.
 
@@ -295,14 +294,14 @@ def iter_window(
 ) -> Iterator[Call]:
     """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
 
-    :param read_span: yields the calls of a span of the vendor's filter in so many passes at most, and adds their ids to
-        the set it is given.
-    :param span: the whole window, with its margins.
+    :param read_span: yields the calls of a span of the vendor's filter and adds their ids to a set; its arguments are
+        the span, the set and the most passes.
+    :param span: the window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
     :param name: the list, for messages.
     :return: the calls that are asked for.
-    :raises IncompleteHistory: when the smallest part cannot be read, or the parts show less than the whole did.
+    :raises IncompleteHistory: when the smallest part cannot be read, or the parts show fewer calls than the window did.
     """
     seen: set[str] = set()
     outside: set[str] = set()

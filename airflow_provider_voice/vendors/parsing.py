@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,25 +22,18 @@ def path_segment(value: object) -> str:
     """
     text = str(value)
     if text.strip() in ("", ".", ".."):
-        raise InvalidRequest(f"{text!r} is no id. Give the id that the vendor shows.")
+        raise InvalidRequest(f"{text!r} is not an id. Give the id that the vendor shows.")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
         raise InvalidRequest("An id holds half a character. Give the id that the vendor shows.") from None
 
 
-def shown(value: object) -> str:
-    """Return a user's value quoted for a message, at most 40 characters, with phone numbers masked.
-
-    :param value: the value, of any type.
-    """
-    return mask_numbers_in(repr(value))[:40]
-
-
 def as_rows(value: Any) -> list[dict[str, Any]] | None:
     """Return ``value`` when it is a list of objects; None otherwise.
 
     :param value: any JSON value.
+    :return: the list itself.
     """
     return value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else None
 
@@ -50,6 +42,7 @@ def as_object(value: Any) -> dict[str, Any]:
     """Return ``value`` when it is an object; an empty one otherwise.
 
     :param value: any JSON value.
+    :return: the object itself, or a new empty one.
     """
     return value if isinstance(value, dict) else {}
 
@@ -58,6 +51,7 @@ def as_text(value: Any) -> str | None:
     """Return an id or text of any JSON type as text; None for an empty text and for other values.
 
     :param value: any JSON value.
+    :return: the text without blanks around it.
     """
     if isinstance(value, bool):
         return None
@@ -72,6 +66,7 @@ def as_float(value: Any) -> float | None:
     """Return a finite number, also from a text such as ``"0.077"``; None for other values.
 
     :param value: any JSON value.
+    :return: the number.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -83,9 +78,10 @@ def as_float(value: Any) -> float | None:
 
 
 def as_int(value: Any) -> int | None:
-    """Return a whole, non-negative number of at most 63 bits; None for other values.
+    """Return a non-negative integer of at most 63 bits; None for other values.
 
     :param value: any JSON value.
+    :return: the number, its decimals cut off.
     """
     number = as_float(value)
     return int(number) if number is not None and 0 <= number < 2**63 else None
@@ -96,5 +92,16 @@ def first_value(row: Mapping[str, Any], *names: str) -> Any:
 
     :param row: an object of the vendor.
     :param names: field names, the most likely one first.
+    :return: the value; None when there is none.
     """
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+
+
+def first_text(row: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first value under one of the names that is an id or a text; see :func:`as_text`.
+
+    :param row: an object of the vendor.
+    :param names: field names, the most likely one first.
+    :return: the text; None when there is none.
+    """
+    return next(filter(None, (as_text(row.get(name)) for name in names)), None)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_voice.models import read_time
+from airflow_provider_voice.vendors.parsing import as_float, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,6 @@ class RateLimiter:
 
 
 _limiters: dict[tuple[str, int], RateLimiter] = {}
-_limiters_lock = threading.Lock()
 
 
 def limiter_for(key: str, per_minute: int | None) -> RateLimiter | None:
@@ -80,8 +80,7 @@ def limiter_for(key: str, per_minute: int | None) -> RateLimiter | None:
     """
     if not per_minute:
         return None
-    with _limiters_lock:
-        return _limiters.setdefault((key, per_minute), RateLimiter(per_minute))
+    return _limiters.setdefault((key, per_minute), RateLimiter(per_minute))
 
 
 def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> float | None:
@@ -96,7 +95,8 @@ def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> f
     :param now: the vendor's time (its ``Date`` header), or this machine's.
     :return: seconds, never negative; None when nothing readable is stated.
     """
-    waits = [_retry_after(headers.get("Retry-After"), now), _body_wait(body)]
+    details = as_object(as_object(as_object(body).get("error")).get("details"))
+    waits = [_retry_after(headers.get("Retry-After"), now), _seconds(details.get("retry_after"))]
     if str(headers.get("X-RateLimit-Remaining", "")).strip() == "0":
         waits.append(_reset(headers.get("X-RateLimit-Reset"), now))
     wait = next((wait for wait in waits if wait is not None), None)
@@ -107,29 +107,13 @@ def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> f
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    if not value:
-        return None
-    seconds = _seconds(value)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - now).total_seconds())
+    seconds, moment = _seconds(value), read_time(value)
+    return seconds if seconds is not None or moment is None else max(0.0, (moment - now).total_seconds())
 
 
-def _body_wait(body: Any) -> float | None:
-    for path in (("error", "details", "retry_after"), ("details", "retry_after"), ("retry_after",)):
-        value = body
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        seconds = _seconds(value)
-        if seconds is not None:
-            return seconds
-    return None
+def _seconds(value: Any) -> float | None:
+    seconds = as_float(value)
+    return None if seconds is None or seconds < 0 else seconds
 
 
 def _reset(value: str | None, now: datetime) -> float | None:
@@ -138,13 +122,3 @@ def _reset(value: str | None, now: datetime) -> float | None:
         return seconds
     epoch = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
     return max(0.0, epoch - now.timestamp())
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,42 +1,36 @@
-"""Talkover (docs.talkover.ai): bearer token, paged call list, no look-up by id, a request that ends a call."""
+"""Talkover (docs.talkover.ai): bearer token, paged call list, no request for one call, a request that ends a call."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
-    AuthenticationFailed,
     CallNotFound,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
-    RequestRejected,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin, split_days
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, path_segment
-from airflow_provider_voice.vendors.talkover_lookup import PER_PAGE, find_in_lists
+from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import Span, spans_of
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, first_text, path_segment
+from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
-# Without a creation time a call is looked for in ever older spans: so many days back, from and to.
-_SPANS_BACK = ((1, 0), (7, 2), (31, 8))
-# From so many calls on, reading the list of their days is cheaper than one search a call.
-_LIST_FROM = 4
-_LIST_NAME = "Talkover's call list"
+# A call without a creation time is searched for in older and older spans: days back, from and to.
+_DAYS_BACK = ((1, 0), (7, 2), (31, 8))
 
 _STATUSES = {
-    "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all that carry no remark
+    "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all without a remark
     "queued": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
     "scheduled": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
     "ringing": CallStatus.RINGING,
@@ -49,17 +43,12 @@ _STATUSES = {
     "voicemail": CallStatus.VOICEMAIL,  # Talkover docs: create-campaign (an outcome); no page has it as a call status
 }
 
-_CODES: dict[str, type[VoiceError]] = {
-    "INVALID_PHONE_NUMBER": InvalidPhoneNumber,
-    "MISSING_PHONE_NUMBER": InvalidPhoneNumber,
-    "AGENT_INACTIVE": AgentNotUsable,
-    "AGENT_NOT_FOUND": AgentNotUsable,
-    "INSUFFICIENT_CREDITS": InsufficientCredits,
-    "INVALID_TOKEN": AuthenticationFailed,
-    "TOKEN_EXPIRED": AuthenticationFailed,
-    "MISSING_TOKEN": AuthenticationFailed,
-    "UNAUTHORIZED": AuthenticationFailed,
-    "CALL_NOT_FOUND": CallNotFound,
+_ERRORS: dict[str, type[VoiceError]] = {
+    "invalid_phone_number": InvalidPhoneNumber,  # Talkover docs: make-call
+    "missing_phone_number": InvalidPhoneNumber,
+    "agent_inactive": AgentNotUsable,
+    "agent_not_found": AgentNotUsable,
+    "call not found": CallNotFound,  # Talkover docs: end-call
 }
 
 
@@ -70,12 +59,14 @@ class Talkover(Vendor):
     title = "Talkover"
     default_base_url = "https://app.talkover.ai/api/v1"
     statuses = _STATUSES
+    error_marks = _ERRORS
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:
         """Return the bearer header.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"Authorization": f"Bearer {token}"}
 
@@ -83,7 +74,7 @@ class Talkover(Vendor):
         """Ask for one agent (Talkover docs: getting-started/authentication).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = "the list of agents"
         response = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
@@ -95,7 +86,7 @@ class Talkover(Vendor):
         """Refuse a context that uses the key of our own tag, and an agent id that cannot be part of a path.
 
         :param request: the completed request.
-        :raises InvalidRequest: with what to change.
+        :raises InvalidRequest: naming the argument to change.
         """
         path_segment(request.agent_id)
         if TAG_KEY in request.context:
@@ -110,21 +101,8 @@ class Talkover(Vendor):
         if request.is_testing:
             body["is_testing"] = True
         url = f"{self.base_url}/agents/{path_segment(request.agent_id)}/call"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
-        record = _created_record(response.body)
-        word = as_text(record.get("status"))
-        return Call(
-            id=_call_id_in(response.body) or "",
-            vendor=self.name,
-            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
-            to=request.to,
-            direction="outbound",
-            agent_id=request.agent_id,
-            is_testing=request.is_testing,
-            created_at=self._created_at(record.get("created_at"), response),
-            tag=request.tag,
-            raw=record,
-        )
+        more = {"is_testing": request.is_testing, "tag": request.tag}
+        return self._send_create(request, doing, url, body, "data", "id", "call_id", **more)
 
     def find(self, ref: CallRef) -> Call | None:
         """Find one call in the list: there is no request for a call by its id.
@@ -133,28 +111,23 @@ class Talkover(Vendor):
 
         :param ref: the call.
         :return: the call; None when the vendor does not show it.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
-        for days in _days_of(ref):
+        for days in spans_of([ref], _DAYS_BACK):
             call = self._search(ref, days)
             if call is not None:
                 return _with_ref(call, ref)
         return None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         found: dict[str, Call] = {}
-        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
-        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
-        for days in _joined_days([days for ref in dated.values() for days in _days_of(ref)]):
-            found.update(self._find_in_days(_without(dated, found), days))
-        for days in _days_of(CallRef("any")):
-            found.update(self._find_in_days(_without(undated, found), days))
+        for days in spans_of(wanted.values(), _DAYS_BACK):
+            missing = {key: ref for key, ref in wanted.items() if key not in found}
+            if missing:
+                found.update(self._find_in_days(missing, days))
         return {key: _with_ref(call, wanted[key]) for key, call in found.items()}
 
-    def _find_in_days(self, wanted: dict[str, CallRef], days: tuple[date, date]) -> dict[str, Call]:
-        if len(wanted) < _LIST_FROM:
-            calls = [self._search(ref, days) for ref in wanted.values()]
-            return {call.id: call for call in calls if call is not None}
+    def _find_in_days(self, wanted: Mapping[str, CallRef], days: Span) -> dict[str, Call]:
         agents = {ref.agent_id for ref in wanted.values()}
         filters = {
             "agent_id": agents.pop() if len(agents) == 1 else None,
@@ -167,15 +140,9 @@ class Talkover(Vendor):
 
         return find_in_lists(wanted, read_page, lambda ref: self._search(ref, days), self._sleep)
 
-    def _search(self, ref: CallRef, days: tuple[date, date]) -> Call | None:
-        calls = iter_pages(
-            self._page_reader(days, describe(ref), strict=False, agent_id=ref.agent_id, search=ref.to),
-            page_size=PER_PAGE,
-            name=_LIST_NAME,
-            passes=2,
-            must_be_complete=False,
-            sleep=self._sleep,
-        )
+    def _search(self, ref: CallRef, days: Span) -> Call | None:
+        read_page = self._page_reader(days, describe(ref), strict=False, agent_id=ref.agent_id, search=ref.to)
+        calls = self._search_pages(read_page, passes=2)
         return next((call for call in calls if call.id == ref.id), None)
 
     def end_call(self, ref: CallRef) -> None:
@@ -199,53 +166,24 @@ class Talkover(Vendor):
             accept=lambda response: response.ok and response.unreadable is not None,
         )
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        def read_days(days: tuple[date, date], seen: set[str], passes: int) -> Iterator[Call]:
-            filters = {"agent_id": agent_id, "direction": direction, "search": to}
-            return iter_pages(
-                self._page_reader(days, "the call history", strict=True, **filters),
-                page_size=PER_PAGE,
-                name=_LIST_NAME,
-                page_concurrency=page_concurrency,
-                passes=passes,
-                began=self._capture_now(),
-                seen=seen,
-                sleep=self._sleep,
-            )
-
-        return iter_window(
-            read_days,
-            days_with_margin(start, end),
-            split_days,
-            is_in_window=lambda call: self._is_created_in(call, start, end),
-            name=_LIST_NAME,
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        filters = {"agent_id": query.agent_id, "direction": query.direction, "search": query.to}
+        return self._read_window(
+            query, lambda days: self._page_reader(days, "the call history", strict=True, **filters), timedelta(days=1)
         )
 
-    def _page_reader(
-        self, days: tuple[date, date], doing: str, *, strict: bool, **filters: str | None
-    ) -> Callable[[int], Page]:
+    def _page_reader(self, days: Span, doing: str, *, strict: bool, **filters: str | None) -> Callable[[int], Page]:
         """Return a callable that reads one page of the call list; ``strict``: a row without an id is an error."""
-        first, last = days
-        params = {**filters, "date_from": first.isoformat(), "date_to": last.isoformat(), "per_page": PER_PAGE}
+        first, last = (moment.date().isoformat() for moment in days)
+        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
             response = self.http.request(
                 "GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number}
             )
-            self.pages_read += 1
             rows, paging = self._page_parts(response, doing)
             calls = [self._call(row) for row in rows if strict or as_text(row.get("id"))]
-            self.pages_in_list = as_int(paging.get("last_page"))
-            return Page(calls, as_int(paging.get("total")), self.pages_in_list, as_int(paging.get("per_page")))
+            return Page(calls, *(as_int(paging.get(name)) for name in ("total", "last_page", "per_page")))
 
         return read_page
 
@@ -268,7 +206,7 @@ class Talkover(Vendor):
             from_=as_text(row.get("from")),
             direction=as_text(row.get("direction")),
             agent_id=as_text(agent.get("id")) or as_text(row.get("agent_id")),
-            agent_name=as_text(agent.get("label")) or as_text(agent.get("name")),
+            agent_name=first_text(agent, "label", "name"),
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
             created_at=read_time(row.get("created_at")),
@@ -279,49 +217,7 @@ class Talkover(Vendor):
             read_at=time.monotonic(),
         )
 
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        if code in _CODES:
-            return _CODES[code]
-        if response.status == 404 and "call" in text:  # noqa: PLR2004 - "Call not found for this agent"
-            return CallNotFound
-        if "unauthenticated" in text or "bearer token" in text:
-            return AuthenticationFailed
-        return AgentNotUsable if response.status == 404 and "agent" in text else RequestRejected  # noqa: PLR2004 - HTTP's
-
-
-def _created_record(body: Any) -> dict[str, Any]:
-    """Return the record of a new call: under ``data`` (make-call), or the body itself (quickstart, openapi.json)."""
-    body = as_object(body)
-    return as_object(body.get("data")) or body
-
-
-def _call_id_in(body: Any) -> str | None:
-    record = _created_record(body)
-    return as_text(record.get("id")) or as_text(record.get("call_id"))
-
 
 def _with_ref(call: Call, ref: CallRef) -> Call:
     # List rows carry no context, so the tag is known from the create alone.
     return call if call.tag or not ref.tag else replace(call, tag=ref.tag)
-
-
-def _days_of(ref: CallRef) -> list[tuple[date, date]]:
-    if ref.placed_at is not None:
-        return [days_with_margin(ref.placed_at, ref.placed_at)]
-    now = datetime.now(timezone.utc)
-    return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in _SPANS_BACK]
-
-
-def _joined_days(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
-    """Join overlapping and adjoining spans of days."""
-    joined: list[tuple[date, date]] = []
-    for first, last in sorted(spans):
-        if joined and first <= joined[-1][1] + timedelta(days=1):
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return joined
-
-
-def _without(wanted: Mapping[str, CallRef], found: Mapping[str, Call]) -> dict[str, CallRef]:
-    return {key: ref for key, ref in wanted.items() if key not in found}

@@ -9,7 +9,7 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.vendors.pagination import iter_pages
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, iter_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from airflow_provider_voice.models import Call, CallRef
     from airflow_provider_voice.vendors.pagination import Page
 
-PER_PAGE = 100  # the documented maximum (Talkover docs: list-calls)
 #: Statuses of calls that have not ended (Talkover docs: get-active-call), in the order in which a call goes through
-#: them: a call that moves on while the lists are read moves into a list that is read later.
+#: them: a call whose status changes while the lists are read moves into a list that is read later.
 ACTIVE_STATUSES = ("initiated", "ringing", "answered")
-#: Single calls searched for in one look-up of lists that change meanwhile; the others are left to the next look-up.
+#: Single calls searched for when the lists change meanwhile; the others are left to the next poll.
 MAX_SEARCHES = 10
-# A list of so few pages is read again at once when it changed meanwhile; a longer one is left to the next look-up.
+# A list of at most this many pages is read again at once when it changed meanwhile; a longer one, with the next poll.
 _SHORT_LIST = 3
 _FEW_PAGES = 12
 
@@ -36,21 +35,21 @@ def find_in_lists(
 ) -> dict[str, Call]:
     """Return the calls that the lists show; a call that moves between pages meanwhile may be absent.
 
-    1. Where the whole list is short against the number of wanted calls, it is read.
-    2. Where it is long (other people's calls of the day), the lists of the active statuses are read. What is in none of
-       them has ended, mostly, and is searched for alone; where these are many, the whole list is read after all. While
+    1. Where the full list is short against the number of wanted calls, it is read.
+    2. Where it is long (other people's calls of the day), the lists of the active statuses are read. A call in none of
+       them has usually ended and is searched for alone; where these are many, the full list is read after all. While
        calls moved between the lists, only a few are searched for: most of the others will be in a list the next time.
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
-    :param search: looks up one call by its number.
+    :param search: finds one call by its number.
     :param sleep: waits between two passes.
     :return: call id -> call.
     """
     lookup = _ListLookup(wanted, read_page, sleep)
     pages = lookup.read_first_page()
-    is_long = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PER_PAGE)
-    # Where more calls may have ended than the list has pages, the whole list may follow: not worth it for a few pages.
+    is_long = pages > len(ACTIVE_STATUSES) + 2 * math.ceil(len(wanted) / PAGE_SIZE)
+    # Where more calls may have ended than the list has pages, the full list may follow: not worth it for a few pages.
     is_worth_it = is_long and (len(wanted) <= pages or pages > _FEW_PAGES)
     pages_left = lookup.read_active_lists(most_pages=pages) if is_worth_it else 0
     if pages_left > 0:
@@ -84,7 +83,7 @@ class _ListLookup:
 
     @property
     def lists_stood_still(self) -> bool:
-        """Whether the active lists showed as many calls as they said before they were read."""
+        """Whether the active lists showed as many calls as their first pages counted."""
         return len(self._active_ids) == self._active_total
 
     def take(self, call: Call | None) -> None:
@@ -92,17 +91,17 @@ class _ListLookup:
             self.found[call.id] = call
 
     def read_first_page(self) -> int:
-        """Read the first page of the whole list; return how many pages it has, 0 where the vendor does not say."""
+        """Read the first page of the full list; return how many pages it has, 0 where the vendor does not state it."""
         page = self._first_pages[None] = self._read_page(None, 1)
         return page.last_page or 0
 
     def read_active_lists(self, *, most_pages: int) -> int:
         """Read the lists of the active statuses, unless that is not worth its requests.
 
-        The first pages are read ahead, for their counts alone decide: the lists must be shorter than the whole list,
+        The first pages are read ahead, for their counts alone decide: the lists must be shorter than the full list,
         and the calls that are in none of them few enough to be searched for.
 
-        :param most_pages: pages of the whole list.
+        :param most_pages: pages of the full list.
         :return: the pages left of these; 0 or less when the lists were not read to their ends.
         """
         firsts = [self._read_page(status, 1) for status in ACTIVE_STATUSES]
@@ -131,7 +130,6 @@ class _ListLookup:
         once = [first]  # a second pass reads it anew
         calls = iter_pages(
             lambda number: once.pop() if number == 1 and once else self._read_page(status, number),
-            page_size=PER_PAGE,
             name="Talkover's call list",
             passes=2 if (first.last_page or 0) <= _SHORT_LIST else 1,
             must_be_complete=False,

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
-    AuthenticationFailed,
     CapabilityNotSupported,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     RequestRejected,
@@ -23,9 +21,17 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
-from airflow_provider_voice.vendors.base import Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
+from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
+from airflow_provider_voice.vendors.parsing import (
+    as_float,
+    as_int,
+    as_object,
+    as_rows,
+    as_text,
+    first_text,
+    first_value,
+)
 from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
 
 if TYPE_CHECKING:
@@ -36,10 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# From so many waiting calls on, one request for the history is worth its cost.
-_HISTORY_FROM = 5
-# How long the history is trusted that a call goes on; after that the call itself is asked for. Nothing says how quickly
-# the history follows.
+# How long the history is trusted that a call is active; after that the call itself is requested. No page states how
+# quickly the history follows.
 _TRUSTED_FOR = timedelta(minutes=30)
 _ACTIVE = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
@@ -56,14 +60,21 @@ _STATUSES = {
     "voicemail": CallStatus.VOICEMAIL,
     # over 6 s of silence in the call or on an answering machine: the platform hangs up
     "silence": CallStatus.VOICEMAIL,
-    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, which these words are, though not on the page
+    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, to which these statuses belong, though not on the page
 }
+
+
+# No error body is documented; a 400 is the response to a missing agentId or number (Talkstack docs: make-phone-call).
+_ERRORS: dict[str, type[VoiceError]] = {"agent": AgentNotUsable, "number": InvalidPhoneNumber}
 
 
 class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
 
     Example: see :class:`Vendor`; ``Settings`` need a ``project_id`` here.
+
+    :param settings: the connection.
+    :param sleep: waits between attempts; for tests.
     """
 
     name = "talkstack"
@@ -71,6 +82,7 @@ class Talkstack(Vendor):
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
+    error_marks = _ERRORS
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
@@ -83,6 +95,7 @@ class Talkstack(Vendor):
         """Return the API key header; a bearer token would end after two hours.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"x-api-key": token}
 
@@ -100,7 +113,7 @@ class Talkstack(Vendor):
         """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         response = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
         voices = as_rows(as_object(response.body).get("voices"))
@@ -112,7 +125,7 @@ class Talkstack(Vendor):
         """Refuse a request that make-call has no field for.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
         _ = self.project_id
         unsupported = {
@@ -129,30 +142,19 @@ class Talkstack(Vendor):
         if request.variables:
             body["dynamicVariables"] = request.variables
         url = f"{self.calls_url}/call/makeCall"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_call_id_in)
-        record = as_object(as_object(response.body).get("call"))
-        return Call(
-            id=_call_id_in(response.body) or "",
-            vendor=self.name,
-            status=CallStatus.QUEUED,  # the response has no call status; its `status` is "success"
-            to=request.to,
-            from_=as_text(record.get("from")),
-            direction="outbound",
-            agent_id=request.agent_id,
-            created_at=response.server_time,
-            raw=record,
-        )
+        # The call of the response has no status; the "success" beside it is the request's.
+        return self._send_create(request, doing, url, body, "call", "call_id")
 
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
 
-        A status is read from a record of a call under a good HTTP status. The docs list the status words under "Error
-        Responses" (get-call-data), so the three words of a call that goes on are understood in a 400 or 404 too; an
-        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for a call that talks.
+        A status is read from a record of a call under a good HTTP status. The docs list the statuses under "Error
+        Responses" (get-call-data), so the three statuses of an active call are understood in a 400 or 404 too; an
+        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for an active call.
 
         :param ref: the call.
         :return: the call; None when the vendor does not know it (yet).
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = describe(ref)
         body = {"sid": ref.id, "projectId": self.project_id}
@@ -161,11 +163,11 @@ class Talkstack(Vendor):
             f"{self.base_url}/call",
             doing=doing,
             body=body,
-            accept=lambda one: one.status == _NOT_FOUND or self._active_word_in(one) is not None,
+            accept=lambda one: one.status == _NOT_FOUND or self._active_status_in(one) is not None,
         )
-        word = self._active_word_in(response)
-        if word is not None:
-            call = Call(id=ref.id, vendor=self.name, **self.status_fields(word), raw=as_object(response.body))
+        status = self._active_status_in(response)
+        if status is not None:
+            call = Call(id=ref.id, vendor=self.name, **self.status_fields(status), raw=as_object(response.body))
         elif response.status == _NOT_FOUND:
             return None
         elif _is_call_record(response.body):
@@ -174,50 +176,40 @@ class Talkstack(Vendor):
             raise self._unreadable(response, doing, "the record of a call")
         return _with_ref(call, ref)
 
-    def _active_word_in(self, response: ApiResponse) -> str | None:
-        """Return the status word of a call that goes on in a response of a bad status that is documented."""
-        word = as_object(response.body).get("status")
-        is_active = isinstance(word, str) and _STATUSES.get(fold_word(word)) in _ACTIVE
-        return word if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
+    def _active_status_in(self, response: ApiResponse) -> str | None:
+        """Return the status of an active call from a response with HTTP status 400 or 404."""
+        status = as_object(response.body).get("status")
+        is_active = isinstance(status, str) and _STATUSES.get(fold_word(status)) in _ACTIVE
+        return status if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Ask the history once which of many calls go on, and look up only the others.
+    def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Ask the history once which of many calls are active, and search for the others only.
 
-        A call that the history shows as ended is looked up too: the history has no ``voicemail`` and no ``silence``
+        A call that the history shows as ended is requested too: the history has no ``voicemail`` and no ``silence``
         among its statuses, so its ending may not be the true one.
         """
-        active = self._active_in_history(wanted) if len(wanted) >= _HISTORY_FROM else {}
-        rest = {key: ref for key, ref in wanted.items() if key not in active}
-        return {**active, **super()._find_many(rest)}
+        active = self._active_in_history(wanted)
+        return {**active, **self._find_each({key: ref for key, ref in wanted.items() if key not in active})}
 
     def _active_in_history(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _TRUSTED_FOR
         young = {key: ref for key, ref in wanted.items() if ref.placed_at is not None and ref.placed_at > oldest}
-        placed = [ref.placed_at for ref in young.values() if ref.placed_at is not None]
-        if len(placed) < _HISTORY_FROM:
+        if len(young) < LIST_FROM:
             return {}
-        first, _ = days_with_margin(min(placed), max(placed))
+        ((first, _),) = spans_of(young.values(), ())
         size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
         try:
-            rows = self._ask_history({"startTimeAfter": first.isoformat()}, size)
+            rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, size)
         except (RequestRejected, InvalidPhoneNumber, VendorUnavailable) as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
         calls = [self._call(row) for row in rows if _row_id(row) in young]
         return {call.id: _with_ref(call, young[call.id]) for call in calls if call.status in _ACTIVE}
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        del agent_id, direction, page_concurrency  # the history has no such filters and no pages
-        return read_history(lambda *query: self._reply(to, *query), *days_with_margin(start, end))
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        # There are no filters by agent and direction, and no pages.
+        first, last = days_with_margin(query.start, query.end)
+        return read_history(lambda *asked: self._reply(query.to, *asked), first.date(), last.date())
 
     def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
         rows = self._ask_history({**query, "to": to}, page_size)
@@ -235,7 +227,6 @@ class Talkstack(Vendor):
             params=query,
             body={"projectId": self.project_id, "pageSize": page_size},
         )
-        self.pages_read += 1
         rows = _rows_in(response.body)
         if rows is None:
             raise self._unreadable(response, doing, "a list of calls")
@@ -253,9 +244,9 @@ class Talkstack(Vendor):
             id=call_id or self._row_id(row, *_ID_FIELDS),
             vendor=self.name,
             **self.status_fields(as_text(row.get("status"))),
-            to=as_text(first_value(row, "to", "phoneNumber")),
+            to=first_text(row, "to", "phoneNumber"),
             from_=as_text(row.get("from")),
-            # "outbound-api", "outbound-dial": Twilio's words
+            # "outbound-api", "outbound-dial": Twilio's values
             direction=direction.split("-")[0].lower() if direction else None,
             agent_id=as_text(row.get("agentId")),
             duration_seconds=as_int(first_value(row, "seconds", "duration")),
@@ -268,16 +259,6 @@ class Talkstack(Vendor):
             read_at=time.monotonic(),
         )
 
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        del code, response
-        if "agent" in text:
-            return AgentNotUsable
-        if "unauthorized" in text or "api key" in text:
-            return AuthenticationFailed
-        if "credit" in text or "balance" in text:
-            return InsufficientCredits
-        return InvalidPhoneNumber if "number" in text else None
-
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
@@ -285,12 +266,8 @@ _ID_FIELDS = ("callSid", "sid")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
 
 
-def _call_id_in(body: Any) -> str | None:
-    return as_text(as_object(as_object(body).get("call")).get("call_id"))
-
-
 def _row_id(row: Mapping[str, Any]) -> str | None:
-    return as_text(first_value(row, *_ID_FIELDS))
+    return first_text(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:

@@ -1,6 +1,6 @@
 """Reads Talkstack's call history completely, or not at all.
 
-The history has a ``pageSize`` and nothing to continue with (Talkstack docs: get-call-history), and no page says how
+The history has a ``pageSize`` and no cursor (Talkstack docs: get-call-history), and no page of the docs states how
 large ``pageSize`` may be. So a reply of n rows to a larger ``pageSize`` is either complete or cut at n. It is
 certainly complete when some other reply had more than n rows. Where none had, a larger reply is sought without the
 filters, then the window is split by day and then by status, until every part is certain.
@@ -27,7 +27,7 @@ PAGE_SIZES = (100, 1000, 10_000)
 SMALLEST_CUT = 10
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
-_FILTERED = frozenset(fold_word(word) for word in FILTER_STATUSES)
+_FILTERED = frozenset(fold_word(status) for status in FILTER_STATUSES)
 
 
 @dataclass(frozen=True)

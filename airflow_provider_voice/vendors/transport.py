@@ -1,6 +1,6 @@
 """Sends one HTTP request and reads one response within fixed limits of time and size.
 
-Nothing here knows what a response means or whether a request may be repeated: that is ``http.py``.
+``http.py`` decides what a response means and whether a request may be repeated.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from requests import PreparedRequest, Session
     from urllib3.poolmanager import PoolManager, ProxyManager
@@ -75,6 +76,10 @@ class LimitedResponse(http.client.HTTPResponse):
 
     ``http.client`` reads over 100 alone: it takes ``103 Early Hints`` for the final response and leaves the final one
     unread.
+
+    :param sock: the connection.
+    :param args: the other arguments of ``http.client.HTTPResponse``.
+    :param kwargs: the same, by name.
     """
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -94,23 +99,35 @@ class Transport(HTTPAdapter):
     """A ``requests`` adapter with limited responses, which can prove that a request never left.
 
     :attr:`connected` becomes true the moment a connection (TCP, a proxy's tunnel and TLS) is established. While it is
-    false no byte of the request was written, whatever the exception's class says: urllib3 uses one class for a failed
+    false no byte of the request was written, whatever the exception's class is: urllib3 uses one class for a failed
     TLS handshake and for TLS breaking after the request was sent.
 
     :param connections: connections kept open for reuse.
+    :param before_write: called when a connection stands, before the first byte of the request; what it raises is passed
+        on, and nothing is written.
     """
 
-    def __init__(self, connections: int = 10) -> None:
+    def __init__(self, connections: int = 10, before_write: Callable[[], None] | None = None) -> None:
         self.connected = False
+        self.before_write = before_write
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Create the pool manager with this adapter's connections."""
+        """Create the pool manager with this adapter's connections.
+
+        :param args: the arguments of ``HTTPAdapter``.
+        :param kwargs: the same, by name.
+        """
         super().init_poolmanager(*args, **kwargs)
         self._use_own_connections(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
-        """Return the manager of a proxy, with this adapter's connections."""
+        """Return the manager of a proxy, with this adapter's connections.
+
+        :param args: the arguments of ``HTTPAdapter``.
+        :param kwargs: the same, by name.
+        :return: the manager.
+        """
         manager = cast("ProxyManager", super().proxy_manager_for(*args, **kwargs))
         self._use_own_connections(manager)
         return manager
@@ -131,6 +148,8 @@ class Transport(HTTPAdapter):
             def connect(self) -> None:
                 """Connect, and report that it worked."""
                 super().connect()
+                if adapter.before_write is not None:
+                    adapter.before_write()
                 adapter.connected = True
 
         return type(f"Reporting{pool_class.__name__}", (pool_class,), {"ConnectionCls": ReportingConnection})
@@ -139,7 +158,7 @@ class Transport(HTTPAdapter):
 class CredentialHeaders(AuthBase):
     """Sets the vendor's credential headers last.
 
-    Passed as ``auth``, because requests would otherwise replace an Authorization header with what ``~/.netrc`` holds.
+    Passed as ``auth``, because requests would otherwise replace an Authorization header with the one from ``~/.netrc``.
 
     :param headers: the headers by name.
     """
@@ -176,7 +195,7 @@ def new_session(credential_headers: dict[str, str], transport: Transport) -> Ses
 def send(session: Session, request: requests.Request, timeout: tuple[float, float]) -> tuple[requests.Response, bytes]:
     """Send one request and read its response; a redirect is a response like any other.
 
-    The adapter is called directly: ``Session.send`` reads the whole body of a redirect into memory before it returns.
+    The adapter is called directly, because ``Session.send`` reads the body of a redirect into memory without a limit.
 
     :param session: from :func:`new_session`.
     :param request: the request.

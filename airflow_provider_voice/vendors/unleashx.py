@@ -1,7 +1,7 @@
 """UnleashX (docs.unleashx.ai): ``token`` header, integer agents, a create whose id no other request takes.
 
 Its create answers with an ``execution_id``, its lists with an integer ``ID``; our tag joins them: it is sent in
-``metadata`` and looked for with the ``input_data`` filter.
+``metadata`` and searched for with the ``input_data`` filter.
 """
 
 from __future__ import annotations
@@ -9,38 +9,35 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     CapabilityNotSupported,
-    InsufficientCredits,
     InvalidPhoneNumber,
     InvalidRequest,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
-from airflow_provider_voice.vendors.base import TAG_KEY, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value, shown
+from airflow_provider_voice.phone import shown
+from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, spans_of
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
-LIMIT = 100  # default and maximum of `limit` are not documented
 # "Keep to 3 months" (UnleashX docs: call-summary): longer windows are asked for in pieces.
 MAX_WINDOW = timedelta(days=80)
 # Windows that never stand still are split down to this.
 MIN_WINDOW = timedelta(minutes=1)
-# Without a creation time a call is looked for this far back.
-_LOOK_BACK = timedelta(days=31)
-_LIST_FROM = 4
-_LIST_NAME = "UnleashX's list of executions"
+# Days back, from and to, in which a call without a creation time is searched for.
+_DAYS_BACK = ((31, 0),)
 
 _STATUSES = {
     # UnleashX docs: make-call, and the withdrawn page call-summary
@@ -70,6 +67,16 @@ _STATUSES = {
 }
 
 
+# UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number is
+# required"; the first may come with HTTP 200.
+_ERRORS: dict[str, type[VoiceError]] = {
+    "auth key": AuthenticationFailed,
+    "session expired": AuthenticationFailed,
+    "agent": AgentNotUsable,
+    "phone": InvalidPhoneNumber,
+}
+
+
 class UnleashX(Vendor):
     """The UnleashX API (UnleashX docs: make-call, call-summary, authentication); example: see :class:`Vendor`."""
 
@@ -77,6 +84,7 @@ class UnleashX(Vendor):
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
     statuses = _STATUSES
+    error_marks = _ERRORS
     keeps_tags = True
 
     @staticmethod
@@ -84,6 +92,7 @@ class UnleashX(Vendor):
         """Return the ``token`` header.
 
         :param token: the credential.
+        :return: header name -> value.
         """
         return {"token": token}
 
@@ -91,16 +100,16 @@ class UnleashX(Vendor):
         """Send ``POST /verify`` (UnleashX docs: authentication).
 
         :return: a sentence for people.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         self.http.request("POST", f"{self.base_url}/verify", doing="the check of the token", body={})
         return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse a request that make-call has no field for; the agent id must be a whole number.
+        """Refuse a request that make-call has no field for; the agent id must be an integer.
 
         :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: with what to change.
+        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
         _agent_number(request.agent_id)
         if request.delay_seconds:
@@ -121,20 +130,7 @@ class UnleashX(Vendor):
             "metadata": {**request.context, **request.variables, TAG_KEY: request.tag},
         }
         url = f"{self.base_url}/agents/call"
-        response = self.http.create(url, doing=doing, body=body, call_id_in=_execution_id_in)
-        record = as_object(as_object(response.body).get("data"))
-        word = as_text(record.get("call_status"))
-        return Call(
-            id=_execution_id_in(response.body) or "",
-            vendor=self.name,
-            **(self.status_fields(word) if word else {"status": CallStatus.QUEUED}),
-            to=request.to,
-            direction="outbound",
-            agent_id=request.agent_id,
-            created_at=response.server_time,
-            tag=request.tag,
-            raw=record,
-        )
+        return self._send_create(request, doing, url, body, "data", "execution_id", tag=request.tag)
 
     def find(self, ref: CallRef) -> Call | None:
         """Find one call by our tag, or by its id fields.
@@ -144,9 +140,9 @@ class UnleashX(Vendor):
 
         :param ref: the call.
         :return: the call, with the id of ``ref``; None when the vendor does not show it.
-        :raises VoiceError: what the vendor's refusal means.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
-        days = _days_of(ref)
+        (days,) = spans_of([ref], _DAYS_BACK)
         filters: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
         filters.append({"calling_number": _digits(ref.to)} if ref.to else {})
         for each in filters:
@@ -156,23 +152,10 @@ class UnleashX(Vendor):
                 return _with_ref(call, ref)
         return None
 
-    def _find_many(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Look up a few calls one by one; for many, read the list of their days until every one was seen."""
-        if len(wanted) < _LIST_FROM:
-            return super()._find_many(wanted)
-        found: dict[str, Call] = {}
-        dated = {key: ref for key, ref in wanted.items() if ref.placed_at is not None}
-        undated = {key: ref for key, ref in wanted.items() if ref.placed_at is None}
-        for some in (dated, undated):
-            found.update(self._find_in_list(some))
-        return found
-
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
+        """Read the list of the calls' days until every one was seen."""
         found: dict[str, Call] = {}
-        if not wanted:
-            return found
-        days = [_days_of(ref) for ref in wanted.values()]
-        span = min(first for first, _ in days), max(last for _, last in days)
+        (span,) = spans_of(wanted.values(), _DAYS_BACK)
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
         by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
@@ -186,69 +169,35 @@ class UnleashX(Vendor):
         return found
 
     def _iter_for_lookup(
-        self, span: tuple[datetime, datetime], doing: str, *, agent_id: str | None, passes: int, **filters: Any
+        self, span: Span, doing: str, *, agent_id: str | None, passes: int, **filters: Any
     ) -> Iterator[Call]:
         agent_id = agent_id if (agent_id or "").isdigit() else None
-        return iter_pages(
-            self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters),
-            page_size=LIMIT,
-            name=_LIST_NAME,
-            passes=passes,
-            must_be_complete=False,
-            sleep=self._sleep,
-        )
+        return self._search_pages(self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters), passes)
 
-    def _history(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None,
-        direction: str | None,
-        to: str | None,
-        page_concurrency: int,
-    ) -> Iterator[Call]:
-        del direction  # the list has no such filter
-        if agent_id is not None:
-            _agent_number(agent_id)
-        filters = {"agent_id": agent_id, **({"calling_number": _digits(to)} if to else {})}
-
-        def read_span(span: tuple[datetime, datetime], seen: set[str], passes: int) -> Iterator[Call]:
-            return iter_pages(
-                self._page_reader(span, "the call history", strict=True, **filters),
-                page_size=LIMIT,
-                name=_LIST_NAME,
-                page_concurrency=page_concurrency,
-                passes=passes,
-                began=self._capture_now(),
-                seen=seen,
-                sleep=self._sleep,
+    def _history(self, query: HistoryQuery) -> Iterator[Call]:
+        if query.agent_id is not None:
+            _agent_number(query.agent_id)
+        filters = {"agent_id": query.agent_id, "calling_number": _digits(query.to)}  # there is none for the direction
+        while query.start < query.end:
+            # Each piece is cut exactly, so that a call near a cut does not come twice.
+            piece = replace(query, end=min(query.end, query.start + MAX_WINDOW))
+            yield from self._read_window(
+                piece, lambda span: self._page_reader(span, "the call history", strict=True, **filters), MIN_WINDOW
             )
-
-        while start < end:
-            piece_end = min(end, start + MAX_WINDOW)
-            yield from iter_window(
-                read_span,
-                _midnights(days_with_margin(start, piece_end)),
-                _split,
-                # Each piece is cut exactly, so that a call near a cut does not come twice.
-                is_in_window=lambda call, first=start, last=piece_end: self._is_created_in(call, first, last),  # type: ignore[misc]  # bound to this piece
-                name=_LIST_NAME,
-            )
-            start = piece_end
+            query = replace(query, start=piece.end)
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
-        """Yield the calls with our tag first, whatever their rows say of the number, then those to the number.
+        """Yield the calls with our tag first, whatever number their rows state, then those to the number.
 
         :param start: aware instant, included.
         :param end: aware instant, not included.
         :param to: the number, E.164.
-        :param tag: what the call's tag is or begins with; None: not known.
+        :param tag: the call's tag or its beginning; None: unknown.
         :return: an iterator that reads page after page.
         :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
         """
         seen: set[str] = set()
-        days = _midnights(days_with_margin(start, end))
+        days = days_with_margin(start, end)
         for call in self._iter_for_lookup(days, "our tag", agent_id=None, passes=1, input_data=tag) if tag else ():
             is_in_window = call.created_at is None or start <= call.created_at < end
             if tag and (call.tag or "").startswith(tag) and is_in_window:
@@ -258,13 +207,11 @@ class UnleashX(Vendor):
             if call.id not in seen:
                 yield call
 
-    def _page_reader(
-        self, span: tuple[datetime, datetime], doing: str, *, strict: bool, **filters: Any
-    ) -> Callable[[int], Page]:
+    def _page_reader(self, span: Span, doing: str, *, strict: bool, **filters: Any) -> Callable[[int], Page]:
         """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
         # Both bounds are always sent: without them the list is of the last month only.
         bounds = dict(zip(("fromdate", "todate"), _written(span), strict=True))
-        params = {**filters, **bounds, "limit": LIMIT}
+        params = {**filters, **bounds, "limit": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
             response = self.http.request(
@@ -274,7 +221,6 @@ class UnleashX(Vendor):
                 params={**params, "page": number},
                 accept=_is_empty_history,
             )
-            self.pages_read += 1
             if _is_empty_history(response):
                 return Page([])
             body = as_object(response.body)
@@ -287,7 +233,6 @@ class UnleashX(Vendor):
         return read_page
 
     def _call(self, row: Mapping[str, Any]) -> Call:
-        is_testing = row.get("is_testing")
         duration = as_int(row.get("TOTAL_DURATION"))
         tag = _tag_of(row)
         return Call(
@@ -302,9 +247,7 @@ class UnleashX(Vendor):
             duration_seconds=duration if duration is not None else _seconds_of(row.get("total_duration")),
             cost=as_float(first_value(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
-            is_testing=is_testing if isinstance(is_testing, bool) else None,
             created_at=read_time(row.get("CREATED_AT")) or _display_time(row),
-            updated_at=read_time(row.get("UPDATED_AT")),
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
@@ -314,38 +257,21 @@ class UnleashX(Vendor):
     def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Choose between CALL_STATUS and STATUS, whose difference is documented nowhere.
 
-        Ended beats not ended; of two endings CALL_STATUS is nearer to the phone, but a failure is never hidden behind
-        a success, and an unknown word never becomes one.
+        An ending takes precedence over an active status. Of two endings, CALL_STATUS is nearer to the phone, but a
+        failure takes precedence over a success, and an unknown status never counts as one.
         """
-        words = [as_text(row.get(name)) for name in ("CALL_STATUS", "STATUS")]
-        read = [self.status_fields(word) for word in words if word]
+        stated = [as_text(row.get(name)) for name in ("CALL_STATUS", "STATUS")]
+        read = [self.status_fields(status) for status in stated if status]
         endings = [one for one in read if one["status"].is_terminal]
         bad = [one for one in endings if one["status"] is not CallStatus.COMPLETED]
         unknown = [one for one in read if one["status"] is CallStatus.UNKNOWN]
         return next(iter(bad or unknown or endings or read), {"status": CallStatus.UNKNOWN})
 
-    def _error_class_of(self, code: str, text: str, response: ApiResponse) -> type[VoiceError] | None:
-        del response
-        if code in ("INVALID_LOGIN_TOKEN", "SESSIONEXPIRED") or any(
-            words in text for words in ("auth key", "session expired", "token")
-        ):
-            return AuthenticationFailed
-        if "agent" in text:
-            return AgentNotUsable
-        if "phone" in text:
-            return InvalidPhoneNumber
-        return InsufficientCredits if "credit" in text or "balance" in text else None
-
 
 def _agent_number(agent_id: str | None) -> int:
     if agent_id is None or not agent_id.isascii() or not agent_id.isdigit():
-        raise InvalidRequest(f"UnleashX's agent ids are whole numbers; {shown(agent_id)} is none.", vendor="unleashx")
+        raise InvalidRequest(f"UnleashX's agent ids are integers, and {shown(agent_id)} is not one.", vendor="unleashx")
     return int(agent_id)
-
-
-def _execution_id_in(body: Any) -> str | None:
-    body = as_object(body)
-    return as_text((as_object(body.get("data")) or body).get("execution_id"))
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:
@@ -359,36 +285,11 @@ def _is_empty_history(response: ApiResponse) -> bool:
     return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
 
 
-def _days_of(ref: CallRef) -> tuple[datetime, datetime]:
-    if ref.placed_at is not None:
-        return _midnights(days_with_margin(ref.placed_at, ref.placed_at))
-    now = datetime.now(timezone.utc)
-    return _midnights(days_with_margin(now - _LOOK_BACK, now))
-
-
-def _midnights(days: tuple[date, date]) -> tuple[datetime, datetime]:
-    first, last = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in days)
-    return first, last
-
-
-def _written(span: tuple[datetime, datetime]) -> tuple[str, ...]:
+def _written(span: Span) -> tuple[str, ...]:
     """Return the bounds as days, or as times where the span is less than a day (UnleashX docs: call-summary)."""
     if span[1] - span[0] >= timedelta(days=1):
         return tuple(moment.date().isoformat() for moment in span)
     return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in span)
-
-
-def _split(span: tuple[datetime, datetime]) -> tuple[tuple[datetime, datetime], ...]:
-    """Return two spans that cover a span together; they overlap, because a bound may not be included."""
-    start, end = span
-    length = end - start
-    if length <= MIN_WINDOW:
-        return ()
-    middle = (start + length / 2).replace(microsecond=0)
-    if length > timedelta(days=1):
-        middle = middle.replace(hour=0, minute=0, second=0)
-        return (start, middle), (middle, end)
-    return (start, middle), (middle - timedelta(seconds=1), end)
 
 
 # Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).

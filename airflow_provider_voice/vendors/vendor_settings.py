@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -33,9 +34,9 @@ class Settings:
     :param default_agent_id: the agent of requests that name none.
     :param default_region: two-letter country of numbers written without ``+``.
     :param requests_per_minute: limit kept in this process, from 1; None: none.
-    :param connect_timeout: seconds to connect, at most 3600, default 10.
-    :param read_timeout: seconds without a byte, at most 3600, default 30.
-    :param status_overrides: vendor word -> call status, before the vendor's own map.
+    :param connect_timeout: the longest time to connect, seconds or a ``timedelta``, at most an hour, default 10 s.
+    :param read_timeout: the longest time without a byte, seconds or a ``timedelta``, at most an hour, default 30 s.
+    :param status_overrides: vendor status -> our status, before the vendor's own map.
     :param limit_key: users of the same key share the limit; default: vendor and address.
     :raises InvalidRequest: naming the setting that makes no sense; never with its value.
     """
@@ -47,25 +48,28 @@ class Settings:
     default_agent_id: str | None = None
     default_region: str | None = None
     requests_per_minute: int | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
+    connect_timeout: timedelta | float = 10.0
+    read_timeout: timedelta | float = 30.0
     status_overrides: Mapping[str, Any] = field(default_factory=dict)
     limit_key: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "read_timeout"):
-            if not _is_number(getattr(self, name), _MAX_TIMEOUT):
-                raise InvalidRequest(f"{name} must be a number greater than 0 and at most {_MAX_TIMEOUT:.0f} seconds.")
+            given = getattr(self, name)
+            seconds = given.total_seconds() if isinstance(given, timedelta) else given
+            if not _is_number(seconds, _MAX_TIMEOUT):
+                raise InvalidRequest(f"{name} must be a timedelta or seconds, more than 0 and at most an hour.")
+            object.__setattr__(self, name, float(seconds))
         limit = self.requests_per_minute
         if limit is not None and (not _is_number(limit, _MAX_PER_MINUTE) or int(limit) != limit):
-            raise InvalidRequest(f"requests_per_minute must be a whole number from 1 to {_MAX_PER_MINUTE}.")
+            raise InvalidRequest(f"requests_per_minute must be an integer from 1 to {_MAX_PER_MINUTE}.")
         if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", str(self.default_region)):
             raise InvalidRequest("default_region must be a two-letter country code such as 'US'.")
         try:
-            overrides = {str(word): status_of(status) for word, status in self.status_overrides.items()}
+            overrides = {str(name): status_of(status) for name, status in self.status_overrides.items()}
         except (AttributeError, TypeError, InvalidRequest):
             raise InvalidRequest(
-                'status_overrides must map vendor words to call statuses, such as {"answered": "completed"}.'
+                'status_overrides must map statuses of the vendor to call statuses, such as {"answered": "completed"}.'
             ) from None
         object.__setattr__(self, "status_overrides", overrides)
 

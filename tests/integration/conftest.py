@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from airflow.sdk import DAG
 
 from airflow_provider_voice.export import row_buffer
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.vendors import http, pagination
+from tests.airflow_database import copy_migrated_database
 from tests.integration.databases import (
     MARIADBD,
     DuckDBHook,
@@ -30,7 +30,18 @@ from tests.integration.databases import (
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """Make the database of the tests' Airflow home."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    copy_migrated_database(Path(os.environ["AIRFLOW_HOME"]))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds between two passes over a list and two attempts of a request.
+
+    How long both are has tests of its own: tests/unit/vendors/test_pagination.py and test_http.py.
+    """
+    monkeypatch.setattr(pagination, "PAUSES", (0.02, 0.04, 0.08))
+    backoff = http._backoff
+    monkeypatch.setattr(http, "_backoff", lambda state: backoff(state) / 20)
 
 
 @pytest.fixture(scope="session")

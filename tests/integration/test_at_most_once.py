@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_voice.dialing import dialer as dialer_module
 from airflow_provider_voice.dialing import reconcile
+from airflow_provider_voice.dialing.record import RECORD_KEY
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     CallNotCompleted,
@@ -55,7 +56,7 @@ FAULTS = {
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No real waiting; a mutation of the guard where the mutation test asks for one."""
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(dialer_module, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(dialer_module, "SEARCH_DELAYS", (0.0, 0.0))
     # The sandbox's clock runs 120 times as fast as ours, which no vendor's does: a second's pause is two minutes there.
     monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(hours=2))
     monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(hours=2))
@@ -135,7 +136,7 @@ def test_a_list_that_shows_the_call_late(connected, mode, when) -> None:
         assert is_the_call_that_rang(connected, outcome.result)
 
 
-def test_a_list_that_can_not_be_read_settles_nothing_and_rings_nobody_again(connected) -> None:
+def test_an_unreadable_list_settles_nothing_and_rings_nobody_again(connected) -> None:
     connected.add_fault("lost_answer")
     for operation in ("list", "find"):
         connected.add_fault("status", status=503, operation=operation, times=0)
@@ -158,7 +159,7 @@ def test_a_clock_that_is_off_by_hours(connected, hours) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_id_can_not_be_stored(connected, mode) -> None:
+def test_the_id_cannot_be_stored(connected, mode) -> None:
     task = Task(connected, **MODES[mode])
     task.store.refuses = lambda value: value["state"] != "intent"
     first = task.attempt(Effects())
@@ -170,7 +171,7 @@ def test_the_id_can_not_be_stored(connected, mode) -> None:
     assert len(connected.rings) == 1
 
 
-def test_the_intent_can_not_be_stored_and_nobody_is_rung(connected) -> None:
+def test_the_intent_cannot_be_stored_and_nobody_is_rung(connected) -> None:
     task = Task(connected)
     task.store.refuses = lambda value: True
     assert task.finish().state == "failed"
@@ -179,7 +180,7 @@ def test_the_intent_can_not_be_stored_and_nobody_is_rung(connected) -> None:
 
 def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
     task = Task(connected)
-    task.store.values[dialer_module.RECORD_KEY] = {"state": "intent", "nonsense": True}
+    task.store.values[RECORD_KEY] = {"state": "intent", "nonsense": True}
     outcome = task.finish()
     assert isinstance(outcome.error, CallOutcomeUnknown)
     assert not connected.rings
@@ -187,7 +188,7 @@ def test_a_record_nobody_can_read_is_an_intent_all_the_same(connected) -> None:
 
 def test_how_the_call_came_to_be(connected) -> None:
     task = Task(connected)
-    assert (task.attempt().result["how"], task.store.values[dialer_module.RECORD_KEY]["generation"]) == ("placed", 1)
+    assert (task.attempt().result["how"], task.store.values[RECORD_KEY]["generation"]) == ("placed", 1)
     task.clear()
     again = task.attempt().result
     assert (again["how"], again["generation"]) == ("reattached", 1)
@@ -200,7 +201,7 @@ def test_a_retry_rings_again_only_after_an_ending_it_may(connected, mode) -> Non
     outcome = task.finish()
     assert isinstance(outcome.error, CallNotCompleted)
     assert (outcome.tries, len(connected.rings)) == (4, 4)
-    assert task.store.values[dialer_module.RECORD_KEY]["generation"] == 4
+    assert task.store.values[RECORD_KEY]["generation"] == 4
     strict = Task(connected, to=BUSY, map_index=1, **BUSY_FAILS[mode])
     connected.world.reset()
     assert strict.finish().tries == 1
@@ -273,7 +274,7 @@ def test_another_request_than_before_is_neither_attached_nor_placed(connected) -
     assert connected.rings_per_number() == {DONE: 1}
 
 
-def test_ringing_again_is_the_users_word(connected) -> None:
+def test_the_user_may_allow_another_ring(connected) -> None:
     connected.add_fault("reset")
     task = Task(connected, retries=5, redial_when_absent_for=timedelta(seconds=0.2))
     # The vendor's clock counts, which the Date header gives in whole seconds.
@@ -308,7 +309,7 @@ def test_a_stale_run_still_follows_the_call_it_placed(connected) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_below_airflow_33_a_second_try_looks_first(connected, fault) -> None:
+def test_below_airflow_33_a_second_try_searches_first(connected, fault) -> None:
     settings, rings = FAULTS[fault]
     for death in (None, "after create"):
         connected.world.reset()
@@ -335,7 +336,7 @@ def test_two_tasks_for_one_person_each_keep_to_their_own_call(connected) -> None
     if connected.vendor_name == "unleashx":
         assert third.result["tag"] == connected.rings[2].tag
     else:
-        # Which of three calls it was can not be known: the ids are said, and nobody is rung again.
+        # Nobody can know which of the three calls it was: the error names their ids, and nobody is rung again.
         assert isinstance(third.error, CallOutcomeUnknown)
         assert all(ring.call_id in third.error.message for ring in connected.rings)
 
@@ -512,9 +513,9 @@ def test_a_lost_create_does_not_adopt_a_call_that_was_created_later(hour_ago) ->
 def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, monkeypatch) -> None:
     plain = MakeCallOperator._publish
 
-    def killed_after_the_create(operator, context, dialed):
+    def killed_after_the_create(operator, *arguments):
         operator.on_kill()
-        plain(operator, context, dialed)
+        plain(operator, *arguments)
 
     for mode in MODES.values():
         connected.world.reset()
@@ -522,7 +523,7 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
             patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
             task = Task(connected, **mode)
             assert task.attempt() is None
-            assert "killed" in str(task.errors[0])
+            assert "The task was killed." in str(task.errors[0])
         assert task.finish().result["how"] == "reattached"
         assert len(connected.rings) == 1
     assert not [request for request in connected.requests if request.operation == "end"]
@@ -531,14 +532,15 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
 def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monkeypatch) -> None:
     plain = MakeCallOperator._publish
 
-    def killed_after_the_create(operator, context, dialed):
+    def killed_after_the_create(operator, *arguments):
         operator.on_kill()
-        plain(operator, context, dialed)
+        plain(operator, *arguments)
 
     task = Task(connected, to="+14155552606", end_call_on_kill=True)
     with monkeypatch.context() as patched:
         patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
         assert task.attempt() is None
+        assert "The task was killed." in str(task.errors[0])
     outcome = task.finish()
     if connected.vendor_name == "talkover":
         assert isinstance(outcome.error, CallNotCompleted)

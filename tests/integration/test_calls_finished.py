@@ -1,4 +1,4 @@
-"""The trigger for ``AssetWatcher``, against the sandbox and a store that keeps what Airflow's would."""
+"""The trigger for ``AssetWatcher``, against the sandbox and a store that behaves as Airflow's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reported_while(made, meanwhile, *, events=1) -> list[dict]:
             await asyncio.wait([task], timeout=0.02)
         await asyncio.sleep(0.5)
         if task.done():
-            await task  # it runs for ever: what ended it is to be seen
+            await task  # it runs without an end: the reason why it ended is shown
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return payloads
@@ -78,7 +78,7 @@ def ids(payloads) -> list[str]:
 
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
 def test_endings_are_reported_once_with_ids_and_no_number(connect_fast, vendor) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox, vendor)
         sandbox.seed(vendor, 5, sandbox.now() - timedelta(hours=2), sandbox.now() - timedelta(hours=1))
         hook = VoiceHook.for_connection("voice_default")
@@ -98,7 +98,7 @@ def test_endings_are_reported_once_with_ids_and_no_number(connect_fast, vendor) 
 
 
 def test_a_restart_goes_on_from_the_store_and_reports_again_what_may_be_lost(connect_fast) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox)
         hook = VoiceHook.for_connection("voice_default")
         first = hook.make_call(CallRequest("+14155552611"))
@@ -124,7 +124,7 @@ def test_a_restart_goes_on_from_the_store_and_reports_again_what_may_be_lost(con
 
 
 def test_an_outage_and_a_refused_token_do_not_end_the_watching(connect_fast) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox)
         call = VoiceHook.for_connection("voice_default").make_call(CallRequest("+14155552611"))
 
@@ -136,7 +136,7 @@ def test_an_outage_and_a_refused_token_do_not_end_the_watching(connect_fast) -> 
 
 
 def test_many_endings_come_in_several_events_and_only_the_wanted_ones(connect_fast) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox)
         calls = []
 
@@ -174,7 +174,7 @@ def test_a_store_that_fails_now_and_then_ends_nothing_and_loses_nothing(connect_
                 raise RuntimeError("the API server is away")
             await super().aset(key, value)
 
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox)
         call = VoiceHook.for_connection("voice_default").make_call(CallRequest("+14155552611"))
         store = Shaky()
@@ -185,8 +185,8 @@ def test_a_store_that_fails_now_and_then_ends_nothing_and_loses_nothing(connect_
 
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
 def test_sixty_hours_without_a_triggerer_lose_no_ending(connect_fast, vendor) -> None:
-    """Three of eight endings were reported: the look-back of a day cut off the others."""
-    with Sandbox(speed=0) as sandbox:
+    """Three of eight endings were reported: ``look_back`` of a day cut off the others."""
+    with Sandbox(frozen=True) as sandbox:
         connect_fast(sandbox, vendor)
         store = Store()
         assert reported_while(trigger(store), lambda: None, events=0) == []

@@ -37,7 +37,7 @@ def rules(tmp_path: Path) -> str:
 
 @pytest.fixture
 def night(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
-    monkeypatch.setattr(dialer_module, "LOOKS", (0.0,))
+    monkeypatch.setattr(dialer_module, "SEARCH_DELAYS", (0.0,))
     with time_machine.travel(NIGHT, tick=True) as clock:
         yield clock
 

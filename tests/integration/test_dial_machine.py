@@ -36,8 +36,13 @@ class Dialing(RuleBasedStateMachine):
 
     @initialize(vendor=st.sampled_from(["talkover", "talkstack", "unleashx"]), wait=st.booleans())
     def start(self, vendor: str, wait: bool) -> None:
-        self.saved = (http_module._backoff, dialer_module.LOOKS, reconcile.CLOCK_TOLERANCE, reconcile.LATE_ARRIVAL)
-        http_module._backoff, dialer_module.LOOKS = (lambda state: 0.0), (0.0,)
+        self.saved = (
+            http_module._backoff,
+            dialer_module.SEARCH_DELAYS,
+            reconcile.CLOCK_TOLERANCE,
+            reconcile.LATE_ARRIVAL,
+        )
+        http_module._backoff, dialer_module.SEARCH_DELAYS = (lambda state: 0.0), (0.0,)
         reconcile.CLOCK_TOLERANCE = reconcile.LATE_ARRIVAL = timedelta(hours=2)  # see test_at_most_once.py
         self.sandbox = Sandbox(speed=120)
         self.sandbox.__enter__()
@@ -106,7 +111,9 @@ class Dialing(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "sandbox"):
             self.sandbox.__exit__(None, None, None)
-            http_module._backoff, dialer_module.LOOKS, reconcile.CLOCK_TOLERANCE, reconcile.LATE_ARRIVAL = self.saved
+            http_module._backoff, dialer_module.SEARCH_DELAYS, reconcile.CLOCK_TOLERANCE, reconcile.LATE_ARRIVAL = (
+                self.saved
+            )
             os.environ.pop("AIRFLOW_CONN_VOICE_DEFAULT", None)
 
 

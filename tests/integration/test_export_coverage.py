@@ -140,7 +140,7 @@ def test_what_is_covered_is_in_the_table_and_what_is_not_is_a_hole(tmp_path_fact
 
 @pytest.mark.parametrize("skew", [-30, -3 * 3600, 30, 3 * 3600])
 @pytest.mark.parametrize("kind", ["interval", "cron", "templated bounds"])
-def test_no_call_is_lost_between_runs_whatever_the_vendors_clock_says(tmp_path, kind, skew) -> None:
+def test_no_call_is_lost_between_runs_for_any_offset_of_the_vendors_clock(tmp_path, kind, skew) -> None:
     history = History(tmp_path, timedelta(seconds=skew))
     for number in range(24):
         now = history.voice.time = BEGIN + (number + 1) * HOUR

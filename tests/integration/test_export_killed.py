@@ -8,16 +8,19 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from tests.integration.databases import execute, postgres_server
 from tests.integration.exporting import export
 
 pytestmark = [pytest.mark.airflow, pytest.mark.once]
 KILLS = 25
+#: Of two exports at once.
+ROUNDS = 8
 SIGKILLED = -9
 
 
@@ -69,7 +72,7 @@ def test_killed_at_any_point_the_table_is_whole(database, connect, monkeypatch, 
 
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database)
     rng = random.Random(20261121)
-    with Sandbox(speed=0, max_page=40) as sandbox:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=40)) as sandbox:
         connect(sandbox)
         hook = BaseHook.get_hook("warehouse")
         sandbox.advance(60)
@@ -112,3 +115,44 @@ def test_killed_at_any_point_the_table_is_whole(database, connect, monkeypatch, 
             exporter.stop()
         left = execute(hook, "SELECT COUNT(*) FROM voice_calls_export_log WHERE kind = 'run'")
     assert left == [(1,)]
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_one_of_two_exports_at_once_is_killed_and_the_other_completes_the_table(
+    database, connect, monkeypatch, airflow_db
+) -> None:
+    """As a worker that lost its connection to the scheduler, and the retry that began beside it."""
+    from airflow.sdk import BaseHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database)
+    rng = random.Random(20261121)
+    with Sandbox(speed=0, max_page=40) as sandbox, ThreadPoolExecutor(2) as pool:
+        connect(sandbox)
+        hook = BaseHook.get_hook("warehouse")
+        sandbox.advance(60)
+        start, end = sandbox.now() - timedelta(hours=5), sandbox.now()
+        sandbox.seed("talkover", 100, start, end)
+        exporters = [Exporter(dict(os.environ)) for _ in range(2)]
+        try:
+            assert exporters[0].run(0, start, end) == 0
+            points, killed = exporters[0].points(), 0
+            for number in range(ROUNDS):
+                sandbox.seed("talkover", 5, start, end)
+                for call in rng.sample(sandbox.calls("talkover"), 5):
+                    call.agent_id, call.touched_at = rng.choice(["agent_second", "agent_third"]), sandbox.now()
+                point = 1 + (number * points) // ROUNDS + rng.randint(0, points // ROUNDS - 1)
+                runs = [pool.submit(one.run, at, start, end) for one, at in zip(exporters, (point, 0), strict=True)]
+                code, other = (run.result(60) for run in runs)
+                assert (code in (0, SIGKILLED), other) == (True, 0)
+                killed += code == SIGKILLED
+                agents = dict(execute(hook, "SELECT call_id, agent_id FROM voice_calls"))
+                assert agents == {call.id: call.agent_id for call in sandbox.calls("talkover")}
+                logged = execute(
+                    hook, "SELECT kind, COUNT(*) FROM voice_calls_export_log WHERE kind <> 'hour' GROUP BY kind"
+                )
+                assert dict(logged) == {"run": 1, "covered": 1}
+                sandbox.advance(2)
+            assert killed >= ROUNDS - 2
+        finally:
+            for exporter in exporters:
+                exporter.stop()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_voice.export.rows import CONTENT
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.transfers import calls_to_warehouse
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
@@ -94,7 +94,7 @@ SEEN = picture(0, 3, dated=True)
     ],
 )
 @pytest.mark.parametrize("ended", [NOW - timedelta(hours=1), NOW - 9 * DAY], ids=["unsettled", "settled"])
-def test_a_newer_reading_replaces_an_older_one_whatever_it_shows(tmp_path, newer, ended) -> None:
+def test_a_newer_reading_always_replaces_an_older_one(tmp_path, newer, ended) -> None:
     warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     store(warehouse, [replace(SEEN, ended_at=ended, updated_at=ended)], NOW)
     store(warehouse, [newer], NOW + LATER)
@@ -162,7 +162,8 @@ def test_calls_that_come_end_and_change_while_pages_are_read(
     rng = random.Random(seed)
     hook = sqlite_hook(folder / "warehouse.db")
     plain = HttpClient.request
-    with Sandbox(speed=0, max_page=page, order=order) as sandbox, pytest.MonkeyPatch.context() as patch:
+    quirks = VendorQuirks(max_page=page, order=order)
+    with Sandbox(frozen=True, quirks=quirks) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", sandbox.connection_json(name))
         sandbox.advance(60)
         start = sandbox.now() - timedelta(hours=6)

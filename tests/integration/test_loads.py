@@ -52,12 +52,12 @@ def calls(*, version: int = 0) -> list[Call]:
 
 def load(warehouse: Warehouse, *, source: str = "s", version: int = 0, agent_id: Any = None) -> Loaded:
     read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
-    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0), warehouse.dialect.stamp(read_at))
-    with warehouse.spool() as spool:
+    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0))
+    with warehouse.new_buffer() as buffer:
         for call in calls(version=version):
-            spool.add(maker.row(call), call.created_at)
+            buffer.add(maker.row(call), call.created_at)
         plan, scope = ReadPlan(WINDOW, [WINDOW]), Scope(source, agent_id)
-        return warehouse.load(Load(scope, "run", plan, spool, read_at, timedelta(0), timedelta(days=7)))
+        return warehouse.load(Load(scope, "run", plan, buffer, read_at, timedelta(0), timedelta(days=7)))
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def test_a_rerun_replaces_what_changed_and_removes_days_without_calls(sandbox, c
     assert json.loads(read(root, manifests[0]))["files"] == second["files"]
 
 
-def test_hidden_numbers_are_in_no_file(sandbox, connect, run_dag, root) -> None:
+def test_redacted_numbers_are_in_no_file(sandbox, connect, run_dag, root) -> None:
     connect(sandbox)
     window = bounds(sandbox, days=1)
     (call,) = sandbox.seed("talkover", 1, *(datetime.fromisoformat(window[name]) for name in ("start", "end")))
@@ -182,6 +182,18 @@ def try_run(root: str, hook: FakeVoiceHook, due: datetime, interval: timedelta |
     operator = CallsToObjectStorageOperator(task_id="export", path=root, file_format="jsonl", **arguments)
     operator.hook = hook
     return operator.execute({"dag_run": dag_run})
+
+
+def test_a_weekly_run_writes_all_days_since_the_previous_one(sandbox, connect, run_dag, tmp_path: Path) -> None:
+    connect(sandbox)
+    due = sandbox.now().replace(minute=0, second=0, microsecond=0)
+    sandbox.seed("talkover", 20, due - timedelta(days=6), due - timedelta(days=5))
+    with DAG("weekly_files", schedule=None, start_date=START) as dag:
+        CallsToObjectStorageOperator(task_id="export", path=f"file://{tmp_path}/calls", file_format="jsonl")
+    dues = (due - timedelta(days=7), due)
+    first, second = (run_dag(dag, logical_date=one, run_after=one).result("export") for one in dues)
+    assert (first["rows"], second["rows"]) == (0, 20)
+    assert second["start"] == first["end"]
 
 
 def calls_at(*moments: datetime) -> list[Call]:
@@ -240,7 +252,7 @@ def test_files_of_a_window_that_the_vendor_is_hours_before_are_not_written(tmp_p
     assert not (tmp_path / "calls").exists()
 
 
-def test_what_lies_in_everybodys_future_is_left_out_and_the_manifest_says_so(tmp_path) -> None:
+def test_the_manifest_names_the_part_that_lay_in_the_future(tmp_path) -> None:
     now = datetime.now(timezone.utc)
     bounds = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(days=1)).isoformat()}
     manifest = try_run(f"file://{tmp_path}/calls", FakeVoiceHook(now, []), now, **bounds)

@@ -1,6 +1,6 @@
 """Place, wait, export: for each vendor, under each answer that its pages leave open.
 
-Whatever a vendor does, nobody is called twice, a wait ends with the true status, and the table is complete.
+In every case one phone rings once, a wait ends with the true status, and the table is complete.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Case:
     :param faults: how single requests go wrong.
     :param to: the number that is called.
     :param is_found: whether a call whose create got no readable answer can be found and adopted, default True.
-    :param ends: whether the vendor's words show that the call has ended, default True.
+    :param ends: whether the vendor's statuses show that the call has ended, default True.
     :param not_for: vendors whose pages rule this answer out, with the reason.
     """
 
@@ -83,15 +83,15 @@ CASES = {
     "no Date header": Case({"sends_date": False}, [LOST]),
     "clock +2 min, no Date header": Case({"sends_date": False, "clock_offset": timedelta(minutes=2)}, [LOST]),
     **{f"order {order}": Case({"order": order, "max_page": 20}, [LOST]) for order in ("oldest", "changed")},
-    # In one page: of a list that is in another order for each page, nobody can know that it is complete.
+    # In one page: of a list that is in another order for each page, it is unknowable whether it is complete.
     "order shuffled": Case({"order": "shuffled"}, [LOST]),
-    "listed late": Case({"list_delay": 120.0}, [LOST], is_found=False),
+    "listed after a delay": Case({"list_delay": 120.0}, [LOST], is_found=False),
     "new calls while paging": Case({"new_calls_per_page": 3, "max_page": 20}, [LOST]),
     "old calls change while paging": Case({"touched_per_page": 5, "order": "changed", "max_page": 20}, [LOST]),
     "updated_at missing": Case({"updated_at": "missing"}, [LOST]),
     "updated_at backwards": Case({"updated_at": "backwards"}, [LOST]),
-    "unknown ending": Case({"status_words": {"busy": "line-engaged"}}, [LOST], ends=False),
-    "unknown stage": Case({"status_words": {"ringing": "alerting"}}, [LOST]),
+    "unknown ending": Case({"statuses": {"busy": "line-engaged"}}, [LOST], ends=False),
+    "unknown stage": Case({"statuses": {"ringing": "alerting"}}, [LOST]),
     "503 with a status": Case(faults=reads(kind="status", status=503, body={"error": "busy"}, times=2), to=FAILED),
     "500 with a status": Case(faults=reads(kind="status", status=500, body={"status": "failed"}, times=2)),
     "502 with a message": Case(faults=reads(kind="status", status=502, body={"message": "Failed"}, times=2)),
@@ -110,7 +110,7 @@ CASES = {
     "Retry-After without an end": Case(faults=reads(kind="status", status=503, retry_after=999_999_999)),
 }  # fmt: skip
 
-#: What may be refused with IncompleteHistory: Talkstack documents no second page and filters by whole days, so more
+#: Cases that may be refused with IncompleteHistory: Talkstack documents no second page and filters by days, so more
 #: calls a day than a page holds cannot be read.
 MAY_BE_REFUSED = {("talkstack", name) for name, case in CASES.items() if case.quirks.get("max_page")}
 
@@ -153,9 +153,9 @@ def test_place_wait_export(vendor_name, name, connect, database_hook, pauses) ->
             call.shown_from, call.created_at = None, call.created_at - timedelta(minutes=1)
         hook = database_hook("sqlite")
         may_refuse = (vendor_name, name) in MAY_BE_REFUSED
-        tells_its_time = case.quirks.get("sends_date", True)
+        sends_its_time = case.quirks.get("sends_date", True)
         check_that_the_table_is_complete(
-            sandbox, vendor_name, hook, start, may_refuse=may_refuse, tells_its_time=tells_its_time
+            sandbox, vendor_name, hook, start, may_refuse=may_refuse, sends_its_time=sends_its_time
         )
     assert max(pauses, default=0) <= LONGEST_PAUSE
 
@@ -168,17 +168,17 @@ def check_that_one_phone_rang_and_the_ending_is_true(sandbox: Sandbox, case: Cas
     assert sandbox.rings_per_number() == {case.to: 1}, shown
     if outcome.state == "success":
         assert outcome.result["status"] == ("busy" if case.to == BUSY else "failed"), shown
-        assert case.ends, "an ending nobody knows is no ending"
+        assert case.ends, "an unknown status is not an ending"
     elif case.ends:
         assert isinstance(outcome.error, CallOutcomeUnknown), shown
         assert not case.is_found, shown
 
 
 def check_that_the_table_is_complete(
-    sandbox: Sandbox, vendor: str, hook: Any, start: datetime, *, may_refuse: bool, tells_its_time: bool
+    sandbox: Sandbox, vendor: str, hook: Any, start: datetime, *, may_refuse: bool, sends_its_time: bool
 ) -> None:
-    # Without a Date header nothing tells the vendor's time, and what this clock has not reached yet is for a later run.
-    end = sandbox.now() if tells_its_time else min(sandbox.now(), datetime.now(timezone.utc))
+    # Without a Date header the vendor's time is unknown, and calls after this machine's time are left to a later run.
+    end = sandbox.now() if sends_its_time else min(sandbox.now(), datetime.now(timezone.utc))
     end -= timedelta(seconds=30)
     expected = {listed_id(call) for call in sandbox.calls(vendor) if start <= call.created_at < end}
     refusal = None

@@ -64,17 +64,17 @@ def test_an_empty_list_and_a_wrong_call(fast_sandbox, connect, run_dag, mode) ->
     with make_dag(f"empty_{mode}") as dag:
 
         @task
-        def nobody() -> list[dict]:
+        def no_calls() -> list[dict]:
             return []
 
         @task
         def numbers() -> list[str]:
             return [NUMBER]
 
-        calls = nobody()
+        calls = no_calls()
         for on_empty in ("skip", "succeed", "fail"):
             CallStatusSensor(task_id=on_empty, call=calls, on_empty=on_empty, retries=3, **MODES[mode])
-        # Constructed in the worker: what the constructor refuses is not tried again.
+        # Constructed in the worker: a refusal by the constructor is not tried again.
         CallStatusSensor.partial(task_id="mapped", retries=3, **MODES[mode]).expand(call=numbers())
     run = run_dag(dag)
     states = {name: run.states[name] for name in ("skip", "succeed", "fail", "mapped")}

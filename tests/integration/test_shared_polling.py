@@ -40,7 +40,7 @@ def trigger_for(ref: CallRef, **more) -> CallStatusTrigger:
 
 
 async def fire(manager, trigger) -> dict:
-    """Do what the triggerer's ``run_trigger`` does."""
+    """Run a trigger as the triggerer's ``run_trigger`` does."""
     trigger_id, key = next(numbers), trigger.shared_stream_key()
     stream = manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
     try:
@@ -67,7 +67,7 @@ def wait_for_all(triggers, meanwhile=None) -> list[dict]:
 
 async def until_waited_for(ids: set[str]) -> None:
     poll = poll_loop.shared_poll("voice_default")
-    while {ref.id for some in poll._subscribers for ref in some.watch.pending} != ids:  # noqa: ASYNC110 - nothing tells
+    while {ref.id for some in poll._subscribers for ref in some.watch.pending} != ids:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 
@@ -84,14 +84,14 @@ def test_a_hundred_waits_cost_a_few_requests_a_poll(connect, vendor) -> None:
     lists = [request for request in requests if request.operation == "list"]
     assert len(lists) < 80 if vendor != "talkover" else len(lists) <= 40
     if vendor == "talkstack":
-        # One look-up an ended call, and no more than a few polls of the others before the history is known.
+        # One request for each ended call, and no more than a few polls of the others before the history is known.
         assert len(requests) - len(lists) <= 2 * 80
 
 
 def test_a_trigger_that_joins_late_is_polled_and_one_that_leaves_is_not(connect) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
-        first, late, gone = place(sandbox, 3)
+        first, second, gone = place(sandbox, 3)
 
         async def run():
             manager = shared_stream.SharedStreamManager()
@@ -100,19 +100,19 @@ def test_a_trigger_that_joins_late_is_polled_and_one_that_leaves_is_not(connect)
             await until_waited_for({first.id, gone.id})
             leaving.cancel()
             await until_waited_for({first.id})
-            coming = asyncio.create_task(fire(manager, trigger_for(late)))
-            await until_waited_for({first.id, late.id})
+            coming = asyncio.create_task(fire(manager, trigger_for(second)))
+            await until_waited_for({first.id, second.id})
             sandbox.advance(600)
             events = await asyncio.gather(waiting, coming)
             assert not manager._groups
             return events
 
         events = asyncio.run(run())
-    assert [event["calls"][0]["id"] for event in events] == [first.id, late.id]
+    assert [event["calls"][0]["id"] for event in events] == [first.id, second.id]
 
 
 def test_a_refused_token_fails_everyone_at_once_and_names_no_secret(connect, caplog) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
         refs = place(sandbox, 20)
 
@@ -158,7 +158,7 @@ def test_thirty_minutes_of_503_are_tolerated(connect) -> None:
         async def recover():
             while (sandbox.now() - began).total_seconds() < 1800 / 600:  # noqa: ASYNC110 - the sandbox has no event
                 await asyncio.sleep(0.05)
-            sandbox.desk.faults.remove(fault)
+            sandbox.world.faults.remove(fault)
 
         # In the sandbox's time: an hour is tolerated.
         events = wait_for_all([trigger_for(ref, tolerated_outage=3600 / 600) for ref in refs], recover)
@@ -168,7 +168,7 @@ def test_thirty_minutes_of_503_are_tolerated(connect) -> None:
 
 
 def test_an_outage_longer_than_tolerated_fails_with_what_happened(connect) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
         refs = place(sandbox, 3)
         sandbox.add_fault("status", operation="list", status=503, times=0)
@@ -177,7 +177,7 @@ def test_an_outage_longer_than_tolerated_fails_with_what_happened(connect) -> No
 
 
 def test_each_has_its_own_deadline(connect) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
         short, long = place(sandbox, 2)
 
@@ -190,7 +190,7 @@ def test_each_has_its_own_deadline(connect) -> None:
 
 
 def test_a_call_that_ended_while_no_triggerer_ran_counts_although_the_deadline_has_passed(connect) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
         (ref,) = place(sandbox, 1)
         sandbox.advance(600)
@@ -219,7 +219,7 @@ def test_a_bug_in_a_poll_ends_no_wait(connect, monkeypatch, caplog) -> None:
 
 
 def test_a_connection_that_is_gone_ends_the_wait_with_what_to_do(connect, monkeypatch, airflow_db) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         connect(sandbox)
         refs = place(sandbox, 2)
         monkeypatch.delenv("AIRFLOW_CONN_VOICE_DEFAULT")
@@ -228,7 +228,7 @@ def test_a_connection_that_is_gone_ends_the_wait_with_what_to_do(connect, monkey
 
 
 def test_requests_per_minute_come_before_the_interval(connect, caplog) -> None:
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
         value = sandbox.connection("talkover")
         connect(sandbox, extra={**value["extra"], "requests_per_minute": 600})
         refs = place(sandbox, 10)

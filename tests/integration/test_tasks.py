@@ -100,11 +100,11 @@ def test_mapped_templated_and_chained(fast_sandbox, connect, run_dag) -> None:
         together = CallStatusSensor(task_id="together", call=ring.output, poke_interval=0.3)
 
         @task
-        def words(calls: list[dict]) -> list[str]:
+        def statuses(calls: list[dict]) -> list[str]:
             return [call["status"] for call in calls]
 
-        words.override(task_id="each")(wait.output)
-        words.override(task_id="all")(together.output)
+        statuses.override(task_id="each")(wait.output)
+        statuses.override(task_id="all")(together.output)
     run = run_dag(dag)
     assert run.state == "success"
     assert run.result("each") == run.result("all") == ["completed", "no_answer", "busy"]
@@ -244,7 +244,7 @@ def test_a_kill_hangs_up_where_the_vendor_can(sandbox, connect, vendor_name) -> 
     assert len(ends) == (vendor_name == "talkover")
 
 
-@pytest.mark.once  # triggers are told of a kill from Airflow 3.3 on
+@pytest.mark.once  # Airflow calls a trigger's on_kill from 3.3 on
 def test_a_kill_of_a_deferred_task_hangs_up_too(sandbox, connect, vendor_name) -> None:
     connect(sandbox, vendor_name)
     for end in (True, False):

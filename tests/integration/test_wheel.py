@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 
 
-def test_wheel_and_sdist(tmp_path) -> None:
+def test_the_wheel_and_the_sdist(tmp_path) -> None:
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -23,6 +23,11 @@ def test_wheel_and_sdist(tmp_path) -> None:
         check=True,
         capture_output=True,
     )
+    check_its_content(wheel)
+    check_that_its_examples_can_be_copied(wheel, tmp_path)
+
+
+def check_its_content(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"airflow_provider_voice"}
     assert "airflow_provider_voice/py.typed" in names
@@ -38,10 +43,7 @@ def test_wheel_and_sdist(tmp_path) -> None:
     assert "Project-URL: Homepage, https://" in metadata
 
 
-def test_the_examples_of_the_wheel_can_be_copied(tmp_path) -> None:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+def check_that_its_examples_can_be_copied(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         content.extractall(tmp_path / "site")
     code = "import sys; from airflow_provider_voice.sandbox import cli; print(cli.__file__); sys.exit(cli.main())"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_voice.sandbox import Sandbox
+from dev.processes import end_group
 from dev.ui import add_connections, free_port, standalone_environment
+from tests.airflow_database import copy_migrated_database
 
 DAGS = Path(__file__).parents[2] / "dags_examples"
 
 
 class Standalone:
     """A running Airflow, and the sandbox that its connections point to."""
+
+    #: The Airflow commands that make it up, each a process group of its own.
+    parts: tuple[tuple[str, ...], ...] = (("standalone",),)
 
     def __init__(self, sandbox: Sandbox, home: Path, vendor: str = "talkover") -> None:
         self.sandbox = sandbox
@@ -30,6 +33,7 @@ class Standalone:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = standalone_environment(home, self._dags(), sandbox, vendor, port)
         self.log = home / "standalone.log"
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     def _dags(self) -> Path:
         """Copy the examples, polling more often, without their schedules, which would start runs of their own."""
@@ -37,34 +41,38 @@ class Standalone:
         shutil.copytree(DAGS, folder)
         for file in folder.glob("*.py"):
             text = re.sub(r"schedule=\"[^\"]+\"", "schedule=None", file.read_text())
+            text = text.replace("poke_interval=30", "poke_interval=1")
             file.write_text(text.replace("CallsFinishedTrigger(", "CallsFinishedTrigger(poll_interval=5, "))
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        self._run("db", "migrate")
+        if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in self.environment:  # a database of the test's own
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
+        else:
+            copy_migrated_database(self.home)
         add_connections(self.sandbox, self.environment)
-        output = self.log.open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            env=self.environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self.until(lambda: self.api("GET", "/api/v2/version"), 120)
-        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 120)
+        self.launch()
+        self.until(lambda: self.api("GET", "/api/v2/version"), 300)
+        self.until(lambda: self.api("GET", f"/api/v2/dags/{dag_id}"), 300)
+
+    def launch(self) -> None:
+        for part in self.parts:
+            self.run_part(part[0], [sys.executable, "-m", "airflow", *part])
+
+    def run_part(self, name: str, command: list[str]) -> None:
+        """Start a process group of this Airflow; its output goes to the home."""
+        log = self.log if name == "standalone" else self.home / f"{name}.log"
+        with log.open("ab") as output:
+            self.processes.append(
+                subprocess.Popen(
+                    command, env=self.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                )
+            )
 
     def stop(self) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments], env=self.environment, check=True, capture_output=True
-        )
+        for process in reversed(self.processes):
+            end_group(process)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

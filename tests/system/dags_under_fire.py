@@ -14,7 +14,7 @@ from airflow.sdk import dag
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 
 # The endings busy, no answer, voicemail and failed: over within half a minute of the sandbox's clock, which here runs as
-# real time does. A create is looked for by its time, and no vendor's clock runs faster than ours.
+# real time does. A create is searched for by its time, and no vendor's clock runs faster than ours.
 NUMBERS = [f"+1415555{line}{ending}" for line in range(26, 34) for ending in ("02", "03", "04", "05")][:30]
 
 

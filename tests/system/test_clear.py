@@ -1,4 +1,4 @@
-"""A user clears tasks through Airflow's own API: it is told from a retry, and what is unclear rings nobody again."""
+"""A user clears tasks through Airflow's own API: a clear differs from a retry, and a doubt rings nobody again."""
 
 from __future__ import annotations
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +19,13 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from airflow_provider_voice.outreach.schema import contacts
 from airflow_provider_voice.sandbox import Sandbox
+from tests.airflow_database import copy_migrated_database
 from tests.integration.page.seed import Seed, number
 from tests.system.airflow_standalone import Standalone
 
@@ -65,8 +65,7 @@ def api_server(home: Path, **environment: str) -> Iterator[Standalone]:
     with Sandbox() as sandbox:
         airflow = Standalone(sandbox, home)
         airflow.environment |= environment
-        command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(command, env=airflow.environment, check=True, capture_output=True)
+        copy_migrated_database(home)
         server = airflow.start_part("api-server")
         try:
             airflow.until(lambda: urllib.request.urlopen(f"{airflow.url}/api/v2/version", timeout=30), 180)
@@ -117,7 +116,7 @@ def fill_call_table(file: Path) -> None:
     sql = f"INSERT INTO voice_calls ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
     assert set(names) <= set(COLUMNS)
     with create_engine(f"sqlite:///{file}").begin() as connection:
-        connection.exec_driver_sql(dialect.create_statement())
+        connection.execute(CreateTable(dialect.table))
         for index in range(90):
             agent = ("Renewals", "Survey")[index % 2]
             status = ("completed", "completed", "no_answer", "busy", "voicemail")[index % 5]

@@ -42,10 +42,10 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]
             airflow.stop()
 
 
-def test_outreach_runs_to_success_with_deferred_waits(standalone: Standalone) -> None:
-    standalone.api("PATCH", "/api/v2/dags/scheduled_outreach", {"is_paused": False})
-    run = standalone.api("POST", "/api/v2/dags/scheduled_outreach/dagRuns", {"logical_date": None})
-    path = f"/api/v2/dags/scheduled_outreach/dagRuns/{run['dag_run_id']}"
+def test_mapped_calls_run_to_success_with_deferred_waits(standalone: Standalone) -> None:
+    standalone.api("PATCH", "/api/v2/dags/mapped_calls", {"is_paused": False})
+    run = standalone.api("POST", "/api/v2/dags/mapped_calls/dagRuns", {"logical_date": None})
+    path = f"/api/v2/dags/mapped_calls/dagRuns/{run['dag_run_id']}"
 
     state = standalone.until(lambda: (s := standalone.api("GET", path)["state"]) in ("success", "failed") and s, 300)
 

@@ -32,7 +32,7 @@ ENDINGS = {"completed", "busy", "no_answer", "failed"}
 def waiting(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
     """Start an Airflow whose sensors wait for calls of a sandbox that stands still."""
     started: list[Standalone] = []
-    with Sandbox(speed=0) as sandbox:
+    with Sandbox(frozen=True) as sandbox:
 
         def start(**environment: str) -> Standalone:
             airflow = Standalone(sandbox, tmp_path)
@@ -112,7 +112,7 @@ def test_many_deferred_sensors_cost_a_few_list_requests(waiting) -> None:
     grown = memory_of(airflow.pids_of("triggerer")) - before
     log_so_far = airflow.log.stat().st_size
     asked, watched = len(airflow.sandbox.requests), 30
-    time.sleep(watched)  # what is counted is requests in a time
+    time.sleep(watched)  # requests are counted over this time
     spent = airflow.sandbox.requests[asked:]
     log_while_watched = airflow.log.read_bytes()[log_so_far:]
     airflow.sandbox.advance(600)

@@ -21,7 +21,7 @@ import pytest
 from airflow_provider_voice import exceptions
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS
+from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS, TYPES
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.get_provider_info import get_provider_info
 from airflow_provider_voice.hooks.voice import VoiceHook
@@ -112,7 +112,9 @@ def test_every_key_of_a_load_is_described() -> None:
 def test_every_column_is_described_with_its_type() -> None:
     rows = re.findall(r"^   \* - ``(\w+)``\n     - (.+)\n     - \S", text_of("exports"), re.MULTILINE)
     shown = {name: kind.removesuffix(", key") for name, kind in rows}
-    types = {name: PostgreSQL.types[kind].removesuffix(" NOT NULL") for name, kind in COLUMNS.items()}
+    sql = PostgreSQL("voice_calls", None, "%s").sql
+    written = {kind: column_type.compile(sql).lower() for kind, column_type in TYPES.items()} | {"time": "timestamptz"}
+    types = {name: written[kind] for name, kind in COLUMNS.items()}
     assert {name: shown.get(name) for name in types} == types
 
 

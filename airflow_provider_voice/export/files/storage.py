@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_voice.exceptions import StorageFailed, VoiceError
+from airflow_provider_voice.exceptions import StorageFailed
+from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.files.formats import FILE_COLUMNS, FORMATS
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
     from pathlib import Path
 
     from airflow.sdk import ObjectStoragePath
@@ -56,7 +58,11 @@ class FileSet:
         :return: the manifest.
         :raises StorageFailed: when the storage cannot be written.
         """
-        return _named(str(self.manifest), lambda: self._replace(days, read_at, read_to))
+        message = (
+            f"The storage failed while the files of {self.manifest} were written ({{error}}). The manifest is "
+            "unchanged; a retry writes the set again. Check the path, the connection and its rights."
+        )
+        return without_row_values(lambda: self._replace(days, read_at, read_to), StorageFailed, message)
 
     def _replace(self, days: DayRows, read_at: datetime, read_to: datetime) -> dict[str, Any]:
         counts = days.counts()
@@ -117,20 +123,5 @@ def _put(local: str | Path, target: ObjectStoragePath) -> None:
     target.fs.put_file(str(local), target.path)
 
 
-def _named(shown: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return work()
-    except VoiceError:
-        raise
-    except Exception as error:  # noqa: BLE001 - storages share no base class
-        name, code = type(error).__name__, getattr(error, "errno", None)
-    raise StorageFailed(
-        f"The storage failed while the files of {shown} were written ({name}{f', errno {code}' if code else ''}). The "
-        "manifest is unchanged; a retry writes the set again. Check the path, the connection and its rights.",
-        code=name,
-    )
-
-
 def _short(moment: datetime) -> str:
-    utc = moment.astimezone(timezone.utc)
-    return utc.strftime("%Y%m%dT%H%M%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "") + "Z"
+    return (write_time(moment) or "").replace("-", "").replace(":", "")

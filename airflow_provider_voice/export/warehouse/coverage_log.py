@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import delete, func, insert, select
+
 from airflow_provider_voice.export.models import Window, gaps, joined, without
-from airflow_provider_voice.export.warehouse.dialects import LOG_COLUMNS
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.elements import CompilerElement
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+
+# Older versions of SQLite take 999 values in a statement, and a line has 9.
+_LINES_AT_ONCE = 100
 
 
 class CoverageLog:
@@ -34,6 +42,7 @@ class CoverageLog:
         self._cursor = cursor
         self._dialect = dialect
         self._scope = scope
+        self._log = dialect.log.c
 
     def covered(self) -> list[Window]:
         """Return the stretches that were exported, in order of time."""
@@ -48,8 +57,7 @@ class CoverageLog:
 
         :param run: the run's name.
         """
-        rows = self._query(self._dialect.run_statement(), "run", run)
-        return self._read_window(*rows[0]) if rows else None
+        return self._windows("run", self._log.name == run).get(run)
 
     def write_run(self, run: str, requested: Window, count: int, committed_at: datetime) -> None:
         """Write the window of a run, over the line of an earlier try.
@@ -63,7 +71,7 @@ class CoverageLog:
             self._write("run", [(run, requested, count, None, None)], committed_at)
 
     def cover(self, windows: Iterable[Window], unread: Iterable[Window], committed_at: datetime) -> list[Window]:
-        """Add stretches to what is covered.
+        """Add stretches to the covered ones.
 
         :param windows: stretches that were read completely.
         :param unread: stretches that the run was asked for and could not read yet.
@@ -81,7 +89,7 @@ class CoverageLog:
     ) -> list[dict[str, Any]]:
         """Write, per hour of some windows, how many calls vendor and table have, and the change since the last time.
 
-        :param windows: what was read completely; they may overlap.
+        :param windows: the stretches that were read completely; they may overlap.
         :param at_vendor: how many calls the vendor showed of each hour.
         :param committed_at: the database's time.
         :return: per hour ``hour`` (ISO 8601), ``at_vendor``, ``in_table`` and ``changed``, in rows.
@@ -89,50 +97,44 @@ class CoverageLog:
         in_table = self._in_table(windows)
         hours = {write_time(hour) or "": hour for hour in sorted({*at_vendor, *in_table})}
         before = self._logged(list(hours))
-        counts = [
-            {
-                "hour": name,
+        counts = {
+            name: {
                 "at_vendor": at_vendor.get(hour, 0),
                 "in_table": in_table.get(hour, 0),
                 "changed": at_vendor.get(hour, 0) - before.get(name, 0),
             }
             for name, hour in hours.items()
-        ]
-        lines = [
-            (entry["hour"], Window(hour, hour + timedelta(hours=1)), *(entry[name] for name in _COUNTS))
-            for entry, hour in zip(counts, hours.values(), strict=True)
-        ]
+        }
+        hour_long = timedelta(hours=1)
+        lines = [(name, Window(hour, hour + hour_long), *counts[name].values()) for name, hour in hours.items()]
         self._write("hour", lines, committed_at)
-        return counts
+        return [{"hour": name, **numbers} for name, numbers in counts.items()]
 
     def _in_table(self, windows: Sequence[Window]) -> dict[datetime, int]:
-        dialect, filters = self._dialect, self._scope.filters
-        counts: dict[datetime, int] = {}
+        stored, filters = self._dialect.table.c, self._scope.filters
+        hour = self._dialect.hour(stored.created_at).label("hour")
+        of_scope = [stored.source == self._scope.source, *(stored[name] == value for name, value in filters.items())]
+        counts: Counter[datetime] = Counter()
         for span in joined(windows):
-            values = (self._scope.source, dialect.time(span.start), dialect.time(span.end), *filters.values())
-            self._cursor.execute(dialect.hours_statement(filters), values)
-            for found, count in self._cursor.fetchall():
-                hour = dialect.read_time(found)
-                if hour is not None:
-                    counts[hour] = counts.get(hour, 0) + int(count)
+            of_span = (stored.created_at >= span.start, stored.created_at < span.end)
+            for found, count in self._execute(select(hour, func.count()).where(*of_scope, *of_span).group_by("hour")):
+                moment = self._dialect.read_time(found)
+                if moment is not None:
+                    counts[moment] += int(count)
         return counts
 
     def _logged(self, names: list[str]) -> dict[str, int]:
         """Return how many calls the vendor had of each hour when it was last logged."""
         if not names:
             return {}
-        rows = self._query(self._dialect.logged_statement(), "hour", names[0], names[-1])
-        return {name: int(count) for name, count in rows}
+        is_wanted = self._log.name.between(names[0], names[-1])
+        return dict(self._execute(self._lines("hour", is_wanted, columns=(self._log.name, self._log.at_vendor))))
 
-    def _windows(self, kind: str) -> dict[str, Window]:
-        windows = (self._read_window(*row) for row in self._query(self._dialect.windows_statement(), kind))
-        return {_name(window): window for window in windows}
-
-    def _read_window(self, start: Any, end: Any) -> Window:
-        first, last = self._dialect.read_time(start), self._dialect.read_time(end)
-        if first is None or last is None:
-            raise ValueError("a line of the log has no window")
-        return Window(first, last)
+    def _windows(self, kind: str, *conditions: ColumnElement[bool]) -> dict[str, Window]:
+        columns = (self._log.name, self._log.window_start, self._log.window_end)
+        rows = self._execute(self._lines(kind, *conditions, columns=columns))
+        read_time: Any = self._dialect.read_time  # the columns have no NULL
+        return {name: Window(read_time(start), read_time(end)) for name, start, end in rows}
 
     def _replace(self, kind: str, windows: Iterable[Window], committed_at: datetime) -> None:
         before, after = self._windows(kind), {_name(window): window for window in windows}
@@ -144,31 +146,29 @@ class CoverageLog:
     def _write(self, kind: str, lines: Sequence[Any], committed_at: datetime) -> None:
         """Write lines (name, window, counts) over those of the same name."""
         self._forget(kind, [line[0] for line in lines])
-        time, key = self._dialect.time, (self._scope.source, self._scope.kind(kind))
-        for some in self._shared_out(lines):
-            rows = [
-                (*key, name, time(window.start), time(window.end), *counts, time(committed_at))
-                for name, window, *counts in some
-            ]
-            self._cursor.execute(self._dialect.log_statement(len(some)), [value for row in rows for value in row])
+        key = (self._scope.source, self._scope.kind(kind))
+        rows = [(*key, name, window.start, window.end, *counts, committed_at) for name, window, *counts in lines]
+        for some in _batches(rows):
+            self._execute(insert(self._dialect.log).values(list(some)))
 
     def _forget(self, kind: str, names: Sequence[str]) -> None:
-        for some in self._shared_out(names):
-            values = (self._scope.source, self._scope.kind(kind), *some)
-            self._cursor.execute(self._dialect.forget_statement(len(some)), values)
+        for some in _batches(names):
+            self._execute(delete(self._dialect.log).where(*self._of_scope(kind), self._log.name.in_(some)))
 
-    def _shared_out(self, lines: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        """Return lines in groups that one statement takes; a month has 744 hours."""
-        at_once = self._dialect.most_values // len(LOG_COLUMNS)
-        return (lines[first : first + at_once] for first in range(0, len(lines), at_once))
+    def _lines(self, kind: str, *conditions: ColumnElement[bool], columns: Iterable[Any]) -> CompilerElement:
+        return select(*columns).where(*self._of_scope(kind), *conditions)
 
-    def _query(self, sql: str, kind: str, *values: Any) -> list[Any]:
-        self._cursor.execute(sql, (self._scope.source, self._scope.kind(kind), *values))
-        return list(self._cursor.fetchall())
+    def _of_scope(self, kind: str) -> tuple[ColumnElement[bool], ...]:
+        return self._log.source == self._scope.source, self._log.kind == self._scope.kind(kind)
 
-
-_COUNTS = ("at_vendor", "in_table", "changed")
+    def _execute(self, statement: CompilerElement) -> list[Any]:
+        return self._dialect.execute(self._cursor, statement)
 
 
 def _name(window: Window) -> str:
     return f"{write_time(window.start)}/{write_time(window.end)}"
+
+
+def _batches(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield lines in groups that one statement takes; a month has 744 hours."""
+    return (lines[first : first + _LINES_AT_ONCE] for first in range(0, len(lines), _LINES_AT_ONCE))

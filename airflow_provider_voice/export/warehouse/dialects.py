@@ -1,6 +1,7 @@
-"""The SQL of a table of calls. Statements are built from checked identifiers; every value is a parameter.
+"""The tables of an export, and how databases differ.
 
-Each database has a file of its own beside this one, with its types and the statements that it writes differently.
+SQLAlchemy Core writes the statements, with every value as a parameter; the connection of Airflow's hook runs them,
+whatever its driver is. Each database has a file of its own beside this one.
 """
 
 from __future__ import annotations
@@ -8,19 +9,46 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import IDENTIFIER, Merged
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Index, MetaData, Table, Text, func, insert
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql import quoted_name
+
+from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
-from airflow_provider_voice.export.rows import COLUMNS, CONTENT, KEY
+from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.models import read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.engine.default import DefaultDialect
+    from sqlalchemy.sql.elements import CompilerElement
+    from sqlalchemy.types import TypeEngine
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
-_RANKS = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}
-_ENDED_RANK = 3
+# Ids that differ in case or accent are different calls.
+_BINARY: dict[str, Any] = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
+#: The type of a column by its kind, for all databases.
+TYPES: dict[str, TypeEngine[Any]] = {
+    "key": Text().with_variant(mysql.VARCHAR(255, **_BINARY), "mysql"),
+    "text": Text().with_variant(mysql.TEXT(**_BINARY), "mysql"),
+    "whole": BigInteger(),
+    "number": Double(),
+    "flag": Boolean(),
+    "time": DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql"),
+    "json": Text().with_variant(JSONB(), "postgresql").with_variant(mysql.LONGTEXT(**_BINARY), "mysql"),
+}
+#: The accepted types of an existing column by kind, in lower case: each is a prefix; those of times differ by database.
+ACCEPTED_TYPES: dict[str, tuple[str, ...]] = {
+    "key": ("text", "varchar", "character varying"),
+    "text": ("text", "varchar", "character varying", "mediumtext", "longtext"),
+    "whole": ("bigint", "hugeint", "numeric", "decimal"),
+    "number": ("double", "numeric", "decimal"),
+    "flag": ("boolean", "tinyint"),
+    "json": ("json", "text", "varchar", "mediumtext", "longtext"),
+}
 LOG_COLUMNS = {
     "source": "key",
     "kind": "key",
@@ -33,12 +61,10 @@ LOG_COLUMNS = {
     "committed_at": "time",
 }
 LOG_KEY = ("source", "kind", "name")
-#: Set to NULL when a row changes: it is then read again by every export until it settles.
-REOPENED = ("settled_at", "abandoned_at")
 
 
 class SqlDialect:
-    """The statements of one table in one database; a subclass for each database.
+    """One table of calls, its log and its stage in one database; a subclass for each database.
 
     :param table: the table's name.
     :param schema: its schema; None: the connection's default.
@@ -46,322 +72,165 @@ class SqlDialect:
     :raises InvalidRequest: when a name is no plain identifier.
     """
 
-    #: The type of a column, by kind.
-    types: ClassVar[dict[str, str]]
-    #: The beginnings of the types that an existing column may have, by kind (lower case).
+    #: SQLAlchemy's dialect, which writes the statements.
+    compiler: ClassVar[type[DefaultDialect]]
+    #: :data:`ACCEPTED_TYPES` and those of times.
     accepts: ClassVar[dict[str, tuple[str, ...]]]
     #: Whether a column of times keeps instants with a time zone.
     keeps_zones = False
+    #: Whether the table gets indexes.
+    has_indexes = True
     #: Reads the database's clock.
-    clock_statement = "SELECT CURRENT_TIMESTAMP"
-    #: The largest number of values in one statement (older versions of SQLite take 999).
-    most_values = 900
-    #: Compares two values, with NULL as a value like any other.
-    differs = "{0} IS DISTINCT FROM {1}"
+    clock: ClassVar[ColumnElement[Any]] = func.current_timestamp()
+    #: Begins a transaction, where the driver does not.
+    begin: ClassVar[tuple[str, ...]] = ()
+    #: How the stage differs from an ordinary table; it lives as long as one connection or transaction.
+    stage_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
-        for name in (table,) if schema is None else (table, schema):
-            if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
-                raise InvalidRequest(
-                    f"{name!r:.80} cannot be the name of a table or schema: use letters, digits and _, at most 50."
-                )
-        self.name = table
+        check_identifier("table", table)
+        if schema is not None:
+            check_identifier("schema", schema)
         self._schema = schema
-        self.mark = placeholder
-        self.table = self.named(table)
-        self.log_name = f"{table}_export_log"
-        self.log = self.named(self.log_name)
-        self.stage = self.named_stage(f"{table}_stage")
-
-    def quoted(self, name: str) -> str:
-        """Return an identifier in quotes."""
-        return f'"{name}"'
-
-    def named(self, name: str) -> str:
-        """Return a table's full name."""
-        return f"{self.quoted(self._schema)}.{self.quoted(name)}" if self._schema else self.quoted(name)
-
-    def named_stage(self, name: str) -> str:
-        """Return the full name of the stage, which lives as long as one transaction."""
-        return self.quoted(name)
-
-    def create_statement(self) -> str:
-        """Return the statement that creates the table unless it exists."""
-        return self._create(self.table, COLUMNS, KEY)
-
-    def create_log_statement(self) -> str:
-        """Return the statement that creates the log unless it exists."""
-        return self._create(self.log, LOG_COLUMNS, LOG_KEY)
-
-    def index_statements(self) -> list[str]:
-        """Return the statements that create the indexes of a new table; later the indexes are the user's."""
-        return [
-            f"CREATE INDEX IF NOT EXISTS {self.quoted(name)} ON {self.table} {definition}"
-            for name, definition in self.indexes().items()
+        self.sql = self.compiler(paramstyle="qmark" if placeholder == "?" else "format")
+        metadata = MetaData(schema=schema and quoted_name(schema, quote=True))
+        self.table = _table(table, metadata, _columns(COLUMNS, KEY))
+        self.log = _table(f"{table}_export_log", metadata, _columns(LOG_COLUMNS, LOG_KEY))
+        self.stage = _table(
+            f"{table}_stage", MetaData(), _columns(COLUMNS), prefixes=["TEMPORARY"], **self.stage_options
+        )
+        stored = self.table.c
+        self.indexes = [
+            Index(f"{table}_created", stored.source, stored.created_at),
+            # The rows that may change: a few of many, where the database can leave out the others.
+            Index(
+                f"{table}_unsettled",
+                stored.source,
+                stored.settled_at,
+                postgresql_where=stored.settled_at.is_(None),
+                sqlite_where=stored.settled_at.is_(None),
+            ),
         ]
 
-    def indexes(self) -> dict[str, str]:
-        """Return the definition of each index by its name: one for counts by time, one for the rows that may change."""
-        source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
-        return {
-            f"{self.name}_created": f"({source}, {created})",
-            f"{self.name}_unsettled": f"({source}) WHERE {settled} IS NULL",
-        }
+    def execute(self, cursor: Any, statement: CompilerElement) -> list[Any]:
+        """Run a statement.
 
-    def _create(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
-        lines = [f"{self.quoted(name)} {self.types[kind]}" for name, kind in columns.items()]
-        keys = ", ".join(self.quoted(name) for name in key)
-        return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(lines)}, PRIMARY KEY ({keys}))"
-
-    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
-        """Return the query for the names and types of a table's columns, and its parameters.
-
-        :param name: the table's name without its schema. The query finds nothing when there is no such table.
+        :param cursor: the transaction's cursor.
+        :param statement: a statement of SQLAlchemy Core with its values.
+        :return: the rows of a query.
         """
-        raise NotImplementedError
+        compiled: Any = statement.compile(dialect=self.sql, compile_kwargs={"render_postcompile": True})
+        values = [compiled.params[name] for name in getattr(compiled, "positiontup", None) or ()]
+        cursor.execute(str(compiled), [self.time(one) if isinstance(one, datetime) else one for one in values])
+        return list(cursor.fetchall()) if cursor.description else []
 
-    def stored_columns(self, cursor: Any, name: str) -> dict[str, str]:
+    def full_name(self, table: Table) -> str:
+        """Return a table's name as statements write it, with its schema.
+
+        :param table: the table.
+        """
+        return str(self.sql.identifier_preparer.format_table(table))
+
+    def create(self, cursor: Any) -> None:
+        """Create the table and its log where they are missing; later the indexes are the user's.
+
+        A role that only loads may not create a table, not even with IF NOT EXISTS.
+
+        :param cursor: the transaction's cursor.
+        """
+        if not self.stored_columns(cursor, self.table):
+            self.execute(cursor, CreateTable(self.table, if_not_exists=True))
+            for index in self.indexes if self.has_indexes else ():
+                self.execute(cursor, CreateIndex(index))
+        if not self.stored_columns(cursor, self.log):
+            self.execute(cursor, CreateTable(self.log, if_not_exists=True))
+
+    def stored_columns(self, cursor: Any, table: Table) -> dict[str, str]:
         """Return the types of a table's columns by name, both in lower case.
 
         :param cursor: the transaction's cursor.
-        :param name: the table's name without its schema.
+        :param table: the table.
         :return: nothing when there is no such table.
         """
-        cursor.execute(*self.columns_statement(name))
+        cursor.execute(*self._columns_query(table))
         return {str(column).lower(): str(kind).lower() for column, kind in cursor.fetchall()}
 
+    def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
+        """Return the query for the names and types of a table's columns, and its parameters."""
+        raise NotImplementedError
+
     def add_column_statement(self, name: str) -> str:
-        """Return the statement that adds a missing column."""
-        return f"ALTER TABLE {self.table} ADD COLUMN {self.quoted(name)} {self.types[COLUMNS[name]]}"
+        """Return the statement that adds a missing column.
+
+        :param name: the column.
+        """
+        return f"ALTER TABLE {self.full_name(self.table)} ADD COLUMN {name} {self.type_of(name)}"
 
     def change_column_statement(self, name: str) -> str:
-        """Return the statement by which a user changes a column of the wrong type."""
-        return f"ALTER TABLE {self.table} ALTER COLUMN {self.quoted(name)} TYPE {self.types[COLUMNS[name]]}"
+        """Return the statement by which a user changes a column of the wrong type.
 
-    def transaction_statements(self) -> list[str]:
-        """Return the statements that begin a transaction, where the driver does not."""
-        return []
+        :param name: the column.
+        """
+        return f"ALTER TABLE {self.full_name(self.table)} ALTER COLUMN {name} TYPE {self.type_of(name)}"
+
+    def type_of(self, name: str) -> str:
+        """Return the type of a column as statements write it.
+
+        :param name: the column.
+        """
+        return TYPES[COLUMNS[name]].compile(self.sql)
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Keep other loads of this source, or of the whole table, out of the transaction."""
+        """Keep other loads of this source, or of the whole table, out of the transaction.
 
-    def stage_statements(self) -> list[str]:
-        """Return the statements that create an empty stage."""
-        lines = ", ".join(f"{self.quoted(name)} {self.types[kind]}" for name, kind in COLUMNS.items())
-        return [f"CREATE TEMPORARY TABLE {self.stage} ({lines})"]
+        :param cursor: the transaction's cursor.
+        :param source: the source.
+        """
 
-    def unstage_statements(self) -> list[str]:
-        """Return the statements that remove the stage."""
-        return [f"DROP TABLE {self.stage}"]
-
-    def stamp(self, moment: datetime) -> Any:
-        """Return an instant in the form in which :meth:`spool` stores it."""
-        return self.time(moment)
-
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`."""
         return PlainRowBuffer(self.time)
 
-    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
-        """Write the rows of :meth:`spool` into a table.
+    def fill(self, table: Table, cursor: Any, buffer: Any) -> None:
+        """Write the rows of :meth:`new_buffer` into a table.
 
-        :param table: the full name of the stage, or of the table itself.
+        :param table: the stage, or the table itself.
         :param cursor: the transaction's cursor.
         :param buffer: the rows.
         """
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
-        marks = ", ".join([self.mark] * len(COLUMNS))
-        sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+        sql = str(insert(table).compile(dialect=self.sql))
         for batch in buffer.batches():
             cursor.executemany(sql, batch)
 
-    def merge(self, cursor: Any, settled_before: datetime) -> Merged:
-        """Merge the stage into the table; a row never replaces one that was read later.
-
-        :param cursor: the transaction's cursor.
-        :param settled_before: a call that ended, and has not changed since it was read at this time, is settled.
-        :return: the counts.
-        """
-        cursor.execute(self.survey_statement())
-        staged, known, stale, changed = (int(count or 0) for count in cursor.fetchone())
-        if known:
-            since = self.time(settled_before)
-            cursor.execute(self.update_statement(), (since, since))
-        if known < staged:
-            cursor.execute(self.insert_statement())
-        return Merged(staged - known, changed, stale)
-
     def time(self, moment: datetime | None) -> Any:
-        """Return an instant for the driver: unchanged where columns keep time zones, otherwise in UTC without one."""
+        """Return an instant for the driver: unchanged where columns keep time zones, otherwise in UTC without one.
+
+        :param moment: an aware instant, or None.
+        """
         if moment is None or self.keeps_zones:
             return moment
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def read_time(self, value: Any) -> datetime | None:
-        """Return the instant that the driver returned, in UTC."""
+        """Return the instant that the driver returned, in UTC.
+
+        :param value: the driver's value.
+        """
         if isinstance(value, datetime):
             return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
         return read_time(value)
 
-    def _rank(self, alias: str) -> str:
-        cases = " ".join(f"WHEN '{word}' THEN {rank}" for word, rank in _RANKS.items())
-        return f"CASE {alias}.{self.quoted('status')} {cases} ELSE {_ENDED_RANK} END"
+    def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return the expression that cuts an instant to its hour in UTC, whatever the session's time zone is.
 
-    def is_older(self, new: str, old: str) -> str:
-        """Return the condition that the staged row was read before the stored one.
-
-        The time of the reading, by the database's clock, is the only order that cannot stay wrong: an ``updated_at``
-        may be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected
-        by the next reading, because a row that changed is not settled.
+        :param column: the instant.
         """
-        fetched = self.quoted("fetched_at")
-        return f"({new}.{fetched} < {old}.{fetched})"
+        return func.date_trunc("hour", column.op("AT TIME ZONE")("UTC"))
 
-    def is_changed(self, new: str, old: str) -> str:
-        """Return the condition that the content of the staged row differs from the stored one."""
-        pairs = (self._differs(name, new, old) for name in CONTENT)
-        return f"({' OR '.join(pairs)})"
 
-    def _differs(self, name: str, new: str, old: str) -> str:
-        column = self.quoted(name)
-        return self.differs.format(f"{new}.{column}", f"{old}.{column}")
+def _columns(kinds: dict[str, str], key: tuple[str, ...] = ()) -> list[Column[Any]]:
+    return [Column(name, TYPES[kind], primary_key=name in key) for name, kind in kinds.items()]
 
-    def _same_key(self, new: str, old: str) -> str:
-        return " AND ".join(f"{new}.{self.quoted(name)} = {old}.{self.quoted(name)}" for name in KEY)
 
-    def update_statement(self) -> str:
-        """Return the statement that brings stored rows up to date. Parameters: twice the time of :meth:`merge`."""
-        assignments = ", ".join(f"{self.quoted(name)} = {value}" for name, value in self.assignments().items())
-        where = f"{self._same_key('s', 't')} AND {self.is_due()}"
-        return f"UPDATE {self.table} AS t SET {assignments} FROM {self.stage} AS s WHERE {where}"
-
-    def assignments(self) -> dict[str, str]:
-        """Return the new value of each column of a stored row; no value needs a column that is assigned before it."""
-        changed, (settled, fetched, missing, abandoned) = self.is_changed("s", "t"), self._bookkeeping()
-        return {
-            "settled_at": f"CASE WHEN {changed} THEN NULL WHEN {self._settles()} THEN s.{fetched} ELSE t.{settled} END",
-            "abandoned_at": f"CASE WHEN {changed} OR t.{missing} IS NOT NULL THEN NULL ELSE t.{abandoned} END",
-            "fetched_at": f"CASE WHEN {changed} THEN s.{fetched} ELSE t.{fetched} END",
-            "missing_since": "NULL",
-            **{name: f"s.{self.quoted(name)}" for name in CONTENT},
-        }
-
-    def is_due(self) -> str:
-        """Return the condition that a stored row changes, settles, or is no longer missing."""
-        missing = self.quoted("missing_since")
-        due = f"{self.is_changed('s', 't')} OR t.{missing} IS NOT NULL OR ({self._settles()})"
-        return f"NOT {self.is_older('s', 't')} AND ({due})"
-
-    def _settles(self) -> str:
-        """Return the condition that an unchanged row is settled: read the same long ago, or ended long ago."""
-        settled, fetched, *_ = self._bookkeeping()
-        ended = f"t.{settled} IS NULL AND {self._rank('t')} = {_ENDED_RANK}"
-        return f"{ended} AND (t.{fetched} <= {self.mark} OR s.{settled} IS NOT NULL)"
-
-    def _bookkeeping(self) -> tuple[str, ...]:
-        return tuple(map(self.quoted, ("settled_at", "fetched_at", "missing_since", "abandoned_at")))
-
-    def insert_statement(self) -> str:
-        """Return the statement that adds the staged rows that are not stored."""
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
-        values = ", ".join(f"s.{self.quoted(name)}" for name in COLUMNS)
-        known = f"SELECT 1 FROM {self.table} t WHERE {self._same_key('s', 't')}"
-        return f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stage} s WHERE NOT EXISTS ({known})"
-
-    def survey_statement(self) -> str:
-        """Return the query that counts the staged rows: all, those stored, those older, and those changed."""
-        changed, older = self.is_changed("s", "t"), self.is_older("s", "t")
-        # A row that is not stored is neither: a comparison with its NULL is not true.
-        return (
-            f"SELECT COUNT(*), COUNT(t.{self.quoted('call_id')}), "
-            f"SUM(CASE WHEN {changed} AND {older} THEN 1 ELSE 0 END), "
-            f"SUM(CASE WHEN {changed} AND NOT {older} THEN 1 ELSE 0 END) "
-            f"FROM {self.stage} s LEFT JOIN {self.table} t ON {self._same_key('s', 't')}"
-        )
-
-    def missing_statement(self) -> str:
-        """Return the statement that marks one row as missing. Parameters: since, source, call_id."""
-        missing, keys = self.quoted("missing_since"), " AND ".join(f"{self.quoted(name)} = {self.mark}" for name in KEY)
-        return f"UPDATE {self.table} SET {missing} = {self.mark} WHERE {missing} IS NULL AND {keys}"
-
-    def first_statement(self) -> str:
-        """Return the query for the first id of a source, NULL where there is none. Parameter: source."""
-        return f"SELECT MIN({self.quoted('call_id')}) FROM {self.table} WHERE {self.quoted('source')} = {self.mark}"
-
-    def unsettled_statement(self) -> str:
-        """Return the query for the rows that every export reads again. Parameter: source."""
-        names = ", ".join(self.quoted(name) for name in ("call_id", "to_number", "created_at", "tag", "agent_id"))
-        return f"SELECT {names} FROM {self.table} WHERE {self._is_followed()}"
-
-    def count_unsettled_statement(self) -> str:
-        """Return the query that counts the rows that every export reads again. Parameter: source."""
-        return f"SELECT COUNT(*) FROM {self.table} WHERE {self._is_followed()}"
-
-    def count_expired_statement(self) -> str:
-        """Return the query that counts the rows to abandon. Parameters: source, and twice the limit."""
-        return f"SELECT COUNT(*) FROM {self.table} WHERE {self._is_expired()}"
-
-    def abandon_statement(self) -> str:
-        """Return the statement that abandons rows. Parameters: the time of it, source, and twice the limit."""
-        return f"UPDATE {self.table} SET {self.quoted('abandoned_at')} = {self.mark} WHERE {self._is_expired()}"
-
-    def _is_followed(self) -> str:
-        open_ = " AND ".join(f"{self.quoted(name)} IS NULL" for name in REOPENED)
-        return f"{self.quoted('source')} = {self.mark} AND {open_}"
-
-    def _is_expired(self) -> str:
-        missing, fetched = self.quoted("missing_since"), self.quoted("fetched_at")
-        active = f"{missing} IS NULL AND {self._rank(self.table)} < {_ENDED_RANK} AND {fetched} <= {self.mark}"
-        return f"{self._is_followed()} AND ({missing} <= {self.mark} OR ({active}))"
-
-    def changed_hours_statement(self) -> str:
-        """Return the query for the hours of the calls that the load inserted or updated. Parameter: source.
-
-        The load's rows carry the time of its own readings, so an equal ``fetched_at`` marks a row that it wrote.
-        """
-        fetched, hour = self.quoted("fetched_at"), self.hour(f"t.{self.quoted('created_at')}")
-        written = f"{self._same_key('s', 't')} AND s.{fetched} = t.{fetched}"
-        return (
-            f"SELECT DISTINCT {hour} FROM {self.table} t JOIN {self.stage} s ON {written} "
-            f"WHERE t.{self.quoted('source')} = {self.mark}"
-        )
-
-    def hours_statement(self, filters: Collection[str]) -> str:
-        """Return the query that counts the rows of a window by hour. Parameters: source, start, end, filter values."""
-        created = self.quoted("created_at")
-        where = f"{self.quoted('source')} = {self.mark} AND {created} >= {self.mark} AND {created} < {self.mark}"
-        where += "".join(f" AND {self.quoted(name)} = {self.mark}" for name in filters)
-        return f"SELECT {self.hour(created)}, COUNT(*) FROM {self.table} WHERE {where} GROUP BY {self.hour(created)}"
-
-    def run_statement(self) -> str:
-        """Return the query for the bounds of one run. Parameters: source, kind, name."""
-        return self._of_log(("window_start", "window_end"), f"{self.quoted('name')} = {self.mark}")
-
-    def windows_statement(self) -> str:
-        """Return the query for the windows of one kind. Parameters: source, kind."""
-        return self._of_log(("window_start", "window_end"))
-
-    def logged_statement(self) -> str:
-        """Return the query for the counts of logged hours. Parameters: source, kind, first name, last name."""
-        name = self.quoted("name")
-        return self._of_log(("name", "at_vendor"), f"{name} >= {self.mark}", f"{name} <= {self.mark}")
-
-    def _of_log(self, columns: Collection[str], *conditions: str) -> str:
-        return f"SELECT {', '.join(map(self.quoted, columns))} FROM {self.log} WHERE {self._of_scope(*conditions)}"
-
-    def _of_scope(self, *conditions: str) -> str:
-        return " AND ".join([*(f"{self.quoted(name)} = {self.mark}" for name in ("source", "kind")), *conditions])
-
-    def forget_statement(self, lines: int) -> str:
-        """Return the statement that deletes lines of the log. Parameters: source, kind, names."""
-        names = f"{self.quoted('name')} IN ({', '.join([self.mark] * lines)})"
-        return f"DELETE FROM {self.log} WHERE {self._of_scope(names)}"
-
-    def log_statement(self, lines: int) -> str:
-        """Return the statement that writes lines of the log. Parameters: line after line, in the order of columns."""
-        names, marks = ", ".join(map(self.quoted, LOG_COLUMNS)), f"({', '.join([self.mark] * len(LOG_COLUMNS))})"
-        return f"INSERT INTO {self.log} ({names}) VALUES {', '.join([marks] * lines)}"
-
-    def hour(self, column: str) -> str:
-        """Return the expression that cuts an instant to its hour in UTC, whatever the session's time zone is."""
-        return f"DATE_TRUNC('hour', {column} AT TIME ZONE 'UTC')"
+def _table(name: str, metadata: MetaData, columns: list[Column[Any]], **options: Any) -> Table:
+    return Table(quoted_name(name, quote=True), metadata, *columns, **options)

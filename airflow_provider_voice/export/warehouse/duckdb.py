@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from sqlalchemy import Table
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
@@ -17,64 +19,48 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
+class _DuckDBSql(PGDialect):
+    """PostgreSQL's SQL, which DuckDB takes over, without its own types."""
+
+    name = "duckdb"
+    supports_statement_cache = True
+
+
 class DuckDB(SqlDialect):
     """DuckDB, by its own driver."""
 
-    types: ClassVar[dict[str, str]] = {
-        "key": "VARCHAR NOT NULL",
-        "text": "VARCHAR",
-        "whole": "BIGINT",
-        "number": "DOUBLE",
-        "flag": "BOOLEAN",
-        "time": "TIMESTAMPTZ",
-        "json": "VARCHAR",
-    }
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("varchar",),
-        "text": ("varchar",),
-        "whole": ("bigint", "hugeint", "decimal"),
-        "number": ("double", "decimal"),
-        "flag": ("boolean",),
-        "time": ("timestamp with time zone",),
-        "json": ("varchar", "json"),
-    }
+    compiler = _DuckDBSql
+    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
     keeps_zones = True
+    has_indexes = False  # columns are read fast without one
+    begin = ("BEGIN TRANSACTION",)  # the driver commits every statement by itself otherwise
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
         del placeholder  # a DbApiHook's default is another one
         super().__init__(table, schema, "?")
 
-    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
-        """Ask the catalogue of the current database."""
+    def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
         sql = (
             "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
             "AND schema_name = COALESCE(?, current_schema()) AND table_name = ?"
         )
-        return sql, (self._schema, name)
+        return sql, (self._schema, table.name)
 
-    def index_statements(self) -> list[str]:
-        """Return none: DuckDB reads columns fast without an index, and would have to maintain it."""
-        return []
-
-    def transaction_statements(self) -> list[str]:
-        """Begin: the driver commits every statement by itself otherwise."""
-        return ["BEGIN TRANSACTION"]
-
-    def stamp(self, moment: datetime) -> Any:
-        """Return the instant as text."""
-        return str(moment)
-
-    def spool(self) -> RowBuffer:
-        """Buffer the rows as DuckDB reads them."""
+    def new_buffer(self) -> RowBuffer:
+        """Return a buffer of rows in the form that DuckDB reads."""
         return CsvRowBuffer()
 
-    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
-        """Let DuckDB read the buffer's file in one statement."""
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
-        types = ", ".join(f"'{name}': '{self.types[kind].split()[0]}'" for name, kind in COLUMNS.items())
+    def fill(self, table: Table, cursor: Any, buffer: Any) -> None:
+        """Let DuckDB read the buffer's file in one statement.
+
+        :param table: the stage, or the table itself.
+        :param cursor: the transaction's cursor.
+        :param buffer: the rows.
+        """
+        types = ", ".join(f"'{name}': '{self.type_of(name)}'" for name in COLUMNS)
         cursor.execute(
-            f"INSERT INTO {table} ({names}) SELECT * FROM read_csv(?, header = false, auto_detect = false, "
-            "delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "
+            f"INSERT INTO {self.full_name(table)} ({', '.join(COLUMNS)}) SELECT * FROM read_csv(?, header = false, "
+            "auto_detect = false, delim = ?, quote = ?, escape = ?, nullstr = '', new_line = '\\n', "
             f"max_line_size = {_LONGEST_LINE}, columns = {{{types}}})",
             # The file has no name, only a descriptor.
             [f"/dev/fd/{buffer.file().fileno()}", CsvRowBuffer.DELIMITER, CsvRowBuffer.QUOTE, CsvRowBuffer.QUOTE],

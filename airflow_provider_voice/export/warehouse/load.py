@@ -1,31 +1,36 @@
-"""The one transaction of a load: the rows are merged, then the log says what was read."""
+"""The single transaction of a load: merge the rows, then write the log."""
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.schema import CreateTable
+
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
+from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
+from airflow_provider_voice.export.warehouse.table_state import is_followed
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime, timedelta
 
-    from airflow_provider_voice.export.models import Scope, Window
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.elements import CompilerElement
+
+    from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
     from airflow_provider_voice.export.windows import ReadPlan
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Load:
-    """The rows of one export and what is known about them.
+    """The rows of one export, and the run that read them.
 
     :param scope: the calls that are exported.
     :param run: the run's name, by which a rerun finds its window again.
@@ -70,7 +75,7 @@ class Transaction:
         cursor = self._connection.cursor()
         # A cursor of DuckDB is a connection of its own, which is the one to be committed.
         self._ends = cursor if hasattr(cursor, "commit") else self._connection
-        for statement in self._dialect.transaction_statements():
+        for statement in self._dialect.begin:
             cursor.execute(statement)
         return cursor
 
@@ -84,98 +89,89 @@ class Transaction:
 
 
 class Loading:
-    """Load the rows of one export, as a context that commits or rolls back.
+    """Loads the rows of one export inside a transaction.
 
-    :param transaction: a transaction that has not begun.
+    :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
-    :param load: the rows and what is known about them.
+    :param load: the rows, and the run that read them.
     """
 
-    def __init__(self, transaction: Transaction, dialect: SqlDialect, load: Load) -> None:
-        self._transaction = transaction
+    def __init__(self, cursor: Any, dialect: SqlDialect, load: Load) -> None:
+        self._cursor = cursor
         self._dialect = dialect
         self._load = load
-        self._cursor: Any = None
-
-    def __enter__(self) -> Loading:
-        """Connect."""
-        self._cursor = self._transaction.__enter__()
-        return self
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        """Commit or roll back."""
-        self._transaction.__exit__(kind, error, trace)
+        self._stored = dialect.table.c
+        self._is_followed = is_followed(dialect, load.scope.source)
 
     def run(self) -> Loaded:
         """Merge the rows and write the log.
 
         :return: the counts.
         """
-        load, dialect = self._load, self._dialect
-        dialect.lock(self._cursor, load.scope.source)
+        load = self._load
+        self._dialect.lock(self._cursor, load.scope.source)
         done = self._merge()
         done.fetched = load.rows.count
         done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
         done.missing = self._mark_missing()
         done.abandoned = self._abandon()
-        done.unsettled = self._count(dialect.count_unsettled_statement(), load.scope.source)
+        done.unsettled = self._count(self._is_followed)
         self._write_log(done)
         return done
 
     def _merge(self) -> Loaded:
         load, dialect = self._load, self._dialect
-        if self._is_first():
+        if not self._execute(select(self._stored.call_id).where(self._stored.source == load.scope.source).limit(1)):
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             dialect.fill(dialect.table, self._cursor, load.rows)
-            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours()))
-        self._execute(dialect.stage_statements())
+            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
+        self._execute(CreateTable(dialect.stage))
         dialect.fill(dialect.stage, self._cursor, load.rows)
-        merged = dialect.merge(self._cursor, load.read_at - load.settle_after)
-        done = Loaded(inserted=merged.inserted, updated=merged.updated, stale_ignored=merged.stale_ignored)
-        if merged.inserted or merged.updated:
-            self._cursor.execute(dialect.changed_hours_statement(), (load.scope.source,))
-            done.changed_days = _days(dialect.read_time(hour) for (hour,) in self._cursor.fetchall())
-        self._execute(dialect.unstage_statements())
+        merge = MergeSql(dialect)
+        ((staged, known, stale, changed),) = self._execute(merge.survey())
+        done = Loaded(inserted=staged - known, updated=int(changed or 0), stale_ignored=int(stale or 0))
+        if known:
+            self._execute(merge.update(load.read_at - load.settle_after))
+        if done.inserted:
+            self._execute(merge.insert())
+        if done.inserted or done.updated:
+            hours = self._execute(merge.changed_hours(load.scope.source))
+            done.changed_days = _days(dialect.read_time(hour) for (hour,) in hours)
         return done
 
+    def _mark_missing(self) -> int:
+        load, stored = self._load, self._stored
+        for call_id in load.missing:
+            is_shown = and_(
+                stored.source == load.scope.source, stored.call_id == call_id, stored.missing_since.is_(None)
+            )
+            self._execute(update(self._dialect.table).values(missing_since=load.read_at).where(is_shown))
+        return len(load.missing)
+
     def _abandon(self) -> int:
-        load, time = self._load, self._dialect.time
-        limit = time(load.read_at - load.abandon_after)
-        expired = self._count(self._dialect.count_expired_statement(), load.scope.source, limit, limit)
+        load, stored = self._load, self._stored
+        limit = load.read_at - load.abandon_after
+        is_stuck = and_(stored.missing_since.is_(None), stored.status.in_(ACTIVE), stored.fetched_at <= limit)
+        is_expired = and_(self._is_followed, or_(stored.missing_since <= limit, is_stuck))
+        expired = self._count(is_expired)
         if expired:
-            values = (time(load.read_at), load.scope.source, limit, limit)
-            self._cursor.execute(self._dialect.abandon_statement(), values)
+            self._execute(update(self._dialect.table).values(abandoned_at=load.read_at).where(is_expired))
         return expired
 
     def _write_log(self, done: Loaded) -> None:
         load, plan = self._load, self._load.plan
         coverage = CoverageLog(self._cursor, self._dialect, load.scope)
-        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours(), load.read_at)
+        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours, load.read_at)
         coverage.write_run(load.run, plan.requested, load.rows.count, load.read_at)
         holes = coverage.cover(plan.windows, plan.unread, load.read_at)
-        done.holes = [_shown(hole) for hole in holes]
+        done.holes = [{"start": write_time(hole.start), "end": write_time(hole.end)} for hole in holes]
 
-    def _count(self, sql: str, *values: Any) -> int:
-        self._cursor.execute(sql, values)
-        return int(self._cursor.fetchone()[0])
+    def _count(self, condition: ColumnElement[bool]) -> int:
+        ((count,),) = self._execute(select(func.count()).select_from(self._dialect.table).where(condition))
+        return int(count)
 
-    def _is_first(self) -> bool:
-        self._cursor.execute(self._dialect.first_statement(), (self._load.scope.source,))
-        return self._cursor.fetchone()[0] is None
-
-    def _execute(self, statements: list[str]) -> None:
-        for statement in statements:
-            self._cursor.execute(statement)
-
-    def _mark_missing(self) -> int:
-        load, since = self._load, self._dialect.time(self._load.read_at)
-        for call_id in load.missing:
-            self._cursor.execute(self._dialect.missing_statement(), (since, load.scope.source, call_id))
-        return len(load.missing)
-
-
-def _shown(window: Window) -> dict[str, str | None]:
-    return {"start": write_time(window.start), "end": write_time(window.end)}
+    def _execute(self, statement: CompilerElement) -> list[Any]:
+        return self._dialect.execute(self._cursor, statement)
 
 
 def _days(hours: Iterable[datetime | None]) -> list[str]:

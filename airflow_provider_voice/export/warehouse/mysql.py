@@ -1,12 +1,17 @@
-"""MySQL and MariaDB: times in UTC without a zone, UPDATE ... JOIN, and a named lock against other loads."""
+"""MySQL and MariaDB: times in UTC without a zone, and a named lock against other loads."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func
+from sqlalchemy.dialects import mysql
 
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
 
 _LOCK_SECONDS = 600
 
@@ -14,76 +19,46 @@ _LOCK_SECONDS = 600
 class MySQL(SqlDialect):
     """MySQL 8 and MariaDB 10.6 or later, by mysqlclient or PyMySQL."""
 
-    types: ClassVar[dict[str, str]] = {
-        # utf8mb4_bin: ids that differ in case or accent are different calls.
-        "key": "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL",
-        "text": "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        "whole": "BIGINT",
-        "number": "DOUBLE",
-        "flag": "BOOLEAN",
-        "time": "DATETIME(6)",
-        "json": "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-    }
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("varchar",),
-        "text": ("text", "mediumtext", "longtext", "varchar"),
-        "whole": ("bigint", "decimal"),
-        "number": ("double", "decimal"),
-        "flag": ("tinyint",),
-        "time": ("datetime(6)",),
-        "json": ("longtext", "mediumtext", "json"),
-    }
-    differs = "NOT ({0} <=> {1})"
-    clock_statement = "SELECT UTC_TIMESTAMP(6)"
+    compiler = mysql.dialect
+    accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",)}
+    clock = func.utc_timestamp(6)
 
-    def quoted(self, name: str) -> str:
-        """Return an identifier in backticks, which need no ANSI mode."""
-        return f"`{name}`"
-
-    def create_statement(self) -> str:
-        """Create the indexes with the table, because MySQL's CREATE INDEX has no IF NOT EXISTS."""
-        source, created, settled = map(self.quoted, ("source", "created_at", "settled_at"))
-        return f"{super().create_statement()[:-1]}, INDEX ({source}, {created}), INDEX ({source}, {settled}))"
-
-    def index_statements(self) -> list[str]:
-        """Return none; see :meth:`create_statement`."""
-        return []
-
-    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
-        """Ask the catalogue."""
-        schema = self.mark if self._schema else "DATABASE()"
-        sql = f"SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = {schema}"
-        return f"{sql} AND table_name = {self.mark}", (*filter(None, [self._schema]), name)
+    def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
+        sql = "SELECT column_name, column_type FROM information_schema.columns"
+        return f"{sql} WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s", (self._schema, table.name)
 
     def change_column_statement(self, name: str) -> str:
-        """Return what a user can do about a column of the wrong type."""
-        return f"ALTER TABLE {self.table} MODIFY {self.quoted(name)} {self.types[COLUMNS[name]]}"
+        """Return the statement by which a user changes a column of the wrong type.
+
+        :param name: the column.
+        """
+        return f"ALTER TABLE {self.full_name(self.table)} MODIFY {name} {self.type_of(name)}"
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Wait for other loads of this table: a named lock, for LOCK TABLES would end the transaction."""
+        """Wait for other loads of this table: a named lock, for LOCK TABLES would end the transaction.
+
+        The lock goes with the connection.
+
+        :param cursor: the transaction's cursor.
+        :param source: not used: the lock is for all sources.
+        :raises WarehouseFailed: when another load goes on for too long.
+        """
         del source
-        name = f"voice {self._schema or ''} {self.table}".replace("`", "")[:64]
+        name = f"voice {self._schema or ''} {self.full_name(self.table)}".replace("`", "")[:64]
         # SQL_MODE: a value that does not fit is an error and not cut; UTC for what has no zone.
         cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
-        cursor.execute(f"SELECT GET_LOCK('{name}', {_LOCK_SECONDS})")
+        cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCK_SECONDS))
         if cursor.fetchone()[0] != 1:
             raise WarehouseFailed(
-                f"Another load of {self.name} went on for more than {_LOCK_SECONDS} seconds. Nothing of this one was "
-                "kept; try again when that one has ended.",
+                f"Another load of {self.table.name} went on for more than {_LOCK_SECONDS} seconds. Nothing of this one "
+                "was kept; try again when that one has ended.",
                 code="GET_LOCK",
             )
         cursor.execute("START TRANSACTION")
 
-    def unstage_statements(self) -> list[str]:
-        """Remove the stage: TEMPORARY, for DROP TABLE alone would commit. The lock goes with the connection."""
-        return [f"DROP TEMPORARY TABLE {self.stage}"]
+    def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return the text of an instant, cut after the hour.
 
-    def update_statement(self) -> str:
-        """Join the stage, because MySQL has no UPDATE ... FROM; it assigns from left to right."""
-        assignments = ", ".join(f"t.{self.quoted(name)} = {value}" for name, value in self.assignments().items())
-        joined = f"{self.table} t JOIN {self.stage} s ON {self._same_key('s', 't')}"
-        return f"UPDATE {joined} SET {assignments} WHERE {self.is_due()}"
-
-    def hour(self, column: str) -> str:
-        """Cut the text after the hour; ``%%`` because the driver formats the statement."""
-        return f"DATE_FORMAT({column}, '%%Y-%%m-%%d %%H:00:00')"
+        :param column: the instant.
+        """
+        return func.date_format(column, "%Y-%m-%d %H:00:00")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
-from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from sqlalchemy import Table
 
     from airflow_provider_voice.export.row_buffer import RowBuffer
 
@@ -19,66 +22,44 @@ _BLOCK_BYTES = 128 * 1024
 class PostgreSQL(SqlDialect):
     """PostgreSQL, by psycopg 3 or psycopg2."""
 
-    types: ClassVar[dict[str, str]] = {
-        "key": "text NOT NULL",
-        "text": "text",
-        "whole": "bigint",
-        "number": "double precision",
-        "flag": "boolean",
-        "time": "timestamptz",
-        "json": "jsonb",
-    }
-    accepts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "key": ("text", "character varying"),
-        "text": ("text", "character varying"),
-        "whole": ("bigint", "numeric"),
-        "number": ("double precision", "numeric"),
-        "flag": ("boolean",),
-        "time": ("timestamp with time zone",),
-        "json": ("json", "text"),
-    }
-    clock_statement = "SELECT CLOCK_TIMESTAMP()"
+    compiler = PGDialect
+    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
+    clock = func.clock_timestamp()
     keeps_zones = True
+    # Gone with the transaction: a connection pooler hands the connection on to others.
+    stage_options: ClassVar[dict[str, Any]] = {"schema": "pg_temp", "postgresql_on_commit": "DROP"}
 
-    def columns_statement(self, name: str) -> tuple[str, tuple[Any, ...]]:
-        """Ask the catalogue for the table that the name means under the session's search path."""
+    def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
+        # to_regclass: the table that the name means under the session's search path.
         sql = (
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
             "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         )
-        return sql, (self.named(name),)
+        return sql, (self.full_name(table),)
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Let other loads of this source into this table wait until the end; other statements do not wait."""
+        """Let other loads of this source into this table wait until the end; other statements do not wait.
+
+        :param cursor: the transaction's cursor.
+        :param source: the source.
+        """
         sql = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s::regclass::oid::bigint))"
-        cursor.execute(sql, (source, self.table))
+        cursor.execute(sql, (source, self.full_name(self.table)))
 
-    def stage_statements(self) -> list[str]:
-        """Create a stage that is gone with the transaction."""
-        return [f"{statement} ON COMMIT DROP" for statement in super().stage_statements()]
-
-    def unstage_statements(self) -> list[str]:
-        """Return none: the commit drops the stage."""
-        return []
-
-    def named_stage(self, name: str) -> str:
-        """Return the stage's name; a temporary table has no schema of ours."""
-        return f"pg_temp.{self.quoted(name)}"
-
-    def stamp(self, moment: datetime) -> Any:
-        """Return the instant as text."""
-        return str(moment)
-
-    def spool(self) -> RowBuffer:
-        """Buffer the rows as COPY reads them."""
+    def new_buffer(self) -> RowBuffer:
+        """Return a buffer of rows in the form that COPY reads."""
         return CsvRowBuffer()
 
-    def fill(self, table: str, cursor: Any, buffer: Any) -> None:
-        """COPY the rows from the buffer's file."""
-        names = ", ".join(self.quoted(name) for name in COLUMNS)
+    def fill(self, table: Table, cursor: Any, buffer: Any) -> None:
+        """COPY the rows from the buffer's file.
+
+        :param table: the stage, or the table itself.
+        :param cursor: the transaction's cursor.
+        :param buffer: the rows.
+        """
         # The text is UTF-8, whatever the session's client_encoding is.
         marks = f"DELIMITER '{CsvRowBuffer.DELIMITER}', QUOTE '{CsvRowBuffer.QUOTE}', ENCODING 'UTF8'"
-        sql = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, {marks})"
+        sql = f"COPY {self.full_name(table)} ({', '.join(COLUMNS)}) FROM STDIN WITH (FORMAT csv, {marks})"
         file = buffer.file()
         if not hasattr(cursor, "copy"):
             cursor.copy_expert(sql, file, size=_BLOCK_BYTES)  # psycopg2

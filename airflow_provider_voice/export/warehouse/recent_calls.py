@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
+
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.warehouse.errors import without_row_values
-from airflow_provider_voice.export.warehouse.load import Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
+from airflow_provider_voice.export.warehouse.table import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+
+    from airflow_provider_voice.export.warehouse.table_state import TableState
 
 #: A table holds the calls of a few connections; one with more sources than these is read in part.
 _MOST_SOURCES = 50
@@ -52,79 +55,58 @@ class RecentCalls:
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
-        self._hook = hook
-        self._dialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
-        self._shown = table
+        self._warehouse = Warehouse(hook, table, schema)
+        self._dialect = self._warehouse.dialect
+        self._stored = self._dialect.table.c
 
     def since(self, start: datetime) -> list[CallCount]:
         """Return the calls that were created from ``start`` on, by source, agent and status.
 
+        :param start: an aware instant.
+        :return: the counts, those of a source together.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
-
-        def work() -> list[CallCount]:
-            with Transaction(self._hook, self._dialect) as cursor:
-                sources = self._sources(cursor)
-                return [count for source in sources for count in self._counts(cursor, source, start)]
-
-        return without_row_values("the reading", self._shown, work)
+        return self._warehouse.read(lambda state: self._counts(state, start))
 
     def call(self, call_id: str) -> dict[str, Any] | None:
-        """Return one call by its id; its numbers are as they are stored. ``None``: the table does not hold it.
+        """Return one call; its numbers are as they are stored.
 
+        :param call_id: the vendor's id of the call.
+        :return: the call by the names of the columns; ``None``: the table does not hold it.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
+        query = select(*(self._stored[name] for name in _CALL_COLUMNS)).where(self._stored.call_id == call_id)
+        # By source too: the key begins with it.
+        rows = self._warehouse.read(lambda state: state.query(query.where(self._is_of_known_source(state))))
+        for row in rows:
+            call = dict(zip(_CALL_COLUMNS, row, strict=True))
+            return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
+        return None
 
-        def work() -> dict[str, Any] | None:
-            quoted = self._dialect.quoted
-            names = ", ".join(map(quoted, _CALL_COLUMNS))
-            where = f"{quoted('source')} = {self._dialect.mark} AND {quoted('call_id')} = {self._dialect.mark}"
-            with Transaction(self._hook, self._dialect) as cursor:
-                for source in self._sources(cursor):
-                    cursor.execute(f"SELECT {names} FROM {self._dialect.table} WHERE {where}", (source, call_id))
-                    row = cursor.fetchone()
-                    if row is not None:
-                        return self._as_call(row)
-            return None
-
-        return without_row_values("the reading", self._shown, work)
-
-    def _as_call(self, row: Sequence[Any]) -> dict[str, Any]:
-        call = dict(zip(_CALL_COLUMNS, row, strict=True))
-        return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
-
-    def _sources(self, cursor: Any) -> list[str]:
-        """Return the sources, one look into the key's index for each: DISTINCT would read the whole table."""
-        self._check_table(cursor)
-        source = self._dialect.quoted("source")
-        found: list[str] = []
-        while len(found) < _MOST_SOURCES:
-            where = f" WHERE {source} > {self._dialect.mark}" if found else ""
-            cursor.execute(f"SELECT MIN({source}) FROM {self._dialect.table}{where}", tuple(found[-1:]))
-            value = cursor.fetchone()[0]
-            if value is None:
-                break
-            found.append(value)
-        return found
-
-    def _check_table(self, cursor: Any) -> None:
-        if not self._dialect.stored_columns(cursor, self._dialect.name):
+    def _is_of_known_source(self, state: TableState) -> ColumnElement[bool]:
+        """Return the condition that all rows meet, by which the indexes can be used: they begin with the source."""
+        if not state.exists():
             raise WarehouseFailed(
-                f"There is no table {self._shown} yet. The first run of CallsToWarehouseOperator creates it.",
+                f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
                 permanent=True,
             )
+        # One search of the key's index for each: DISTINCT would read the whole table.
+        found: list[str] = []
+        while len(found) < _MOST_SOURCES:
+            later = [self._stored.source > source for source in found[-1:]]
+            ((source,),) = state.query(select(func.min(self._stored.source)).where(*later))
+            if source is None:
+                break
+            found.append(source)
+        return self._stored.source.in_(found)
 
-    def _counts(self, cursor: Any, source: str, start: datetime) -> list[CallCount]:
-        quoted, mark = self._dialect.quoted, self._dialect.mark
-        agent = f"COALESCE({quoted('agent_name')}, {quoted('agent_id')}, '')"
-        status = quoted("status")
-        cursor.execute(
-            f"SELECT {agent}, {status}, COUNT(*), SUM({quoted('duration_seconds')}) FROM {self._dialect.table} "
-            f"WHERE {quoted('source')} = {mark} AND {quoted('created_at')} >= {mark} "
-            f"GROUP BY {agent}, {status} ORDER BY COUNT(*) DESC LIMIT {_MOST_GROUPS}",
-            (source, self._dialect.time(start)),
-        )
+    def _counts(self, state: TableState, start: datetime) -> list[CallCount]:
+        stored, calls = self._stored, func.count()
+        agent = func.coalesce(stored.agent_name, stored.agent_id, "").label("agent")
+        query = select(stored.source, agent, stored.status, calls, func.sum(stored.duration_seconds))
+        query = query.where(self._is_of_known_source(state), stored.created_at >= start)
+        query = query.group_by(stored.source, "agent", stored.status).order_by(stored.source, calls.desc())
         return [
-            CallCount(source, str(name), str(word), int(calls), int(seconds or 0))
-            for name, word, calls, seconds in cursor.fetchall()
+            CallCount(source, str(name), str(word), int(count), int(seconds or 0))
+            for source, name, word, count, seconds in state.query(query.limit(_MOST_GROUPS))
         ]

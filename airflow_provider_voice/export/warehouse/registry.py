@@ -30,7 +30,7 @@ def name_of(hook: Any) -> str:
     """Return the name of a hook's database.
 
     :param hook: a ``DbApiHook``.
-    :return: a key of :data:`DIALECTS`, or what SQLAlchemy calls the database; empty where nobody can tell.
+    :return: a key of :data:`DIALECTS`, or SQLAlchemy's name of the database; empty when it is unknown.
     """
     kind = str(getattr(hook, "conn_type", "")).lower()
     if kind == "postgres" and _extra(hook).get("redshift"):

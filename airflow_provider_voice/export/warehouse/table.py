@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
+from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.errors import without_row_values
 from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
@@ -34,11 +34,10 @@ class Warehouse:
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
         self.dialect: SqlDialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
-        self._shown = table
 
-    def spool(self) -> RowBuffer:
+    def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
-        return self.dialect.spool()
+        return self.dialect.new_buffer()
 
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
@@ -46,43 +45,30 @@ class Warehouse:
         :raises InvalidRequest: when a column has a type that cannot hold its values, with the statement to change it.
         :raises WarehouseFailed: when the database refuses.
         """
-
-        def create() -> None:
-            with Transaction(self.hook, self.dialect) as cursor:
-                self._create(cursor)
-                self._add_columns(cursor)
-
         try:
-            without_row_values("the creation", self._shown, create)
+            self._in_transaction("the creation", self._create)
         except WarehouseFailed:
-            # Two first exports at once: IF NOT EXISTS lets both begin, and the second to end finds it made.
-            without_row_values("the creation", self._shown, create)
+            # Two first exports at once: both find no table, and the second to end finds it made.
+            self._in_transaction("the creation", self._create)
 
     def _create(self, cursor: Any) -> None:
-        """Create the table and its log. A role that only loads may not, not even with IF NOT EXISTS."""
-        dialect = self.dialect
-        if not dialect.stored_columns(cursor, dialect.name):
-            for statement in (dialect.create_statement(), *dialect.index_statements()):
-                cursor.execute(statement)
-        if not dialect.stored_columns(cursor, dialect.log_name):
-            cursor.execute(dialect.create_log_statement())
-
-    def _add_columns(self, cursor: Any) -> None:
-        stored = self.dialect.stored_columns(cursor, self.dialect.name)
+        self.dialect.create(cursor)
+        stored = self.dialect.stored_columns(cursor, self.dialect.table)
         self._check_types(stored)
         for name in COLUMNS:
             if name not in stored:
                 cursor.execute(self.dialect.add_column_statement(name))
-                log.info("Added the column %s to %s.", name, self._shown)
+                log.info("Added the column %s to %s.", name, self.dialect.table.name)
 
     def _check_types(self, stored: dict[str, str]) -> None:
+        table = self.dialect.table.name
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
-                raise InvalidRequest(f"The table {self._shown} has no column {name}, so it is not a table of calls.")
+                raise InvalidRequest(f"The table {table} has no column {name}, so it is not a table of calls.")
             if found and not found.startswith(self.dialect.accepts[kind]):
                 raise InvalidRequest(
-                    f"The column {name} of {self._shown} is of type {found}, which cannot hold its values. "
+                    f"The column {name} of {table} is of type {found}, which cannot hold its values. "
                     f"Change it: {self.dialect.change_column_statement(name)}"
                 )
 
@@ -93,23 +79,24 @@ class Warehouse:
         :return: the result of ``ask``.
         :raises WarehouseFailed: when the database refuses.
         """
-
-        def work() -> T:
-            with Transaction(self.hook, self.dialect) as cursor:
-                return ask(TableState(cursor, self.dialect))
-
-        return without_row_values("the reading", self._shown, work)
+        return self._in_transaction("the reading", lambda cursor: ask(TableState(cursor, self.dialect)))
 
     def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
 
-        :param load: the rows and what is known of them.
+        :param load: the rows, and the run that read them.
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
+        return self._in_transaction("the load", lambda cursor: Loading(cursor, self.dialect, load).run())
 
-        def work() -> Loaded:
-            with Loading(Transaction(self.hook, self.dialect), self.dialect, load) as loading:
-                return loading.run()
+    def _in_transaction(self, doing: str, work: Callable[[Any], T]) -> T:
+        def run() -> T:
+            with Transaction(self.hook, self.dialect) as cursor:
+                return work(cursor)
 
-        return without_row_values("the load", self._shown, work)
+        message = (
+            f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
+            "Its own message is left out here, because it may quote a row; the database's log has it."
+        )
+        return without_row_values(run, WarehouseFailed, message)

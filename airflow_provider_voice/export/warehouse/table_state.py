@@ -6,10 +6,15 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import and_, select
+
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.elements import CompilerElement
+
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
@@ -47,6 +52,17 @@ class TableState:
         self._cursor = cursor
         self._dialect = dialect
 
+    def exists(self) -> bool:
+        """Return whether there is such a table."""
+        return bool(self._dialect.stored_columns(self._cursor, self._dialect.table))
+
+    def query(self, statement: CompilerElement) -> list[Any]:
+        """Return the rows of a query.
+
+        :param statement: the query.
+        """
+        return self._dialect.execute(self._cursor, statement)
+
     def coverage(self, scope: Scope) -> CoverageLog:
         """Return the log of exports.
 
@@ -56,21 +72,33 @@ class TableState:
 
     def clock(self) -> DatabaseClock:
         """Return the database's clock."""
-        self._cursor.execute(self._dialect.clock_statement)
-        now = self._dialect.read_time(self._cursor.fetchone()[0])
-        return DatabaseClock(now or datetime.now(timezone.utc))
+        ((now,),) = self.query(select(self._dialect.clock))
+        return DatabaseClock(self._dialect.read_time(now) or datetime.now(timezone.utc))
 
     def unsettled(self, source: str) -> dict[str, CallRef]:
         """Return the stored calls that may still change, by id.
 
         :param source: the first key column.
         """
-        self._cursor.execute(self._dialect.unsettled_statement(), (source,))
-        # A masked or hashed number cannot be searched for.
+        stored = self._dialect.table.c
+        query = select(stored.call_id, stored.to_number, stored.created_at, stored.agent_id)
+        rows = self.query(query.where(is_followed(self._dialect, source)))
+        # A masked or hashed number cannot be searched for. The tag is left out: several rows may have the same one, and
+        # a row is identified by the vendor's own id.
         return {
-            call_id: CallRef(call_id, to if _is_number(to) else None, self._dialect.read_time(created), tag, agent)
-            for call_id, to, created, tag, agent in self._cursor.fetchall()
+            call_id: CallRef(call_id, to if _is_number(to) else None, self._dialect.read_time(created), agent_id=agent)
+            for call_id, to, created, agent in rows
         }
+
+
+def is_followed(dialect: SqlDialect, source: str) -> ColumnElement[bool]:
+    """Return the condition of the rows that every export reads again.
+
+    :param dialect: the table's dialect.
+    :param source: the first key column.
+    """
+    stored = dialect.table.c
+    return and_(stored.source == source, stored.settled_at.is_(None), stored.abandoned_at.is_(None))
 
 
 def _is_number(text: str | None) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from airflow_provider_voice.outreach import campaign as campaign_module
+from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.schema import metadata
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
@@ -22,7 +23,7 @@ DATABASES = ("sqlite", "postgres", "mariadb")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting where a test has nothing to wait for."""
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(campaign_module, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(lost_calls, "SEARCH_DELAYS", (0.0, 0.0))
     monkeypatch.setattr(campaign_module, "_IDLE_SECONDS", 0.05)
 
 

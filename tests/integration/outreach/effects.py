@@ -6,9 +6,10 @@ process has an effect any more, in any of its threads.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,3 +91,11 @@ def watched(effects: Effects, engine: Engine) -> Iterator[None]:
         event.remove(engine, "after_cursor_execute", after)
         http_module.HttpClient.create, http_module.HttpClient.request = plain_create, plain_request
         RootTransaction.commit = plain_commit
+
+
+def run_until_death(effects: Effects, engine: Engine, work: Callable[[], object]) -> None:
+    """Run a worker that may die at one of its effects."""
+    with watched(effects, engine), suppress(Died):
+        work()
+    # With a process its connections go, and their locks; here a cycle in the error's traceback may keep one for minutes.
+    gc.collect()

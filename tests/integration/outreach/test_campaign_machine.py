@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import create_engine
 
-from airflow_provider_voice.outreach import campaign as campaign_module
+from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.campaign import Waiting
 from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
-from tests.integration.outreach.effects import Died, Effects, watched
+from tests.integration.outreach.effects import Effects, run_until_death
 from tests.integration.outreach.rig import BUSY, COMPLETED, FAILED, Rig, number
 
 pytestmark = pytest.mark.once
@@ -40,7 +40,7 @@ class CampaignMachine(RuleBasedStateMachine):
         self.rows: dict[str, dict] = {}
         self.listed: list[str] = []
         self.rings_when_listed: dict[str, int] = {}
-        self.may_cancel = True
+        self.rings_when_canceled: dict[str, tuple[str, int]] = {}
         self.rig.load([])
 
     def teardown(self) -> None:
@@ -77,10 +77,24 @@ class CampaignMachine(RuleBasedStateMachine):
         if isinstance(done, Waiting) and done.calls:
             self.rig.advance(30)
 
+    @rule()
+    def run_two_workers(self) -> None:
+        workers = [self.rig.campaign(**self.arguments()) for _ in range(2)]
+        threads = [threading.Thread(target=worker.run, kwargs={"may_defer": True}) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+            assert not thread.is_alive()
+
+    @rule(seconds=st.sampled_from([-90, -20, 20, 90]))
+    def set_ledgers_clock(self, seconds: int) -> None:
+        """The clock of the ledger's machine is set; the vendor's goes on as it did."""
+        self.rig.moved += seconds
+
     @rule(place=st.integers(0, 120), when=st.sampled_from(["before", "after"]))
     def crash(self, place: int, when: str) -> None:
-        with watched(Effects((place, when)), self.rig.engine), suppress(Died):
-            self.rig.turn(**self.arguments())
+        run_until_death(Effects((place, when)), self.rig.engine, lambda: self.rig.turn(**self.arguments()))
 
     @rule(kind=st.sampled_from(["lost_answer", "reset", "status"]))
     def fault(self, kind: str) -> None:
@@ -96,6 +110,11 @@ class CampaignMachine(RuleBasedStateMachine):
     @rule(state=st.sampled_from(["paused", "running", "canceled"]))
     def steer(self, state: str) -> None:
         self.rig.record.set_state(state)
+        if state == "canceled":
+            for key, row in self.rig.contacts().items():
+                # Those in a call may still ring: their create was sent before.
+                if row.state == "canceled":
+                    self.rings_when_canceled[key] = (row.to_number, self.rig.rings().get(row.to_number, 0))
 
     @rule(seconds=st.sampled_from([5, 70, 400, 1000]))
     def wait(self, seconds: int) -> None:
@@ -107,6 +126,8 @@ class CampaignMachine(RuleBasedStateMachine):
         rings = self.rig.rings()
         assert all(count <= allowed[to[-2:]] for to, count in rings.items()), rings
         assert all(rings.get(to, 0) == count for to, count in self.rings_when_listed.items()), rings
+        # One that left the source after it was canceled is another contact when it is back.
+        assert all(rings.get(to, 0) == count for to, count in self.rings_when_canceled.values()), rings
 
 
 @pytest.mark.once
@@ -121,4 +142,4 @@ def test_campaign_machine(monkeypatch) -> None:
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(campaign_module, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(lost_calls, "SEARCH_DELAYS", (0.0, 0.0))

@@ -6,15 +6,13 @@ its settlement, others for each; ``VOICE_FULL_MATRIX=1`` runs them all, and on e
 
 from __future__ import annotations
 
-import gc
 import os
 import random
-from contextlib import suppress
 
 import pytest
 
 from airflow_provider_voice.outreach.redial import RedialRules
-from tests.integration.outreach.effects import Died, Effects, watched
+from tests.integration.outreach.effects import Effects, run_until_death
 from tests.integration.outreach.rig import BUSY, COMPLETED, Rig, number, people
 
 pytestmark = pytest.mark.once
@@ -50,10 +48,7 @@ def run_cell(rig: Rig, index: int, fault: dict, cell: tuple[int, str] | None) ->
     if fault:
         rig.sandbox.add_fault(**fault)
     effects = Effects(cell)
-    with watched(effects, rig.engine), suppress(Died):
-        rig.turn(rules=RULES)
-    # With a process its connections go, and their locks; here a cycle in the error's traceback may keep one.
-    gc.collect()
+    run_until_death(effects, rig.engine, lambda: rig.turn(rules=RULES))
     rig.finish(rules=RULES)
     check(rig, f"{rig.vendor}, {fault}, died {cell} at {effects.seen[-1:] if cell else None}")
     return effects

@@ -8,7 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.exceptions import InsufficientCredits, InvalidRequest, LedgerFailed, VoiceError
+from airflow_provider_voice.exceptions import (
+    CallOutcomeUnknown,
+    InsufficientCredits,
+    InvalidRequest,
+    LedgerFailed,
+    VoiceError,
+)
 from airflow_provider_voice.outreach.call_key import CallKeyStore
 from airflow_provider_voice.outreach.escalation import Alarm, Escalation
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
@@ -221,9 +227,10 @@ def test_no_place_in_the_pace_is_an_error_that_passes(rig) -> None:
     pacing = Pacing(rig.database, "voice_default", Limits())
     rig.database.transact(lambda connection: pacing.slow_down(connection, 30))
     escalation = handler(rig)
-    with pytest.raises(LedgerFailed) as raised:
+    with pytest.raises(CallOutcomeUnknown, match="no place") as raised:
         escalation.step()
     assert not raised.value.permanent
+    assert rung(rig) == []
     rig.advance(31)
     escalation.step()
     assert rung(rig) == [FIRST]

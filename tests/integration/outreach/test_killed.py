@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from multiprocessing.process import BaseProcess
 
 import pytest
 from sqlalchemy import Engine
@@ -18,34 +15,11 @@ from sqlalchemy import Engine
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.outreach.rig import BUSY, Rig, people
+from tests.integration.outreach.worker import LEASE_SECONDS, start_worker
 
 pytestmark = pytest.mark.once
 
-WORKER = """
-import json, sys
-from datetime import timedelta
-from sqlalchemy import create_engine
-from airflow.sdk import Connection
-from airflow_provider_voice.dialing import reconcile
-from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.outreach import campaign as module
-from airflow_provider_voice.outreach.campaign import Campaign, CampaignSettings
-from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.pacing import Limits
-from airflow_provider_voice.outreach.redial import RedialRules
-url, fields = sys.argv[1], json.loads(sys.argv[2])
-module.LOOKS = (0.0, 0.1)
-# The sandbox's clock runs twenty times as fast as ours, which no vendor's does.
-for name in ("CLOCK_TOLERANCE", "LATE_ARRIVAL"):
-    setattr(reconcile, name, timedelta(hours=2))
-connection = Connection(conn_id="voice_default", **{**fields, "extra": json.dumps(fields["extra"])})
-hook = VoiceHook.for_connection("voice_default", connection=connection)
-settings = CampaignSettings("spring", limits=Limits(calls_per_minute=1200, max_concurrent=20), poll_interval=0.3,
-                            rules=RedialRules.of(max_attempts=1))
-print("ready", flush=True)
-Campaign(settings, Database(create_engine(url)), hook, lease_seconds=2.0).run()
-"""
-CONTACTS = int(os.environ.get("VOICE_KILLED_CONTACTS", "30"))
+CONTACTS = int(os.environ.get("VOICE_KILLED_CONTACTS", "16"))
 KILLS = int(os.environ.get("VOICE_KILLS", "1"))
 
 
@@ -59,15 +33,18 @@ def live(engine_for: Callable[[str], Engine]) -> Iterator[Rig]:
         yield rig
 
 
-def start(rig: Rig) -> subprocess.Popen[str]:
-    arguments = [rig.engine.url.render_as_string(hide_password=False), json.dumps(rig.sandbox.connection("talkover"))]
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
-    )
-    assert worker.stdout is not None
-    while "ready" not in (line := worker.stdout.readline()):
-        assert line, "the worker did not start"
-    return worker
+def start(rig: Rig) -> BaseProcess:
+    return start_worker(rig.engine.url.render_as_string(hide_password=False), rig.sandbox.connection("talkover"))
+
+
+def finish(worker: BaseProcess) -> None:
+    worker.join(120)
+    assert worker.exitcode == 0
+
+
+def signal_to(worker: BaseProcess, number: signal.Signals) -> None:
+    assert worker.pid is not None
+    os.kill(worker.pid, number)
 
 
 def check(rig: Rig) -> None:
@@ -85,9 +62,9 @@ def test_killed_again_and_again(live) -> None:
         deadline = time.monotonic() + 60
         while len(live.sandbox.rings) < min(CONTACTS, rings + rng.randint(1, 8)) and time.monotonic() < deadline:
             time.sleep(0.005)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait(60)
-    assert start(live).wait(120) == 0
+        worker.kill()
+        worker.join(60)
+    finish(start(live))
     check(live)
 
 
@@ -95,11 +72,11 @@ def test_a_frozen_worker_that_wakes_up_rings_nobody_again(live) -> None:
     frozen = start(live)
     while not live.sandbox.rings:
         time.sleep(0.005)
-    frozen.send_signal(signal.SIGSTOP)
+    signal_to(frozen, signal.SIGSTOP)
     try:
-        time.sleep(2.5)  # its leases end
-        assert start(live).wait(120) == 0
+        time.sleep(LEASE_SECONDS + 0.1)  # its leases end, by a clock that no test can move
+        finish(start(live))
     finally:
-        frozen.send_signal(signal.SIGCONT)
-    assert frozen.wait(120) == 0
+        signal_to(frozen, signal.SIGCONT)
+    finish(frozen)
     check(live)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from airflow_provider_voice.outreach.ledger import Ledger, NextState
+from airflow_provider_voice.outreach import database
+from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
+from airflow_provider_voice.outreach.clocks import Deadline
+from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
-from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
-from airflow_provider_voice.outreach.states import ContactState
-from tests.integration.outreach.rig import COMPLETED, people
+from airflow_provider_voice.outreach.senders import Job, Senders
+from airflow_provider_voice.outreach.states import ContactState, NextState
+from tests.integration.outreach.rig import COMPLETED, Rig, people
 
 pytestmark = pytest.mark.once
 
@@ -54,6 +58,22 @@ def test_a_lease_that_has_ended_stores_no_intent_although_nobody_took_it(loaded)
     assert frozen.store_intents(claimed, pacing(loaded), agent_id="a").stored == []
 
 
+@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+def test_a_worker_that_freezes_in_a_transaction_keeps_no_lock(ticking, engine_for, monkeypatch, name) -> None:
+    monkeypatch.setattr(database, "IDLE_SECONDS", 1)
+    rig = Rig(ticking, engine_for(name))
+    rig.load(people(COMPLETED))
+    awake, places = ledger(rig), pacing(rig, max_concurrent=1)
+    claimed = awake.claim_due(1)
+    with rig.engine.connect() as frozen:
+        places.lock(frozen)
+        # Without an end of the other transaction this would wait for ever.
+        assert len(awake.store_intents(claimed, places, agent_id="a").stored) == 1
+        with pytest.raises(DBAPIError):
+            places.lock(frozen)
+        frozen.invalidate()
+
+
 def test_who_lost_its_lease_decides_nothing(loaded) -> None:
     frozen, awake = ledger(loaded), ledger(loaded)
     claimed = frozen.claim_due(1)
@@ -85,10 +105,10 @@ def test_who_woke_up_late_does_not_give_up_what_another_looks_for_yet_its_call_c
     ((attempt, _),) = frozen.store_intents(frozen.claim_due(1), pacing(loaded), agent_id="a").stored
     loaded.advance(61)
     awake.claim_unsettled(10, ContactState.DIALING)
-    frozen.unknown([(attempt, "late")])
+    AttemptOutcomes(frozen).unknown([(attempt, "late")])
     assert loaded.states()[attempt.key] == "dialing"
     call = loaded.hook().make_call(__import__("airflow_provider_voice.models").models.CallRequest(attempt.to))
-    frozen.placed([(attempt, call)])
+    AttemptOutcomes(frozen).placed([(attempt, call)])
     assert loaded.states()[attempt.key] == "in_call"
 
 
@@ -96,7 +116,7 @@ def test_a_create_is_not_sent_past_its_lease(loaded) -> None:
     one = ledger(loaded)
     ((attempt, contact),) = one.store_intents(one.claim_due(1), pacing(loaded), agent_id="agent_sandbox").stored
     senders = Senders(loaded.hook(), 1)
-    senders.send([Job(attempt, contact, seconds_alive() - 0.001)])
+    senders.send([Job(attempt, contact, Deadline(-0.001))])
     senders.wait(10)
     (result,) = senders.finished()
     senders.close()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, Asset
 from sqlalchemy import create_engine, text
 
@@ -14,6 +15,7 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator, outreach_asset
 from airflow_provider_voice.outreach.cli import main
 from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.states import ContactState
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
 pytestmark = pytest.mark.airflow
@@ -119,9 +121,25 @@ def test_it_defers_while_everybody_waits(connected, monkeypatch) -> None:
     assert deferred.value.method_name == "resume"
 
 
-def test_the_result_is_on_the_asset() -> None:
-    operator = OutreachOperator(task_id="call", contacts=[], **QUICK)
-    assert operator.outlets == [outreach_asset("spring")]
+def test_the_result_is_on_the_event_of_the_asset(connected, run_dag) -> None:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    done = run_one(run_dag, lambda: OutreachOperator(task_id="call", contacts=people(BUSY), **QUICK), "outreach_asset")
+    result = done.result("call")
+    assert result == {
+        "campaign": "spring", "contacts": 1, "attempts": 1, "by_status": {"busy": 1},
+        **dict.fromkeys([state.value for state in ContactState], 0), "exhausted": 1,
+    }  # fmt: skip
+    with create_session() as session:
+        event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
+        assert event.asset.uri == outreach_asset("spring").uri
+        assert event.extra == result
+
+
+def test_a_plan_has_no_asset() -> None:
+    assert OutreachOperator(task_id="call", contacts=[], **QUICK).outlets == [outreach_asset("spring")]
+    assert PlanOutreachOperator(task_id="plan", contacts=[], **QUICK).outlets == []
     assert isinstance(outreach_asset("a b"), Asset)
 
 
@@ -130,12 +148,18 @@ def test_the_result_is_on_the_asset() -> None:
     [
         {"stale_run": "never"}, {"on_invalid": "x"}, {"max_concurrent": 0}, {"calls_per_minute": -1},
         {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
-        {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)},
+        {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
+        {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(change) -> None:
     with pytest.raises(InvalidRequest):
         OutreachOperator(task_id="call", contacts=[], **{**QUICK, **change})
+
+
+def test_a_bad_argument_of_a_mapped_campaign_is_not_retried() -> None:
+    with pytest.raises(AirflowFailException):
+        OutreachOperator(task_id="call", contacts=[], **{**QUICK, "max_concurrent": "many"})
 
 
 def test_people_are_not_shown() -> None:

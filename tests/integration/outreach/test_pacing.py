@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
-from airflow_provider_voice.outreach.senders import Job, Senders, seconds_alive
+from airflow_provider_voice.outreach.senders import Job, Senders
 from tests.integration.outreach.rig import COMPLETED, people
 
 pytestmark = pytest.mark.once
@@ -104,6 +105,15 @@ def test_a_429_stops_everybody_for_as_long_as_it_says(rig) -> None:
     assert len(ledger.store_intents(claimed, pacing, agent_id="a").stored) == 3
 
 
+def test_a_429_holds_back_reads_too(rig) -> None:
+    pacing = Pacing(rig.database, "voice_default", Limits())
+    rig.database.transact(lambda connection: pacing.slow_down(connection, 20))
+    wait = rig.database.transact(lambda connection: pacing.take_request(connection, 600))
+    assert 19 < wait <= 20
+    rig.advance(20)
+    assert rig.database.transact(lambda connection: pacing.take_request(connection, 600)) == 0
+
+
 def test_requests_per_minute_is_shared_by_all_workers(rig) -> None:
     passed = 0.0
     began = rig.now()
@@ -130,9 +140,9 @@ def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> N
     pacing = Pacing(rig.database, "voice_default", Limits())
     ((attempt, contact),) = ledger.store_intents(ledger.claim_due(1), pacing, agent_id="agent_sandbox").stored
     senders = Senders(rig.hook(), 1, limiter=Slow())
-    senders.send([Job(attempt, contact, seconds_alive() + 0.2)])
+    senders.send([Job(attempt, contact, Deadline(0.2))])
     senders.wait(20)
     (result,) = senders.finished()
     senders.close()
-    assert result.kind == "passing"
+    assert result.kind == "held"
     assert rig.sandbox.rings == []

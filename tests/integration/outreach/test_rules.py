@@ -10,6 +10,7 @@ from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.outreach.campaign import Waiting
 from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.views import LedgerViews
 from airflow_provider_voice.policy import ContactPolicy
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
@@ -116,9 +117,9 @@ def test_an_unknown_contact_is_settled_by_a_person(rig) -> None:
     rig.load(people(COMPLETED))
     result = rig.finish()
     assert (result["unknown"], rig.rings()) == (1, {})
-    (row,) = rig.record.unknown()
-    assert "looked" in row["evidence"]
-    assert number(0) not in row["evidence"]
+    (row,) = LedgerViews(rig.database).undecided()
+    assert "looked" in row.evidence
+    assert number(0) not in row.evidence
     assert rig.record.resolve("c0", rang=False) == "redial"
     assert rig.finish()["reached"] == 1
     assert rig.rings() == {number(0): 1}
@@ -161,3 +162,17 @@ def test_too_many_requests_slow_everybody_and_lose_nobody(rig) -> None:
     assert len(refused) == 3
     assert min(row.intended_at for row in placed if row.intended_at > refused[0].intended_at) >= refused[0].intended_at
     assert rig.rings() == {number(index): 1 for index in range(4)}
+
+
+def test_too_many_polls_slow_down_the_calls_of_all_workers(rig) -> None:
+    rig.load(people(*[COMPLETED] * 2))
+    rig.turn(poll_interval=3600)
+    rig.advance(3600)
+    # As often as one poll is repeated.
+    rig.sandbox.add_fault("status", operation="list", status=429, retry_after=40, times=5)
+    campaign = rig.campaign()
+    slowed = []
+    campaign._slow_down = slowed.append
+    campaign.run(may_defer=True)
+    assert [error.retry_after for errors in slowed for error in errors] == [40]
+    assert rig.finish()["reached"] == 2

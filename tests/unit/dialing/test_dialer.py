@@ -1,4 +1,4 @@
-"""The dialer with a vendor and a clock of the test's own: when it rings again, and how far back it looks."""
+"""The dialer with a vendor and a clock of the test's own: when it rings again, and how far back it searches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.dialing.dialer import LOOKS, Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer, DialRules
 from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
+from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallNotCompleted,
     CallOutcomeUnknown,
+    InvalidRequest,
+    LedgerFailed,
+    NotAllowedNow,
+    RateLimited,
     RequestRejected,
     VendorUnavailable,
     VoiceError,
@@ -67,6 +72,8 @@ class World:
         self.rules = DialRules(**rules)
         self.slept: list[float] = []
         self.attempts: list[list[datetime]] = []
+        #: How often somebody may be rung before the policy closes.
+        self.closes_after = 1000
         #: What the vendor shows of the call.
         self.seen: Call | None = None
         #: Whether the state store fails.
@@ -87,17 +94,28 @@ class World:
             raise RuntimeError("the API server does not answer")
         return self.values.get(key)
 
-    def dialer(self) -> Dialer:
-        hook = SimpleNamespace(vendor=self.vendor, voice_conn_id="voice_default", make_call=self.make_call,
+    @property
+    def hook(self) -> Any:
+        return SimpleNamespace(vendor=self.vendor, voice_conn_id="voice_default", make_call=self.make_call,
                                get_call=lambda ref: self.seen)  # fmt: skip
-        store = SimpleNamespace(get=self.get, set=self.values.__setitem__)
+
+    @property
+    def store(self) -> Any:
+        return SimpleNamespace(get=self.get, set=self.values.__setitem__)
+
+    def before_ringing(self, attempts: list[datetime]) -> None:
+        if len(self.attempts) >= self.closes_after:
+            raise NotAllowedNow("closed")
+        self.attempts.append(attempts)
+
+    def dialer(self, store: Any = None) -> Dialer:
         task = TaskFacts("d", "r", "t", **self.facts)
         return Dialer(
-            hook,
-            store,
+            self.hook,
+            self.store if store is None else store,
             task,
             self.rules,
-            before_ringing=self.attempts.append,
+            before_ringing=self.before_ringing,
             sleep=self.slept.append,
             now=lambda: self.now,
         )
@@ -149,7 +167,7 @@ def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
     assert world.dial().generation == 2
 
 
-def test_before_ringing_again_calls_of_any_later_time_are_looked_for() -> None:
+def test_before_ringing_again_calls_of_any_later_time_are_searched_for() -> None:
     world = World(redial_when_absent_for=15 * MINUTE)
     world.lose_a_create()
     world.now += 60 * MINUTE
@@ -170,7 +188,7 @@ def test_without_permission_nobody_is_ever_rung_again() -> None:
     assert world.vendor.creates == 1
 
 
-def test_a_refused_token_ends_the_looks() -> None:
+def test_a_refused_token_ends_the_search() -> None:
     world = World()
     world.lose_a_create()
     world.vendor.list_error = AuthenticationFailed("no", status_code=401)
@@ -188,30 +206,30 @@ def test_an_answer_that_is_no_clear_refusal_leaves_an_intent(status: int) -> Non
     assert world.values["voice_dial"]["state"] == "intent"
 
 
-def test_a_first_try_costs_no_look_and_a_retry_without_a_record_all_of_them() -> None:
+def test_a_first_try_costs_no_search_and_a_retry_without_a_record_all_of_them() -> None:
     world = World()
     assert world.dial().how == "placed"
     assert (world.slept, world.vendor.windows) == ([], [])
     world.values.clear()
     world.vendor.calls.clear()
     assert world.dial().how == "placed"
-    assert world.slept == list(LOOKS)
+    assert world.slept == list(SEARCH_DELAYS)
 
 
-def test_a_new_index_of_a_mapped_task_in_a_cleared_run_looks_once() -> None:
+def test_a_new_index_of_a_mapped_task_in_a_cleared_run_searches_once() -> None:
     world = World()
     world.dial(map_index=3, clear_number=1, try_number=1)
     assert len(world.vendor.windows) == 1
 
 
-def test_the_look_goes_back_to_the_runs_beginning_and_no_further_than_ninety_days(caplog) -> None:
+def test_the_search_goes_back_to_the_runs_beginning_and_no_further_than_ninety_days(caplog) -> None:
     for days, expected in ((2, timedelta(days=2)), (4000, LONGEST_LOOK_BACK)):
         world = World()
         with caplog.at_level(logging.WARNING):
             world.dial(try_number=2, run_began_at=world.now - timedelta(days=days))
         since = world.now - world.vendor.windows[0][0]
         assert abs(since - expected) < timedelta(minutes=3)
-    assert "not looked for" in caplog.text
+    assert "not searched for" in caplog.text
 
 
 def test_the_record_holds_no_number() -> None:
@@ -259,4 +277,121 @@ def test_a_call_that_ended_while_its_killed_task_may_have_hung_up_is_no_success(
     assert world.dial().call.status is CallStatus.COMPLETED  # a retry: nobody was killed
     with pytest.raises(CallNotCompleted, match="may have been hung up"):
         world.dial(max_tries=12)
+    assert world.vendor.creates == 1
+
+
+class PacedStore(dict):
+    """A store that has no place for an intent at first."""
+
+    def __init__(self, waits: list[float]) -> None:
+        self.waits = waits
+
+    def set(self, key: str, value: Any) -> None:
+        if value["state"] == "intent" and self.waits:
+            raise RateLimited("no place", retry_after=self.waits.pop(0))
+        self[key] = value
+
+
+def test_each_wait_for_the_pace_is_short_and_the_policy_is_asked_after_it() -> None:
+    world = World()
+    store = PacedStore([30.0, 0.5])
+    dialer = world.dialer(store)
+    assert dialer.dial(REQUEST).how == "placed"
+    assert world.slept == [LONGEST_NAP, 0.5]
+    assert len(world.attempts) == 3
+    closed = World()
+    closed.closes_after = 1
+    with pytest.raises(NotAllowedNow):
+        closed.dialer(PacedStore([30.0])).dial(REQUEST)
+    assert closed.vendor.creates == 0
+
+
+def test_a_pace_without_a_place_is_left_to_a_retry() -> None:
+    world = World()
+    with pytest.raises(RateLimited):
+        world.dialer(PacedStore([9.0] * 1000)).dial(REQUEST)
+    assert sum(world.slept) <= LONGEST_WAIT
+    assert world.vendor.creates == 0
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "not kept"])
+def test_an_intent_that_may_not_have_been_stored_is_withdrawn_and_a_retry_rings(is_kept: bool) -> None:
+    world = World()
+
+    class Failing(dict):
+        fails = True
+
+        def set(self, key: str, value: Any) -> None:
+            if is_kept or not self.fails:
+                self[key] = value
+            if self.fails:
+                self.fails = value["state"] != "intent"
+                raise LedgerFailed("no answer to the commit")
+
+    store = Failing()
+    with pytest.raises(LedgerFailed):
+        world.dialer(store).dial(REQUEST)
+    assert world.vendor.creates == 0
+    world.facts["try_number"] = 2
+    assert world.dialer(store).dial(REQUEST).how == "placed"
+    assert world.vendor.creates == 1
+
+
+def test_a_task_that_comes_second_attaches_as_soon_as_the_first_has_its_answer() -> None:
+    """The first task stores its intent between the second one's read and write, and its call a moment later."""
+    world = World()
+    world.facts |= {"try_number": 1, "call_key": "k"}
+    first = world.dialer(PacedStore([]))
+
+    class Taken(dict):
+        def set(self, key: str, value: Any) -> None:
+            if value["state"] == "intent":
+                raise IntentTaken
+
+    store = Taken()
+    world.facts = {**world.facts, "map_index": 7}
+    second = world.dialer(store)
+    record = first._next(None, REQUEST)
+
+    def arrives(seconds: float) -> None:
+        if seconds:
+            record.state, record.call = "placed", {"id": "c-first", "status": "queued"}
+        store["voice_dial"] = record.to_json()
+
+    second._sleep = arrives
+    second._before_ringing = lambda attempts: arrives(0)
+    dialed = second.dial(REQUEST)
+    assert (dialed.call.id, dialed.how, world.vendor.creates) == ("c-first", "reattached", 0)
+
+
+def test_only_the_task_that_placed_the_call_of_a_key_rings_again() -> None:
+    world = World(redial_statuses=frozenset({CallStatus.BUSY}))
+    world.facts["call_key"] = "k"
+    call = world.dial().call
+    world.seen = replace(call, status=CallStatus.BUSY)
+    other = {**world.facts, "map_index": 3}
+    for number in (1, 2, 3):
+        second = Dialer(world.hook, world.store, TaskFacts("d", "r", "t", **{**other, "try_number": number}),
+                        world.rules, sleep=world.slept.append, now=lambda: world.now)  # fmt: skip
+        dialed = second.dial(REQUEST)
+        assert dialed.how == "reattached"
+        second.ended(dialed.call)
+    assert world.vendor.creates == 1
+    assert world.dial().generation == 2
+
+
+def test_a_call_that_the_vendor_no_longer_lists_is_as_the_record_has_it() -> None:
+    world = World()
+    placed = world.dial().call
+    world.dialer().ended(replace(placed, status=CallStatus.COMPLETED))
+    assert world.dial().call.status is CallStatus.COMPLETED
+
+
+def test_a_key_that_stands_for_another_call_is_refused_and_shows_no_number() -> None:
+    world = World()
+    world.facts["call_key"] = "call +14155552601"
+    world.dial()
+    with pytest.raises(InvalidRequest, match="use another call_key") as refused:
+        world.dial(CallRequest("+14155552701", "agent_1"))
+    assert "5552601" not in refused.value.message
     assert world.vendor.creates == 1

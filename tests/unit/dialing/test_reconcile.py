@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, look_for_call
+from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, find_call
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import Call, CallRequest, CallStatus
 
@@ -25,19 +25,19 @@ def call(call_id: str = "a", at: datetime = SENT, **values: Any) -> Call:
                    "direction": "outbound", "created_at": at, **values})  # fmt: skip
 
 
-def look(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) -> Call | None:
+def search(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) -> Call | None:
     def candidates(start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         assert to == REQUEST.to
         assert tag in (evidence.tag, evidence.tag_prefix)
         return (item for item in calls if start <= item.created_at < end)
 
     vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V")
-    return look_for_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
+    return find_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
 
 
 @pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE, SENT, GIVEN_UP, GIVEN_UP + CLOCK_TOLERANCE])
 def test_a_call_that_was_created_while_the_create_was_under_way_is_ours(at: datetime) -> None:
-    found = look(call(at=at))
+    found = search(call(at=at))
     assert found is not None
     assert (found.id, found.tag) == ("a", "afv-mine")
 
@@ -45,14 +45,14 @@ def test_a_call_that_was_created_while_the_create_was_under_way_is_ours(at: date
 @pytest.mark.parametrize("at", [GIVEN_UP + CLOCK_TOLERANCE + SECOND, GIVEN_UP + LATE_ARRIVAL - SECOND])
 def test_a_later_call_may_be_another_tasks(at: datetime) -> None:
     with pytest.raises(CallOutcomeUnknown, match=r"may or may not be .* a \("):
-        look(call(at=at))
+        search(call(at=at))
     with pytest.raises(CallOutcomeUnknown, match="each of 2 calls"):
-        look(call("b"), call(at=at))
+        search(call("b"), call(at=at))
 
 
 @pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE - SECOND, GIVEN_UP + LATE_ARRIVAL])
 def test_a_call_of_another_time_is_not_ours(at: datetime) -> None:
-    assert look(call(at=at)) is None
+    assert search(call(at=at)) is None
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_a_call_of_another_time_is_not_ours(at: datetime) -> None:
 )
 def test_another_call_is_not_ours(values: dict[str, Any]) -> None:
     evidence = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, not_these=frozenset({"earlier"}))
-    assert look(call(**values), evidence=evidence) is None
+    assert search(call(**values), evidence=evidence) is None
 
 
 def test_what_the_vendor_does_not_say_does_not_speak_against_a_call() -> None:
-    assert look(call(agent_id=None, direction=None)) is not None
+    assert search(call(agent_id=None, direction=None)) is not None
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_what_the_vendor_does_not_say_does_not_speak_against_a_call() -> None:
     ids=str,
 )
 def test_a_vendors_spelling_does_not_speak_against_a_call(values: dict[str, Any]) -> None:
-    assert look(call(**values)) is not None
+    assert search(call(**values)) is not None
 
 
 @pytest.mark.parametrize("written", [None, "4155552601", "(415) 555-2601", "04155552601", "00 1 415 555 2601"])
 def test_a_number_that_is_missing_or_written_otherwise_may_be_the_persons(written: str | None) -> None:
     with pytest.raises(CallOutcomeUnknown, match=r"may or may not be .* a \("):
-        look(call(to=written))
-    found = look(call(to=written, tag="afv-mine"), keeps_tags=True)
+        search(call(to=written))
+    found = search(call(to=written, tag="afv-mine"), keeps_tags=True)
     assert found is not None
     assert found.to == REQUEST.to
 
@@ -90,56 +90,56 @@ def test_a_number_that_is_missing_or_written_otherwise_may_be_the_persons(writte
 def test_a_tag_of_the_task_counts_whatever_else_the_row_says() -> None:
     of_the_task = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-task-")
     odd = call(tag="afv-task-1", agent_id="0101", to=None, direction=None)
-    assert look(odd, evidence=of_the_task, keeps_tags=True) is not None
+    assert search(odd, evidence=of_the_task, keeps_tags=True) is not None
 
 
 def test_two_calls_that_fit_are_named() -> None:
     with pytest.raises(CallOutcomeUnknown, match="a, b"):
-        look(call("a"), call("b"))
+        search(call("a"), call("b"))
 
 
 def test_the_window_moves_with_the_vendors_clock() -> None:
     behind = Evidence(since=SENT, until=GIVEN_UP, clock_offset=-3600.0)
-    assert look(call(at=SENT - HOUR), evidence=behind) is not None
-    assert look(call(at=SENT), evidence=behind) is None
+    assert search(call(at=SENT - HOUR), evidence=behind) is not None
+    assert search(call(at=SENT), evidence=behind) is None
 
 
 def test_a_delayed_call_may_be_dated_by_its_ringing() -> None:
     delayed = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, delay=HOUR)
-    assert look(call(at=GIVEN_UP + HOUR), evidence=delayed) is not None
-    assert look(call(at=GIVEN_UP + HOUR), evidence=EVIDENCE) is None
+    assert search(call(at=GIVEN_UP + HOUR), evidence=delayed) is not None
+    assert search(call(at=GIVEN_UP + HOUR), evidence=EVIDENCE) is None
 
 
 def test_before_somebody_is_rung_again_every_later_call_counts() -> None:
     until_now = Evidence(since=SENT, until=GIVEN_UP, clock_offset=0.0, latest=SENT + 9 * HOUR)
     with pytest.raises(CallOutcomeUnknown):
-        look(call(at=SENT + 8 * HOUR), evidence=until_now)
+        search(call(at=SENT + 8 * HOUR), evidence=until_now)
 
 
 def test_where_the_vendor_keeps_tags_the_tag_decides() -> None:
-    found = look(call("a", tag="afv-other"), call("b", tag="afv-mine"), keeps_tags=True)
+    found = search(call("a", tag="afv-other"), call("b", tag="afv-mine"), keeps_tags=True)
     assert found is not None
     assert found.id == "b"
-    assert look(call(tag="afv-other"), keeps_tags=True) is None
+    assert search(call(tag="afv-other"), keeps_tags=True) is None
 
 
 def test_a_call_without_a_tag_where_tags_are_kept_may_be_ours() -> None:
     """That UnleashX shows our metadata is inferred: a row without it proves nothing."""
     with pytest.raises(CallOutcomeUnknown):
-        look(call(tag=None), keeps_tags=True)
+        search(call(tag=None), keeps_tags=True)
 
 
 def test_the_beginning_of_a_tag_tells_the_task_but_not_the_try() -> None:
     of_the_task = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-task-")
-    found = look(call("a", tag="afv-other-1"), call("b", tag="afv-task-1"), evidence=of_the_task, keeps_tags=True)
+    found = search(call("a", tag="afv-other-1"), call("b", tag="afv-task-1"), evidence=of_the_task, keeps_tags=True)
     assert found is not None
     assert found.id == "b"
     with pytest.raises(CallOutcomeUnknown, match="a, b"):
-        look(call("a", tag="afv-task-1"), call("b", tag="afv-task-2"), evidence=of_the_task, keeps_tags=True)
+        search(call("a", tag="afv-task-1"), call("b", tag="afv-task-2"), evidence=of_the_task, keeps_tags=True)
 
 
 def test_numbers_are_masked_in_the_error() -> None:
     with pytest.raises(CallOutcomeUnknown) as unknown:
-        look(call("a"), call("b"))
+        search(call("a"), call("b"))
     assert "4155552601" not in unknown.value.message
     assert unknown.value.permanent

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_voice.dialing.record import Record
+from airflow_provider_voice.dialing.record import Record, RecordStore
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
+from airflow_provider_voice.models import Call, CallStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def a_record(**values: Any) -> Record:
+    begun = {"key": "afv-1", "state": "intent", "intent_at": NOW, "fingerprint": "f", "max_tries": 0, "try_number": 1}
+    return Record(**{"generation": 1, **begun, **values})
 
 
 def test_a_record_survives_json() -> None:
@@ -38,3 +44,39 @@ def test_a_record_survives_json() -> None:
 def test_what_is_no_record_may_have_rung_somebody(data: Any) -> None:
     with pytest.raises(CallOutcomeUnknown):
         Record.from_json(data)
+
+
+class BrokenStore:
+    """A store that does not answer."""
+
+    def get(self, *arguments: Any) -> Any:
+        raise RuntimeError("no answer")
+
+    set = get
+
+
+def test_a_store_that_fails_after_the_call_is_placed_spoils_nothing(caplog) -> None:
+    records, record = RecordStore(BrokenStore()), a_record()
+    call = Call(id="c", vendor="v", status=CallStatus.QUEUED, created_at=NOW)
+    records.save_call(record, call)
+    assert (record.state, record.call["id"]) == ("placed", "c")
+    assert records.of_call(call) is None
+    assert "Could not store" in caplog.text
+    for work in (records.load, lambda: records.save(record)):
+        with pytest.raises(RuntimeError):
+            work()
+
+
+def test_without_a_store_nothing_is_kept() -> None:
+    records = RecordStore(None)
+    records.save(a_record())
+    assert not records.are_kept
+    assert records.load() is None
+
+
+def test_the_next_record_remembers_the_calls_before_it() -> None:
+    first = a_record(state="ended", call={"id": "a"})
+    second = first.next(key="k2", state="refused", intent_at=NOW, fingerprint="f", max_tries=0, try_number=2)
+    third = second.next(key="k3", state="intent", intent_at=NOW, fingerprint="f", max_tries=0, try_number=3)
+    assert (third.generation, third.earlier_ids) == (3, ["a"])
+    assert len(third.earlier_attempts) == 1  # the refused one rang nobody

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_voice.dialing.record import Record
-from airflow_provider_voice.dialing.task_facts import TaskFacts
+from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 
 
 def facts(**values: Any) -> TaskFacts:
@@ -65,3 +66,62 @@ def test_who_may_have_been_rung_before(values: dict[str, int], may: bool) -> Non
 def test_the_last_try() -> None:
     assert facts(try_number=3, max_tries=2).is_last_try
     assert not facts(try_number=2, max_tries=2).is_last_try
+
+
+def test_a_retry_is_one_of_the_task_that_stored_the_record() -> None:
+    mine = facts(try_number=2, max_tries=2)
+    assert mine.is_retry_since(record(owner=mine.instance))
+    assert not mine.is_retry_since(record(owner=mine.instance, max_tries=1))
+    assert not facts(try_number=2, max_tries=2, map_index=1).is_retry_since(record(owner=mine.instance))
+    assert not mine.is_retry_since(record())
+
+
+def test_tasks_with_one_call_key_have_one_name_and_are_told_apart() -> None:
+    one, other = TaskFacts("d", "r", "t", call_key="k"), TaskFacts("d2", "r", "t", call_key="k")
+    assert one.name == other.name
+    assert one.name != TaskFacts("d", "r", "t", call_key="other").name
+    assert one.instance != other.instance
+
+
+class Ring:
+    """A task that places calls."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+
+
+def run_context(map_index: int = -1, clear_number: int = 0, broken: bool = False) -> dict[str, Any]:
+    published = {"ring": ["a", "b"], "other": ["c"], "mapped": ["d"]}
+
+    def xcom_pull(task_ids: list[str], key: str) -> list[str]:
+        assert key == "call_id"
+        if broken:
+            raise RuntimeError("no XCom")
+        return [call_id for task_id in task_ids for call_id in published[task_id]]
+
+    tasks = [
+        Ring("ring"),
+        Ring("other"),
+        SimpleNamespace(task_id="mapped", operator_class=Ring),
+        SimpleNamespace(task_id="load", operator_class=dict),
+        SimpleNamespace(task_id="plain"),
+    ]
+    run = SimpleNamespace(clear_number=clear_number, run_after=None, start_date=None)
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="ring", map_index=map_index, try_number=2, max_tries=3,
+                         xcom_pull=xcom_pull)  # fmt: skip
+    return {"ti": ti, "dag": SimpleNamespace(tasks=tasks), "dag_run": run}
+
+
+def test_the_calls_of_the_runs_other_tasks_are_known() -> None:
+    assert calls_of_other_tasks(run_context(), Ring) == {"c", "d"}
+    assert calls_of_other_tasks(run_context(map_index=1), Ring) == {"a", "b", "c", "d"}
+    # The list of a mapped task may have changed with the clear, so another index's call may be this person's.
+    assert calls_of_other_tasks(run_context(map_index=1, clear_number=1), Ring) == {"c", "d"}
+    assert calls_of_other_tasks(run_context(broken=True), Ring) == frozenset()
+    assert calls_of_other_tasks({"ti": SimpleNamespace(map_index=None)}, Ring) == frozenset()
+
+
+def test_the_facts_of_a_task() -> None:
+    facts = TaskFacts.of(run_context(map_index=None), 2)
+    assert (facts.map_index, facts.try_number, facts.max_tries, facts.retries) == (-1, 2, 3, 2)
+    assert facts.run_began_at is None

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.lineage import hook as lineage
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_voice.export import assets
 from airflow_provider_voice.export.assets import database_uri, report_lineage
 
 pytestmark = pytest.mark.airflow
@@ -60,9 +60,9 @@ def test_mysql_has_no_schema_beside_its_database() -> None:
     assert database_uri(hook, "voice_calls", None) == "mysql://db:3306/marts/voice_calls"
 
 
-def test_lineage_is_told_the_table_with_the_counts_and_no_secret(monkeypatch) -> None:
+def test_lineage_receives_the_table_and_the_counts_without_a_secret(monkeypatch) -> None:
     collector = Collector()
-    monkeypatch.setattr(assets, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
     report_lineage(hook_of(monkeypatch), "voice_calls", None, {"inserted": 3})
     (output,) = collector.outputs
     assert output["uri"].endswith("/marts/public/voice_calls")
@@ -74,7 +74,7 @@ def test_a_plugin_that_fails_does_not_fail_a_committed_load(monkeypatch, caplog)
     def broken() -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(assets, "get_hook_lineage_collector", broken)
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", broken)
     report_lineage(hook_of(monkeypatch), "voice_calls", None, {})
     assert "could not be reported (RuntimeError)" in caplog.text
     assert "secret" not in caplog.text

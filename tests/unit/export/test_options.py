@@ -138,7 +138,7 @@ def test_a_path_that_is_none(path: Any) -> None:
         to_files(path=path)
 
 
-def test_an_agent_id_is_text_whatever_it_was_written_as() -> None:
+def test_an_agent_id_becomes_text() -> None:
     assert scope_of(to_warehouse(agent_id=101)) == Scope("voice_default", "101")
     for wrong in (-1, True, 1.5, b"101", "x" * 300):
         with pytest.raises(InvalidRequest, match="agent_id"):
@@ -151,7 +151,7 @@ def test_an_unknown_file_format_is_refused() -> None:
 
 
 @pytest.mark.parametrize("operator", [to_warehouse, to_files])
-def test_templates_are_looked_at_when_they_are_rendered(operator: Any) -> None:
+def test_templates_are_checked_after_rendering(operator: Any) -> None:
     bounds = {"start": "{{ data_interval_start }}", "end": "{{ data_interval_end }}"}
     assert operator(**bounds, direction="{{ params.direction }}").direction == "{{ params.direction }}"
 

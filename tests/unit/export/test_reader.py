@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_voice.exceptions import VendorUnavailable
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.reader import HistoryReader, warn_of_skew
 from airflow_provider_voice.export.rows import COLUMNS, RowMaker
@@ -46,24 +47,24 @@ class RowBuffer:
 
 
 def pulled(pending: dict[str, CallRef]) -> tuple[RowBuffer, list[str]]:
-    spool = RowBuffer()
+    buffer = RowBuffer()
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    one = HistoryReader(Vendor(), maker, spool, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
-    return spool, one.windows_and_pending([WINDOW], Scope("s"), pending)
+    one = HistoryReader(Vendor(), maker, buffer, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
+    return buffer, one.read([WINDOW], Scope("s"), pending)
 
 
 def test_a_pending_call_outside_the_windows_is_read_without_being_certified() -> None:
     old = {"c50": CallRef("c50", placed_at=START - timedelta(days=3))}
-    spool, missing = pulled(old)
+    buffer, missing = pulled(old)
     assert missing == []
-    assert spool.seen == [*((f"c{number}", True) for number in range(4)), ("c50", False)]
+    assert buffer.seen == [*((f"c{number}", True) for number in range(4)), ("c50", False)]
 
 
 def test_what_the_windows_show_is_not_asked_for_again() -> None:
     pending = {key: CallRef(key, placed_at=START + timedelta(minutes=1)) for key in ("c1", "c99")}
-    spool, missing = pulled(pending)
+    buffer, missing = pulled(pending)
     assert missing == ["c99"]
-    assert [key for key, _ in spool.seen] == ["c0", "c1", "c2", "c3"]
+    assert [key for key, _ in buffer.seen] == ["c0", "c1", "c2", "c3"]
 
 
 class Skewed:
@@ -100,7 +101,7 @@ def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
     day = timedelta(days=1)
     windows = [WINDOW, Window(START + 2 * day, START + 3 * day), Window(START + 90 * day, START + 91 * day)]
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).windows(windows, Scope("s"))  # type: ignore[arg-type]
+    HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).read(windows, Scope("s"))  # type: ignore[arg-type]
     assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
 
 
@@ -117,6 +118,47 @@ def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
             self.seen.append(row[list(COLUMNS).index("fetched_at")])
 
     maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
-    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, stamp=lambda ticks: ticks).windows([WINDOW], Scope("s"))  # type: ignore[arg-type]
-    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.0]
+    HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).read([WINDOW], Scope("s"))  # type: ignore[arg-type]
+    assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.001]
     assert sink.seen[4] not in reads
+
+
+class Failing(Vendor):
+    """A vendor that answers look-ups of some calls with a server error.
+
+    :param broken: the ids of these calls.
+    """
+
+    def __init__(self, *broken: str, status_code: int | None = 500) -> None:
+        super().__init__()
+        self.broken, self.status_code = broken, status_code
+
+    def get_calls(self, refs: Any) -> dict[str, Call]:
+        if any(ref.id in self.broken for ref in refs):
+            raise VendorUnavailable("the vendor could not handle a call", status_code=self.status_code)
+        return super().get_calls(refs)
+
+
+def read_again(vendor: Vendor, count: int) -> tuple[RowBuffer, list[str]]:
+    sink, maker = RowBuffer(), RowMaker("s", "plain", START, START, timedelta(0))
+    pending = {f"c{number}": CallRef(f"c{number}") for number in range(10, 10 + count)}
+    reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # what it needs of a hook
+    return sink, reader.read([], Scope("s"), pending)
+
+
+def test_calls_that_bring_a_server_error_are_missing_and_all_others_are_read() -> None:
+    sink, missing = read_again(Failing("c11", "c17"), 9)
+    assert missing == ["c11", "c17"]
+    assert {key for key, _ in sink.seen} == {f"c{number}" for number in range(10, 19)} - {"c11", "c17"}
+
+
+def test_many_server_errors_are_an_outage() -> None:
+    five, six = ([f"c{number}" for number in range(10, 10 + count)] for count in (5, 6))
+    assert read_again(Failing(*five), 9)[1] == five
+    with pytest.raises(VendorUnavailable):
+        read_again(Failing(*six), 9)
+
+
+def test_a_vendor_that_does_not_answer_is_an_outage() -> None:
+    with pytest.raises(VendorUnavailable):
+        read_again(Failing("c11", status_code=None), 9)

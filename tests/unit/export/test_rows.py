@@ -32,7 +32,7 @@ def row_of(call: Call, numbers: str = "plain") -> dict:
     "written",
     [TO, TO[1:], "(415) 555-2671", "+1 415-555-2671", "4155552671", "call me on +1.415.555.2671 please", 14155552671],
 )
-def test_numbers_are_hidden_in_columns_and_in_raw_however_they_are_written(mode, written) -> None:
+def test_numbers_are_redacted_in_columns_and_in_raw_in_every_notation(mode, written) -> None:
     raw = {"to": TO, "note": written, "deep": [{"x": written}], "other": "keep me", "count": 3}
     row = row_of(Call("1", "talkover", CallStatus.BUSY, to=TO, from_=FROM, raw=raw), mode)
     text = json.dumps(row, default=str)
@@ -62,7 +62,7 @@ def test_settled_by_age_only_when_ended() -> None:
     assert not settled("unknown", 2500)
 
 
-def test_words_and_names_are_checked() -> None:
+def test_modes_and_table_names_are_checked() -> None:
     with pytest.raises(InvalidRequest):
         maker("secret")
     for table in ('calls"; DROP TABLE x; --', "", "a.b", "1st", "x" * 51):
@@ -70,7 +70,6 @@ def test_words_and_names_are_checked() -> None:
             dialect_for("sqlite", table, None, "?")
     assert isinstance(dialect_for("postgresql", "calls", "dwh", "%s"), PostgreSQL)
     assert isinstance(dialect_for("sqlite", "calls", None, "?"), SQLite)
-    assert dialect_for("postgres", "calls", "dwh", "%s").table == '"dwh"."calls"'
 
 
 @given(st.text(), st.text())

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import InvalidRequest, StaleRun
 from airflow_provider_voice.export.models import Window, gaps, joined
-from airflow_provider_voice.export.windows import bound_of, plan_reading, requested_window, run_name
+from airflow_provider_voice.export.windows import (
+    before_the_previous_run,
+    bound_of,
+    plan_reading,
+    requested_window,
+    run_name,
+)
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -101,7 +107,7 @@ def test_no_window_reaches_into_the_vendors_future() -> None:
     assert (by_hours.windows, by_hours.unread) == ([], [hours(-1, 0)])
 
 
-def test_what_could_not_be_read_belongs_to_the_next_run_whatever_its_interval_says() -> None:
+def test_an_unread_stretch_belongs_to_the_next_run_even_outside_its_interval() -> None:
     left = [Window(NOW - timedelta(seconds=30), NOW)]
     next_run = plan(hours(0, 1), NOW + HOUR, unread=left)
     assert next_run.windows == [Window(left[0].start, NOW + HOUR)]
@@ -109,7 +115,7 @@ def test_what_could_not_be_read_belongs_to_the_next_run_whatever_its_interval_sa
     assert elsewhere.windows == [hours(-100, -99), *left]
 
 
-def test_what_nobody_has_reached_is_no_hole() -> None:
+def test_the_future_of_all_clocks_is_no_hole() -> None:
     ahead = plan(hours(-1, 48), NOW)
     assert (ahead.requested, ahead.unread) == (hours(-1, 0), [])
     assert not plan(hours(24, 48), NOW).requested
@@ -126,7 +132,7 @@ def test_covered_stretches_before_a_window_are_read_once_more() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 48), st.booleans()), min_size=1, max_size=20))
-def test_no_gap_between_runs_whatever_fails_or_comes_late(runs) -> None:
+def test_failed_and_late_runs_leave_no_gap(runs) -> None:
     covered: list[Window] = []
     for due, commits in runs:
         asked = window(context(due=NOW + due * HOUR), covered=covered)
@@ -193,3 +199,35 @@ def test_stale_runs(made, stale) -> None:
             check_run_age(made, timedelta(days=1), now=NOW)
     else:
         check_run_age(made, timedelta(days=1), now=NOW)
+
+
+def files_window(due: datetime, previous: datetime | None, *, logical_date: datetime | None = NOW, **bounds) -> Window:
+    """Return the window of an export that keeps no log."""
+    run = SimpleNamespace(run_after=due, logical_date=logical_date)
+    before = previous and SimpleNamespace(run_after=previous)
+    ctx = {"dag_run": run, "ti": SimpleNamespace(get_previous_dagrun=lambda: before)}
+    covered = before_the_previous_run(ctx)
+    return requested_window(ctx, bounds.get("start"), bounds.get("end"), covered=covered)
+
+
+@pytest.mark.parametrize(
+    ("previous", "days"),
+    [
+        pytest.param(NOW - 7 * DAY, 7, id="weekly"),
+        pytest.param(NOW - DAY, 1, id="daily"),
+        pytest.param(NOW - HOUR, 1, id="hourly: a day all the same, for calls that the vendor lists late"),
+        pytest.param(None, 1, id="the first run"),
+    ],
+)
+def test_files_begin_where_the_previous_run_was_due(previous, days) -> None:
+    assert files_window(NOW, previous) == Window(NOW - days * DAY, NOW)
+
+
+def test_explicit_bounds_do_not_ask_for_the_previous_run() -> None:
+    bounds = {"start": NOW - HOUR, "end": NOW}
+    assert files_window(NOW, NOW - 7 * DAY, **bounds) == hours(-1, 0)
+
+
+def test_a_run_without_a_logical_date_says_that_it_exports_the_last_day(caplog) -> None:
+    assert files_window(NOW, NOW - 7 * DAY, logical_date=None) == Window(NOW - DAY, NOW)
+    assert "Give start and end" in caplog.text

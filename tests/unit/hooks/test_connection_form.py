@@ -1,4 +1,4 @@
-"""The form of Airflow before 3.2 and the provider's metadata say the same."""
+"""The form of Airflow before 3.2 and the provider's metadata are equal."""
 
 from __future__ import annotations
 

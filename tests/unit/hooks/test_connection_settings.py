@@ -1,4 +1,4 @@
-"""Any connection gives settings, or an error that names the field and hides its value."""
+"""Any connection gives settings, or an error that names the field and not its value."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_base_url(fields, url) -> None:
         {"extra": {"calls_host": "http://calls.example.org"}},
     ],
 )
-def test_a_field_that_makes_no_sense_is_named_and_never_shown(fields, caplog) -> None:
+def test_an_error_names_the_field_and_not_its_value(fields, caplog) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(InvalidRequest) as refused:
         settings_of(connection(**fields), DEFAULT)
     assert "tok-123456" not in refused.value.message + caplog.text

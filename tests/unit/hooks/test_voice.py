@@ -53,10 +53,10 @@ def test_the_token_of_a_hand_made_connection_is_masked() -> None:
     from airflow.sdk._shared.secrets_masker import redact
 
     _ = TalkoverHook(connection=connection(password="very-private-token")).vendor
-    assert redact("says very-private-token aloud") == "says *** aloud"
+    assert redact("the very-private-token is masked") == "the *** is masked"
 
 
-def test_test_connection_says_what_to_do(sandbox) -> None:
+def test_a_failed_test_of_a_connection_names_the_remedy(sandbox) -> None:
     wrong = connection(host=sandbox.url, password="wrong-token")
     works, message = TalkoverHook(connection=wrong).test_connection()
     assert not works
@@ -73,8 +73,8 @@ def test_forms_for_airflow_before_its_declarative_ones() -> None:
 
 
 @pytest.mark.parametrize("one", ["call_1", {"id": "call_1"}, b"call_1", 7, None], ids=str)
-def test_one_call_is_no_list_of_calls_and_a_number_no_request(one) -> None:
-    """A text would be looked up letter by letter."""
+def test_one_call_is_not_a_list_and_a_number_not_a_request(one) -> None:
+    """A text would be searched for letter by letter."""
     hook = TalkoverHook(connection=connection())
     with pytest.raises(InvalidRequest, match="get_call"):
         hook.get_calls(one)

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.models import CallStatus
-from airflow_provider_voice.operators.make_call import MakeCallOperator, calls_of_other_tasks, task_facts
+from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.phone import mask_number
 
 NUMBER = "+14155552601"
@@ -51,7 +51,7 @@ ARGUMENTS = [
     "to", "agent_id", "variables", "context", "delay_seconds", "is_testing", "voice_conn_id", "region",
     "wait_for_completion", "deferrable", "poll_interval", "timeout", "success_statuses", "redial_statuses", "on_clear",
     "stale_run", "max_run_age", "redial_when_absent_for", "end_call_on_kill", "policy", "time_zone", "jurisdiction",
-    "when_closed",
+    "when_closed", "call_key", "ledger_conn_id", "subject",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(ODD), st.text(max_size=20), st.integers(), st.floats(), st.timedeltas(), st.binary(max_size=5),
@@ -206,43 +206,48 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._check_may_ring({}, [], None)
+        made._dialer({"ti": mock.MagicMock()}, made._request(), None)._before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 
 
-def run_context(map_index: int = -1, clear_number: int = 0, broken: bool = False) -> dict[str, Any]:
-    published = {"ring": ["a", "b"], "other": ["c"], "mapped": ["d"]}
-
-    def xcom_pull(task_ids: list[str], key: str) -> list[str]:
-        assert key == "call_id"
-        if broken:
-            raise RuntimeError("no XCom")
-        return [call_id for task_id in task_ids for call_id in published[task_id]]
-
-    tasks = [
-        make(),
-        make(task_id="other"),
-        SimpleNamespace(task_id="mapped", operator_class=MakeCallOperator),
-        SimpleNamespace(task_id="load", operator_class=dict),
-        SimpleNamespace(task_id="plain"),
-    ]
-    run = SimpleNamespace(clear_number=clear_number, run_after=None, start_date=None)
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="ring", map_index=map_index, try_number=2, max_tries=3,
-                         xcom_pull=xcom_pull)  # fmt: skip
-    return {"ti": ti, "dag": SimpleNamespace(tasks=tasks), "dag_run": run}
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"call_key": "k"}, "needs ledger_conn_id"),
+        ({"call_key": "", "ledger_conn_id": "ledger"}, "call_key must be"),
+        ({"call_key": "None", "ledger_conn_id": "ledger"}, "call_key must be"),
+        ({"call_key": "k", "ledger_conn_id": ""}, "ledger_conn_id must be"),
+        ({"call_key": "k", "ledger_conn_id": "ledger", "on_clear": "new_call"}, "another key"),
+        ({"call_key": "k", "ledger_conn_id": "ledger", "end_call_on_kill": True}, "end_call_on_kill"),
+        ({"subject": "invoices"}, "needs ledger_conn_id"),
+    ],
+)
+def test_what_contradicts_a_key_is_refused(arguments: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidRequest, match=problem):
+        make(**arguments)
 
 
-def test_the_calls_of_the_runs_other_tasks_are_known() -> None:
-    assert calls_of_other_tasks(run_context()) == {"c", "d"}
-    assert calls_of_other_tasks(run_context(map_index=1)) == {"a", "b", "c", "d"}
-    # The list of a mapped task may have changed with the clear, so another index's call may be this person's.
-    assert calls_of_other_tasks(run_context(map_index=1, clear_number=1)) == {"c", "d"}
-    assert calls_of_other_tasks(run_context(broken=True)) == frozenset()
-    assert calls_of_other_tasks({"ti": SimpleNamespace(map_index=None)}) == frozenset()
+def test_a_key_and_a_ledger_are_templated_and_checked_when_they_are_rendered() -> None:
+    made = make(call_key="{{ params.key }}", ledger_conn_id="{{ params.ledger }}")
+    made.render_template_fields({"params": {"key": "", "ledger": ""}})
+    with pytest.raises(InvalidRequest, match="call_key"):
+        made._dialer({"ti": mock.MagicMock()}, made._request())
+    made.call_key = "order 7"
+    with pytest.raises(InvalidRequest, match="ledger_conn_id"):
+        made._dialer({"ti": mock.MagicMock()}, made._request())
 
 
-def test_the_facts_of_a_task() -> None:
-    facts = task_facts(run_context(map_index=None), 2)
-    assert (facts.map_index, facts.try_number, facts.max_tries, facts.retries) == (-1, 2, 3, 2)
-    assert facts.run_began_at is None
+def test_a_number_in_a_key_is_masked() -> None:
+    made = make(call_key=f"reminder {NUMBER}", ledger_conn_id="ledger")
+    assert "4155552601" not in str(made.call_key) + repr(made.call_key) + str(made.call_key.serialize())
+    assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
+
+
+def test_a_subclass_may_template_less() -> None:
+    class Ring(MakeCallOperator):
+        template_fields = ("to",)
+
+    assert Ring(task_id="ring", to=NUMBER).to == NUMBER
+    with pytest.raises(InvalidRequest, match="agent_id"):
+        Ring(task_id="ring", to=NUMBER, agent_id=["a"])

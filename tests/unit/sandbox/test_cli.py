@@ -56,7 +56,7 @@ def test_it_defines_every_connection_that_an_example_names() -> None:
         wanted |= set(re.findall(r"conn_id=\"(\w+)\"", path.read_text()))
     lines = export_lines(Sandbox(port=8765), "talkover", Path("warehouse.db"))
     defined = {re.findall(r"AIRFLOW_CONN_(\w+)=", line)[0].lower() for line in lines}
-    assert wanted == {"voice_default", "warehouse"}
+    assert wanted == {"voice_default", "warehouse", "crm", "outreach_ledger"}
     assert wanted <= defined
 
 
@@ -80,11 +80,11 @@ def test_the_examples_are_copied_once(tmp_path, capsys) -> None:
     assert (folder / "make_one_call.py").read_text() == "# mine\n"
 
 
-def test_a_port_in_use_and_an_impossible_speed_are_said_plainly(capsys) -> None:
+def test_a_port_in_use_and_an_impossible_speed_are_reported(capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for arguments, message in (
             (["--port", str(taken.getsockname()[1])], "in use"),
-            (["--speed", "-1"], "negative"),
+            (["--speed", "-1"], "greater than 0"),
         ):
             with pytest.raises(SystemExit) as stopped:
                 main(arguments)

@@ -87,7 +87,7 @@ def test_days_are_those_of_the_vendors_zone(vendor, first, last, hours, day) -> 
         assert len(rows_of(get_list(sandbox, vendor, **{first: shown, last: shown})[0])) == 3
 
 
-def test_the_clock_may_be_off_and_unsaid() -> None:
+def test_the_clock_may_be_off_and_its_header_missing() -> None:
     ahead = timedelta(hours=3)
     with Sandbox(frozen=True, start=START, quirks=VendorQuirks(clock_offset=ahead)) as sandbox:
         assert sandbox.now() == START + ahead
@@ -130,8 +130,8 @@ def test_updated_at_may_be_missing_or_go_backwards() -> None:
 
 
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
-def test_status_words_may_be_unknown(vendor) -> None:
-    with Sandbox(frozen=True, start=START, quirks=VendorQuirks(status_words={"busy": "Line-Engaged"})) as sandbox:
+def test_statuses_may_be_unknown(vendor) -> None:
+    with Sandbox(frozen=True, start=START, quirks=VendorQuirks(statuses={"busy": "Line-Engaged"})) as sandbox:
         sandbox.world.place(vendor, "+14155552602", "101")
         sandbox.advance(60)
         row = rows_of(get_list(sandbox, vendor)[0])[0]

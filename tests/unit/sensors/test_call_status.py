@@ -1,3 +1,5 @@
+"""The arguments of CallStatusSensor, and its waits in each mode."""
+
 from __future__ import annotations
 
 import json

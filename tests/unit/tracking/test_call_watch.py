@@ -1,3 +1,5 @@
+"""When a wait for calls is over, continues or fails."""
+
 from __future__ import annotations
 
 import json
@@ -96,7 +98,7 @@ def test_endings() -> None:
     assert not again.value.permanent
 
 
-def test_a_number_among_the_vendors_status_words_is_masked(caplog) -> None:
+def test_a_number_in_a_vendors_status_is_masked(caplog) -> None:
     busy = Call("a", "talkover", CallStatus.BUSY, "busy +14155552671")
     with caplog.at_level("INFO"):
         CallWatch([CallRef("a")]).take({"a": busy})

@@ -1,3 +1,5 @@
+"""Each ending is reported once, whatever the order in which calls are listed and end."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
@@ -68,7 +70,7 @@ def test_a_call_that_never_ends_is_given_up_after_the_look_back() -> None:
     st.sets(st.integers(0, 39)),
 )
 def test_every_ending_is_reported_once_and_after_a_restart_at_least_once(calls, steps, restarts) -> None:
-    """Calls (created at minute m, ended after d minutes, listed l minutes late) and polls at growing minutes."""
+    """Calls (created at minute m, ended after d minutes, listed after l minutes) and polls at growing minutes."""
     endings, minute, reported = cursor(), 0, []
     stored = None
 
@@ -77,12 +79,12 @@ def test_every_ending_is_reported_once_and_after_a_restart_at_least_once(calls, 
         start = endings.start(now)
         shown = [
             call(str(index), NOW + timedelta(minutes=created), ended=created + lasts <= at)
-            for index, (created, lasts, late) in enumerate(calls)
-            if created + late <= at and NOW + timedelta(minutes=created) >= start
+            for index, (created, lasts, delay) in enumerate(calls)
+            if created + delay <= at and NOW + timedelta(minutes=created) >= start
         ]
         return [item.id for item in endings.take(shown, now)]
 
-    baseline = {str(index) for index, (created, lasts, late) in enumerate(calls) if created + max(lasts, late) <= 0}
+    baseline = {str(index) for index, (created, lasts, delay) in enumerate(calls) if created + max(lasts, delay) <= 0}
     poll(0)
     stored = endings.state
     for number, step in enumerate(steps):
@@ -93,7 +95,7 @@ def test_every_ending_is_reported_once_and_after_a_restart_at_least_once(calls, 
         else:
             stored = endings.state
     reported += poll(minute)
-    ended = {str(index) for index, (created, lasts, late) in enumerate(calls) if created + max(lasts, late) <= minute}
+    ended = {str(index) for index, (created, lasts, delay) in enumerate(calls) if created + max(lasts, delay) <= minute}
     assert set(reported) == ended - baseline
     if not restarts & set(range(len(steps))):
         assert len(reported) == len(set(reported))

@@ -1,3 +1,5 @@
+"""The arguments and the event of CallStatusTrigger: no number in either, and the same event after serialization."""
+
 from __future__ import annotations
 
 import asyncio
@@ -116,7 +118,7 @@ def test_no_event_comes_before_the_scheduler_has_noted_the_deferral(monkeypatch)
     assert 0 < slept[0] <= call_status.EARLIEST_EVENT_SECONDS
 
 
-def test_a_kill_hangs_nobody_up_by_default(monkeypatch) -> None:
+def test_a_kill_ends_no_call_by_default(monkeypatch) -> None:
     ended = []
     monkeypatch.setattr(VoiceHook, "end_call", lambda self, ref: ended.append(ref.id))
 

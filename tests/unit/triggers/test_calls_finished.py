@@ -1,3 +1,5 @@
+"""The arguments of CallsFinishedTrigger, and when a direction is refused."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The poll loop: due subscribers share requests, failures back off, the rate limit is kept."""
+
 from __future__ import annotations
 
 import asyncio

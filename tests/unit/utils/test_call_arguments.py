@@ -13,8 +13,12 @@ from airflow_provider_voice.utils.call_arguments import (
     agent_of,
     check_number,
     delay_of,
+    key_or_none,
     masked_dialed,
+    masked_key,
+    masked_list,
     masked_values,
+    policy_of,
     text_or_none,
 )
 from airflow_provider_voice.utils.masking import MaskedValue, plain
@@ -44,6 +48,19 @@ def test_values_about_a_person_are_masked_once_they_are_final() -> None:
     assert "4155552601" not in str(masked)
     for value in (None, {}, {"name": "{{ x }}"}, {"a": [OUTPUT]}, "{{ x }}"):
         assert masked_values(value) is value
+
+
+@pytest.mark.parametrize("people", [[{"to": NUMBER}], (NUMBER,), {NUMBER}, {NUMBER: 1}])
+def test_a_list_of_people_is_counted_and_not_shown(people: Any) -> None:
+    masked = masked_list(people, "contacts")
+    assert plain(masked) is people
+    assert (str(masked), masked.serialize()) == ("1 contacts", "1 contacts")
+    assert masked_list(masked, "contacts") is masked
+
+
+@pytest.mark.parametrize("value", [None, "SELECT 1", "{{ x }}", OUTPUT, ["{{ x }}"], [OUTPUT]], ids=str)
+def test_what_is_no_list_of_people_yet_stays(value: Any) -> None:
+    assert masked_list(value, "contacts") is value
 
 
 @pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7")])
@@ -81,3 +98,39 @@ def test_texts() -> None:
     assert (text_or_none("x", ""), text_or_none("x", None), text_or_none("x", "a")) == (None, None, "a")
     with pytest.raises(InvalidRequest):
         text_or_none("x", 7)
+
+
+@pytest.mark.parametrize(("value", "key"), [(None, None), (" invoice 7 ", "invoice 7"), (7, "7"), ("07", "07")])
+def test_what_is_a_key(value: Any, key: str | None) -> None:
+    assert key_or_none(value) == key
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "None", True, 1.5, -1, ["k"], "a\x00b", 10**5000], ids=lambda value: str(type(value))
+)
+def test_what_is_no_key(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="call_key"):
+        key_or_none(value)
+
+
+@pytest.mark.parametrize("value", [NUMBER, f"reminder {NUMBER}", 14155552601, [NUMBER]])
+def test_a_number_in_a_key_is_not_shown(value: Any) -> None:
+    masked = masked_key(value)
+    assert plain(masked) == value
+    assert "4155552601" not in str(masked) + repr(masked) + str(masked.serialize())
+    assert masked_key(masked) is masked
+
+
+@pytest.mark.parametrize("value", [None, "invoice 7", "{{ params.key }}", OUTPUT], ids=str)
+def test_other_keys_stay_as_they_are(value: Any) -> None:
+    assert masked_key(value) is value
+
+
+def test_a_policy_is_loaded_and_a_broken_one_shows_no_number(tmp_path) -> None:
+    loaded = policy_of("us")
+    assert policy_of(loaded) is loaded
+    assert policy_of(None) is None
+    for value in (NUMBER, [NUMBER, 7], 14155552601, [str(tmp_path / "none.yaml")]):
+        with pytest.raises(InvalidRequest) as refused:
+            policy_of(value)
+        assert "4155552601" not in refused.value.message

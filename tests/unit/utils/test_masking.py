@@ -1,6 +1,8 @@
+"""Values that Airflow may use but not show."""
+
 from __future__ import annotations
 
-from airflow_provider_voice.utils.masking import MaskedValue, masked_number, plain
+from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, masked_number, plain
 
 NUMBER = "+14155552671"
 
@@ -15,3 +17,16 @@ def test_a_number_is_shown_masked_and_used_as_it_is() -> None:
 def test_templates_and_other_values_stay_as_they_are() -> None:
     for value in ("{{ params.to }}", "{% if x %}1{% endif %}", "nobody", None, 5):
         assert masked_number(value) is value
+
+
+def test_a_masked_field_masks_each_value_it_is_given() -> None:
+    class Ring:
+        to = MaskedField(masked_number)
+
+    one, other = Ring(), Ring()
+    one.to, other.to = "{{ params.to }}", NUMBER
+    assert one.to == "{{ params.to }}"
+    assert (plain(other.to), str(other.to)) == (NUMBER, "+1415•••••71")
+    one.to = NUMBER
+    assert "5552671" not in repr(vars(one))
+    assert isinstance(Ring.to, MaskedField)

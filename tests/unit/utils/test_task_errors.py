@@ -5,9 +5,15 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, RateLimited, error_from_dict
+from airflow_provider_voice.exceptions import (
+    InvalidPhoneNumber,
+    InvalidRequest,
+    NotAllowedNow,
+    RateLimited,
+    error_from_dict,
+)
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 
 
@@ -39,3 +45,10 @@ def test_an_error_is_made_fatal_once() -> None:
     with pytest.raises(InvalidRequest) as raised, bad_arguments_end_the_task(), bad_arguments_end_the_task():
         raise InvalidRequest("bad")
     assert type(raised.value).__mro__.count(AirflowFailException) == 1
+
+
+def test_an_error_that_the_user_wants_skipped_skips_the_task() -> None:
+    with pytest.raises(AirflowSkipException, match="closed"), permanent_errors_end_the_task(skip_on=(NotAllowedNow,)):
+        raise NotAllowedNow("closed")
+    with pytest.raises(AirflowFailException), permanent_errors_end_the_task(skip_on=(NotAllowedNow,)):
+        raise InvalidRequest("bad")

@@ -1,19 +1,21 @@
+"""Date filters leave out no call, and halves of a span cover it."""
+
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.vendors.date_filters import days_with_margin, split_days
+from airflow_provider_voice.vendors.date_filters import days_with_margin, split_span
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(-12, 14), st.integers(0, 10**6))  # noqa: DTZ001 - the zone is added below
 def test_an_instant_is_between_the_days_in_every_zone_also_when_the_last_is_excluded(moment, zone, seconds) -> None:
     moment = moment.replace(tzinfo=timezone.utc)
-    first, last = days_with_margin(moment, moment + timedelta(seconds=seconds + 1))
+    first, last = (bound.date() for bound in days_with_margin(moment, moment + timedelta(seconds=seconds + 1)))
     assert first <= (moment + timedelta(hours=zone)).date()
     assert (moment + timedelta(seconds=seconds, hours=zone)).date() < last
 
@@ -23,11 +25,25 @@ def test_days_outside_of_the_calendar_are_refused() -> None:
         days_with_margin(datetime.min.replace(tzinfo=timezone.utc), datetime.now(timezone.utc))
 
 
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
 @given(st.integers(0, 400))
-def test_halves_cover_a_span_and_share_a_day(length) -> None:
-    span = (date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=length))
-    parts = split_days(span)
+def test_halves_of_several_days_cover_them_and_share_a_midnight(length) -> None:
+    span = (START, START + timedelta(days=length))
+    parts = split_span(span, timedelta(days=1))
     assert bool(parts) == (length > 1)
     if parts:
         assert (parts[0][0], parts[1][1]) == span
         assert parts[0][1] == parts[1][0]
+        assert (parts[0][1] - START).total_seconds() % 86_400 == 0
+
+
+@given(st.integers(0, 86_400))
+def test_halves_of_a_day_overlap_by_a_second(seconds) -> None:
+    span = (START, START + timedelta(seconds=seconds))
+    parts = split_span(span, timedelta(minutes=1))
+    assert bool(parts) == (seconds > 60)
+    if parts:
+        assert (parts[0][0], parts[1][1]) == span
+        assert parts[0][1] - parts[1][0] == timedelta(seconds=1)

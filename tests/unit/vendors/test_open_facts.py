@@ -1,4 +1,4 @@
-"""What the vendors' pages leave open, one server for each possibility: page sizes, days, clocks, order, late rows.
+"""Facts that the vendors' pages leave open, one server for each possibility: page sizes, days, clocks, order, delays.
 
 The servers are built from the facts, not from the sandbox: a double that shares our reading would share our errors.
 """
@@ -23,7 +23,7 @@ MIDNIGHT = NOW.replace(hour=0, minute=0, second=0) - timedelta(days=3)
 
 @dataclass(frozen=True)
 class Facts:
-    """What a vendor may do; the defaults are what its page suggests."""
+    """Answers that a vendor may give; its page suggests the defaults."""
 
     page: int = 100
     counts: str = "right"  # right, absent, capped, one too high
@@ -59,7 +59,7 @@ def rows_around(start: datetime, count: int) -> list[dict]:
 
 
 class Double:
-    """Answers a list request as the facts say."""
+    """Answers a list request by the facts."""
 
     def __init__(self, rows: list[dict], facts: Facts) -> None:
         self.rows, self.facts = rows, facts
@@ -146,7 +146,7 @@ def test_a_window_is_read_completely_or_refused(scripted, name, facts) -> None:
     try:
         got = [call.created_at for call in vendor.list_calls(start, end)]
     except IncompleteHistory:
-        # Talkstack has no pages: what one reply cannot hold cannot be read.
+        # Talkstack has no pages: calls that do not fit into one reply cannot be read.
         assert name == "talkstack"
         assert facts.page < 20
     else:
@@ -166,7 +166,7 @@ def test_pages_in_random_order_are_read_in_smaller_windows(scripted, name) -> No
 
 
 def test_a_long_list_without_an_order_costs_requests_and_no_hours(scripted) -> None:
-    """Each pause before a further pass is made once for the whole window, not for each of its hundred parts."""
+    """Each pause before a further pass is made once for the window, not for each of its hundred parts."""
     rows = [
         {**row, "at": MIDNIGHT + timedelta(minutes=number)} for number, row in enumerate(rows_around(MIDNIGHT, 600))
     ]
@@ -178,7 +178,7 @@ def test_a_long_list_without_an_order_costs_requests_and_no_hours(scripted) -> N
 
 
 @pytest.mark.parametrize("name", ["talkover", "unleashx", "talkstack"])
-def test_a_row_knows_when_its_page_was_read(scripted, name) -> None:
+def test_a_row_has_the_time_at_which_its_page_was_read(scripted, name) -> None:
     """Pages are read ahead of the table: by this time, not by that of the loading, one picture is newer than another."""
     vendor = vendor_at(scripted(Double(rows_around(MIDNIGHT, 9), Facts())).url, name)
     began = time.monotonic()
@@ -188,7 +188,7 @@ def test_a_row_knows_when_its_page_was_read(scripted, name) -> None:
 
 
 def test_a_vendor_that_cuts_times_to_days_is_noticed(scripted) -> None:
-    """Windows below a day are only asked for when larger ones cannot be read, and must show what the larger one did."""
+    """Windows below a day are only asked for when larger ones cannot be read, and must show the calls of the larger one."""
     rows = rows_around(MIDNIGHT - timedelta(days=1), 90)
     facts = Facts(page=7, order="random", times="cut to the day", last_day="excluded")
     vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
@@ -226,7 +226,7 @@ def _http_date(moment: datetime) -> str:
 
 @pytest.mark.parametrize("clock", DATES)
 @pytest.mark.parametrize("name", ["talkover", "unleashx", "talkstack"])
-def test_any_date_header_will_do(scripted, monkeypatch, name, clock) -> None:
+def test_any_date_header_is_accepted(scripted, monkeypatch, name, clock) -> None:
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *args: DATES[clock]())
     double = Double(rows_around(NOW - timedelta(hours=5), 7), Facts())
     created = {
@@ -253,7 +253,7 @@ def test_any_date_header_will_do(scripted, monkeypatch, name, clock) -> None:
 
 
 @pytest.mark.parametrize("name", ["talkover", "unleashx", "talkstack"])
-def test_a_row_that_shows_up_late_is_found_then(scripted, name) -> None:
+def test_a_row_that_is_listed_after_a_delay_is_found_then(scripted, name) -> None:
     rows = []
     double = Double(rows, Facts())
 

@@ -1,3 +1,5 @@
+"""A list that changes while it is read: each call once, and no incomplete list is taken for a complete one."""
+
 from __future__ import annotations
 
 import itertools
@@ -67,7 +69,7 @@ def test_calls_inserted_while_reading_lose_none_that_was_there(count, size, data
     try:
         got = ids_read(read_page, size)
     except IncompleteHistory:
-        return  # said so instead of losing one
+        return  # refused instead of losing one
     assert len(got) == len(set(got))
     assert {str(number) for number in range(count)} <= set(got)
 
@@ -87,7 +89,7 @@ def test_pages_are_read_at_once_and_come_in_order() -> None:
     assert [call.id for call in calls] == items
 
 
-def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
+def test_pages_are_read_ahead_where_the_last_page_is_unknown() -> None:
     """No more ahead than have come: pages 3 and 4, 5 and 6, ... are under way together, and few are read in vain."""
     items = [str(number) for number in range(95)]
     pairs = {number: threading.Barrier(2, timeout=10) for number in range(1, 6)}
@@ -106,7 +108,7 @@ def test_pages_are_read_ahead_where_nobody_knows_the_last() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
-def test_a_short_list_costs_hardly_more_where_nobody_knows_the_last(count) -> None:
+def test_a_short_list_costs_few_more_requests_where_the_last_page_is_unknown(count) -> None:
     plain, asked = pages_of([str(number) for number in range(count)], 10, totals=False, last_pages=False), []
 
     def read_page(number):
@@ -167,7 +169,7 @@ def test_a_page_shorter_than_asked_for_is_no_end(cap, counts) -> None:
 
 @given(st.integers(1, 60), st.integers(2, 9), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, added, rng) -> None:
-    """Between any two pages rows come and old ones move to the front; what was there at the beginning is all read."""
+    """Between any two pages rows come and old ones move to the front; every call of the beginning is read."""
     items = [str(number) for number in range(count)]
 
     def read_page(number):
@@ -191,7 +193,7 @@ def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, a
     assert {str(number) for number in range(count)} <= set(got)
 
 
-def test_a_list_that_only_grows_is_whole_after_a_second_look() -> None:
+def test_a_list_that_only_grows_is_complete_after_a_second_pass() -> None:
     items = [str(number) for number in range(50)]
     passes = []
 
@@ -235,7 +237,7 @@ def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None
         )
 
 
-def test_what_the_first_page_shows_was_there_whatever_the_clock_says() -> None:
+def test_the_calls_of_a_first_page_in_order_existed_at_the_beginning() -> None:
     """A vendor whose records are not dated by the clock of its Date header: all its calls seem to come later."""
     minutes = list(range(30, 0, -1))  # the newest call first
 
@@ -270,7 +272,7 @@ def moving_list(size, *, order, added=0, touched=0):
     return read_page
 
 
-def test_three_new_calls_a_page_are_no_reason_to_refuse() -> None:
+def test_a_list_with_three_new_calls_a_page_is_read() -> None:
     waits = []
     calls = iter_list(moving_list(10, order="created", added=3), began=lambda: BEGAN, sleep=waits.append)
     assert {str(number) for number in range(200)} <= {one.id for one in calls}
@@ -301,7 +303,7 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
     assert len(spans) > 2
 
 
-def test_parts_that_show_less_than_the_whole_are_refused() -> None:
+def test_parts_that_show_fewer_calls_than_the_window_are_refused() -> None:
     read_page = moving_list(10, order="updated", touched=5)
 
     def read_span(span, seen, passes):

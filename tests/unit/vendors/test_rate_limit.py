@@ -1,3 +1,5 @@
+"""The limit of a connection over its threads, and the waits that a vendor asks for."""
+
 from __future__ import annotations
 
 import logging

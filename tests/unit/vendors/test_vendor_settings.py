@@ -1,7 +1,11 @@
+"""Settings of any type are accepted or refused with InvalidRequest, and never show the token."""
+
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,3 +32,15 @@ def test_odd_settings_raise_nothing_but_invalid_request(values) -> None:
 
 def test_the_token_is_not_shown() -> None:
     assert "secret" not in repr(Settings(token="secret"))
+
+
+@pytest.mark.parametrize("timeout", [5, 5.0, timedelta(seconds=5)])
+def test_timeouts_are_seconds_or_a_timedelta(timeout) -> None:
+    settings = Settings(token="t", connect_timeout=timeout, read_timeout=timeout)
+    assert (settings.connect_timeout, settings.read_timeout) == (5.0, 5.0)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, timedelta(0), timedelta(hours=2), 3601, float("nan"), True, "5", None])
+def test_a_timeout_out_of_range_is_refused(timeout) -> None:
+    with pytest.raises(InvalidRequest, match="read_timeout"):
+        Settings(token="t", read_timeout=timeout)

@@ -17,7 +17,7 @@ from airflow_provider_voice.exceptions import (
     InvalidRequest,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
-from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from tests.support import NUMBER, vendor_for
 
 
@@ -70,8 +70,8 @@ def test_history_is_cut_exactly(sandbox, vendor) -> None:
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 @pytest.mark.parametrize("max_page", [20, 33, 100])
-def test_history_is_whole_whatever_order_and_page_the_vendor_gives(vendor_name, order, max_page) -> None:
-    with Sandbox(speed=0, order=order, max_page=max_page) as sandbox:
+def test_history_is_complete_in_any_order_and_page_size(vendor_name, order, max_page) -> None:
+    with Sandbox(frozen=True, quirks=VendorQuirks(order=order, max_page=max_page)) as sandbox:
         now = sandbox.now()
         seeded = sandbox.seed(vendor_name, 90, now - timedelta(days=3), now)
         try:
@@ -79,16 +79,16 @@ def test_history_is_whole_whatever_order_and_page_the_vendor_gives(vendor_name, 
                 vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=5), now + timedelta(minutes=1))
             )
         except IncompleteHistory as cut:
-            # Talkstack has no second page: more calls of a day and status than one reply holds can not be had.
+            # Talkstack has no second page: more calls of a day and status than one reply holds cannot be read.
             assert (vendor_name, max_page) == ("talkstack", 20)
             assert "20 calls" in cut.message
         else:
             assert len(rows) == len(seeded)
 
 
-def test_a_list_in_no_order_at_all_is_whole_or_refused(vendor_name) -> None:
-    """Shuffled anew in every request: pages of it overlap and miss rows, so only one reply can be whole."""
-    with Sandbox(speed=0, order="shuffled", max_page=30) as sandbox:
+def test_a_list_without_an_order_is_complete_or_refused(vendor_name) -> None:
+    """Shuffled anew in every request: pages of it overlap and miss rows, so only one reply can be complete."""
+    with Sandbox(frozen=True, quirks=VendorQuirks(order="shuffled", max_page=30)) as sandbox:
         now = sandbox.now()
         sandbox.seed(vendor_name, 25, now - timedelta(hours=3), now)
         rows = list(vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=1), now + timedelta(minutes=1)))
@@ -160,7 +160,7 @@ def test_check_costs_nothing_and_changes_nothing(sandbox, vendor) -> None:
     assert not sandbox.calls(vendor.name)
 
 
-def test_a_late_list_shows_nothing_until_it_does(sandbox, vendor) -> None:
+def test_a_call_is_found_once_it_is_listed(sandbox, vendor) -> None:
     sandbox.world.list_delay = 30
     call = vendor.create(CallRequest(NUMBER))
     assert vendor.find(CallRef.of(call)) is None
@@ -168,14 +168,14 @@ def test_a_late_list_shows_nothing_until_it_does(sandbox, vendor) -> None:
     assert vendor.find(CallRef.of(call)).id == call.id
 
 
-def test_lost_answer_rings_once(sandbox, vendor) -> None:
+def test_a_lost_response_rings_once(sandbox, vendor) -> None:
     sandbox.add_fault("lost_answer")
     with pytest.raises(CallOutcomeUnknown):
         vendor.create(CallRequest(NUMBER))
     assert sandbox.rings_per_number() == {NUMBER: 1}
 
 
-def test_an_account_without_credit_rings_nobody(sandbox, vendor) -> None:
+def test_an_account_without_credit_rings_no_phone(sandbox, vendor) -> None:
     sandbox.add_fault("refused")
     with pytest.raises(InsufficientCredits):
         vendor.create(CallRequest(NUMBER))
@@ -189,7 +189,7 @@ def test_reads_survive_a_fault(sandbox, vendor, fault) -> None:
     assert vendor.find(CallRef.of(call)).id == call.id
 
 
-def test_what_a_vendor_has_no_field_for_is_refused_before_it_is_sent(sandbox, vendor) -> None:
+def test_a_value_without_a_field_at_the_vendor_is_refused_before_it_is_sent(sandbox, vendor) -> None:
     refused = {
         "talkover": [{"context": {"airflow_call_tag": "x"}}],
         "talkstack": [{"context": {"a": 1}}, {"delay_seconds": 5}, {"is_testing": True}],

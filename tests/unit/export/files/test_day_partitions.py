@@ -23,7 +23,7 @@ def row(number: int, created: datetime, raw: str = "{}") -> tuple:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3 * 86400 * 10**6), st.integers(0, 10**6)), unique_by=lambda one: one[1]))
-def test_each_day_comes_in_order_of_time_whatever_order_the_rows_came_in(calls) -> None:
+def test_each_day_is_sorted_by_time_for_any_order_of_the_rows(calls) -> None:
     rows = [row(number, START + timedelta(microseconds=micros)) for micros, number in calls]
     created = list(COLUMNS).index("created_at")
     with DayRows() as days:

@@ -23,8 +23,7 @@ def hours(first: int, last: int) -> Window:
 def cursor() -> Iterator[sqlite3.Cursor]:
     connection = sqlite3.connect(":memory:")
     dialect = dialect_for("sqlite", "calls", None, "?")
-    connection.execute(dialect.create_statement())
-    connection.execute(dialect.create_log_statement())
+    dialect.create(connection.cursor())
     yield connection.cursor()
     connection.close()
 

@@ -1,0 +1,84 @@
+"""The documented shapes of the vendors' error bodies, and the class of error that a response means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
+    AuthenticationFailed,
+    InsufficientCredits,
+    InvalidPhoneNumber,
+    RateLimited,
+    RequestRejected,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.vendors.parsing import as_object, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OK, _SERVER_ERROR = 200, 500
+_BY_STATUS: dict[int, type[VoiceError]] = {
+    401: AuthenticationFailed,
+    402: InsufficientCredits,
+    403: AuthenticationFailed,
+    408: VendorUnavailable,
+    425: VendorUnavailable,
+    429: RateLimited,
+}
+#: The remedy that ends an error's text.
+HINTS: dict[type[VoiceError], str] = {
+    AuthenticationFailed: "Check the token (password) of the connection.",
+    InsufficientCredits: "Top up the vendor's account.",
+    InvalidPhoneNumber: "Correct the number.",
+    AgentNotUsable: "Check agent_id, and publish or activate the agent in the vendor's dashboard.",
+    RateLimited: "Lower requests_per_minute on the connection, or try again later.",
+    VendorUnavailable: "Try again later.",
+}
+
+
+def states_error(body: Any) -> bool:
+    """Return whether the body of a response with a good status states an error (UnleashX docs: click-to-dial).
+
+    :param body: the parsed body.
+    :return: False for a body of any other shape.
+    """
+    error = as_object(body).get("error")
+    return as_object(body).get("success") is False or error is True or (isinstance(error, dict) and bool(error))
+
+
+def error_text(body: Any) -> tuple[str | None, str | None]:
+    """Return the text and the code of an error body.
+
+    The shapes are those of Talkover (``{"error": {"code", "message"}}``, ``{"error": "CODE", "message"}``,
+    ``{"message", "code", "errors"}``) and UnleashX (``{"error": true, "code", "message"}``).
+
+    :param body: the parsed body.
+    :return: text and code; None where the body does not state it.
+    """
+    body = as_object(body)
+    error = body.get("error")
+    inner = as_object(error)
+    message = as_text(inner.get("message")) or as_text(body.get("message"))
+    code = as_text(inner.get("code")) or as_text(body.get("code")) or (error if isinstance(error, str) else None)
+    fields = as_object(body.get("errors"))
+    if fields:
+        message = f"{message or 'invalid'} (fields: {', '.join(sorted(map(str, fields))[:5])})"
+    return message, code
+
+
+def error_class(status: int, text: str, marks: Mapping[str, type[VoiceError]]) -> type[VoiceError]:
+    """Return the class of an error: by the HTTP status where it decides, else by the vendor's code or text.
+
+    :param status: the HTTP status.
+    :param text: the vendor's code and text.
+    :param marks: codes and parts of texts, in lower case, to classes; the first that occurs in the text counts.
+    :return: the class; :class:`RequestRejected` when nothing fits.
+    """
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= _SERVER_ERROR or status < _OK:
+        return VendorUnavailable
+    return next((cls for mark, cls in marks.items() if mark in text.lower()), RequestRejected)

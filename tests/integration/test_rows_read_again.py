@@ -1,0 +1,98 @@
+"""Stored calls that may still change are read again, each by its own id."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_voice.exceptions import VendorUnavailable
+from tests.integration.databases import execute
+
+pytestmark = pytest.mark.airflow
+HOUR = timedelta(hours=1)
+#: Seconds. After five days a call is in no window that is read, not even for a recheck.
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def load(sandbox: Any, connect: Any, database_hook: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that exports the last hour from a vendor into SQLite; pauses between tries are left out."""
+    from tests.integration.exporting import export
+
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    hook = database_hook("sqlite")
+
+    def load_last_hour(vendor: str, run: str) -> tuple[dict[str, Any], list[Any]]:
+        connect(sandbox, vendor)
+        result = export(hook, sandbox.now() - HOUR, sandbox.now(), run=run)
+        return result, execute(
+            hook, "SELECT call_id, status, missing_since IS NOT NULL, raw FROM voice_calls ORDER BY call_id"
+        )
+
+    return load_last_hour
+
+
+def test_two_calls_with_one_tag_are_not_mixed_up(sandbox, load) -> None:
+    """A vendor that rings again by itself keeps our tag."""
+    tag = "afv-one"
+    for number in ("+14155552601", "+14155552602"):
+        sandbox.world.place("unleashx", number, "101", variables={"airflow_call_tag": tag}, tag=tag)
+    sandbox.advance(5)
+    load("unleashx", "run 1")
+    sandbox.advance(5 * DAY)
+    result, rows = load("unleashx", "run 2")
+    assert (result["fetched"], result["missing"]) == (2, 0)
+    assert [str(json.loads(raw)["ID"]) for *_, raw in rows] == [call_id for call_id, *_ in rows]
+    assert len({json.loads(raw)["CALLING_NUMBER"] for *_, raw in rows}) == 2
+
+
+def place_three(sandbox: Any) -> None:
+    for number in (1, 2, 3):
+        sandbox.world.place("talkstack", f"+1415555260{number}", "agent-sandbox")
+    sandbox.advance(5)
+
+
+def test_a_call_that_only_brings_server_errors_is_missing_and_the_others_are_read(
+    sandbox, load, monkeypatch, caplog
+) -> None:
+    from airflow_provider_voice.vendors.talkstack import Talkstack
+
+    place_three(sandbox)
+    _, stored = load("talkstack", "run 1")
+    sandbox.advance(5 * DAY)
+    broken, find = stored[1][0], Talkstack.find
+
+    def find_but_one(self: Talkstack, ref: Any) -> Any:
+        if ref.id == broken:
+            raise VendorUnavailable(f"Talkstack could not handle call {broken} (HTTP 500).", status_code=500)
+        return find(self, ref)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Talkstack, "find", find_but_one)
+        result, rows = load("talkstack", "run 2")
+    assert (result["missing"], result["updated"]) == (1, 2)
+    assert {call_id for call_id, _, missing, _ in rows if missing} == {broken}
+    assert f"call {broken} (HTTP 500). The call counts as missing in this run" in caplog.text
+
+    result, rows = load("talkstack", "run 3")
+    assert (result["missing"], result["updated"]) == (0, 1)
+    assert {missing for _, _, missing, _ in rows} == {0}
+
+
+def test_a_vendor_that_cannot_be_reached_fails_the_export(sandbox, load, monkeypatch) -> None:
+    from airflow_provider_voice.vendors.talkstack import Talkstack
+
+    place_three(sandbox)
+    load("talkstack", "run 1")
+    sandbox.advance(5 * DAY)
+
+    def unreachable(self: Talkstack, ref: Any) -> Any:
+        raise VendorUnavailable("Talkstack cannot be reached.")
+
+    monkeypatch.setattr(Talkstack, "find", unreachable)
+    with pytest.raises(VendorUnavailable):
+        load("talkstack", "run 2")

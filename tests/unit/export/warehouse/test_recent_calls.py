@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_voice.exceptions import WarehouseFailed
+from airflow_provider_voice.export.warehouse.load import Transaction
+from airflow_provider_voice.export.warehouse.recent_calls import CallCount, RecentCalls
+from airflow_provider_voice.export.warehouse.table import Warehouse
+from tests.integration.exporting import sqlite_hook
+from tests.unit.export.warehouse.recorder import HOUR, NOW
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> RecentCalls:
+    hook = sqlite_hook(tmp_path / "warehouse.db")
+    warehouse = Warehouse(hook, "calls")
+    warehouse.prepare()
+    table = warehouse.dialect.table
+    rows = [
+        ("a", "1", "Ada", "7", "completed", 60, NOW),
+        ("a", "2", "Ada", "7", "completed", None, NOW),
+        ("a", "3", None, "8", "busy", 0, NOW),
+        ("b", "4", None, None, "busy", 5, NOW),
+        ("b", "5", "Ada", "7", "completed", 60, NOW - HOUR),
+    ]
+    names = ("source", "call_id", "agent_name", "agent_id", "status", "duration_seconds", "created_at")
+    with Transaction(hook, warehouse.dialect) as cursor:
+        for row in rows:
+            warehouse.dialect.execute(cursor, table.insert().values(**dict(zip(names, row, strict=True))))
+    return RecentCalls(hook, "calls")
+
+
+def test_calls_are_counted_by_source_agent_and_status(calls: RecentCalls) -> None:
+    assert calls.since(NOW) == [
+        CallCount("a", "Ada", "completed", 2, 60),
+        CallCount("a", "8", "busy", 1, 0),
+        CallCount("b", "", "busy", 1, 5),
+    ]
+
+
+def test_one_call_is_found_in_any_source(calls: RecentCalls) -> None:
+    found = calls.call("4")
+    assert found is not None
+    assert (found["source"], found["status"], found["created_at"]) == ("b", "busy", NOW)
+    assert "raw" not in found
+    assert calls.call("9") is None
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseFailed, match="There is no table calls yet") as caught:
+        RecentCalls(sqlite_hook(tmp_path / "empty.db"), "calls").since(NOW)
+    assert caught.value.permanent

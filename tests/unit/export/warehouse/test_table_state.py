@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+from tests.unit.export.warehouse.recorder import HOUR, NOW
+
+DIALECT = dialect_for("sqlite", "calls", None, "?")
+
+
+@pytest.fixture
+def cursor() -> Iterator[sqlite3.Cursor]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        yield connection.cursor()
+
+
+def put(cursor: sqlite3.Cursor, call_id: str, **values: Any) -> None:
+    DIALECT.execute(cursor, insert(DIALECT.table).values(source="s", call_id=call_id, created_at=NOW, **values))
+
+
+def test_only_rows_that_may_still_change_are_read_again(cursor: sqlite3.Cursor) -> None:
+    DIALECT.create(cursor)
+    put(cursor, "open")
+    put(cursor, "missing", missing_since=NOW)
+    put(cursor, "settled", settled_at=NOW)
+    put(cursor, "abandoned", abandoned_at=NOW)
+    state = TableState(cursor, DIALECT)
+    assert set(state.unsettled("s")) == {"open", "missing"}
+    assert state.unsettled("another source") == {}
+
+
+def test_a_reference_has_number_time_and_agent_but_no_tag(cursor: sqlite3.Cursor) -> None:
+    """Several rows may have one tag: a vendor that rings again keeps it."""
+    DIALECT.create(cursor)
+    put(cursor, "1001", to_number="+14155552671", agent_id="7", tag="afv-one")
+    ref = TableState(cursor, DIALECT).unsettled("s")["1001"]
+    assert (ref.id, ref.to, ref.placed_at, ref.agent_id, ref.tag) == ("1001", "+14155552671", NOW, "7", None)
+
+
+@pytest.mark.parametrize("stored", ["+1415•••••71", "a" * 64, "Anonymous", None])
+def test_a_number_that_is_none_is_not_searched_for(cursor: sqlite3.Cursor, stored: str | None) -> None:
+    DIALECT.create(cursor)
+    put(cursor, "c", to_number=stored)
+    assert TableState(cursor, DIALECT).unsettled("s")["c"].to is None
+
+
+def test_a_table_that_is_not_there(cursor: sqlite3.Cursor) -> None:
+    assert not TableState(cursor, DIALECT).exists()
+    DIALECT.create(cursor)
+    assert TableState(cursor, DIALECT).exists()
+
+
+def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([100.0, 160.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    clock = DatabaseClock(NOW)
+    assert clock.now() == NOW + HOUR / 60
+    assert clock.at(40.0) == NOW - HOUR / 60

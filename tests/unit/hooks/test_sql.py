@@ -1,0 +1,34 @@
+"""Engines of SQL connections keep the values of a statement out of their errors."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.hooks.sql import LEDGER_FILE, ledger_engine, sql_engine
+
+NUMBER = "+14155552601"
+
+
+@pytest.mark.parametrize("conn_id", ["ledger", None])
+def test_an_error_does_not_show_the_values_of_a_statement(conn_id, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LEDGER", f"sqlite:///{tmp_path}/own.db")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    engine = ledger_engine(conn_id)
+    with engine.connect() as connection, pytest.raises(SQLAlchemyError) as failed:
+        connection.execute(text("SELECT * FROM nowhere WHERE number = :number"), {"number": NUMBER})
+    assert NUMBER not in str(failed.value)
+    engine.dispose()
+
+
+def test_without_a_connection_the_ledger_is_a_file_in_the_home_of_airflow(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    assert ledger_engine().url.database == str(tmp_path / LEDGER_FILE)
+
+
+def test_a_connection_that_is_no_database_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_VOICE", "talkover://:token@")
+    with pytest.raises(InvalidRequest, match="'voice' is no SQL database"):
+        sql_engine("voice")

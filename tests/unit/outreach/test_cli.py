@@ -1,0 +1,39 @@
+"""``voice-outreach``: what it prints and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
+from airflow_provider_voice.outreach.cli import main
+from tests.unit.outreach.conftest import NUMBERS
+
+
+def test_the_status_of_a_campaign(book, capsys) -> None:
+    book.load(2)
+    assert main(["status", "spring"], database=book.database) == 0
+    printed = capsys.readouterr().out
+    assert "spring (running)" in printed
+    assert "0 of 2 done, 0 in progress" in printed
+
+
+def test_unknown_contacts_with_masked_numbers(book, capsys) -> None:
+    book.load(1)
+    ledger = book.ledger()
+    AttemptOutcomes(ledger).unknown([(book.intend(ledger)[0], "nobody knows")])
+    main(["unknown", "spring"], database=book.database)
+    printed = capsys.readouterr().out
+    assert "evidence  nobody knows" in printed
+    assert "1 contact(s)" in printed
+    assert NUMBERS[0] not in printed
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "cancel"])
+def test_a_campaign_that_does_not_exist(book, capsys, command) -> None:
+    assert main([command, "nobody"], database=book.database) == 1
+    assert "no campaign 'nobody'" in capsys.readouterr().err
+
+
+def test_a_verdict_is_needed(book) -> None:
+    with pytest.raises(SystemExit):
+        main(["resolve", "spring", "c0"], database=book.database)

@@ -1,0 +1,137 @@
+"""The code that all vendors share: searches of one and of many calls, filters, placeholders for times."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import CallNotFound
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
+from airflow_provider_voice.tracking.call_watch import CallWatch
+from tests.support import NUMBER, vendor_at, vendor_for
+
+NOW = datetime.now(timezone.utc)
+WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+REQUEST = CallRequest(NUMBER, agent_id="101")
+
+
+def place(vendor, count):
+    return [
+        CallRef.of(vendor.create(CallRequest(f"+1415555{number}"))) for number in range(2611, 2611 + count)
+    ]  # no magic ending
+
+
+def spent_on(sandbox, vendor, refs):
+    before = len(sandbox.requests)
+    found = vendor.find_many(refs)
+    return found, len(sandbox.requests) - before
+
+
+@pytest.mark.parametrize(
+    "written", ["0001-01-01T00:00:00Z", "1970-01-02T00:00:00Z", "2999-01-01T00:00:00Z", 1e308, None]
+)
+def test_a_call_whose_creation_time_is_a_placeholder_is_found(scripted, written) -> None:
+    """The call is searched for on the day of its creation, and no vendor lists calls of the year 1."""
+    server = scripted(
+        lambda seen: {"success": True, "data": {"id": "c1", "status": "initiated", "created_at": written}}
+    )
+    call = vendor_at(server.url, "talkover").create(REQUEST)
+    assert abs(call.created_at - datetime.now(timezone.utc)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("written", [NUMBER.removeprefix("+1"), f"00{NUMBER[1:]}", None])
+def test_a_search_keeps_a_number_of_another_form_and_a_list_does_not(scripted, written) -> None:
+    row = {"id": "c1", "status": "ringing", "to": written, "created_at": NOW.isoformat()}
+    paging = {"current_page": 1, "last_page": 1, "total": 1, "per_page": 100}
+    vendor = vendor_at(scripted(lambda seen: {"data": [row], "pagination": paging}).url, "talkover")
+    assert len(list(vendor.candidates(*WINDOW, to=NUMBER, tag=None))) == 1
+    assert list(vendor.list_calls(*WINDOW, to=NUMBER)) == []
+
+
+def test_many_are_found_with_few_requests(sandbox, vendor) -> None:
+    refs = place(vendor, 30)
+    found, spent = spent_on(sandbox, vendor, [*refs, CallRef("missing", placed_at=refs[0].placed_at)])
+    assert set(found) == {ref.id for ref in refs}
+    assert spent <= 3
+
+
+def test_few_are_searched_one_by_one(sandbox, vendor) -> None:
+    refs = place(vendor, 3)
+    sandbox.seed(vendor.name, 500, sandbox.now() - timedelta(hours=5), sandbox.now())
+    found, spent = spent_on(sandbox, vendor, refs)
+    assert set(found) == {ref.id for ref in refs}
+    assert spent == 3
+
+
+def test_the_cost_is_logged_in_one_line_without_a_number(sandbox, vendor, caplog) -> None:
+    refs = place(vendor, 12)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        vendor.find_many([*refs, CallRef("missing", placed_at=refs[0].placed_at)])
+    (line,) = [record.getMessage() for record in caplog.records if "was asked for" in record.getMessage()]
+    assert "13 call(s): 12 found, by " in line
+    assert not any((ref.to or "?").lstrip("+") in caplog.text for ref in refs)
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(["talkover", "unleashx"]),
+    st.sampled_from(["newest", "oldest", "shuffled"]),
+    st.integers(10, 40),
+    st.integers(5, 60),
+    st.integers(0, 120),
+    st.data(),
+)
+def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, others, data) -> None:
+    """Between two pages calls are added, touched and end; some are listed after a delay. Two searches without a change find all."""
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=page, order=order)) as sandbox:
+        vendor = vendor_for(sandbox, name)
+        if others:
+            sandbox.seed(name, others, sandbox.now() - timedelta(hours=3), sandbox.now())
+        refs = place(vendor, waiting)
+        delayed = data.draw(st.integers(0, 3))
+        for call in sandbox.calls(name)[len(sandbox.calls(name)) - delayed :]:
+            call.shown_from = sandbox.now() + timedelta(seconds=60)
+        watch = CallWatch(refs, clock=lambda: sandbox.now().timestamp())
+        page_of = type(vendor.http).request
+
+        def request(self, *args, **kwargs):
+            if data.draw(st.booleans()):
+                kind = data.draw(st.sampled_from(["add", "end", "touch", "time"]))
+                calls = sandbox.calls(name)
+                call = calls[data.draw(st.integers(0, len(calls) - 1))]
+                if kind == "add":
+                    sandbox.seed(name, 1, sandbox.now() - timedelta(minutes=1), sandbox.now())
+                elif kind == "end" and call.shown_from is not None and not call.status(sandbox.now()).is_terminal:
+                    call.hung_up_at = sandbox.now()
+                elif kind == "touch":
+                    call.touched_at = sandbox.now()
+                else:
+                    sandbox.advance(1)
+            return page_of(self, *args, **kwargs)
+
+        vendor.http.request = request.__get__(vendor.http)
+        for _ in range(3):
+            try:
+                watch.take(vendor.find_many(watch.pending))
+            except CallNotFound:
+                pytest.fail("a call was missed for longer than its grace")
+            sandbox.advance(61)
+        del vendor.http.request
+        sandbox.advance(7200)
+        # A list in no order at all shows a page of anything with every request: some searches find calls that one misses.
+        found = {}
+        for _ in range(60 if order == "shuffled" else 1):
+            found.update(vendor.find_many([ref for ref in watch.pending if ref.id not in found]))
+        watch.take(found)
+        assert watch.is_over
+        shown = {call.id: call.status(sandbox.now()) for call in sandbox.calls(name)}
+        if name == "talkover":
+            assert [call.status for call in watch.results] == [
+                CallStatus.COMPLETED if shown[ref.id] is CallStatus.VOICEMAIL else shown[ref.id] for ref in refs
+            ]

@@ -1,0 +1,57 @@
+"""Talkover: the shapes of its responses, ids in paths, and the request that ends a call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_voice.exceptions import CallNotFound, InvalidRequest, RequestRejected
+from airflow_provider_voice.models import CallRef, CallRequest
+from tests.support import NUMBER, Reply, vendor_at, vendor_for
+
+REQUEST = CallRequest(NUMBER, agent_id="101")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": True, "data": {"id": "c1"}},
+        {"call_id": "c1", "status": "initiated"},
+        {"id": "c1", "sid": "s", "from": "+1"},
+    ],
+)
+def test_the_three_documented_responses_to_a_create(scripted, body) -> None:
+    assert vendor_at(scripted(lambda seen: body).url, "talkover").create(REQUEST).id == "c1"
+
+
+def test_ids_from_users_are_quoted_in_paths(scripted) -> None:
+    server = scripted(lambda seen: {"data": {"id": "c"}})
+    vendor_at(server.url, "talkover").create(CallRequest(NUMBER, agent_id="../../admin?x=1#"))
+    assert server.seen[0].path == "/agents/..%2F..%2Fadmin%3Fx%3D1%23/call"
+    for agent_id in (".", "..", " .. "):
+        with pytest.raises(InvalidRequest):
+            vendor_at(server.url, "talkover").create(CallRequest(NUMBER, agent_id=agent_id))
+        with pytest.raises(InvalidRequest):
+            vendor_at(server.url, "talkover").end_call(CallRef("c", agent_id=agent_id))
+    assert len(server.seen) == 1
+
+
+def test_ending_a_call(scripted) -> None:
+    server = scripted(lambda seen: {"success": True})
+    vendor_at(server.url, "talkover").end_call(CallRef("c/1", agent_id="a 1"))
+    assert server.seen[0].path == "/agents/a%201/end-call"
+    assert server.seen[0].json == {"call_sid": "c/1"}
+    gone = scripted(lambda seen: Reply({"success": False, "message": "Call not found for this agent"}, status=404))
+    with pytest.raises(CallNotFound):
+        vendor_at(gone.url, "talkover").end_call(CallRef("c", agent_id="a"))
+    over = scripted(lambda seen: Reply({"success": False, "message": "x", "code": "CALL_NOT_ACTIVE"}, status=409))
+    with pytest.raises(RequestRejected) as ended:
+        vendor_at(over.url, "talkover").end_call(CallRef("c", agent_id="a"))
+    assert ended.value.code == "CALL_NOT_ACTIVE"
+
+
+def test_a_bare_id_is_found_on_older_days_too(sandbox) -> None:
+    vendor = vendor_for(sandbox, "talkover")
+    old = sandbox.seed("talkover", 6, sandbox.now() - timedelta(days=20), sandbox.now() - timedelta(days=15))
+    assert set(vendor.find_many([CallRef(call.id) for call in old])) == {call.id for call in old}

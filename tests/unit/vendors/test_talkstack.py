@@ -1,0 +1,135 @@
+"""Talkstack: which responses hold the status of a call, and the two forms of a history row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_voice.exceptions import AuthenticationFailed, RequestRejected, VendorUnavailable
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from tests.support import NUMBER, Reply, vendor_at, vendor_for
+from tests.unit.vendors.test_base import place, spent_on
+
+NOW = datetime.now(timezone.utc)
+WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"status": "in-progress", "callSid": "s", "seconds": 3}, "in_progress"),
+        (200, {"status": "silence", "callSid": "s"}, "voicemail"),
+        (200, {"status": "completed", "to": NUMBER, "date": NOW.isoformat()}, "completed"),
+        (200, {"status": "brand-new-status", "callSid": "s"}, "unknown"),
+        (400, {"status": "queued"}, "queued"),
+        (404, {"status": "in-progress"}, "in_progress"),
+    ],
+)
+def test_talkstack_reads_a_status_from_the_record_of_a_call(scripted, status, body, expected) -> None:
+    server = scripted(lambda seen: Reply(body, status=status))
+    assert vendor_at(server.url, "talkstack").find(CallRef("s")).status == expected
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, {"error": "busy"}),
+        (500, {"status": "failed"}),
+        (500, {"status": "failed", "callSid": "s", "to": NUMBER}),
+        (502, {"message": "Failed"}),
+        (400, {"status": "failed"}),
+        (400, {"status": "error", "message": "silence"}),
+        (200, {"status": "success", "data": {"status": "busy"}}),
+        (200, {"status": "failed", "message": "Internal error"}),
+        (200, "failed"),
+    ],
+)
+def test_an_error_body_of_talkstack_is_not_an_ending(scripted, status, body) -> None:
+    server = scripted(lambda seen: Reply(body, status=status))
+    vendor = vendor_at(server.url, "talkstack")
+    with pytest.raises((VendorUnavailable, RequestRejected)):
+        vendor.find(CallRef("s"))
+    if status == 400:
+        assert vendor.find_many([CallRef("s"), CallRef("t")]) == {}  # one bad call leaves the others
+
+
+def test_talkstack_not_found_and_refused(scripted) -> None:
+    assert (
+        vendor_at(scripted(lambda seen: Reply({"message": "call not found"}, status=404)).url, "talkstack").find(
+            CallRef("s")
+        )
+        is None
+    )
+    with pytest.raises(AuthenticationFailed):
+        vendor_at(scripted(lambda seen: Reply({"message": "queued"}, status=401)).url, "talkstack").find(CallRef("s"))
+    with pytest.raises(VendorUnavailable):
+        vendor_at(scripted(lambda seen: {"message": "hello"}).url, "talkstack").find(CallRef("s"))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda rows: rows,
+        lambda rows: {"data": rows},
+        lambda rows: {"calls": rows},
+        lambda rows: {"status": "success", "data": {"calls": rows}},
+    ],
+)
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"callSid": "CA1", "status": "completed", "seconds": 5, "cost": 0.07, "to": NUMBER, "date": "WHEN"},
+        {
+            "sid": "CA1",
+            "status": "completed",
+            "duration": "5",
+            "price": "0.07",
+            "to": NUMBER,
+            "date_created": "WHEN",
+            "direction": "outbound-api",
+        },
+    ],
+)
+def test_talkstack_history_rows_of_either_likeness(scripted, wrap, row) -> None:
+    rows = [
+        {
+            name: (value if value != "WHEN" else NOW.strftime("%a, %d %b %Y %H:%M:%S +0000"))
+            for name, value in row.items()
+        }
+    ]
+    (call,) = vendor_at(scripted(lambda seen: wrap(rows)).url, "talkstack").list_calls(*WINDOW)
+    assert (call.id, call.status, call.duration_seconds, call.cost, call.to) == ("CA1", "completed", 5, 0.07, NUMBER)
+
+
+def test_talkstack_reads_active_calls_from_the_history_and_requests_the_others(sandbox) -> None:
+    vendor = vendor_for(sandbox, "talkstack")
+    refs = place(vendor, 20)
+    for call in sandbox.calls("talkstack")[:3]:
+        call.hung_up_at = sandbox.now()
+    found, spent = spent_on(sandbox, vendor, refs)
+    assert spent == 4
+    assert {call.id for call in found.values() if call.status.is_terminal} == {ref.id for ref in refs[:3]}
+
+
+def test_an_ending_without_a_status_in_the_history_comes_from_the_call(sandbox) -> None:
+    vendor = vendor_for(sandbox, "talkstack")
+    refs = [CallRef.of(vendor.create(CallRequest(f"+141555500{number}3"))) for number in range(10)]
+    sandbox.advance(3600)
+    statuses = {vendor.find(ref).status for ref in refs}
+    assert {call.status for call in vendor.find_many(refs).values()} == statuses
+
+
+def test_a_history_that_is_refused_costs_one_request(scripted) -> None:
+    def answer(seen):
+        if seen.path.endswith("get-call-history"):
+            return Reply({"message": "no"}, 400)
+        return {"callSid": seen.json["sid"], "status": "in-progress"}
+
+    server = scripted(answer)
+    vendor = vendor_at(server.url, "talkstack")
+    now = datetime.now(timezone.utc)
+    found = vendor.find_many([CallRef(f"c{number}", placed_at=now) for number in range(8)])
+    assert {call.status for call in found.values()} == {CallStatus.IN_PROGRESS}
+    assert len(server.seen) == 9

@@ -1,0 +1,119 @@
+"""A history without pages is read completely or refused."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_voice.exceptions import IncompleteHistory, RequestRejected
+from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.vendors.talkstack_history import HistoryReply, read_history
+from tests.support import NUMBER, ScriptedServer, vendor_at
+
+NOW = datetime.now(timezone.utc)
+
+
+@given(count=st.integers(0, 130), cap=st.integers(10, 140), days=st.integers(1, 4))
+@settings(max_examples=15)
+def test_a_cut_history_is_refused(count, cap, days) -> None:
+    moments = [NOW - timedelta(days=number % days) for number in range(count)]
+    statuses = ("completed", "busy", "failed", "no-answer", "queued")
+    every = [
+        {"sid": f"CA{number}", "status": statuses[number % len(statuses)], "to": NUMBER, "date": moment.isoformat()}
+        for number, moment in enumerate(moments)
+    ]
+
+    def answer(seen):
+        query = {name: values[0] for name, values in seen.query.items()}
+        rows = [
+            row
+            for row in every
+            if query.get("startTime") in (None, row["date"][:10])
+            and query.get("status") in (None, row["status"])
+            and row["date"][:10] >= query.get("startTimeAfter", "")
+        ]
+        return rows[: min(seen.json["pageSize"], cap)]
+
+    server = ScriptedServer(answer)
+    try:
+        got = list(vendor_at(server.url, "talkstack").list_calls(NOW - timedelta(days=6), NOW + timedelta(hours=1)))
+    except IncompleteHistory:
+        # Only where a day's calls of one status may fill a reply, or where no reply was larger than another one.
+        assert count > cap / len(statuses) or count >= 10
+    else:
+        assert len(got) == count
+    finally:
+        server.close()
+
+
+class History:
+    """Answers as a history that holds at most ``largest`` rows in a reply; records the requests.
+
+    :param rows: status and day of each call.
+    :param largest: rows of a reply at most.
+    :param known: the most rows of an earlier reply.
+    """
+
+    def __init__(self, rows, largest=1000, known=0):
+        self.calls = {
+            f"c{number}": (day, Call(f"c{number}", "talkstack", CallStatus.UNKNOWN, vendor_status=status))
+            for number, (status, day) in enumerate(rows)
+        }
+        self.largest, self.known, self.asked = largest, known, []
+
+    def __call__(self, query, page_size):
+        self.asked.append((dict(query), page_size))
+        fitting = {
+            key: call for key, (day, call) in self.calls.items()
+            if query.get("startTime") in (None, day) and query.get("status") in (None, call.vendor_status)
+        }  # fmt: skip
+        shown = dict(list(fitting.items())[: min(page_size, self.largest)])
+        self.known = max(self.known, len(shown))
+        return HistoryReply(shown, len(shown), self.known)
+
+
+FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
+
+
+def test_a_reply_smaller_than_another_is_complete_and_costs_one_request() -> None:
+    history = History([("completed", "2026-01-01")] * 5, known=50)
+    assert len(list(read_history(history, FIRST, SECOND))) == 5
+    assert history.asked == [({"startTimeAfter": "2026-01-01", "startTimeBefore": "2026-01-03"}, 100)]
+
+
+def test_a_full_reply_is_asked_for_with_a_larger_page() -> None:
+    history = History([("completed", "2026-01-01")] * 150, known=500)
+    assert len(list(read_history(history, FIRST, SECOND))) == 150
+    assert [size for _, size in history.asked] == [100, 1000]
+
+
+def test_a_cut_window_is_split_by_day_and_by_status() -> None:
+    rows = [
+        (status, day) for day in ("2026-01-01", "2026-01-02") for status in ("completed", "busy") for _ in range(12)
+    ]
+    history = History(rows, largest=15, known=15)
+    assert len(list(read_history(history, FIRST, SECOND))) == 48
+    assert {query.get("startTime") for query, _ in history.asked} == {None, "2026-01-01", "2026-01-02"}
+    assert {"completed", "busy"} < {query.get("status") for query, _ in history.asked}
+
+
+@pytest.mark.parametrize(
+    ("status", "which"), [("completed", "with status completed"), ("voicemail", "cannot filter by")]
+)
+def test_a_day_that_does_not_fit_is_refused(status, which) -> None:
+    with pytest.raises(IncompleteHistory, match=which):
+        list(read_history(History([(status, "2026-01-01")] * 30, largest=15, known=15), FIRST, FIRST))
+
+
+def test_a_larger_page_that_is_refused_leaves_the_smaller_one() -> None:
+    history = History([("completed" if number % 2 else "busy", "2026-01-01") for number in range(120)], known=100)
+
+    def ask(query, page_size):
+        if page_size > 100:
+            raise RequestRejected("The page is too large.")
+        return history(query, page_size)
+
+    assert len(list(read_history(ask, FIRST, FIRST))) == 120

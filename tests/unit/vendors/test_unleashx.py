@@ -1,0 +1,113 @@
+"""UnleashX: rows, the two statuses of a row, and which row belongs to a call."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_voice.models import CallRef, CallStatus
+from tests.support import NUMBER, Reply, vendor_at
+
+NOW = datetime.now(timezone.utc)
+WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda rows: {"datalist": rows}, lambda rows: {"error": False, "code": 200, "data": {"datalist": rows}}]
+)
+def test_unleashx_rows(scripted, wrap) -> None:
+    row = {
+        "ID": 7, "AGENT_ID": 101, "agent_name": "A", "CALLING_NUMBER": "14155552601", "PROVIDER_NUMBER": "+14155550100",
+        "STATUS": "completed", "CALL_STATUS": "AGENT-ENDED", "TOTAL_DURATION": 65, "total_duration": "1m:5s",
+        "CREATED_AT": NOW.isoformat(), "FILE_PATH": "https://x/y.mp3", "INPUT_DATA": {"airflow_call_tag": "t"},
+    }  # fmt: skip
+    (call,) = vendor_at(
+        scripted(lambda seen: wrap([row] if seen.query["page"] == ["1"] else [])).url, "unleashx"
+    ).list_calls(*WINDOW)
+    assert (call.id, call.tag, call.status, call.duration_seconds, call.agent_id) == ("7", "t", "completed", 65, "101")
+    assert call.raw["TOTAL_DURATION"] == 65
+    assert call.raw["total_duration"] == "1m:5s"
+    assert call.direction == "outbound"
+
+
+@pytest.mark.parametrize(
+    ("call_status", "status", "expected"),
+    [
+        ("No Answer", "completed", "no_answer"),
+        ("completed", "failed", "failed"),
+        ("answered", "completed", "completed"),
+        ("beamed up", "completed", "unknown"),
+        ("beamed up", "failed", "failed"),
+        ("running", None, "in_progress"),
+        (None, "Busy", "busy"),
+        (None, None, "unknown"),
+    ],
+)
+def test_unleashx_two_statuses(scripted, call_status, status, expected) -> None:
+    row = {"ID": 7, "CALL_STATUS": call_status, "STATUS": status, "CREATED_AT": NOW.isoformat()}
+    (call,) = vendor_at(
+        scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []}).url, "unleashx"
+    ).list_calls(*WINDOW)
+    assert call.status is CallStatus(expected)
+
+
+def test_unleashx_empty_history_may_be_a_404(scripted) -> None:
+    body = {"error": True, "message": "No call history found for the given filters"}
+    assert list(vendor_at(scripted(lambda seen: Reply(body, status=404)).url, "unleashx").list_calls(*WINDOW)) == []
+
+
+@pytest.mark.parametrize("where", ["INPUT_DATA", "text", "metadata"])
+def test_unleashx_finds_its_tag_and_keeps_the_execution_id(scripted, where) -> None:
+    data = {"airflow_call_tag": "afv-1", "name": "Ada"}
+    field = {"text": {"INPUT_DATA": json.dumps(data)}}.get(where, {where: data})
+    rows = [{"ID": 6, "STATUS": "failed"}, {"ID": 7, "STATUS": "completed", "CREATED_AT": NOW.isoformat(), **field}]
+    server = scripted(lambda seen: {"datalist": rows})
+    call = vendor_at(server.url, "unleashx").find(CallRef("exec-uuid", NUMBER, NOW, "afv-1", "101"))
+    assert (call.id, call.status, call.tag) == ("exec-uuid", "completed", "afv-1")
+    assert server.seen[0].query["input_data"] == ["afv-1"]
+
+
+def test_unleashx_finds_its_call_also_where_the_filter_finds_nothing(scripted) -> None:
+    row = {"ID": 7, "STATUS": "busy", "CREATED_AT": NOW.isoformat(), "EXECUTION_ID": "exec-uuid"}
+    server = scripted(lambda seen: {"datalist": [] if "input_data" in seen.query else [row]})
+    assert vendor_at(server.url, "unleashx").find(CallRef("exec-uuid", NUMBER, NOW, "afv-1", "101")).status == "busy"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"TOTAL_DURATION": 242},
+        {"INPUT_DATA": {"previous_call_id": "exec-242"}},
+        {"INPUT_DATA": {"previous_call_id": 242, "note": "afv-1"}},
+        {"INPUT_DATA": {"airflow_call_tag": "afv-2", "previous": "afv-1"}},
+        {"SUMMARY": "exec-242", "DISPOSITION": "afv-1"},
+        {"AGENT_ID": 242},
+        {"RETURN_DATA": {"call_id": 242}},
+    ],
+)
+def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
+    row = {"ID": 7, "STATUS": "failed", "CREATED_AT": NOW.isoformat(), **other}
+    server = scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []})
+    vendor = vendor_at(server.url, "unleashx")
+    refs = [
+        CallRef("242", NUMBER, NOW),
+        CallRef("exec-242", NUMBER, NOW, "afv-1"),
+        CallRef("7", NUMBER, NOW, "afv-1"),  # an execution id that equals the list's integer of another call
+        *(CallRef(f"other-{number}", NUMBER, NOW) for number in range(3)),
+    ]
+    assert [vendor.find(ref) for ref in refs] == [None] * len(refs)
+    assert vendor.find_many(refs) == {}
+
+
+def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> None:
+    row = {"ID": 7, "AGENT_ID": 101, "CREATED_AT": NOW.isoformat(), "STATUS": "initiated", "CALLING_NUMBER": None,
+           "INPUT_DATA": {"airflow_call_tag": "afv-mine-1"}}  # fmt: skip
+
+    def answer(seen):
+        is_first = seen.query["page"] == ["1"]
+        return {"datalist": [row] if "input_data" in seen.query and is_first else []}
+
+    found = list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
+    assert [call.tag for call in found] == ["afv-mine-1"]
