@@ -16,6 +16,7 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import TYPES
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
 from tests.integration.exporting import store
@@ -166,13 +167,12 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     assert WarehouseFailed.__name__ in shown
 
 
-def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse) -> None:
-    connect(sandbox, "talkstack")
-    now = sandbox.now()
-    sandbox.seed("talkstack", 90, now - timedelta(hours=2), now)
-    for vendor in sandbox._vendors:
-        vendor.max_page = 20
-    assert export(run_dag, sandbox).state == "failed"
+def test_incomplete_history_commits_nothing(connect, run_dag, warehouse) -> None:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=20)) as sandbox:
+        connect(sandbox, "talkstack")
+        now = sandbox.now()
+        sandbox.seed("talkstack", 90, now - timedelta(hours=2), now)
+        assert export(run_dag, sandbox).state == "failed"
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
     assert covered(warehouse) == []
 
