@@ -30,6 +30,8 @@ class CallStatus(str, Enum):
 
     >>> CallStatus("no_answer").is_terminal, CallStatus.RINGING.rank
     (True, 1)
+
+    :param value: the status in lower case, e.g. ``no_answer``.
     """
 
     QUEUED = "queued"
@@ -48,8 +50,8 @@ class CallStatus(str, Enum):
     #: Whether the call has ended. An unknown status counts as not ended.
     is_terminal: bool
 
-    def __init__(self, word: str) -> None:
-        self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(word, 3)
+    def __init__(self, value: str) -> None:
+        self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(value, 3)
         self.is_terminal = self.rank == 3  # noqa: PLR2004 - the rank of all that ended
 
     def __str__(self) -> str:

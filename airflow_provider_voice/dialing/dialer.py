@@ -67,6 +67,7 @@ class DialedCall:
         return ended.to_dict()
     """
 
+    #: The call as the vendor last reported it.
     call: Call
     #: How the task came by the call.
     how: How

@@ -217,9 +217,10 @@ class RecordStore:
 
 
 def digest(*parts: str) -> str:
-    """Return a hash of several texts, as 64 hexadecimal digits.
+    """Return a hash of several texts.
 
-    :param parts: the texts, in order.
+    :param parts: the texts; their order counts.
+    :return: SHA-256 as 64 hexadecimal digits.
     """
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

@@ -28,8 +28,11 @@ class TaskFacts:
         facts.is_last_try, facts.may_follow_a_call
     """
 
+    #: Airflow's id of the DAG.
     dag_id: str
+    #: Airflow's id of the DAG run.
     run_id: str
+    #: Airflow's id of the task.
     task_id: str
     #: Index of a mapped task; -1 for any other.
     map_index: int = -1
