@@ -28,23 +28,6 @@ PACKAGE = Path(__file__).parents[2] / "airflow_provider_voice"
 #: Files that others are still working on; to be emptied.
 NOT_YET_CLEAN = frozenset(
     {
-        "dialing/dialer.py",
-        "dialing/record.py",
-        "dialing/task_facts.py",
-        "exceptions.py",
-        "export/files/day_partitions.py",
-        "export/models.py",
-        "export/rows.py",
-        "export/warehouse/coverage_log.py",
-        "export/warehouse/dialects.py",
-        "export/warehouse/duckdb.py",
-        "export/warehouse/merge_sql.py",
-        "export/warehouse/mysql.py",
-        "export/warehouse/sqlite.py",
-        "export/warehouse/table_state.py",
-        "export/windows.py",
-        "get_provider_info.py",
-        "models.py",
         "operators/make_call.py",
         "operators/outreach.py",
         "outreach/escalation.py",
@@ -52,10 +35,6 @@ NOT_YET_CLEAN = frozenset(
         "plugins/voice_page/app.py",
         "plugins/voice_page/presentation.py",
         "plugins/voice_page/security.py",
-        "policy/rules.py",
-        "transfers/calls_to_object_storage.py",
-        "transfers/calls_to_warehouse.py",
-        "utils/task_errors.py",
     }
 )
 

@@ -53,9 +53,10 @@ class CoverageLog:
         return joined(self._windows("unread").values())
 
     def window_of_run(self, run: str) -> Window | None:
-        """Return the window that an earlier try of a run was asked for; None when no try has committed.
+        """Return the window that an earlier try of a run was asked for.
 
-        :param run: the run's name.
+        :param run: the run's name, from :func:`~airflow_provider_voice.export.windows.run_name`.
+        :return: the window; None when no try of the run has committed.
         """
         return self._windows("run", self._log.name == run).get(run)
 
