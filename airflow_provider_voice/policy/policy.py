@@ -102,7 +102,7 @@ class ContactPolicy:
         """
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")
-        return Place(self.codes_of(person), *self._zones_of(person))
+        return Place(self._codes_of(person), *self._zones_of(person))
 
     def decide_at_place(self, place: Place, at: datetime, attempts: Iterable[datetime] = ()) -> Decision:
         """Decide like :meth:`decide`, about a person whose place was found before.
@@ -133,12 +133,8 @@ class ContactPolicy:
         ]
         return Question(asked, zones, zone_source, self.max_zone_spread, instant, made).decide()
 
-    def codes_of(self, person: Person) -> frozenset[str]:
-        """Return the ISO codes by which rules apply to a person.
-
-        :param person: the person.
-        :return: the jurisdiction and its country, else the country and the state of the number.
-        """
+    def _codes_of(self, person: Person) -> frozenset[str]:
+        """Return the codes of the jurisdiction and its country, or else those of the number's country and state."""
         if person.jurisdiction is not None:
             return codes_of_jurisdiction(person.jurisdiction)
         return place_of_number(person.to).codes

@@ -26,7 +26,7 @@ class CallLink(BaseOperatorLink):
         """
         del ti_key
         placed = getattr(operator, "_placed", None)
-        return "" if placed is None else page_address("call", call_id=placed.id)
+        return "" if placed is None else _page_address("call", call_id=placed.id)
 
 
 class CampaignLink(BaseOperatorLink):
@@ -43,15 +43,10 @@ class CampaignLink(BaseOperatorLink):
         """
         del ti_key
         campaign = getattr(operator, "campaign", None)
-        return page_address("campaign", name=str(campaign)) if campaign else ""
+        return _page_address("campaign", name=str(campaign)) if campaign else ""
 
 
-def page_address(path: str, **query: str) -> str:
-    """Return an address on the page, without a host: people may know the UI by another one than the workers do.
-
-    :param path: which page of it.
-    :param query: the query parameters of the page.
-    :return: path and query.
-    """
+def _page_address(path: str, **query: str) -> str:
+    """Return path and query of a page, without a host: the workers may know the UI by another host than people do."""
     below = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{below}/voice/{path}?{urlencode(query)}"
