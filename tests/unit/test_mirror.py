@@ -20,12 +20,6 @@ NOT_YET_MIRRORED: frozenset[str] = frozenset(
         "plugins/voice_page/presentation.py",
         "plugins/voice_page/security.py",
         "plugins/voice_page/sources.py",
-        "policy/decision.py",
-        "policy/hours.py",
-        "policy/question.py",
-        "policy/rule_format.py",
-        "policy/rules.py",
-        "policy/zones.py",
     }
 )
 
