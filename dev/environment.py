@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.crm import write_crm
+from airflow_provider_voice.sandbox.sample_crm import write_crm
 
 if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.arguments import VendorName

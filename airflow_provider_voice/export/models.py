@@ -9,6 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
+from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -18,11 +21,22 @@ PhoneNumberMode = Literal["plain", "masked", "hashed"]
 Direction = Literal["inbound", "outbound"]
 FileFormat = Literal["parquet", "jsonl"]
 NUMBER_MODES: tuple[str, ...] = get_args(PhoneNumberMode)
-#: Names of tables and schemas, which are written into statements.
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
+# Names of tables and schemas, which are written into statements.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 
 # Bytes of a key column (255) that the longest kind and a separator leave free.
 _MOST_KEY_BYTES = 200
+
+
+def check_identifier(name: str, value: object) -> None:
+    """Refuse a name of a table or a schema that is no plain identifier.
+
+    :param name: the argument's name, for the error.
+    :param value: the argument.
+    :raises InvalidRequest: naming the argument.
+    """
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise InvalidRequest(f"{name} must be a name of at most 50 letters, digits and _, not {shown(value)}.")
 
 
 @dataclass(frozen=True)

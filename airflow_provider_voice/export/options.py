@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import IDENTIFIER, NUMBER_MODES, Direction, Scope
+from airflow_provider_voice.export.models import NUMBER_MODES, Direction, Scope, check_identifier
 from airflow_provider_voice.export.windows import bound_of, check_bounds
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.utils.validation import is_literal, one_of
@@ -91,11 +91,9 @@ def check_table(table: object, schema: object) -> None:
     :param schema: the schema's name; None or empty: the connection's default.
     :raises InvalidRequest: naming the one that is wrong.
     """
-    for name, value in (("table", table), ("schema", schema or None)):
-        if not is_literal(value) or (name == "schema" and value is None):
-            continue
-        if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-            raise InvalidRequest(f"{name} must be a name of at most 50 letters, digits and _, not {shown(value)}.")
+    for name, value in (("table", table), ("schema", schema)):
+        if is_literal(value) and not (name == "schema" and value in (None, "")):
+            check_identifier(name, value)
 
 
 def bounds_of(export: Export) -> tuple[datetime | None, datetime | None]:

@@ -90,16 +90,17 @@ class Progress:
     def __init__(self, record: CampaignRecord) -> None:
         self._record = record
         self._snapshots: list[Snapshot] = []
-        self._next_at = time.monotonic() + EVERY_SECONDS
+        self._next_at = 0.0
 
     def report(self) -> None:
-        """Log a line when it is time."""
+        """Log a line when it is time; the first call only takes the counts from which the first line's pace is told."""
         now = time.monotonic()
-        if now < self._next_at:
+        if self._snapshots and now < self._next_at:
             return
         self._next_at = now + EVERY_SECONDS
         outlook = self._record.outlook()
         snapshot = Snapshot(now, self._record.counts(), outlook.now, outlook.last_due_at)
         # The pace of the last minute.
         self._snapshots = [*self._snapshots[-6:], snapshot]
-        log.info("Campaign %s: %s", self._record.campaign, line(self._snapshots[0], snapshot))
+        if len(self._snapshots) > 1:
+            log.info("Campaign %s: %s", self._record.campaign, line(self._snapshots[0], snapshot))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from airflow_provider_voice.sandbox.arguments import VendorName
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
+from airflow_provider_voice.sandbox.sample_crm import write_crm
 from airflow_provider_voice.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--vendor", default="talkover", choices=get_args(VendorName), help="the vendor of voice_default"
     )
-    parser.add_argument("--warehouse", type=Path, default=Path("warehouse.db"), help="SQLite file of the examples")
+    parser.add_argument(
+        "--warehouse",
+        type=Path,
+        default=Path("warehouse.db"),
+        help="SQLite file of the examples; their contacts and ledger are beside it",
+    )
     parser.add_argument("--examples", type=Path, metavar="FOLDER", help="copy the example DAGs to FOLDER and exit")
     return parser
 
@@ -66,13 +72,23 @@ def export_lines(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> list[
 
     :param sandbox: the running sandbox.
     :param vendor: which vendor ``voice_default`` is.
-    :param warehouse: the SQLite file of the connection ``warehouse``.
+    :param warehouse: the SQLite file of the connection ``warehouse``; ``crm`` and ``outreach_ledger`` are files beside
+        it.
     :return: one ``export`` command each.
     """
     connections = {"voice_default": sandbox.connection(vendor)}
     connections |= {f"voice_{name}": sandbox.connection(name) for name in get_args(VendorName)}
-    connections["warehouse"] = {"conn_type": "sqlite", "host": str(warehouse.resolve())}
+    files = {
+        "warehouse": warehouse,
+        "crm": _crm_beside(warehouse),
+        "outreach_ledger": warehouse.with_name("outreach_ledger.db"),
+    }
+    connections |= {name: {"conn_type": "sqlite", "host": str(path.resolve())} for name, path in files.items()}
     return [f"export AIRFLOW_CONN_{name.upper()}={shlex.quote(json.dumps(c))}" for name, c in connections.items()]
+
+
+def _crm_beside(warehouse: Path) -> Path:
+    return warehouse.with_name("crm.db")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> None:
-    """Print the connections, then wait for SIGINT or SIGTERM."""
+    """Write the contacts of the examples, print the connections, then wait for SIGINT or SIGTERM."""
+    if not _crm_beside(warehouse).exists():
+        write_crm(_crm_beside(warehouse))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -33,7 +33,7 @@ class Standalone:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = standalone_environment(home, self._dags(), sandbox, vendor, port)
         self.log = home / "standalone.log"
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     def _dags(self) -> Path:
         """Copy the examples, polling more often, without their schedules, which would start runs of their own."""
@@ -46,7 +46,11 @@ class Standalone:
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        copy_migrated_database(self.home)
+        if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in self.environment:  # a database of the test's own
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
+        else:
+            copy_migrated_database(self.home)
         add_connections(self.sandbox, self.environment)
         self.launch()
         self.until(lambda: self.api("GET", "/api/v2/version"), 300)
@@ -60,14 +64,14 @@ class Standalone:
         """Start a process group of this Airflow; its output goes to the home."""
         log = self.log if name == "standalone" else self.home / f"{name}.log"
         with log.open("ab") as output:
-            self._processes.append(
+            self.processes.append(
                 subprocess.Popen(
                     command, env=self.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
                 )
             )
 
     def stop(self) -> None:
-        for process in reversed(self._processes):
+        for process in reversed(self.processes):
             end_group(process)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_voice.sandbox import Sandbox
-from dev.crm import daytime_zone
+from airflow_provider_voice.sandbox.sample_crm import daytime_zone
 from tests.system.airflow_standalone import Standalone
 
 pytestmark = [pytest.mark.standalone, pytest.mark.thorough]

@@ -15,8 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import quoted_name
 
-from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import IDENTIFIER
+from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.models import read_time
@@ -89,11 +88,9 @@ class SqlDialect:
     stage_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
-        for name in (table,) if schema is None else (table, schema):
-            if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
-                raise InvalidRequest(
-                    f"{name!r:.80} cannot be the name of a table or schema: use letters, digits and _, at most 50."
-                )
+        check_identifier("table", table)
+        if schema is not None:
+            check_identifier("schema", schema)
         self._schema = schema
         self.sql = self.compiler(paramstyle="qmark" if placeholder == "?" else "format")
         metadata = MetaData(schema=schema and quoted_name(schema, quote=True))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider_voice.outreach import progress
 from airflow_provider_voice.outreach.progress import Snapshot, expected_end, line
 from airflow_provider_voice.outreach.states import ContactState
 
@@ -55,3 +58,26 @@ def test_a_line_at_the_end() -> None:
 def test_a_line_before_the_first_call() -> None:
     begun = Snapshot(5.0, counts(pending=3), NOON, NOON)
     assert line(begun, begun).endswith("expected end: not known yet.")
+
+
+def test_the_first_line_comes_after_ten_seconds_with_the_pace_since_the_start(monkeypatch, caplog) -> None:
+    attempts = iter([0, 10, 20])
+
+    class Record:
+        campaign = "spring"
+
+        def outlook(self) -> SimpleNamespace:
+            return SimpleNamespace(now=NOON, last_due_at=None)
+
+        def counts(self) -> dict[str, Any]:
+            return counts(pending=100) | {"attempts": next(attempts)}
+
+    seconds = iter([0.0, 0.5, 9.9, 10.0, 10.1, 20.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    caplog.set_level(logging.INFO)
+    made = progress.Progress(Record())  # type: ignore[arg-type]  # it stands for a CampaignRecord
+    for _ in range(6):
+        made.report()
+    assert [message.partition("waiting, ")[2][:27] for message in caplog.messages] == [
+        "10 attempts, 60 a minute, e", "20 attempts, 60 a minute, e",
+    ]  # fmt: skip

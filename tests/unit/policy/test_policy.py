@@ -169,3 +169,23 @@ def test_threads_share_a_policy() -> None:
     with ThreadPoolExecutor(8) as threads:
         first, *others = threads.map(ask, range(8))
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        Person("+14155552671"),
+        Person("+14155552671", "America/New_York"),
+        Person("+14155552671", None, "US-FL"),
+        Person("+18005550199"),
+    ],
+)
+def test_people_of_one_place_get_one_decision(person) -> None:
+    policy = ContactPolicy.load("us")
+    at = datetime(2026, 3, 3, 2, tzinfo=timezone.utc)
+    place = policy.place_of(person)
+    assert policy.decide_at_place(place, at, [at - timedelta(hours=1)]) == policy.decide(
+        person, at, [at - timedelta(hours=1)]
+    )
+    assert hash(place) == hash(policy.place_of(person))
+    assert "4155552671" not in repr(place)

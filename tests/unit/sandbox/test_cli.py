@@ -56,7 +56,7 @@ def test_it_defines_every_connection_that_an_example_names() -> None:
         wanted |= set(re.findall(r"conn_id=\"(\w+)\"", path.read_text()))
     lines = export_lines(Sandbox(port=8765), "talkover", Path("warehouse.db"))
     defined = {re.findall(r"AIRFLOW_CONN_(\w+)=", line)[0].lower() for line in lines}
-    assert wanted == {"voice_default", "warehouse"}
+    assert wanted == {"voice_default", "warehouse", "crm", "outreach_ledger"}
     assert wanted <= defined
 
 

@@ -1,4 +1,4 @@
-"""The CRM of the demo: 200 people with appointments and a do-not-call list, in SQLite.
+"""The CRM of the demo and the examples: 200 people with appointments and a do-not-call list, in SQLite.
 
 Not everybody in it can or may be called: some numbers are no numbers, some stand there twice, some are on the
 do-not-call list, and some have no time zone that the policy could decide by.
@@ -33,7 +33,7 @@ def write_crm(path: Path, people: int = PEOPLE, *, seed: int = 0) -> None:
     :param people: how many rows ``appointments`` has, default 200; at least 30.
     :param seed: decides the numbers and so the endings of the calls, default 0.
     """
-    rng = random.Random(seed)  # noqa: S311 - the same people each time
+    rng = random.Random(seed)
     lines = [number for number in range(2000, 10000) if f"{number % 100:02d}" not in _ENDLESS]
     unusual = [*_NOT_NUMBERS, *_TOLL_FREE]
     numbers = [f"+1415555{line}" for line in rng.sample(lines, people - len(unusual) - _TWICE)]
