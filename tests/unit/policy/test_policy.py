@@ -182,7 +182,7 @@ def test_threads_share_a_policy() -> None:
 )
 def test_people_of_one_place_get_one_decision(person) -> None:
     policy = ContactPolicy.load("us")
-    at = datetime(2026, 3, 3, 2, tzinfo=timezone.utc)
+    at = datetime(2026, 3, 3, 2, tzinfo=UTC)
     place = policy.place_of(person)
     assert policy.decide_at_place(place, at, [at - timedelta(hours=1)]) == policy.decide(
         person, at, [at - timedelta(hours=1)]
