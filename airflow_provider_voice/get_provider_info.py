@@ -38,7 +38,9 @@ def _connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
         "connect_timeout": _field("Connect timeout", "Seconds to connect. Empty: 10.", kind="number", minimum=0),
         "read_timeout": _field("Read timeout", "Seconds without a byte. Empty: 30.", kind="number", minimum=0),
         "status_overrides": _field(
-            "Status overrides", 'JSON object, vendor word to our status: {"answered": "completed"}.', format="multiline"
+            "Status overrides",
+            'JSON object, a status of the vendor to ours: {"answered": "completed"}.',
+            format="multiline",
         ),
         "allow_http": _field(
             "Allow http",

@@ -139,8 +139,11 @@ def run_dlt(world: World, folder: Path, python: str, lag: float) -> Callable[[],
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
-        words = {"initiated": "queued", "answered": "in_progress", "no-answer": "no_answer"}
-        return {key: (words.get(word, word), agent) for key, word, agent in json.loads(done.stdout.splitlines()[-1])}
+        statuses = {"initiated": "queued", "answered": "in_progress", "no-answer": "no_answer"}
+        return {
+            key: (statuses.get(status, status), agent)
+            for key, status, agent in json.loads(done.stdout.splitlines()[-1])
+        }
 
     return run
 

@@ -51,7 +51,7 @@ class Evidence:
     tag: str | None = None
     #: Ids of calls that are known to belong to somebody else, or to an earlier call of the task.
     not_these: frozenset[str] = frozenset()
-    #: What our tag begins with, where the whole tag is not known.
+    #: The beginning of our tag, where the whole tag is not known.
     tag_prefix: str | None = None
     #: How long the vendor waits before it rings (``delay_seconds``); its record may be dated by the ringing.
     delay: timedelta = timedelta(0)

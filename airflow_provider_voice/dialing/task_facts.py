@@ -124,8 +124,8 @@ class TaskFacts:
 
         A clear raises ``max_tries``, unless the task is running: then Airflow kills it and retries it, and only a try
         beyond ``max_tries + 1`` in a run that was cleared gives the clear away: without a clear it is a task that a
-        dying scheduler left behind and another one reset. A clear of a running task that has retries left looks like a
-        retry, and is taken for one.
+        dying scheduler left behind and another one reset. A clear of a running task that has retries left cannot be
+        distinguished from a retry, and counts as one.
 
         :param record: the stored record; None when there is no record.
         :return: True only when a clear is certain.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIN_DIGITS = 7
 
 _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
-# What may stand between two digits and has digits or letters itself: escapes of URLs (also twice), JSON, Python, HTML.
+# Separators between two digits that hold digits or letters themselves: URL escapes (also twice), JSON, Python, HTML.
 _ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
 _MAY_ESCAPE = re.compile(r"[%\\&]")
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")

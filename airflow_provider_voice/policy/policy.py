@@ -1,7 +1,7 @@
 """Contact policies: may this person be called at this instant, why, and if not, when.
 
-Deciding is pure: nothing is read but what :meth:`ContactPolicy.load` has read, no clock is looked at, nothing is
-remembered about people but the places of their numbers. The search for the next allowed instant is in
+Deciding is pure: it uses only the files that :meth:`ContactPolicy.load` has read, and no clock; it stores nothing
+about people but the places of their numbers. The search for the next allowed instant is in
 :mod:`~airflow_provider_voice.policy.question`.
 """
 
@@ -94,7 +94,7 @@ class ContactPolicy:
         return self.decide_at_place(self.place_of(person), at, attempts)
 
     def place_of(self, person: Person) -> Place:
-        """Return all that rules look at in a person; people of one place get equal decisions.
+        """Return the properties of a person that rules read; people of one place get equal decisions.
 
         :param person: who would be called.
         :return: the place.
@@ -107,7 +107,7 @@ class ContactPolicy:
     def decide_at_place(self, place: Place, at: datetime, attempts: Iterable[datetime] = ()) -> Decision:
         """Decide like :meth:`decide`, about a person whose place was found before.
 
-        :param place: what :meth:`place_of` returned.
+        :param place: the result of :meth:`place_of`.
         :param at: as of :meth:`decide`.
         :param attempts: as of :meth:`decide`.
         :return: the decision.

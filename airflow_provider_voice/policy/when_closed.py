@@ -1,4 +1,4 @@
-"""What a caller does with a decision: call, wait, skip or fail.
+"""The step after a decision: call, wait, skip or fail.
 
 Pure functions for operators and the outreach engine, so that every caller of a policy behaves alike.
 """
@@ -21,7 +21,7 @@ WhenClosed = Literal["wait", "skip", "fail"]
 
 @dataclass(frozen=True)
 class NextStep:
-    """What to do with one call.
+    """The step after a decision about one call.
 
     :param action: ``call`` now; ``wait`` until :attr:`until` and ask again; ``skip`` the call; ``fail``.
     :param until: when to ask again, in UTC; only with ``wait``.

@@ -91,8 +91,8 @@ def is_literal_call(value: Any) -> bool:
 def masked_calls(value: Any) -> Any:
     """Return a call, or each call of a list, masked for display.
 
-    :param value: as for :func:`call_refs`. The items of a lazy sequence, which is what another task's output comes as,
-        are fetched here.
+    :param value: as for :func:`call_refs`. The items of a lazy sequence, as the output of another task is
+        one, are fetched here.
     :return: a :class:`MaskedValue`, or a list of them; call ids, templates and values of other types stay as they are.
     """
     value = plain(value)

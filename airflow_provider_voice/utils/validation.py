@@ -102,8 +102,8 @@ def positive_or_text(name: str, value: object, kind: Callable[[str], float] = fl
     except ValueError:
         number = 0
     if not 0 < number < float("inf"):
-        words = "a whole number" if kind is int else "a number"
-        raise InvalidRequest(f"{name} must be {words} greater than 0, not {shown(value)}.")
+        kind_name = "a whole number" if kind is int else "a number"
+        raise InvalidRequest(f"{name} must be {kind_name} greater than 0, not {shown(value)}.")
     return number
 
 

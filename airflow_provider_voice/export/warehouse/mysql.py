@@ -46,7 +46,7 @@ class MySQL(SqlDialect):
         """
         del source
         name = f"voice {self._schema or ''} {self.full_name(self.table)}".replace("`", "")[:64]
-        # SQL_MODE: a value that does not fit is an error and not cut; UTC for what has no zone.
+        # SQL_MODE: a value that does not fit is an error and is not truncated; times without a zone are in UTC.
         cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
         cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCK_SECONDS))
         if cursor.fetchone()[0] != 1:

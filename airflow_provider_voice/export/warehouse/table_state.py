@@ -43,7 +43,7 @@ class DatabaseClock:
 
 
 class TableState:
-    """What is stored, as one transaction sees it; see :meth:`Warehouse.read`.
+    """The stored rows as one transaction sees them; see :meth:`Warehouse.read`.
 
     :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
