@@ -10,7 +10,7 @@ three the list changes while it is paged, in every one of the first two runs; th
 dlt runs as its own guide has it: the list by pages, merge by ``id``, incremental by ``created_at``, without and with
 ``--lag`` seconds of look-back; and, the dear way, without a cursor: the whole list in every run. It needs a Python of
 its own: ``--dlt-python`` with 'dlt[duckdb]'. Missed: calls of the vendor that are not in the table. Stale: rows whose
-status or agent is not what the vendor shows at the end.
+status or agent differs from the vendor's at the end.
 """
 
 from __future__ import annotations

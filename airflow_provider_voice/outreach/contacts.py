@@ -80,7 +80,7 @@ class Contact:
     :param reason: why it is not called.
     :param time_zone: the zone of the row.
     :param jurisdiction: the jurisdiction of the row.
-    :param variables: JSON of what the agent is told.
+    :param variables: the values for the agent, as JSON.
     :param merged_into: key of the contact with the same number.
     """
 
@@ -104,7 +104,7 @@ def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str
     """Yield a contact for every row; a row that cannot be called becomes a rejected contact.
 
     :param rows: the user's rows.
-    :param columns: what they mean.
+    :param columns: the meaning of the columns.
     :param region: two-letter country of numbers written without ``+``.
     :return: as many contacts as rows, in their order.
     :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.

@@ -1,4 +1,4 @@
-"""The values of a contact policy: the person who is asked about, and the decision."""
+"""The values of a contact policy: the person to be called, and the decision."""
 
 from __future__ import annotations
 

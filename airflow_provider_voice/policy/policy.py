@@ -38,7 +38,7 @@ _MOST_HOURS_APART = 26
 
 @dataclass(frozen=True)
 class ContactPolicy:
-    """Rules that say who may be called when.
+    """Rules about the times at which a person may be called.
 
     A policy is immutable: tasks, threads and processes may share it.
 

@@ -18,7 +18,7 @@ from airflow_provider_voice.phone import mask_number, mask_numbers_in
 from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.validation import has_template, is_resolved
 
-# The fields of a call that help whoever reads a rendered template; any other one may hold a number or a secret.
+# The fields of a call that help the reader of a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
 # No vendor's id holds a blank, a bracket or a quote, nor begins with "+", as a number does.
 _CALL_ID = re.compile(r"(?!\+|%2B)[^\s()\[\]{}<>'\"]{1,200}", re.IGNORECASE)

@@ -64,7 +64,7 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
     for number, read in enumerate(reads):
         for call, version in read.items():
             newest[call] = max(newest[call], version)
-        # What a read shows is never older than what an earlier one showed.
+        # A read never shows an older state than an earlier one.
         loads.append((NOW + timedelta(minutes=number), [picture(call, newest[call], dated) for call in read]))
     final = [picture(call, version, dated) for call, version in newest.items()]
     loads.append((NOW + timedelta(minutes=len(reads)), final))

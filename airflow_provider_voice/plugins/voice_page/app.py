@@ -223,7 +223,7 @@ def _cut(found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[l
 
 
 def _audit(user: Any, campaign: str, change: str) -> None:
-    """Log who changed what; a campaign may be named after a number."""
+    """Log the user and the change; numbers are masked, because a campaign's name may hold one."""
     log.info("User %s, campaign %s: %s.", user.get_name(), mask_numbers_in(campaign), change)
 
 

@@ -126,7 +126,7 @@ def segments(summary: CampaignSummary) -> list[Segment]:
         "reached": reached,
         "closed": summary.done - reached - summary.undecided,
         "unknown": summary.undecided,
-        "active": summary.left - waiting,  # those who wait are the empty rest of the bar
+        "active": summary.left - waiting,  # the waiting contacts are the empty rest of the bar
     }
     found, start = [], 0.0
     for name, number in parts.items():

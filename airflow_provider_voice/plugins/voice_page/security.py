@@ -1,4 +1,4 @@
-"""Who may read and who may change, by Airflow's auth manager; tokens against forged requests; sealed cursors."""
+"""The rights to read and to change, by Airflow's auth manager; tokens against forged requests; sealed cursors."""
 
 from __future__ import annotations
 

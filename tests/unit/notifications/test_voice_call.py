@@ -1,4 +1,4 @@
-"""``VoiceCallNotifier``: what it refuses, what it rings with, how long it stays, and that it never raises."""
+"""``VoiceCallNotifier``: refused arguments, the values of a ring, how long it stays, and that it never raises."""
 
 from __future__ import annotations
 

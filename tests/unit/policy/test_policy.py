@@ -45,7 +45,7 @@ def test_precedence_of_zones() -> None:
     ],
 )  # fmt: skip
 def test_a_number_without_a_place_needs_a_time_zone(number, kind) -> None:
-    policy = load(rule("at_most: {attempts: 3, hours: 24}"))  # even when no rule looks at a clock
+    policy = load(rule("at_most: {attempts: 3, hours: 24}"))  # even when no rule needs a clock
     decision = policy.decide(Person(number), at=utc("2026-11-23 18:00"))
     assert (decision.allowed, decision.next_at, decision.rule) == (False, None, None)
     assert (decision.zones, decision.zone_source) == ((), "none")
