@@ -111,7 +111,7 @@ def clock_offset(vendor: Vendor) -> timedelta:
 
 
 def _matches(call: Call, request: CallRequest) -> bool:
-    """Tell whether nothing in a row contradicts the request; vendors spell numbers, agents and directions their way."""
+    """Return whether a row agrees with the request; vendors spell numbers, agents and directions their own way."""
     return (
         may_be_same_number(call.to, request.to)
         and (call.agent_id or request.agent_id or "").strip().casefold() == (request.agent_id or "").strip().casefold()

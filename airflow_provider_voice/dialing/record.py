@@ -79,8 +79,8 @@ class Record:
     def next(self, **values: Any) -> Record:
         """Return the record of the next intended call of the same task or key.
 
-        :param values: the fields that begin anew.
-        :return: a record that remembers the calls before it.
+        :param values: the new values of fields; the other fields start with their defaults.
+        :return: a record that lists the calls before it.
         """
         ids = [str(self.call.get("id"))] if self.call else []
         rang = [] if self.state == "refused" else [str(write_time(self.intent_at))]

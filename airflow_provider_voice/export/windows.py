@@ -131,8 +131,8 @@ def _resume_at(covered: Iterable[Window], due: datetime) -> datetime:
 def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
     """Yield the stretch that earlier runs were to export, for exports that keep no log; see :func:`_resume_at`.
 
-    It ends when the previous run of the DAG was due, at least a day before this one. That run counts whatever became of
-    it: a rerun of it has the same window as before.
+    It ends when the previous run of the DAG was due, at least a day before this one. That run counts in every
+    state: a rerun of it has the same window as before.
 
     :param context: the task's context.
     :return: one window; none when there was no run before.

@@ -174,7 +174,7 @@ class VoiceCallNotifier(BaseNotifier):
             handler.close()
 
     def escalation(self, context: Any) -> Escalation:
-        """Return what rings the numbers; the template fields are rendered already.
+        """Return the escalation that rings the numbers; the template fields are rendered already.
 
         :param context: the context of the callback.
         :return: the escalation, on the ledger and the voice connection of this notifier.
@@ -303,7 +303,7 @@ def _numbers(to: Any, region: str | None) -> list[str]:
 
 
 def _facts_of(context: Any) -> dict[str, str]:
-    """Return which run failed: contexts of tasks and DAGs have objects, those of deadline alerts a dictionary."""
+    """Return the ids of the failed run: contexts of tasks and DAGs have objects, those of deadline alerts a mapping."""
     run = context.get("dag_run") or {}
     run = run if isinstance(run, dict) else {}
     dag, ti = context.get("dag"), context.get("ti")

@@ -1,4 +1,4 @@
-"""The calls of single tasks in the ledger: one for each business key, in whatever run or DAG, or one for each task."""
+"""The calls of single tasks in the ledger: one for each business key, in any run or DAG, or one for each task."""
 
 from __future__ import annotations
 

@@ -261,14 +261,14 @@ class ContactLoader:
 
 @dataclass
 class _Holder:
-    """Who has a number: the contact's key, and the attempts that were made to the number under any key."""
+    """The holder of a number: the contact's key, and the attempts that were made to the number under any key."""
 
     key: str | None = None
     attempts: int = 0
 
 
 def _takes_change(row: Any, contact: Contact) -> bool:
-    """Tell whether a stored contact becomes what its row says now."""
+    """Return whether a stored contact becomes what its row says now."""
     state = ContactState(row.state)
     if state is ContactState.CANCELED:
         return bool(row.reason == LEFT_THE_SOURCE)  # it is back

@@ -22,13 +22,13 @@ from airflow_provider_voice.policy.zones import load_zone
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Room for the mark that tells two rows with one key apart.
+#: Room for the suffix that distinguishes two rows with one key.
 _KEY_ROOM = 10
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a row mean what.
+    """The columns of key, number, time zone, jurisdiction and variables.
 
     :param key: the contact's key; derived from the number where the column or its value is missing.
     :param to: the number.
@@ -95,7 +95,7 @@ class Contact:
 
     @property
     def digest(self) -> str:
-        """A hash of all that is called for: when it changes, the row has changed."""
+        """A hash of all values that a call uses: when it changes, the row has changed."""
         parts = (self.to or "", self.time_zone or "", self.jurisdiction or "", self.variables)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Transactions on the ledger's database: locks, its clock, and what its errors mean. No table is named here."""
+"""Transactions on the ledger's database: its locks, clock and errors. No table is named here."""
 
 from __future__ import annotations
 

@@ -375,7 +375,7 @@ class Ledger:
         return self.database.transact(work)
 
     def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
-        """Return the ledger's time, and the ids of all calls to a number that it knows.
+        """Return the ledger's time, and the ids of all calls to a number in it.
 
         :param number: E.164.
         :return: the time and the ids.

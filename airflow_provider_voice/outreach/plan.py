@@ -132,14 +132,14 @@ class _PolicyAnswers:
 
     @staticmethod
     def _counts(asked_at: datetime, refusal: NextState | None, at: datetime) -> bool:
-        """Tell whether an answer holds for a later call too: closed is closed until the window opens."""
+        """Return whether an answer holds for a later call too: closed is closed until the window opens."""
         if refusal is not None:
             return asked_at <= at and (refusal.due_at is None or at < refusal.due_at)
         return timedelta(0) <= at - asked_at <= _ANSWER_COUNTS_FOR
 
 
 class Planner:
-    """Plans the first call of every contact that waits; redials depend on endings nobody knows.
+    """Plans the first call of every contact that waits; redials depend on endings that are not known yet.
 
     :param ledger: the campaign's contacts.
     :param gate: policy and do-not-call list.

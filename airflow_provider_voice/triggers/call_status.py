@@ -239,10 +239,10 @@ def masked(call: Call) -> dict[str, Any]:
 
 
 def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
-    """Return a call of an event with the number that its task knows; the other number stays masked.
+    """Return a call of an event with the number of its task; the other number stays masked.
 
     :param data: one of the event's ``calls``.
-    :param ref: the call as its task knows it.
+    :param ref: the reference that the task waits for, with the number.
     :return: the call.
     """
     data = {**data, "to": ref.to or data.get("to")}

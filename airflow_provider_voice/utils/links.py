@@ -21,7 +21,7 @@ class CallLink(BaseOperatorLink):
         """Return the address of the call.
 
         :param operator: the task, as it ran.
-        :param ti_key: the task instance; not needed, because the task knows its call.
+        :param ti_key: the task instance; not needed, because the operator holds its call.
         :return: the address; empty when no call was placed.
         """
         del ti_key
@@ -38,7 +38,7 @@ class CampaignLink(BaseOperatorLink):
         """Return the address of the campaign.
 
         :param operator: the task, with its templates rendered.
-        :param ti_key: the task instance; not needed, because the task knows its campaign.
+        :param ti_key: the task instance; not needed, because the operator holds the name of its campaign.
         :return: the address; empty without a name.
         """
         del ti_key

@@ -1,4 +1,4 @@
-"""One alarm, several numbers: who is rung when, whoever handles the alarm and whatever dies."""
+"""One alarm, several numbers: the order and times of the rings, with several handlers and after crashes."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Skewed:
         (59.0, None),
         (3600.0, "3600 seconds ahead of"),
         (-10800.0, "10800 seconds behind"),
-        (None, "does not tell its time"),
+        (None, "sends no time"),
     ],
 )
 def test_a_vendors_clock_that_is_far_from_ours_is_warned_of(offset, said, caplog) -> None:
