@@ -1,7 +1,7 @@
 """Places one call at most once, whatever dies, hangs or is retried.
 
 A create cannot be taken back, and no vendor here has an idempotency key. So the order is: store an intent; send; store
-the call id. What a later try may do stands in the tables of :mod:`airflow_provider_voice.dialing.decisions`.
+the call id. The tables of :mod:`airflow_provider_voice.dialing.decisions` list the next step of a later try.
 
 Nothing here imports Airflow: the operator hands in the facts of the task and its state store.
 """
@@ -67,6 +67,7 @@ class DialedCall:
         return ended.to_dict()
     """
 
+    #: The call as the vendor last reported it.
     call: Call
     #: How the task came by the call.
     how: How
@@ -313,7 +314,7 @@ class Dialer:
         )
 
     def _search_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
-        """Find out what became of a create whose outcome is not known; send nothing unless the user allows it."""
+        """Search for the call of a create whose outcome is not known; send nothing unless the user allows it."""
         problem: VoiceError | None = None
         for pause in SEARCH_DELAYS:
             self._sleep(pause)

@@ -51,7 +51,7 @@ class Evidence:
     tag: str | None = None
     #: Ids of calls that are known to belong to somebody else, or to an earlier call of the task.
     not_these: frozenset[str] = frozenset()
-    #: What our tag begins with, where the whole tag is not known.
+    #: The beginning of our tag, where the whole tag is not known.
     tag_prefix: str | None = None
     #: How long the vendor waits before it rings (``delay_seconds``); its record may be dated by the ringing.
     delay: timedelta = timedelta(0)
@@ -111,7 +111,7 @@ def clock_offset(vendor: Vendor) -> timedelta:
 
 
 def _matches(call: Call, request: CallRequest) -> bool:
-    """Tell whether nothing in a row contradicts the request; vendors spell numbers, agents and directions their way."""
+    """Return whether a row agrees with the request; vendors spell numbers, agents and directions their own way."""
     return (
         may_be_same_number(call.to, request.to)
         and (call.agent_id or request.agent_id or "").strip().casefold() == (request.agent_id or "").strip().casefold()

@@ -45,15 +45,15 @@ class VoiceCallNotifier(BaseNotifier):
 
     Airflow lets callbacks of tasks and DAGs run for seconds only, so there the notifier places the call that is due and
     returns; the next callback of the same key goes on with the next number. In a deadline alert it stays until somebody
-    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: what went
-    wrong is logged.
+    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: errors
+    are logged.
 
     :param to: the numbers, in the order in which they are rung; one text with commas is a list too.
     :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
     :param voice_conn_id: the voice connection, default ``voice_default``.
     :param agent_id: the vendor's agent; None: the connection's ``default_agent_id``.
-    :param ledger_conn_id: the SQL connection of the ledger that remembers who was rung; None: a SQLite file under
-        ``AIRFLOW_HOME``, for an Airflow on one machine.
+    :param ledger_conn_id: the SQL connection of the ledger, which keeps the calls of each alarm; None: a SQLite file
+        under ``AIRFLOW_HOME``, for an Airflow on one machine.
     :param dedup_key: callbacks with the same key ring once; None: the DAG, the run and the numbers.
     :param cooldown: how long after its last call a key does not ring again, as a ``timedelta`` or in seconds, default
         15 minutes.
@@ -63,7 +63,7 @@ class VoiceCallNotifier(BaseNotifier):
     :param max_wait: how long ``notify`` may wait for an answer, as a ``timedelta`` or in seconds. None (default): not
         at all in callbacks, without a limit in deadline alerts.
     :param context: set by Airflow when it makes a notifier of a deadline alert.
-    :raises InvalidRequest: when the DAG is parsed, for what can be known then.
+    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong and no templates.
     """
 
     template_fields: Sequence[str] = (
@@ -108,7 +108,7 @@ class VoiceCallNotifier(BaseNotifier):
                 check_number(number, None)
 
     def _check(self) -> None:
-        """Refuse what can be known to be wrong before templates are rendered."""
+        """Refuse wrong arguments; templates are checked when they are rendered."""
         wait = duration("escalate_after", self.escalate_after)
         if duration("cooldown", self.cooldown) < wait:
             raise InvalidRequest("cooldown must not be shorter than escalate_after.")
@@ -174,7 +174,7 @@ class VoiceCallNotifier(BaseNotifier):
             handler.close()
 
     def escalation(self, context: Any) -> Escalation:
-        """Return what rings the numbers; the template fields are rendered already.
+        """Return the escalation that rings the numbers; the template fields are rendered already.
 
         :param context: the context of the callback.
         :return: the escalation, on the ledger and the voice connection of this notifier.
@@ -260,13 +260,14 @@ class _Variables:
         """Return the value of a Variable.
 
         :param name: its name.
-        :param default: what is returned when there is no such Variable.
+        :param default: the result when there is no such Variable.
+        :return: the value.
         """
         return Variable.get(name, default, deserialize_json=self._as_json)
 
 
 def _without_raising(work: Callable[[], Any]) -> Any:
-    """Return what ``work`` returns; ``None`` when it raised, and then the error is in the log, without numbers."""
+    """Return the result of ``work``; ``None`` when it raised, and then the error is in the log, without numbers."""
     try:
         return work()
     except (VoiceError, AirflowException) as error:
@@ -302,7 +303,7 @@ def _numbers(to: Any, region: str | None) -> list[str]:
 
 
 def _facts_of(context: Any) -> dict[str, str]:
-    """Return which run failed: contexts of tasks and DAGs have objects, those of deadline alerts a dictionary."""
+    """Return the ids of the failed run: contexts of tasks and DAGs have objects, those of deadline alerts a mapping."""
     run = context.get("dag_run") or {}
     run = run if isinstance(run, dict) else {}
     dag, ti = context.get("dag"), context.get("ti")

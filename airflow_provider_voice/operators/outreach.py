@@ -1,7 +1,7 @@
 """``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task; a retry goes on with it.
 
-The arguments become settings of ``outreach/``, where the campaign is. What needs SQLAlchemy is imported when a task
-runs: a DAG file that names an operator need not load it.
+The arguments become settings of ``outreach/``, where the campaign is. Modules that need SQLAlchemy are imported when a
+task runs: a DAG file that names an operator need not load them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def outreach_asset(campaign: str) -> Asset:
 
 
 class _OutreachBase(BaseOperator):
-    """The arguments of both operators, and what ``outreach/`` is given of them."""
+    """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
         "campaign", "contacts", "contacts_conn_id", "voice_conn_id", "agent_id", "region", "context", "ledger_conn_id",
@@ -148,7 +148,7 @@ class _OutreachBase(BaseOperator):
             self._check_arguments()
 
     def _check_arguments(self) -> None:
-        """Refuse what is known to be wrong when the DAG is parsed; templates are checked when the task runs.
+        """Refuse wrong arguments when the DAG is parsed; templates are checked when the task runs.
 
         :raises InvalidRequest: naming the argument.
         """
@@ -350,22 +350,27 @@ class OutreachOperator(_OutreachBase):
         final. Default: busy 15 minutes, no_answer 2 hours, voicemail 24 hours, failed 1 hour.
     :param success_statuses: the endings that reach a contact, default ``completed``.
     :param policy: a contact policy: a ``ContactPolicy``, the name or path of a rule file, or a list of them.
-    :param subject: what the calls are about; caps count attempts of one number and subject.
+    :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked
         again right before each call. With ``:numbers`` in the SQL only the numbers at hand are asked for, as E.164.
     :param do_not_call_conn_id: the connection of that SQL.
     :param max_concurrent: calls in progress at once, over all that share the ledger and the connection, default 10.
     :param calls_per_minute: calls placed in a minute, counted likewise; ``None``: no limit.
     :param ends_at: nobody is called from then on; aware ``datetime`` or ISO 8601 text.
-    :param stale_run: what an old run or a backfill does that has not begun to call: ``fail``, ``skip`` or ``call``.
-    :param max_run_age: how old a run may be, default one day.
-    :param on_invalid: ``report`` contacts that cannot be called, or ``fail`` before anybody is called.
-    :param on_unknown: ``report`` contacts that may have been rung, or ``fail`` in the end.
-    :param deferrable: hold no worker while nothing can happen for longer than a minute.
-    :param poll_interval: seconds between two polls of the calls in progress, default 30.
-    :param call_timeout: how long a call may take, default 4 hours.
+    :param stale_run: ``fail`` (default) or ``skip`` an old run or a backfill that has not begun to call, or ``call``
+        all the same.
+    :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
+    :param on_invalid: ``report`` (default) contacts that cannot be called, or ``fail`` before anybody is called.
+    :param on_unknown: ``report`` (default) contacts that may have been rung, or ``fail`` in the end.
+    :param deferrable: hold no worker while nothing can happen for longer than a minute; default ``[operators]
+        default_deferrable``.
+    :param poll_interval: time between two polls of the calls in progress, as a ``timedelta`` or in seconds, default 30.
+    :param call_timeout: how long a call may take before its contact becomes ``unknown``, as a ``timedelta`` or in
+        seconds, default 4 hours.
     :param end_calls_on_kill: hang up when a user kills the task, default False.
-    :param plan_id: what ``PlanOutreachOperator`` returned: the task fails when contacts or settings have changed since.
+    :param plan_id: the ``plan_id`` that ``PlanOutreachOperator`` returned: the task fails when contacts or settings
+        have changed since. None (default): no plan is needed.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``; also on the event of
         :func:`outreach_asset`.
     """
@@ -395,7 +400,7 @@ class OutreachOperator(_OutreachBase):
         """Go on after a deferral.
 
         :param context: the task's context.
-        :param event: the payload of the trigger's event; not needed, because the ledger says what can be done.
+        :param event: the payload of the trigger's event; not needed, because the next step follows from the ledger.
         :return: the counts.
         """
         del event
@@ -448,7 +453,7 @@ class OutreachOperator(_OutreachBase):
         raise AssertionError("defer() returned")
 
     def _finish(self, context: Context, counts: dict[str, Any]) -> dict[str, Any]:
-        """Put the counts on the asset's event and return them, or fail when somebody is unknown who must not be."""
+        """Put the counts on the asset's event and return them; fail for unknown contacts if ``on_unknown`` says so."""
         self.log.info("The campaign is done: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
         report(context, self._asset, counts)
         if counts["unknown"] and self.on_unknown == "fail":

@@ -1,4 +1,4 @@
-"""The calls of single tasks in the ledger: one for each business key, in whatever run or DAG, or one for each task."""
+"""The calls of single tasks in the ledger: one for each business key, in any run or DAG, or one for each task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.models import CallRequest
 
 SOURCE = "make_call"
-# How far a record has come; a slow task must not take back what another one has stored since.
+# The progress of a record; a slow task must not overwrite a later state that another one has stored.
 _PROGRESS = ("intent", "refused", "placed", "ended")
 # The length of a task's readable name within its key; the hash behind it is the task's own.
 _MOST_NAME = 200
@@ -47,7 +47,7 @@ class KeyedCall:
     :param to: the number, E.164.
     :param voice_conn_id: the voice connection.
     :param agent_id: the agent; ``None``: the connection's.
-    :param subject: what the call is about; caps count per number and subject.
+    :param subject: the topic of the call; caps count per number and subject.
     :raises InvalidRequest: when the key is empty or too long.
     """
 
@@ -74,8 +74,8 @@ def key_of_task(facts: TaskFacts) -> str:
 class CallKeyStore:
     """A state store for ``dialing.dialer.Dialer`` that all tasks with one key share.
 
-    The first task that stores an intent owns the call; every other one finds its record and attaches. Of two that come
-    at once, the database lets one insert. An intent is stored at the pace of its connection only.
+    The first task that stores an intent owns the call; every other one finds its record and attaches. Of two
+    at the same time, the database lets one insert. An intent is stored at the pace of its connection only.
 
     .. code-block:: python
 
@@ -103,7 +103,7 @@ class CallKeyStore:
         :param hook: the voice connection; its ``requests_per_minute`` then holds for all workers together.
         :param facts: the task, with its business key if it has one.
         :param request: the call wanted.
-        :param subject: what the call is about.
+        :param subject: the topic of the call.
         :return: the store, of the key or of the task instance.
         :raises InvalidRequest: when the key is too long.
         """

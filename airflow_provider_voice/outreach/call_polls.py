@@ -31,7 +31,7 @@ class CallPolls:
     :param outcomes: where endings are stored.
     :param record: keeps the workers' turns.
     :param reader: runs the polls.
-    :param rules: what a contact does after an ending.
+    :param rules: decides the next state of a contact after an ending.
     :param interval: seconds between two polls.
     :param call_timeout: how long a call may take before it counts as ``unknown``.
     """
@@ -65,7 +65,7 @@ class CallPolls:
         return None if self._poll is None else self._poll[0]
 
     def follow(self) -> bool:
-        """Settle what a poll found, and begin the next one when it is time.
+        """Settle the endings of a poll, and begin the next one when it is time.
 
         :return: whether calls have ended, so that there may be places for others.
         :raises VoiceError: when the poll failed.

@@ -19,7 +19,7 @@ _LONGEST_FIELD = 1_000_000
 def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file.
 
-    :param name: its name, whose ending says what it is: ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
+    :param name: its name, whose ending is its format: ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
     :param file: the file, opened for reading bytes.
     :return: rows by column name; an empty field of a CSV is None.
     :raises InvalidRequest: for another ending, and for a file that is malformed, with line and column.

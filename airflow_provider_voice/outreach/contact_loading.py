@@ -1,4 +1,4 @@
-"""Brings the contacts of a source into the ledger: new ones join, changed ones change, gone ones are canceled."""
+"""Brings the contacts of a source into the ledger: new ones join, changed ones change, missing ones are canceled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHUNK = 1000
 
 @dataclass
 class LoadCounts:
-    """What a load did.
+    """Counts of one load.
 
     :param rows: rows read.
     :param rejected: rows that cannot be called.
@@ -40,7 +40,7 @@ class LoadCounts:
 
 @dataclass
 class _Chunk:
-    """What is written of one chunk."""
+    """The rows to write for one chunk."""
 
     new: list[dict[str, Any]] = field(default_factory=list)
     changed: list[dict[str, Any]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class ContactLoader:
 
         :param found: the contacts, read as they are needed.
         :param check: called when all were read and before any of the new ones may be called; raises to refuse them.
-        :return: what was read.
+        :return: the counts of rows.
         """
         self._number = self._database.transact(self._next_number)
         for chunk in _chunks(found):
@@ -139,7 +139,7 @@ class ContactLoader:
             connection.execute(touched.values(load_number=self._number))
 
     def _same_numbers(self, connection: Connection, chunk: Sequence[Contact]) -> dict[str, _Holder]:
-        """Return who has the numbers of a chunk already."""
+        """Return the contacts that already have numbers of a chunk."""
         numbers = sorted({contact.to for contact in chunk if contact.to is not None})
         found: dict[str, _Holder] = {}
         if not numbers:
@@ -261,14 +261,14 @@ class ContactLoader:
 
 @dataclass
 class _Holder:
-    """Who has a number: the contact's key, and the attempts that were made to the number under any key."""
+    """The holder of a number: the contact's key, and the attempts that were made to the number under any key."""
 
     key: str | None = None
     attempts: int = 0
 
 
 def _takes_change(row: Any, contact: Contact) -> bool:
-    """Tell whether a stored contact becomes what its row says now."""
+    """Return whether a stored contact becomes what its row says now."""
     state = ContactState(row.state)
     if state is ContactState.CANCELED:
         return bool(row.reason == LEFT_THE_SOURCE)  # it is back

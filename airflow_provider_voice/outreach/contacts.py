@@ -22,13 +22,13 @@ from airflow_provider_voice.policy.zones import load_zone
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Room for the mark that tells two rows with one key apart.
+#: Room for the suffix that distinguishes two rows with one key.
 _KEY_ROOM = 10
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a row mean what.
+    """The columns of key, number, time zone, jurisdiction and variables.
 
     :param key: the contact's key; derived from the number where the column or its value is missing.
     :param to: the number.
@@ -80,7 +80,7 @@ class Contact:
     :param reason: why it is not called.
     :param time_zone: the zone of the row.
     :param jurisdiction: the jurisdiction of the row.
-    :param variables: JSON of what the agent is told.
+    :param variables: the values for the agent, as JSON.
     :param merged_into: key of the contact with the same number.
     """
 
@@ -95,7 +95,7 @@ class Contact:
 
     @property
     def digest(self) -> str:
-        """A hash of all that is called for: when it changes, the row has changed."""
+        """A hash of all values that a call uses: when it changes, the row has changed."""
         parts = (self.to or "", self.time_zone or "", self.jurisdiction or "", self.variables)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
@@ -104,7 +104,7 @@ def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str
     """Yield a contact for every row; a row that cannot be called becomes a rejected contact.
 
     :param rows: the user's rows.
-    :param columns: what they mean.
+    :param columns: the meaning of the columns.
     :param region: two-letter country of numbers written without ``+``.
     :return: as many contacts as rows, in their order.
     :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.

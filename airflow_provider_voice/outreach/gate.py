@@ -44,10 +44,10 @@ class DoNotCall(Protocol):
 
 @dataclass
 class Verdicts:
-    """What the gate says of some contacts.
+    """The decisions about some contacts.
 
     :param allowed: may be called now.
-    :param refused: may not, with what becomes of them.
+    :param refused: may not be called now, with their next states.
     :param checked_at: the ledger's time at which caps were checked; ``None``: there are none.
     """
 
@@ -74,10 +74,10 @@ class Gate:
         self._max_attempts = max_attempts
 
     def check(self, claimed: Sequence[Claimed]) -> Verdicts:
-        """Return who may be called now.
+        """Decide which contacts may be called now.
 
         :param claimed: the contacts.
-        :return: who may be called, and what becomes of the others.
+        :return: the contacts that may be called, and the next states of the others.
         :raises VoiceError: when the list or the ledger cannot be read; then nobody may.
         """
         verdicts = Verdicts()
@@ -124,11 +124,11 @@ class Gate:
         return ({}, None) if self._policy is None else self._ledger.history(numbers)
 
     def lasting_refusal(self, contact: Claimed, *, is_listed: bool) -> NextState | None:
-        """Return why a contact is not called at any time; ``None`` when it is up to the policy.
+        """Return why a contact is never called again; ``None`` when the policy decides.
 
         :param contact: the contact.
         :param is_listed: whether its number is on the do-not-call list.
-        :return: what becomes of it, or ``None``.
+        :return: its final state, or ``None``.
         """
         if contact.attempts >= self._max_attempts:
             return NextState(ContactState.EXHAUSTED, f"all of {self._max_attempts} attempts were made")
@@ -137,7 +137,7 @@ class Gate:
         return None
 
     def place_of(self, contact: Claimed) -> Place | NextState | None:
-        """Return what the policy looks at in a contact, or why it cannot; ``None`` without a policy.
+        """Return the properties of a contact that the policy reads, or why it cannot; ``None`` without a policy.
 
         :param contact: the contact.
         :return: the place; a :class:`NextState` when the policy failed.
@@ -151,13 +151,13 @@ class Gate:
     def refusal_at(
         self, place: Place | NextState | None, at: datetime, attempts: Iterable[datetime], state: ContactState
     ) -> NextState | None:
-        """Return why the policy forbids a call at an instant and what becomes of the contact; ``None`` when it may.
+        """Return why the policy forbids a call at an instant, and the next state; ``None`` when it allows the call.
 
-        :param place: what :meth:`place_of` returned.
+        :param place: the result of :meth:`place_of`.
         :param at: when the call would start.
         :param attempts: earlier attempts to the number.
         :param state: the contact's state, which it keeps when it may be called later.
-        :return: what becomes of the contact, or ``None``.
+        :return: the next state of the contact, or ``None``.
         """
         policy = self._policy
         if policy is None or place is None or isinstance(place, NextState):
@@ -202,8 +202,8 @@ class NumbersQuery:
     """A do-not-call list in a database, queried for every batch.
 
     :param engine: the list's database.
-    :param sql: a query whose first column is a number. With ``:numbers`` in it, it is asked for the numbers at hand
-        only, as E.164.
+    :param sql: a query whose first column is a number. With ``:numbers`` in it, the query gets the numbers of the
+        batch, as E.164.
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
@@ -211,7 +211,11 @@ class NumbersQuery:
         self._sql = sql
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the numbers that are on the list now."""
+        """Return those of the numbers that are on the list now.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
         with self._engine.connect() as connection:
             if ":numbers" in self._sql:
                 query = text(self._sql).bindparams(bindparam("numbers", expanding=True))

@@ -1,7 +1,7 @@
-"""The ledger of a campaign: who is claimed by which worker, and which attempts were intended.
+"""The ledger of a campaign: the claims of its workers, and the intents of attempts.
 
 Every change is one transaction. A claim raises the contact's fence; whatever a claimant writes later names that fence,
-so a worker that lost its lease changes nothing. What became of an attempt is stored by ``attempt_outcomes``.
+so a worker that lost its lease changes nothing. The outcome of an attempt is stored by ``attempt_outcomes``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _COUNTED = [state.value for state in COUNTED]
 
 @dataclass(frozen=True)
 class Intents:
-    """What came of asking for attempts: those whose intent is stored, and how long to wait before asking again.
+    """The result of a request for attempts: the stored intents, and the wait before the next request.
 
     :param stored: the attempts that may be sent now, with their contacts.
     :param waiting: contacts that are still claimed; there was no place for them.
@@ -65,7 +65,7 @@ class Ledger:
     :param database: the ledger's database.
     :param campaign: the campaign's name.
     :param voice_conn_id: the voice connection its calls go through.
-    :param subject: what the calls are about; caps count attempts of one number and subject.
+    :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param owner: this worker; unlike any other.
     :param lease_seconds: how long a claim lasts, default 60.
     """
@@ -110,7 +110,7 @@ class Ledger:
         """Claim contacts whose attempt was left without an outcome by a worker whose lease has ended.
 
         :param limit: how many at most.
-        :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        :param state: ``dialing``; or ``unknown``, for attempts that were given up: the list may show the call by now.
         :return: their last attempts, each with the fence of the new claim.
         """
 
@@ -175,7 +175,7 @@ class Ledger:
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
         """Store that claimed contacts are not called now, and give them back.
 
-        :param decisions: contacts with what becomes of them.
+        :param decisions: contacts with their next states.
         """
         rows = [
             {
@@ -251,7 +251,7 @@ class Ledger:
         :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
             ``None``: there are no caps.
         :param ends_at: no intent is stored from then on.
-        :return: what may be sent, what waits, and what was lost.
+        :return: the stored intents, the contacts that wait, and those whose claim was lost.
         """
 
         def work(connection: Connection) -> Intents:
@@ -375,7 +375,7 @@ class Ledger:
         return self.database.transact(work)
 
     def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
-        """Return the ledger's time, and the ids of all calls to a number that it knows.
+        """Return the ledger's time, and the ids of all calls to a number in it.
 
         :param number: E.164.
         :return: the time and the ids.

@@ -1,4 +1,4 @@
-"""Finds out, by the rules of ``dialing``, what became of creates whose answer was lost, also by a worker that ended."""
+"""Searches, by the rules of ``dialing``, for the calls of creates whose response was lost, also by a dead worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LostCall:
     """One create without an outcome.
 
     :param attempt: the attempt; the fence in it is the one under which it is searched for.
-    :param cause: what is known of the create itself.
+    :param cause: how the response to the create was lost.
     :param is_known: whether the ledger has it as unknown already, with its evidence.
     """
 
@@ -49,16 +49,16 @@ class LostCall:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it was searched for often enough; one that is known as unknown is searched for once."""
+        """Whether it was searched for often enough; one that the ledger has as unknown is searched for once."""
         return self.searches >= (1 if self.is_known else len(SEARCH_DELAYS))
 
     @property
     def evidence(self) -> str:
-        """Return what a person must know to settle it; without the number in clear."""
+        """The facts that a person needs to settle it; the number is masked."""
         problem = self.last_problem or "the vendor's list does not show it"
         return (
             f"A create to {mask_number(self.attempt.to)} was intended at {write_time(self.attempt.intended_at)}; "
-            f"{self.cause}; {problem} (looked {self.searches} time(s), tag {self.attempt.id}, agent "
+            f"{self.cause}; {problem} (searched {self.searches} time(s), tag {self.attempt.id}, agent "
             f"{self.attempt.agent_id})."
         )
 
@@ -91,7 +91,7 @@ class LostCalls:
 
     @property
     def block_calls(self) -> bool:
-        """Whether what an earlier run left open is not reconciled yet; until then nobody is called."""
+        """Whether attempts of an earlier run are not reconciled yet; until then nobody is called."""
         return bool(self._others or self._recovering)
 
     @property
@@ -118,7 +118,7 @@ class LostCalls:
         self._waiting.append(LostCall(attempt, cause))
 
     def take_over(self) -> None:
-        """Claim what a worker left without an outcome whose lease has ended."""
+        """Claim the attempts without an outcome of workers whose lease has ended."""
         is_first = self._others is None
         if is_first:
             self._others = self._ledger.others_dialing()
@@ -128,7 +128,7 @@ class LostCalls:
             self.add(attempt, "its worker ended before it stored an answer")
             self._recovering.add(attempt.id)
         if is_first:
-            # What an earlier run gave up may be in the vendor's list by now.
+            # The vendor's list may by now show calls that an earlier run gave up.
             for attempt in self._ledger.claim_unsettled(_TAKEN_OVER, ContactState.UNKNOWN):
                 self._waiting.append(LostCall(attempt, "", is_known=True))
         if self._others:
@@ -156,9 +156,9 @@ class LostCalls:
             )
 
     def store(self, outcomes: AttemptOutcomes) -> None:
-        """Store what was found out since the last time.
+        """Store the outcomes since the last time.
 
-        :param outcomes: the campaign's.
+        :param outcomes: stores the outcomes of the campaign's attempts.
         :raises LedgerFailed: when it cannot be stored; the next call stores it.
         """
         given_up = [lost for lost in self._settled if lost.call is None]
@@ -185,7 +185,7 @@ class LostCalls:
 def find_lost_call(
     hook: VoiceHook, lost: LostCall, ledger_now: datetime, others: frozenset[str], *, lease_seconds: float
 ) -> None:
-    """Search once for the call of a create, read only; what is found out is noted in ``lost``.
+    """Search once for the call of a create and write the result into ``lost``; nothing is sent.
 
     :param hook: the voice connection.
     :param lost: the create.

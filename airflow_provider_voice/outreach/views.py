@@ -110,7 +110,7 @@ class CampaignSummary:
         return self.counts.get(ContactState.UNKNOWN.value, 0)
 
     def expected_end(self, now: datetime) -> datetime | None:
-        """Return when everybody who waits has been called; see :func:`~.progress.expected_end`.
+        """Return when every waiting contact has been called; see :func:`~.progress.expected_end`.
 
         :param now: the ledger's time.
         :return: the time; ``None`` when it is not known or the campaign does not run.
@@ -124,7 +124,7 @@ class ReasonCount:
     """How many contacts have one state for one reason.
 
     :param state: the contacts' state.
-    :param reason: why, in words; empty: none is given.
+    :param reason: why, for people; empty: none is given.
     :param count: how many.
     """
 
@@ -178,7 +178,7 @@ class PlanView:
 
 
 class LedgerViews:
-    """What a page shows of a ledger.
+    """The queries of a page over a ledger.
 
     :param database: the ledger's database.
     """

@@ -28,7 +28,7 @@ from airflow_provider_voice.models import (
     CallRequest,
     CallStatus,
     Direction,
-    fold_word,
+    fold_status,
     read_status,
     read_time,
     statuses_of,
@@ -98,7 +98,7 @@ class Vendor(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
-    #: The vendor's statuses, folded by :func:`fold_word`, and ours.
+    #: Our status by the vendor's status, in the form of :func:`fold_status`.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
     error_marks: ClassVar[Mapping[str, type[VoiceError]]]
@@ -110,7 +110,7 @@ class Vendor(ABC):
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
-        self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
+        self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
         self._sleep = sleep
         self.http = HttpClient(
             settings,
@@ -337,7 +337,7 @@ class Vendor(ABC):
         :param vendor_status: the vendor's status.
         :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once.
         """
-        known = self._statuses.get(fold_word(vendor_status)) if isinstance(vendor_status, str) else None
+        known = self._statuses.get(fold_status(vendor_status)) if isinstance(vendor_status, str) else None
         scrubbed = None if vendor_status is None else self.http.scrub(vendor_status)
         return known or read_status(scrubbed, self._statuses, vendor=self.title)
 
@@ -348,7 +348,7 @@ class Vendor(ABC):
         :return: the two fields by name.
         """
         status = self.read_status(vendor_status)
-        is_known = vendor_status is None or fold_word(vendor_status) in self._statuses
+        is_known = vendor_status is None or fold_status(vendor_status) in self._statuses
         return {"status": status, "vendor_status": vendor_status if is_known else self.http.scrub(vendor_status, 60)}
 
     def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:

@@ -20,7 +20,7 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
 from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
 from airflow_provider_voice.vendors.parsing import (
@@ -153,7 +153,7 @@ class Talkstack(Vendor):
         ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for an active call.
 
         :param ref: the call.
-        :return: the call; None when the vendor does not know it (yet).
+        :return: the call; None when the vendor does not show it (yet).
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = describe(ref)
@@ -179,7 +179,7 @@ class Talkstack(Vendor):
     def _active_status_in(self, response: ApiResponse) -> str | None:
         """Return the status of an active call from a response with HTTP status 400 or 404."""
         status = as_object(response.body).get("status")
-        is_active = isinstance(status, str) and _STATUSES.get(fold_word(status)) in _ACTIVE
+        is_active = isinstance(status, str) and _STATUSES.get(fold_status(status)) in _ACTIVE
         return status if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory, InvalidPhoneNumber, RequestRejected, VendorUnavailable
-from airflow_provider_voice.models import fold_word
+from airflow_provider_voice.models import fold_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ PAGE_SIZES = (100, 1000, 10_000)
 SMALLEST_CUT = 10
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
-_FILTERED = frozenset(fold_word(status) for status in FILTER_STATUSES)
+_FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _History:
         if is_complete:
             return rows
         count = len(rows)
-        beyond = [row for row in rows.values() if fold_word(row.vendor_status or "") not in _FILTERED]
+        beyond = [row for row in rows.values() if fold_status(row.vendor_status or "") not in _FILTERED]
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
             if not is_complete and not self._is_plausible(len(part)):

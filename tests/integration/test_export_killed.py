@@ -34,7 +34,7 @@ def database(request, tmp_path, tmp_path_factory) -> Iterator[str]:
 
 
 class Exporter:
-    """A process that forks exports which die where they are told to."""
+    """A process that forks exports, each of which dies at a given point."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._reads, writes = os.pipe()

@@ -176,7 +176,7 @@ def test_bad_arguments_are_refused_when_the_dag_is_parsed() -> None:
 
 
 def try_run(root: str, hook: FakeVoiceHook, due: datetime, interval: timedelta | None = None, **arguments) -> dict:
-    """Do what each try of one run does."""
+    """Export like each try of one run."""
     first = due - interval if interval else due
     dag_run = SimpleNamespace(run_after=due, data_interval_start=first, data_interval_end=due)
     operator = CallsToObjectStorageOperator(task_id="export", path=root, file_format="jsonl", **arguments)

@@ -1,4 +1,4 @@
-"""Leases and fences: who lost a claim can neither store an intent nor give up what another one looks for."""
+"""Leases and fences: a worker that lost a claim can neither store an intent nor give up another one's search."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class World:
         self.attempts: list[list[datetime]] = []
         #: How often somebody may be rung before the policy closes.
         self.closes_after = 1000
-        #: What the vendor shows of the call.
+        #: The call as the vendor shows it.
         self.seen: Call | None = None
         #: Whether the state store fails.
         self.fails = False

@@ -1,4 +1,4 @@
-"""``VoiceCallNotifier``: what it refuses, what it rings with, how long it stays, and that it never raises."""
+"""``VoiceCallNotifier``: refused arguments, the values of a ring, how long it stays, and that it never raises."""
 
 from __future__ import annotations
 
@@ -152,19 +152,19 @@ def test_a_synchronous_deadline_alert_stays_until_somebody_answers(world) -> Non
 
 def test_an_asynchronous_one_does_not_block_the_event_loop(world) -> None:
     async def run() -> int:
-        beats = 0
+        ticks = 0
 
-        async def beat() -> None:
-            nonlocal beats
+        async def count_ticks() -> None:
+            nonlocal ticks
             while True:
                 await asyncio.sleep(0.01)
-                beats += 1
+                ticks += 1
 
-        heart = asyncio.create_task(beat())
+        ticking = asyncio.create_task(count_ticks())
         world.add_fault("slow", seconds=1)
         await VoiceCallNotifier(to=[SILENT, DONE], escalate_after=0.2, context=DEADLINE)
-        heart.cancel()
-        return beats
+        ticking.cancel()
+        return ticks
 
     assert asyncio.run(run()) >= 20
     assert rung(world) == [SILENT, DONE]

@@ -42,7 +42,7 @@ def polls(book):
 
 
 def follow(polls: CallPolls) -> bool:
-    """Begin a poll, and settle what it finds."""
+    """Begin a poll, and settle its endings."""
     polls.follow()
     if polls.under_way is not None:
         polls.under_way.result(60)

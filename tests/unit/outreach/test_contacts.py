@@ -1,4 +1,4 @@
-"""Rows become contacts: none is lost, and what cannot be called says why."""
+"""Rows become contacts: none is lost, and each that cannot be called has a reason."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_a_call_that_is_not_found_is_unknown_with_the_evidence(lost) -> None:
     lost.store(lost.outcomes)
     evidence = lost.book.attempt().evidence
     assert lost.book.contact().state == "unknown"
-    for words in ("the connection was reset", "The vendor does not answer", "looked 2 time(s)", lost.attempt.id):
+    for words in ("the connection was reset", "The vendor does not answer", "searched 2 time(s)", lost.attempt.id):
         assert words in evidence
     assert lost.attempt.to not in evidence
 
