@@ -87,6 +87,7 @@ class UnleashX(Vendor):
     statuses = _STATUSES
     error_marks = _ERRORS
     keeps_tags = True
+    time_zone_margin = timedelta(hours=14)
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.exceptions import CallNotFound, RequestRejected
+from airflow_provider_voice.exceptions import CallNotFound, RequestRejected, VendorUnavailable
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
@@ -151,3 +151,11 @@ def test_a_call_whose_agent_is_gone_leaves_the_others(scripted) -> None:
     server = scripted(lambda seen: gone if seen.query["agent_id"] == ["a1"] else rows)
     refs = [CallRef("c1", NUMBER, NOW, agent_id="a1"), CallRef("c2", NUMBER, NOW, agent_id="a2")]
     assert set(vendor_at(server.url, "talkover").find_many(refs)) == {"c2"}
+
+
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+def test_the_clock_is_read_off_a_refusal_too(scripted, name) -> None:
+    vendor = vendor_at(scripted(lambda seen: Reply({"message": "no"}, status=403)).url, name)
+    assert abs(vendor.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    with pytest.raises(VendorUnavailable):
+        vendor_at(scripted(lambda seen: Reply({}, hang_up=True)).url, name).now()
