@@ -136,6 +136,11 @@ def test_a_key_must_fit(key: str) -> None:
         KeyedCall(key, number(0), "v")
 
 
+def test_a_subject_that_the_ledger_cannot_hold_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="subject"):
+        KeyedCall("k", number(0), "v", subject="s" * 251)
+
+
 # --- the operator ----------------------------------------------------------------------------------------------------
 
 
