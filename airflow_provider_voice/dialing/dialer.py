@@ -296,7 +296,8 @@ class Dialer:
         """Return the evidence of a call that an unrecorded try of this run may have placed."""
         facts, now = self._facts, self._now()
         began = facts.run_began_at or now - timedelta(days=1)
-        if self._rules.new_call_on_clear and facts.max_tries > facts.retries and facts.run_started_at is not None:
+        follows_clear = self._rules.new_call_on_clear and facts.max_tries > facts.retries
+        if follows_clear and facts.run_started_at is not None:
             began = facts.run_started_at  # the calls before the clear are not the new one
         if began < now - LONGEST_LOOK_BACK:
             log.warning("The run was due at %s; calls older than %s are not searched for.",
@@ -308,6 +309,7 @@ class Dialer:
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
             tag=fresh.key if not self._records.are_kept else None,
+            tag_decides=not follows_clear,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),

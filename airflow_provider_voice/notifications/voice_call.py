@@ -17,8 +17,9 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import json_object
 from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
-from airflow_provider_voice.utils.call_arguments import agent_of, check_number
+from airflow_provider_voice.utils.call_arguments import agent_of, check_number, text_or_none
 from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal
 
 if TYPE_CHECKING:
@@ -119,6 +120,10 @@ class VoiceCallNotifier(BaseNotifier):
             connection_id(self.voice_conn_id)
         if is_literal(self.agent_id):
             agent_of(self.agent_id)
+        if is_literal(self.variables):
+            json_object("variables", self.variables)
+        if is_literal(self.dedup_key):
+            text_or_none("dedup_key", self.dedup_key)
 
     def __call__(self, *args: Any) -> None:
         """Ring from a callback; Airflow calls this. Nothing is ever raised.
@@ -190,7 +195,7 @@ class VoiceCallNotifier(BaseNotifier):
         facts = _facts_of(context)
         numbers = _numbers(self.to, hook.vendor.settings.default_region)
         alarm = Alarm(
-            key=_key(self.dedup_key or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
+            key=_key(_given(self.dedup_key) or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
             numbers=numbers,
             agent_id=agent_of(self.agent_id),
             variables=facts if self.variables is None else self.variables,
@@ -314,6 +319,11 @@ def _facts_of(context: Any) -> dict[str, str]:
         "reason": context.get("reason") or ("deadline missed" if "deadline" in context else None),
     }
     return {name: str(value or "") for name, value in facts.items()}
+
+
+def _given(key: str | None) -> str | None:
+    """Return the key; None for the text that a template makes of a missing value, which all alarms would share."""
+    return None if key is None or key.strip() in ("", "None") else key
 
 
 def _key(text: str) -> str:

@@ -48,7 +48,7 @@ class KeyedCall:
     :param voice_conn_id: the voice connection.
     :param agent_id: the agent; ``None``: the connection's.
     :param subject: the topic of the call; caps count per number and subject.
-    :raises InvalidRequest: when the key is empty or too long.
+    :raises InvalidRequest: when the key is empty or too long, or the subject is.
     """
 
     call_key: str
@@ -60,6 +60,8 @@ class KeyedCall:
     def __post_init__(self) -> None:
         if not self.call_key or len(self.call_key) > KEY_LENGTH:
             raise InvalidRequest(f"call_key must be a text of 1 to {KEY_LENGTH} characters.")
+        if len(self.subject or "") > KEY_LENGTH:
+            raise InvalidRequest(f"subject must be a text of at most {KEY_LENGTH} characters.")
 
 
 def key_of_task(facts: TaskFacts) -> str:

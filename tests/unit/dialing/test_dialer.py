@@ -37,6 +37,7 @@ class Vendor:
     """Keeps a list of calls, and fails where a test wants it."""
 
     name, title, keeps_tags = "v", "V", False
+    time_zone_margin = timedelta(0)
 
     def __init__(self) -> None:
         self.http = SimpleNamespace(clock_offset=0.0)

@@ -68,6 +68,8 @@ def rung(sandbox: Sandbox) -> list[str]:
         {"to": [DONE], "max_wait": -1},
         {"to": [DONE], "voice_conn_id": ""},
         {"to": [DONE], "agent_id": 1.5},
+        {"to": [DONE], "variables": ["name"]},
+        {"to": [DONE], "dedup_key": 7},
     ],
 )
 def test_nonsense_is_refused_when_the_dag_is_parsed(arguments) -> None:
@@ -266,3 +268,10 @@ def test_a_long_key_is_shortened() -> None:
     keys = {voice_call._key("k" * length) for length in (10, 199, 300, 301)}
     assert len(keys) == 4
     assert max(map(len, keys)) <= 250
+
+
+@pytest.mark.parametrize("key", ["", "None", " "])
+def test_a_missing_key_is_not_shared_by_all_alarms(world, key) -> None:
+    for run in ("r1", "r2"):
+        VoiceCallNotifier(to=[DONE], dedup_key=key)(failed(run=run))
+    assert rung(world) == [DONE, DONE]

@@ -85,3 +85,8 @@ def test_a_vendor_that_asks_to_wait_holds_back_the_next_intent(book: Book) -> No
     assert store(book, "invoice-2").get("") is None
     book.wait(31)
     store(book, "invoice-2").set("", record("afv-2"))
+
+
+def test_a_subject_that_the_ledger_cannot_hold_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="subject"):
+        KeyedCall("k", NUMBERS[0], "v", subject="s" * 251)
