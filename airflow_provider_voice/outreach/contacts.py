@@ -154,7 +154,12 @@ def _key_text(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     # Databases differ in whether a blank at the end makes another text.
-    return str(value).replace("\x00", "").strip() or None
+    return _storable(str(value)).strip() or None
+
+
+def _storable(text: str) -> str:
+    """Return a text without what neither JSON nor PostgreSQL carries: NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _check_length(key: str | None) -> None:
@@ -201,8 +206,7 @@ def _code(text: str) -> bool:
 def _json_safe(value: Any) -> Any:
     """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
     if isinstance(value, str):
-        # Neither JSON nor PostgreSQL carries these.
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+        return _storable(value)
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, dict):

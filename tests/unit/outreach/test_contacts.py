@@ -95,3 +95,7 @@ def test_a_row_must_be_a_mapping() -> None:
 
 def test_numbers_without_plus_take_the_region() -> None:
     assert contact_of({"to": 4155552671}, Columns(), "US").to == "+14155552671"
+
+
+def test_a_key_with_what_no_database_carries_is_cleaned() -> None:
+    assert contact_of({"contact_id": "a\x00b\ud800", "to": "+14155552671"}, Columns()).key == "ab?"
