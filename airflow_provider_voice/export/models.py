@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.utils.validation import shown
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -206,12 +206,15 @@ class Escalation:
         keyed = KeyedCall(self._alarm.key, number, self._hook.voice_conn_id, self._alarm.agent_id, "alarm")
         before = attempt - 1
         facts = TaskFacts("", "", "", try_number=attempt, max_tries=before, retries=before, call_key=self._alarm.key)
+        store = CallKeyStore(self._database, keyed)
         return Dialer(
             self._hook,
-            CallKeyStore(self._database, keyed),
+            store,
             facts,
             DialRules(new_call_on_clear=True),
             before_ringing=(lambda _attempts: None) if may_ring else _only_look,
+            calls_of_others=store.other_call_ids,
+            on_refusal=store.refused,
             sleep=_leave_to_next_step,
         )
 
@@ -223,4 +226,5 @@ def _only_look(attempts_before: list[datetime]) -> NoReturn:
 def _leave_to_next_step(seconds: float) -> None:
     """Let the next step go on instead of waiting within this one: for a place in the pace, or for the vendor's list."""
     if seconds:
-        raise CallOutcomeUnknown("There is no place for the call, or no sign of it, yet. The next step goes on.")
+        text = "There is no place for the call, or no sign of it, yet. The next step goes on."
+        raise VoiceError(text, permanent=False)

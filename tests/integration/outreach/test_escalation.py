@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_voice.exceptions import (
-    CallOutcomeUnknown,
     InsufficientCredits,
     InvalidRequest,
     LedgerFailed,
@@ -227,7 +226,7 @@ def test_no_place_in_the_pace_is_an_error_that_passes(rig) -> None:
     pacing = Pacing(rig.database, "voice_default", Limits())
     rig.database.transact(lambda connection: pacing.slow_down(connection, 30))
     escalation = handler(rig)
-    with pytest.raises(CallOutcomeUnknown, match="no place") as raised:
+    with pytest.raises(VoiceError, match="no place") as raised:
         escalation.step()
     assert not raised.value.permanent
     assert rung(rig) == []
