@@ -17,7 +17,7 @@ from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -56,12 +56,12 @@ class Verdicts:
 
     :param allowed: may be called now.
     :param refused: may not, with what becomes of them.
-    :param checked_at: the ledger's time at which caps were checked; ``None``: there are none.
+    :param checked: how many attempts of each number caps were checked with; ``None``: there are no caps.
     """
 
     allowed: list[Claimed] = field(default_factory=list)
     refused: list[tuple[Claimed, NextState]] = field(default_factory=list)
-    checked_at: datetime | None = None
+    checked: Mapping[str, int] | None = None
 
 
 class Gate:
@@ -94,7 +94,8 @@ class Gate:
         numbers = {contact.to for contact in claimed}
         listed = self.listed(numbers)
         history, now = self.history(numbers)
-        verdicts.checked_at = now
+        if now is not None:
+            verdicts.checked = {number: len(history.get(number, ())) for number in numbers}
         for contact in claimed:
             refusal = self.lasting_refusal(contact, is_listed=contact.to in listed)
             if refusal is None and now is not None:
