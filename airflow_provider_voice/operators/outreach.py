@@ -22,7 +22,7 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import plain
+from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
+# How a list of people begins that a template turned into text; neither SQL nor a path does.
+_LIST_AS_TEXT = ("[", "{")
 
 
 def outreach_asset(campaign: str) -> Asset:
@@ -177,6 +179,8 @@ class _OutreachBase(BaseOperator):
 
     @contacts.setter
     def contacts(self, value: Any) -> None:
+        if isinstance(value, str) and value.lstrip().startswith(_LIST_AS_TEXT) and not has_template(value):
+            value = MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
         self._contacts = masked_list(value, "contacts")
 
     @property
@@ -292,6 +296,11 @@ class _OutreachBase(BaseOperator):
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the source, none of them kept."""
         source = plain(self.contacts)
+        if source is None or (isinstance(source, str) and source.lstrip().startswith(_LIST_AS_TEXT)):
+            raise InvalidRequest(
+                "contacts were rendered as nothing or as the text of a list. Hand over the other task's output itself "
+                "(contacts=task.output), or set render_template_as_native_obj=True on the DAG. Nobody was called."
+            )
         if not isinstance(source, str):
             yield from source
         elif self.contacts_conn_id:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, case, or_, select
 
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.schema import campaigns, contacts
 from airflow_provider_voice.outreach.states import WAITING, ContactState
 
@@ -117,7 +118,7 @@ class ContactLoader:
             self._keys[f"{contact.key}#{count}"] = 1
             if contact.state is not ContactState.REJECTED:
                 contact.state = ContactState.REJECTED
-                contact.reason = f"another row has the key {contact.key[:80]!r} too"
+                contact.reason = f"another row has the key {shown_key(contact.key)} too"
             contact.merged_into = contact.key
             contact.key = f"{contact.key}#{count}"
         return contact
@@ -178,7 +179,7 @@ class ContactLoader:
         if contact.merged_into is not None:
             if numbers.get(contact.merged_into) == contact.to:
                 contact.state = ContactState.MERGED
-                contact.reason = f"the same number and key as contact {contact.merged_into[:80]!r}"
+                contact.reason = f"the same number and key as contact {shown_key(contact.merged_into)}"
             else:
                 contact.merged_into = None
             return
@@ -188,7 +189,7 @@ class ContactLoader:
         elif holder.key != contact.key:
             contact.state = ContactState.MERGED
             contact.merged_into = holder.key
-            contact.reason = f"the same number as contact {holder.key[:80]!r}"
+            contact.reason = f"the same number as contact {shown_key(holder.key)}"
 
     def _sort(self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime) -> None:
         """Decide whether a contact is new, changed or as it was."""
@@ -275,7 +276,7 @@ class ContactLoader:
             update = contacts.update().where(one)
             if holder != row.contact_key:
                 connection.execute(
-                    update.values(merged_into=holder, reason=f"the same number as contact {holder[:80]!r}")
+                    update.values(merged_into=holder, reason=f"the same number as contact {shown_key(holder)}")
                 )
                 continue
             state = case((contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value)

@@ -15,7 +15,7 @@ from uuid import UUID
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.outreach.schema import KEY_LENGTH
 from airflow_provider_voice.outreach.states import ContactState
-from airflow_provider_voice.phone import parse_number
+from airflow_provider_voice.phone import mask_numbers_in, parse_number
 from airflow_provider_voice.policy.places import check_code
 from airflow_provider_voice.policy.zones import load_zone
 
@@ -53,6 +53,12 @@ class Columns:
         missing = [name for name in (self.to, *(self.variables or ())) if name not in there]
         if missing:
             shown = ", ".join(map(repr, there[:20])) or "none"
+            if mask_numbers_in(shown) != shown:
+                # The first line of a file without a header; its values are somebody's.
+                raise InvalidRequest(
+                    f"The contacts have no column {', '.join(map(repr, missing))}, and where columns are named there "
+                    "is a number: a file must begin with a line of column names. Nobody was called."
+                )
             raise InvalidRequest(
                 f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of "
                 "the number with to=, those for the agent with variables=."
@@ -98,6 +104,15 @@ class Contact:
         """A hash of all that is called for: when it changes, the row has changed."""
         parts = (self.to or "", self.time_zone or "", self.jurisdiction or "", self.variables)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def shown_key(key: str) -> str:
+    """Return a contact's key for a reason or a log: a key that is a phone number is masked.
+
+    :param key: the key.
+    :return: its first 80 characters, quoted.
+    """
+    return repr(mask_numbers_in(key[:80]) if key.startswith("+") else key[:80])
 
 
 def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None) -> Iterator[Contact]:
@@ -181,7 +196,7 @@ def _checked(name: str, value: Any, check: Any) -> str | None:
         return None
     text = str(value).strip()
     if not check(text):
-        raise InvalidRequest(f"There is no {name} {text[:40]!r}.")
+        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.")
     return text
 
 

@@ -346,6 +346,24 @@ class Ledger:
         )
         return [_attempt(row, 0) for row in self.database.rows(query)]
 
+    def left_behind(self, older_than: timedelta) -> list[Attempt]:
+        """Return the calls of this campaign in progress over other voice connections that nobody settled for long.
+
+        :param older_than: how long ago they were intended at least.
+        :return: the attempts.
+        """
+
+        def work(connection: Connection) -> list[Attempt]:
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.voice_conn_id != self.voice_conn_id,
+                attempts.c.state == AttemptState.PLACED.value,
+                attempts.c.intended_at < self.database.now(connection) - older_than,
+            )
+            return [_attempt(row, 0) for row in connection.execute(query)]
+
+        return self.database.transact(work)
+
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
         """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
 

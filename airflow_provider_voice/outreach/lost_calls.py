@@ -11,6 +11,7 @@ from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, fin
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import Call, CallRequest, write_time
 from airflow_provider_voice.outreach.clocks import Interval
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.phone import mask_number
 
@@ -165,7 +166,7 @@ class LostCalls:
         outcomes.placed([(lost.attempt, lost.call) for lost in self._settled if lost.call is not None])
         outcomes.unknown([(lost.attempt, lost.evidence) for lost in given_up])
         for lost in given_up:
-            log.warning("Contact %s is unknown: %s", lost.attempt.key, lost.evidence)
+            log.warning("Contact %s is unknown: %s", shown_key(lost.attempt.key), lost.evidence)
         self._recovering -= {lost.attempt.id for lost in self._settled}
         self._settled = []
 
@@ -177,7 +178,7 @@ class LostCalls:
             lost.due_at = time.monotonic() + SEARCH_DELAYS[lost.searches]
             self._waiting.append(lost)
         elif lost.is_known:
-            log.info("Contact %s is still unknown.", lost.attempt.key)
+            log.info("Contact %s is still unknown.", shown_key(lost.attempt.key))
         else:
             self._settled.append(lost)
 

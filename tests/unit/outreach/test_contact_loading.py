@@ -123,6 +123,12 @@ def test_a_number_that_its_holder_gives_up_is_called_once(book, now) -> None:
     assert book.contact("c").merged_into == "b"
 
 
+def test_a_key_that_is_a_number_is_masked_in_reasons(book) -> None:
+    load(book, [row(NUMBERS[0], 0), row(NUMBERS[0], 1), row("z", 0)])
+    for key in (f"{NUMBERS[0]}#2", "z"):
+        assert NUMBERS[0][1:] not in book.contact(key).reason
+
+
 def test_a_key_that_looks_like_that_of_a_second_row_breaks_nothing(book) -> None:
     counts = load(book, [row("a", 0), row("a", 1), row("a#2", 2), row("a", 3)])
     assert (counts.rows, counts.rejected) == (4, 3)
