@@ -156,7 +156,9 @@ class ContactLoader:
         found: dict[str, _Holder] = {}
         if not numbers:
             return found
-        query = select(contacts).where(
+        query = select(
+            contacts.c.contact_key, contacts.c.to_number, contacts.c.state, contacts.c.attempts, contacts.c.due_at
+        ).where(
             contacts.c.campaign == self._campaign,
             contacts.c.to_number.in_(numbers),
             contacts.c.state.not_in([ContactState.MERGED.value, ContactState.REJECTED.value]),
