@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, func, or_, select
 
+from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
 from airflow_provider_voice.outreach.states import (
@@ -394,6 +395,30 @@ class Ledger:
             return self.database.now(connection), frozenset(connection.execute(query).scalars())
 
         return self.database.transact(work)
+
+    def may_be_of_another(self, attempt: Attempt, call_id: str) -> bool:
+        """Return whether a call that was found for an attempt may be another attempt's, of any campaign or task.
+
+        Every create has its attempt in the ledger before it is sent, so this is asked after the vendor's list was read.
+
+        :param attempt: the attempt.
+        :param call_id: the vendor's id of the call.
+        :return: True when another attempt has the call, or has none yet and called the same number at that time.
+        """
+        query = select(func.count()).where(
+            attempts.c.to_number == attempt.to,
+            attempts.c.attempt_id != attempt.id,
+            attempts.c.state != AttemptState.REFUSED.value,
+            or_(
+                attempts.c.call_id == call_id,
+                and_(
+                    attempts.c.call_id.is_(None),
+                    attempts.c.intended_at > attempt.intended_at - LATE_ARRIVAL,
+                    attempts.c.intended_at < attempt.intended_at + LATE_ARRIVAL,
+                ),
+            ),
+        )
+        return bool(self.database.rows(query)[0][0])
 
     def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
         """Return how many attempts of each contact count.

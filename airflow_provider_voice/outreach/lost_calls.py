@@ -142,8 +142,9 @@ class LostCalls:
             future, lost = self._search
             if not future.done():
                 return
-            self._search = None
             future.result()
+            self._refuse_another_ones(lost)
+            self._search = None
             self._took(lost)
         ready = next((lost for lost in self._waiting if lost.due_at <= time.monotonic()), None)
         if ready is not None:
@@ -169,6 +170,14 @@ class LostCalls:
             log.warning("Contact %s is unknown: %s", shown_key(lost.attempt.key), lost.evidence)
         self._recovering -= {lost.attempt.id for lost in self._settled}
         self._settled = []
+
+    def _refuse_another_ones(self, lost: LostCall) -> None:
+        """Adopt no call that may be another attempt's; a vendor that shows our tags leaves no doubt."""
+        if lost.call is None or self._hook.vendor.keeps_tags:
+            return
+        if self._ledger.may_be_of_another(lost.attempt, lost.call.id):
+            lost.last_problem = f"call {lost.call.id} may be that of another attempt to the same number"
+            lost.call = None
 
     def _took(self, lost: LostCall) -> None:
         if lost.call is not None:
