@@ -22,7 +22,7 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import plain
+from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
+# How a list of people begins that a template turned into text; neither SQL nor a path does.
+_LIST_AS_TEXT = ("[", "{")
 
 
 def outreach_asset(campaign: str) -> Asset:
@@ -129,6 +131,8 @@ class _OutreachBase(BaseOperator):
         self.policy = policy
         self.subject = subject
         self.do_not_call = do_not_call
+        # A template or another task's output that renders to nothing is a list that is missing, not one that is empty.
+        self._expects_do_not_call = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
         self.do_not_call_conn_id = do_not_call_conn_id
         self.max_concurrent = max_concurrent
         self.calls_per_minute = calls_per_minute
@@ -175,6 +179,8 @@ class _OutreachBase(BaseOperator):
 
     @contacts.setter
     def contacts(self, value: Any) -> None:
+        if isinstance(value, str) and value.lstrip().startswith(_LIST_AS_TEXT) and not has_template(value):
+            value = MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
         self._contacts = masked_list(value, "contacts")
 
     @property
@@ -246,6 +252,7 @@ class _OutreachBase(BaseOperator):
         return PlanDigest(
             {
                 **vars(settings),
+                "agent_id": settings.agent_id or self.hook.vendor.settings.default_agent_id,
                 "voice_conn_id": self.voice_conn_id,
                 "columns": self._columns(),
                 "policy": self._policy,
@@ -255,12 +262,13 @@ class _OutreachBase(BaseOperator):
             }
         )
 
-    def _load(self, settings: CampaignSettings) -> str:
+    def _load(self, settings: CampaignSettings, *, is_plan: bool = False) -> tuple[str, int]:
         """Bring the contacts of the source into the ledger, unless they must not be called.
 
         :param settings: the campaign's settings.
-        :return: the id of the plan that contacts and settings make.
-        :raises InvalidRequest: when nobody may be called; then the ledger is as it was.
+        :param is_plan: whether nobody may be called yet, also not by a run of the campaign that is at work.
+        :return: the id of the plan that contacts and settings make, and the number of the load.
+        :raises InvalidRequest: when nobody may be called; then no new or changed contact is.
         """
         from airflow_provider_voice.outreach.contact_loading import ContactLoader
         from airflow_provider_voice.outreach.contacts import contacts_of
@@ -269,9 +277,9 @@ class _OutreachBase(BaseOperator):
         region = self.region or self.hook.vendor.settings.default_region
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
         loader = ContactLoader(self._database, self.campaign)
-        counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id))
+        counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id), is_plan=is_plan)
         self.log.info("Contacts: %d rows, %d cannot be called, %d merged.", counts.rows, counts.rejected, counts.merged)
-        return digest.plan_id
+        return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
         if counts.rejected and self.on_invalid == "fail":
@@ -288,6 +296,11 @@ class _OutreachBase(BaseOperator):
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the source, none of them kept."""
         source = plain(self.contacts)
+        if source is None or (isinstance(source, str) and source.lstrip().startswith(_LIST_AS_TEXT)):
+            raise InvalidRequest(
+                "contacts were rendered as nothing or as the text of a list. Hand over the other task's output itself "
+                "(contacts=task.output), or set render_template_as_native_obj=True on the DAG. Nobody was called."
+            )
         if not isinstance(source, str):
             yield from source
         elif self.contacts_conn_id:
@@ -305,7 +318,12 @@ class _OutreachBase(BaseOperator):
 
     def _do_not_call_list(self) -> DoNotCall | None:
         source = plain(self.do_not_call)
-        if source in (None, ""):
+        if source is None or (isinstance(source, str) and not source.strip()):
+            if self._expects_do_not_call:
+                raise InvalidRequest(
+                    "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
+                    "Nobody is called. An empty list of numbers, [], is a list."
+                )
             return None
         from airflow_provider_voice.outreach.gate import ListedNumbers, NumbersQuery
 
@@ -489,10 +507,10 @@ class PlanOutreachOperator(_OutreachBase):
         with permanent_errors_end_the_task():
             settings = self._settings()
             self._record.begin("")
-            plan_id = self._load(settings)
+            plan_id, load_number = self._load(settings, is_plan=True)
             ledger = Ledger(self._database, self.campaign, self.voice_conn_id, subject=settings.subject)
             gate = Gate(ledger, self._policy, self._do_not_call_list(), settings.rules.max_attempts)
-            plan = Planner(ledger, gate, settings.limits, settings.ends_at).plan()
+            plan = Planner(ledger, gate, settings.limits, settings.ends_at, load_number=load_number).plan()
             store_plan_id(self._database, self.campaign, plan_id)
             counts = self._record.counts()
         totals = {name: counts[name] for name in ("contacts", "rejected", "merged")}

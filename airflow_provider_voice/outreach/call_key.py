@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.ledger import Ledger
+from airflow_provider_voice.outreach.ledger import Ledger, count_attempts
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
-from airflow_provider_voice.outreach.states import COUNTED, AttemptState
+from airflow_provider_voice.outreach.states import AttemptState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,8 +92,8 @@ class CallKeyStore:
         self._database = database
         self._keyed = keyed
         self._pacing = Pacing(database, keyed.voice_conn_id, Limits())
-        # When the attempts were read that a policy decided by; None: no policy was asked.
-        self._checked_at: datetime | None = None
+        # How many attempts a policy decided by; None: no policy was asked.
+        self._checked: int | None = None
 
     @classmethod
     def of(
@@ -147,8 +147,9 @@ class CallKeyStore:
     def earlier_attempts(self) -> list[datetime]:
         """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""
         ledger = Ledger(self._database, "", self._keyed.voice_conn_id, subject=self._keyed.subject)
-        history, self._checked_at = ledger.history([self._keyed.to])
-        return history.get(self._keyed.to, [])
+        history = ledger.history([self._keyed.to])[0].get(self._keyed.to, [])
+        self._checked = len(history)
+        return history
 
     def other_call_ids(self) -> frozenset[str]:
         """Return the ids of the calls to the number that the ledger has under other keys."""
@@ -180,12 +181,12 @@ class CallKeyStore:
         return None
 
     def _store_intent(self, connection: Connection, value: Any) -> float | None:
-        if self._checked_at is not None:
+        if self._checked is not None:
             self._pacing.lock_everybody(connection)
         places = self._pacing.lock(connection)
         if places.of(1) == 0:
             return max(places.wait, 0.01)
-        if self._was_rung_since_check(connection):
+        if self._was_rung_since_check(connection, places.now):
             return 0.01  # the policy did not count that ring, so it is asked again
         fresh = {
             "attempt_id": value["key"],
@@ -205,15 +206,11 @@ class CallKeyStore:
         self._pacing.take(connection, places, 1)
         return None
 
-    def _was_rung_since_check(self, connection: Connection) -> bool:
-        if self._checked_at is None:
+    def _was_rung_since_check(self, connection: Connection, now: datetime) -> bool:
+        if self._checked is None:
             return False
-        query = select(func.count()).where(
-            attempts.c.to_number == self._keyed.to,
-            attempts.c.intended_at >= self._checked_at,
-            attempts.c.state.in_([state.value for state in COUNTED]),
-        )
-        return bool(connection.execute(query).scalar_one())
+        counts = count_attempts(connection, [self._keyed.to], self._keyed.subject, now)
+        return counts.get(self._keyed.to, 0) != self._checked
 
     def _values(self, connection: Connection, value: Any) -> dict[str, Any]:
         call = value.get("call") or {}

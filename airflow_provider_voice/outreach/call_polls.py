@@ -78,6 +78,10 @@ class CallPolls:
             self._poll = None
             has_ended = self._settle(asked, future.result())
         if self._asking.is_due() and self._record.take_turn_to_poll(self._between_polls):
+            # A run over another voice connection cannot read these calls, and it must end all the same.
+            evidence = f"was placed over another voice connection, and its ending did not show in {self._call_timeout}."
+            left = self._ledger.left_behind(self._call_timeout)
+            self._outcomes.vanished([(attempt, f"Call {attempt.call_id} {evidence}") for attempt in left])
             attempts = self._ledger.in_progress()
             if attempts:
                 refs = [attempt.ref for attempt in attempts]

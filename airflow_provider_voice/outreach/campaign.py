@@ -354,7 +354,7 @@ class Campaign:
             self._pacing,
             agent_id=self._agent_id,
             clock_offset=self._clock_offset(),
-            checked_at=verdicts.checked_at,
+            checked=verdicts.checked,
             ends_at=self.settings.ends_at,
         )
         self._doubts_intents = False

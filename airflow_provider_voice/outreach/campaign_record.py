@@ -137,10 +137,14 @@ class CampaignRecord:
                 connection.execute(update.values(reason="the campaign was canceled", **canceled))
             if row.loaded_number:
                 gone = update.where(contacts.c.load_number < row.loaded_number)
+                # They keep their time: who comes back is not called before it.
+                del canceled["due_at"]
                 connection.execute(gone.values(reason=LEFT_THE_SOURCE, **canceled))
             if ends_at is not None and now >= ends_at:
                 reason = "the campaign ended before a call was due"
-                connection.execute(update.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
+                # What another run or a plan is still loading may have another end.
+                late = update.where(is_loaded(self.campaign))
+                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
 
         self._database.transact(work)
 

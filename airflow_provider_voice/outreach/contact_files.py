@@ -7,6 +7,7 @@ import json
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def _checked_header(name: str, fields: list[str]) -> list[str]:
         if not column:
             raise _malformed(name, 1, number, "a column without a name")
         if header.index(column) != number - 1:
-            raise _malformed(name, 1, number, f"the column {column[:40]!r} a second time")
+            raise _malformed(name, 1, number, f"the column {mask_numbers_in(column[:40])!r} a second time")
     return header
 
 

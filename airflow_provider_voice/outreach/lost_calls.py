@@ -11,6 +11,7 @@ from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, fin
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import Call, CallRequest, write_time
 from airflow_provider_voice.outreach.clocks import Interval
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.phone import mask_number
 
@@ -141,8 +142,9 @@ class LostCalls:
             future, lost = self._search
             if not future.done():
                 return
-            self._search = None
             future.result()
+            self._refuse_another_ones(lost)
+            self._search = None
             self._took(lost)
         ready = next((lost for lost in self._waiting if lost.due_at <= time.monotonic()), None)
         if ready is not None:
@@ -165,9 +167,17 @@ class LostCalls:
         outcomes.placed([(lost.attempt, lost.call) for lost in self._settled if lost.call is not None])
         outcomes.unknown([(lost.attempt, lost.evidence) for lost in given_up])
         for lost in given_up:
-            log.warning("Contact %s is unknown: %s", lost.attempt.key, lost.evidence)
+            log.warning("Contact %s is unknown: %s", shown_key(lost.attempt.key), lost.evidence)
         self._recovering -= {lost.attempt.id for lost in self._settled}
         self._settled = []
+
+    def _refuse_another_ones(self, lost: LostCall) -> None:
+        """Adopt no call that may be another attempt's; a vendor that shows our tags leaves no doubt."""
+        if lost.call is None or self._hook.vendor.keeps_tags:
+            return
+        if self._ledger.may_be_of_another(lost.attempt, lost.call.id):
+            lost.last_problem = f"call {lost.call.id} may be that of another attempt to the same number"
+            lost.call = None
 
     def _took(self, lost: LostCall) -> None:
         if lost.call is not None:
@@ -177,7 +187,7 @@ class LostCalls:
             lost.due_at = time.monotonic() + SEARCH_DELAYS[lost.searches]
             self._waiting.append(lost)
         elif lost.is_known:
-            log.info("Contact %s is still unknown.", lost.attempt.key)
+            log.info("Contact %s is still unknown.", shown_key(lost.attempt.key))
         else:
             self._settled.append(lost)
 

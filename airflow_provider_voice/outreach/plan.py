@@ -56,6 +56,8 @@ class PlanDigest:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._sum = 0
         self._count = 0
+        # Of two rows with one key the first one is called, so that their order matters.
+        self._rows_of_key: Counter[str] = Counter()
         self._settings = json.dumps(_canonical(settings), sort_keys=True)
 
     def read(self, found: Iterable[Contact]) -> Iterator[Contact]:
@@ -65,7 +67,9 @@ class PlanDigest:
         :return: the same contacts, read as they are needed.
         """
         for contact in found:
-            text = f"{contact.key}\x1f{contact.state.value}\x1f{contact.digest}"
+            self._rows_of_key[contact.key] += 1
+            row = self._rows_of_key[contact.key]
+            text = f"{contact.key}\x1f{row}\x1f{contact.state.value}\x1f{contact.digest}"
             self._sum = (self._sum + int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")) % 2**256
             self._count += 1
             yield contact
@@ -145,9 +149,13 @@ class Planner:
     :param gate: policy and do-not-call list.
     :param limits: the pace.
     :param ends_at: nobody is called from then on.
+    :param load_number: only contacts that this load of contacts or a later one had are planned.
     """
 
-    def __init__(self, ledger: Ledger, gate: Gate, limits: Limits, ends_at: datetime | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, gate: Gate, limits: Limits, ends_at: datetime | None = None, *, load_number: int = 0
+    ) -> None:
+        self._load_number = load_number
         self._ledger = ledger
         self._database: Database = ledger.database
         self._gate = gate
@@ -212,6 +220,7 @@ class Planner:
             .where(
                 columns.campaign == self._ledger.campaign,
                 columns.state.in_([state.value for state in WAITING]),
+                columns.load_number >= self._load_number,
             )
             .order_by(columns.contact_key)
             .limit(_PAGE)

@@ -228,11 +228,12 @@ class LedgerViews:
             .where(contacts.c.campaign.in_(names))
             .group_by(contacts.c.campaign, contacts.c.state)
         )
+        waiting = {state.value for state in WAITING}
         counts: dict[str, dict[str, int]] = {name: {} for name in names}
         last_due: dict[str, datetime] = {}
         for campaign, state, count, due_at in connection.execute(query):
             counts[campaign][state] = count
-            if due_at is not None:
+            if due_at is not None and state in waiting:
                 last_due[campaign] = max(due_at, last_due.get(campaign, due_at))
         paces = paces_of(connection, names, self.database.now(connection))
         return [

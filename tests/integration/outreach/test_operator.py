@@ -100,6 +100,44 @@ def test_a_plan_and_its_id(connected, run_dag) -> None:
     assert connected.rings_per_number() == {number(0, BUSY): 1}
 
 
+def test_a_later_plan_lets_a_run_at_work_call_nobody_new(connected, run_dag) -> None:
+    arguments = {**QUICK, "max_attempts": 2}
+    operator = OutreachOperator(task_id="call", contacts=people(BUSY), **arguments)
+    operator._record.begin("a run at work")
+    operator._load(operator._settings())
+    more = {**arguments, "contacts": people(BUSY, COMPLETED)}
+    assert (
+        run_one(run_dag, lambda: PlanOutreachOperator(task_id="plan", **more), "outreach_later").result("plan")[
+            "planned"
+        ]
+        == 2
+    )
+    assert operator._record.outlook().open == 1
+
+
+@pytest.mark.parametrize("rendered", [None, "[{'contact_id': 'k', 'to': '+14155552671'}]", '[{"to": "+14155552671"}]'])
+def test_contacts_that_render_to_no_list_are_refused_and_not_shown(connected, rendered) -> None:
+    operator = OutreachOperator(task_id="call", contacts="{{ gone }}", stale_run="call", **QUICK)
+    operator.contacts = rendered
+    assert "2671" not in str(operator.contacts)
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    with pytest.raises(AirflowFailException, match="contacts were rendered") as caught:
+        operator.execute(context)
+    assert "2671" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rendered", [None, ""])
+def test_a_do_not_call_list_that_renders_to_nothing_calls_nobody(connected, rendered) -> None:
+    operator = OutreachOperator(
+        task_id="call", contacts=people(COMPLETED), do_not_call="{{ gone }}", stale_run="call", **QUICK
+    )
+    operator.do_not_call = rendered
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    with pytest.raises(AirflowFailException, match="do_not_call"):
+        operator.execute(context)
+    assert connected.rings == []
+
+
 def test_it_defers_while_everybody_waits(connected, monkeypatch) -> None:
     from airflow.providers.common.compat.sdk import TaskDeferred
 
