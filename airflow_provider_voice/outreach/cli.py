@@ -73,7 +73,7 @@ def _database(conn_id: str | None) -> Database:
         return Database(ledger_engine(conn_id))
     except AirflowNotFoundException:
         raise InvalidRequest(
-            f"There is no connection {conn_id!r:.80}. --ledger-conn-id takes what your operators have as ledger_conn_id."
+            f"There is no connection {conn_id!r:.80}. --ledger-conn-id takes the ledger_conn_id of your operators."
         ) from None
 
 

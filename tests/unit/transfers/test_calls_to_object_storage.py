@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
