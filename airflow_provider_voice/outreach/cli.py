@@ -65,16 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _database(conn_id: str | None) -> Database:
     # Airflow is needed for its connections alone, so only here.
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+    from airflow_provider_voice.hooks.sql import existing_ledger_engine
 
-    from airflow_provider_voice.hooks.sql import ledger_engine
-
-    try:
-        return Database(ledger_engine(conn_id))
-    except AirflowNotFoundException:
-        raise InvalidRequest(
-            f"There is no connection {conn_id!r:.80}. --ledger-conn-id takes the ledger_conn_id of your operators."
-        ) from None
+    return Database(existing_ledger_engine(conn_id))
 
 
 def _run(options: argparse.Namespace, database: Database) -> None:
