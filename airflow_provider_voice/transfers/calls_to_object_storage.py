@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.options import (
     TEMPLATED,
@@ -118,6 +119,7 @@ class CallsToObjectStorageOperator(BaseOperator):
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
             check_path("path", self.path)
+            root = _reachable(self.path, self.storage_conn_id)
             window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)
@@ -125,7 +127,6 @@ class CallsToObjectStorageOperator(BaseOperator):
             self.log.info(
                 "Exporting the calls created from %s to %s.", write_time(readable.start), write_time(readable.end)
             )
-            root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
             files = FileSet(root, scope, window, self.file_format)
             read_at = datetime.now(timezone.utc)
             maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
@@ -134,3 +135,20 @@ class CallsToObjectStorageOperator(BaseOperator):
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}
+
+
+def _reachable(path: str, storage_conn_id: str | None) -> ObjectStoragePath:
+    from airflow.sdk.io.fs import has_fs
+
+    scheme = str(path).partition("://")[0]
+    try:
+        root = ObjectStoragePath(path, conn_id=storage_conn_id or None)
+        _ = root.fs  # also a file system that was attached by hand
+    except ValueError:
+        if "://" not in str(path) or has_fs(scheme):
+            raise
+        raise InvalidRequest(
+            f"No installed provider of Airflow reaches {scheme}://. Install the provider of the storage, such as "
+            "apache-airflow-providers-amazon[s3fs] for s3://."
+        ) from None
+    return root

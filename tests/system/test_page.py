@@ -257,7 +257,7 @@ def test_whose_session_has_no_cookie_signs_in_and_comes_back(browser: Any, tmp_p
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
 def test_a_person_adds_a_connection(browser: Any, airflow: Standalone, picture: Any, vendor: str) -> None:
     title = {"talkover": "Talkover", "talkstack": "Talkstack", "unleashx": "UnleashX"}[vendor]
-    page = browser.new_page(viewport={"width": 1000, "height": 1720})
+    page = browser.new_page(viewport={"width": 1000, "height": 1900})
     page.goto(f"{airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").click(timeout=60_000)
     form = page.get_by_role("dialog")
