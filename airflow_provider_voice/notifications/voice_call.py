@@ -212,14 +212,17 @@ class VoiceCallNotifier(BaseNotifier):
         """
         # A deadline alert's context has no variables, and numbers should not be written down in a DAG.
         values = {"var": {"value": _Variables(as_json=False), "json": _Variables(as_json=True)}, **context}
+        # `airflow dags test` gives callbacks of a DAG its serialized form, which makes no template environment.
+        dag = context.get("dag")
+        env = self.get_template_env(dag if hasattr(dag, "get_template_env") else None)
         rendered = copy(self)
         try:
-            rendered.render_template_fields(values)  # type: ignore[arg-type]  # a context like Airflow's
+            rendered.render_template_fields(values, env)  # type: ignore[arg-type]  # a context like Airflow's
         except Exception as error:  # noqa: BLE001 - a template can raise anything
             log.warning("variables are left out of the call, because a template failed (%s).", type(error).__name__)
             rendered = copy(self)
             rendered.variables = None
-            rendered.render_template_fields(values)  # type: ignore[arg-type]  # a context like Airflow's
+            rendered.render_template_fields(values, env)  # type: ignore[arg-type]  # a context like Airflow's
         return rendered
 
 

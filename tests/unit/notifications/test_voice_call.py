@@ -110,6 +110,13 @@ def test_templates_are_rendered_for_each_run_anew(world, monkeypatch) -> None:
     assert ring.to == "{{ var.json.on_call }}"
 
 
+def test_a_dag_that_makes_no_template_environment(world) -> None:
+    # `airflow dags test` hands the callback of a DAG its serialized form.
+    context = failed() | {"dag": SimpleNamespace(dag_id="etl")}
+    VoiceCallNotifier(to=[DONE], variables={"run": "{{ run_id }}"})(context)
+    assert [call.variables for call in world.calls("talkover")] == [{"run": "r1"}]
+
+
 def test_a_variable_with_a_default(world, monkeypatch) -> None:
     # Outside of its processes Airflow 3.1 cannot tell a missing Variable from one that it cannot read.
     monkeypatch.setattr(voice_call.Variable, "get", lambda _, default, deserialize_json: default)
