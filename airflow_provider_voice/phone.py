@@ -20,6 +20,7 @@ MASK = "•"
 # one cell, an extension), and a call to a guessed number reaches a stranger.
 _WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
 _MIN_DIGITS, _MAX_DIGITS = 7, 18
+_MAX_E164_DIGITS = 15
 # Runs of digits with the signs that people and URLs put between them.
 _NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
 _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
@@ -57,7 +58,11 @@ def parse_number(text: str, region: str | None = None) -> str:
         raise _refused(text, reason)
     if not phonenumbers.is_valid_number(number):
         raise _refused(text, f"no such number range in country code {number.country_code}")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    written_e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    # phonenumbers knows national numbers that are longer than the standard allows, in Germany for one.
+    if len(written_e164) > 1 + _MAX_E164_DIGITS:
+        raise _refused(text, f"too long: an E.164 number has at most {_MAX_E164_DIGITS} digits")
+    return written_e164
 
 
 def _checked_region(region: str | None) -> str | None:
@@ -153,7 +158,7 @@ def shown(value: object) -> str:
 
 
 def same_number(one: str | None, other: str | None) -> bool:
-    """Tell whether two texts are the same number, comparing digits only: vendors drop the ``+``.
+    """Return whether two texts are the same number, comparing digits only: vendors drop the ``+``.
 
     :param one: a number, or None.
     :param other: another one.
@@ -164,7 +169,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 
 
 def may_be_same_number(written: str | None, number: str) -> bool:
-    """Tell whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
+    """Return whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
 
     For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 

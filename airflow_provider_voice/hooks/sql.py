@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -46,3 +47,18 @@ def ledger_engine(ledger_conn_id: str | None = None) -> Engine:
 
     home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
     return create_engine(f"sqlite:///{home / LEDGER_FILE}", hide_parameters=True)
+
+
+def existing_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
+    """Return the engine of a ledger, for a command: a person can correct the name of a connection that does not exist.
+
+    :param ledger_conn_id: see :func:`ledger_engine`.
+    :return: the engine; its errors leave out the parameters of statements.
+    :raises InvalidRequest: when there is no such connection, or it is no SQL database.
+    """
+    try:
+        return ledger_engine(ledger_conn_id)
+    except AirflowNotFoundException:
+        raise InvalidRequest(
+            f"There is no connection {ledger_conn_id!r:.80}. Give the ledger_conn_id of your operators."
+        ) from None

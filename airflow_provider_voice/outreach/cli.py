@@ -1,4 +1,4 @@
-"""``voice-outreach``: look at campaigns, settle what a person must decide, pause, resume and cancel.
+"""``voice-outreach``: show campaigns, settle unknown contacts, pause, resume and cancel.
 
 Everything acts on the ledger, by its Airflow connection, from any machine that has Airflow's connections.
 """
@@ -20,8 +20,10 @@ from airflow_provider_voice.phone import mask_number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_voice.outreach.views import CampaignSummary
+
 _STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
-_REASONS_SHOWN, _UNKNOWN_SHOWN = 20, 10_000
+_REASONS_SHOWN, _UNKNOWN_SHOWN, _CAMPAIGNS_NAMED = 20, 10_000, 5
 
 
 def main(argv: Sequence[str] | None = None, *, database: Database | None = None) -> int:
@@ -63,31 +65,39 @@ def _parser() -> argparse.ArgumentParser:
 
 def _database(conn_id: str | None) -> Database:
     # Airflow is needed for its connections alone, so only here.
-    from airflow_provider_voice.hooks.sql import ledger_engine
+    from airflow_provider_voice.hooks.sql import existing_ledger_engine
 
-    return Database(ledger_engine(conn_id))
+    return Database(existing_ledger_engine(conn_id))
 
 
 def _run(options: argparse.Namespace, database: Database) -> None:
-    record = CampaignRecord(database, options.campaign)
+    record, views = CampaignRecord(database, options.campaign), LedgerViews(database)
+    summary = _existing(options.campaign, views)
     if options.command in _STATES:
         before = record.set_state(_STATES[options.command])
         _print(f"{options.campaign}: {before} -> {_STATES[options.command]}")
     elif options.command == "unknown":
-        _print_unknown(options.campaign, LedgerViews(database))
+        _print_unknown(options.campaign, views)
     elif options.command == "resolve":
         state = record.resolve(options.key, rang=options.rang)
         _print(f"{options.key}: unknown -> {state}")
     else:
-        _print_status(record, LedgerViews(database))
+        _print_status(record, summary, views)
 
 
-def _print_status(record: CampaignRecord, views: LedgerViews) -> None:
-    summary, counts = views.campaign(record.campaign), record.counts()
+def _existing(campaign: str, views: LedgerViews) -> CampaignSummary:
+    summary = views.campaign(campaign)
     if summary is None:
-        raise InvalidRequest(f"There is no campaign {record.campaign!r:.80} in this ledger.")
+        latest = ", ".join(repr(one.campaign) for one in views.campaigns(limit=_CAMPAIGNS_NAMED))
+        others = f"Its latest: {latest}." if latest else "It has none; is this the ledger that your operators have?"
+        raise InvalidRequest(f"There is no campaign {campaign!r:.80} in this ledger. {others}")
+    return summary
+
+
+def _print_status(record: CampaignRecord, summary: CampaignSummary, views: LedgerViews) -> None:
+    counts = record.counts()
     in_progress = counts[ContactState.DIALING.value] + counts[ContactState.IN_CALL.value]
-    _print(f"campaign        {record.campaign} ({summary.state})")
+    _print(f"campaign        {record.campaign} ({summary.progress})")
     _print(f"contacts        {summary.done} of {summary.total} done, {in_progress} in progress")
     _print(f"attempts        {counts['attempts']}")
     for state in ContactState:
@@ -99,7 +109,7 @@ def _print_status(record: CampaignRecord, views: LedgerViews) -> None:
     window = views.window(record.campaign)
     end = summary.expected_end(window.now)
     if end is not None:
-        _print(f"expected end    {write_time(end)}, redials to come not counted")
+        _print(f"expected end    {write_time(end)}")
     if window.next_at is not None and not window.due:
         _print(f"next call due   {write_time(window.next_at)}")
 

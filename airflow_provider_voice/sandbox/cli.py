@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 def example_dags() -> Path:
     """Return the folder of the example DAGs: in the wheel, or in a checkout."""
     package = Path(__file__).parents[1]
-    installed = package / "example_dags"
+    installed = package / "examples"
     return installed if installed.is_dir() else package.parent / "dags_examples"
 
 

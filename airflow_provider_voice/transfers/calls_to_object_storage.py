@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.options import (
     TEMPLATED,
@@ -44,17 +45,18 @@ class CallsToObjectStorageOperator(BaseOperator):
         CallsToObjectStorageOperator(task_id="archive_calls", path="s3://aws_default@bucket/calls")
 
     :param voice_conn_id: the voice connection, default ``voice_default``.
-    :param path: where to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
+    :param path: the folder to write to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
         length, otherwise the moment the previous run of the DAG was due, and at least the day before this run was due.
     :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
-    :param agent_id: only calls of this agent.
+    :param agent_id: only calls of this agent; None: of every agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
-    :param source: named in the path and the first column; None: the voice connection's id.
+    :param source: the name of the source in the path and in the first column; None: the voice connection's id.
     :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: the manifest, with its own path as ``manifest``.
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
@@ -117,6 +119,7 @@ class CallsToObjectStorageOperator(BaseOperator):
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = scope_of(self), bounds_of(self)
             check_path("path", self.path)
+            root = _reachable(self.path, self.storage_conn_id)
             window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)
@@ -124,7 +127,6 @@ class CallsToObjectStorageOperator(BaseOperator):
             self.log.info(
                 "Exporting the calls created from %s to %s.", write_time(readable.start), write_time(readable.end)
             )
-            root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
             files = FileSet(root, scope, window, self.file_format)
             read_at = datetime.now(timezone.utc)
             maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
@@ -133,3 +135,20 @@ class CallsToObjectStorageOperator(BaseOperator):
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}
+
+
+def _reachable(path: str, storage_conn_id: str | None) -> ObjectStoragePath:
+    from airflow.sdk.io.fs import has_fs
+
+    scheme = str(path).partition("://")[0]
+    try:
+        root = ObjectStoragePath(path, conn_id=storage_conn_id or None)
+        _ = root.fs  # also a file system that was attached by hand
+    except ValueError:
+        if "://" not in str(path) or has_fs(scheme):
+            raise
+        raise InvalidRequest(
+            f"No installed provider of Airflow reaches {scheme}://. Install the provider of the storage, such as "
+            "apache-airflow-providers-amazon[s3fs] for s3://."
+        ) from None
+    return root

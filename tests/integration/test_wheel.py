@@ -37,7 +37,7 @@ def check_its_content(wheel: Path) -> None:
     assert "apache_airflow_provider" in entry_points
     assert any(name.endswith("licenses/LICENSE") for name in names)
     examples = {path.name for path in (ROOT / "dags_examples").iterdir() if path.is_file()}
-    shipped = {name.rpartition("/")[2] for name in names if name.startswith("airflow_provider_voice/example_dags/")}
+    shipped = {name.rpartition("/")[2] for name in names if name.startswith("airflow_provider_voice/examples/")}
     assert shipped == examples
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("/METADATA"))).decode()
     assert "Project-URL: Homepage, https://" in metadata

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.schema import CreateTable
 
@@ -252,10 +253,11 @@ def test_whose_session_has_no_cookie_signs_in_and_comes_back(browser: Any, tmp_p
         page.context.close()
 
 
+@pytest.mark.skipif(airflow_version.startswith("3.1."), reason="its form has our fields with Flask-AppBuilder only")
 @pytest.mark.parametrize("vendor", ["talkover", "talkstack", "unleashx"])
 def test_a_person_adds_a_connection(browser: Any, airflow: Standalone, picture: Any, vendor: str) -> None:
     title = {"talkover": "Talkover", "talkstack": "Talkstack", "unleashx": "UnleashX"}[vendor]
-    page = browser.new_page(viewport={"width": 1000, "height": 1720})
+    page = browser.new_page(viewport={"width": 1000, "height": 1900})
     page.goto(f"{airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").click(timeout=60_000)
     form = page.get_by_role("dialog")

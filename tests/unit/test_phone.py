@@ -126,3 +126,8 @@ def test_a_value_is_shown_short_and_without_a_number() -> None:
     assert "5552601" not in shown("+14155552601")
     assert len(shown("x" * 1000)) == 40
     assert shown(10**5000) == "a value of type int"
+
+
+def test_a_number_longer_than_e164_is_refused() -> None:
+    with pytest.raises(InvalidPhoneNumber, match="at most 15 digits"):
+        parse_number("30000000000000", "DE")

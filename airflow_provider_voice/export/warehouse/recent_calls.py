@@ -109,6 +109,6 @@ class RecentCalls:
         query = select(of.source, of.agent, of.status, calls, func.sum(of.duration_seconds))
         query = query.group_by(of.source, of.agent, of.status).order_by(of.source, calls.desc())
         return [
-            CallCount(source, str(name), str(word), int(count), int(seconds or 0))
-            for source, name, word, count, seconds in state.query(query.limit(_MOST_GROUPS))
+            CallCount(source, str(name), str(status), int(count), int(seconds or 0))
+            for source, name, status, count, seconds in state.query(query.limit(_MOST_GROUPS))
         ]

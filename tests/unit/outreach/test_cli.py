@@ -1,4 +1,4 @@
-"""``voice-outreach``: what it prints and what it refuses."""
+"""``voice-outreach``: its output and the input it refuses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,27 @@ def test_unknown_contacts_with_masked_numbers(book, capsys) -> None:
     assert NUMBERS[0] not in printed
 
 
-@pytest.mark.parametrize("command", ["status", "pause", "resume", "cancel"])
+@pytest.mark.parametrize("command", ["status", "unknown", "pause", "resume", "cancel", "resolve --rang"])
 def test_a_campaign_that_does_not_exist(book, capsys, command) -> None:
-    assert main([command, "nobody"], database=book.database) == 1
+    key = ["c0"] if command.startswith("resolve") else []
+    assert main([*command.split(), "nobody", *key], database=book.database) == 1
     assert "no campaign 'nobody'" in capsys.readouterr().err
+    book.load(1)
+    main([*command.split(), "nobody", *key], database=book.database)
+    assert "Its latest: 'spring'." in capsys.readouterr().err
+
+
+def test_a_campaign_without_contacts_that_wait_is_done(book, capsys) -> None:
+    book.load(1)
+    for command in ("cancel", "resume", "status"):
+        assert main([command, "spring"], database=book.database) == 0
+    assert "spring (done)" in capsys.readouterr().out
+
+
+@pytest.mark.airflow
+def test_a_connection_that_does_not_exist(capsys) -> None:
+    assert main(["--ledger-conn-id", "no_ledger", "status", "spring"]) == 1
+    assert "There is no connection 'no_ledger'." in capsys.readouterr().err
 
 
 def test_a_verdict_is_needed(book) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
@@ -26,6 +27,14 @@ def test_the_result_is_the_manifest_with_its_path(tmp_path: Path) -> None:
     )
     assert (result["rows"], result["agent_id"], [file["day"] for file in result["files"]]) == (1, "7", ["2026-01-10"])
     assert Path(result["manifest"].removeprefix("file://")).exists()
+
+
+@pytest.mark.parametrize("scheme", ["tape", "hdfs"])
+def test_a_storage_whose_provider_is_not_installed_ends_the_task(scheme: str) -> None:
+    task = CallsToObjectStorageOperator(task_id="files", path=f"{scheme}://robot/calls")
+    task.hook = FakeVoiceHook(NOON, [])
+    with pytest.raises(AirflowFailException, match=f"No installed provider of Airflow reaches {scheme}://"):
+        task.execute({"dag_run": SimpleNamespace(run_after=NOON)})
 
 
 def test_what_a_user_would_template_is_a_template_field() -> None:
