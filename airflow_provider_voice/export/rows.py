@@ -60,6 +60,8 @@ _fields_of = attrgetter(
 )  # fmt: skip
 # Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
 _VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
+# A longer duration is a mistake of the vendor, such as a time in milliseconds, and too long for a date.
+_LONGEST_CALL_SECONDS = 7 * 86_400
 _encode = msgspec.json.Encoder(order="sorted").encode
 Row = tuple[Any, ...]
 
@@ -122,6 +124,6 @@ class RowMaker:
         if not call.status.is_terminal:
             return False
         times = [moment for moment in (call.ended_at, call.updated_at) if moment is not None]
-        if not times and call.created_at is not None:
-            times = [call.created_at + timedelta(seconds=call.duration_seconds or 0)]
+        if call.created_at is not None:  # also beside the others, which may be placeholders such as the year 1
+            times.append(call.created_at + timedelta(seconds=min(call.duration_seconds or 0, _LONGEST_CALL_SECONDS)))
         return bool(times) and max(times) <= self._settled_before

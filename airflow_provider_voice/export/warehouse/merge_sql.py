@@ -37,8 +37,10 @@ class MergeSql:
         self._staged: Any = dialect.stage.alias("s")
         t, s = self._stored.c, self._staged.c
         self._is_same = and_(*(t[name] == s[name] for name in KEY))
+        # A call keeps its direction, which a record that was read alone may lack (Talkstack docs: get-call-data).
+        self._content = {name: s[name] for name in CONTENT} | {"direction": func.coalesce(s.direction, t.direction)}
         # With NULL as a value like any other.
-        self._is_changed = or_(*(s[name].is_distinct_from(t[name]) for name in CONTENT))
+        self._is_changed = or_(*(value.is_distinct_from(t[name]) for name, value in self._content.items()))
         # The time of the reading, by the database's clock, is the only order that cannot stay wrong: an updated_at may
         # be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected by
         # the next reading, because a row that changed is not settled.
@@ -77,7 +79,7 @@ class MergeSql:
             "abandoned_at": case((changed | t.missing_since.is_not(None), null()), else_=t.abandoned_at),
             "fetched_at": case((changed, s.fetched_at), else_=t.fetched_at),
             "missing_since": null(),
-            **{name: s[name] for name in CONTENT},
+            **self._content,
         }
 
     def _settles(self, settled_before: datetime) -> ColumnElement[bool]:

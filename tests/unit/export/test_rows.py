@@ -51,6 +51,20 @@ def test_plain_numbers_and_raw_stay_as_they_are() -> None:
     assert json.loads(row["raw"]) == raw
 
 
+@pytest.mark.parametrize("seconds", [10**13, 10**18])
+def test_a_duration_beyond_the_calendar_is_stored_and_ends_no_export(seconds) -> None:
+    call = Call("1", "talkstack", CallStatus.COMPLETED, duration_seconds=seconds, created_at=NOW - timedelta(days=2))
+    row = row_of(call)
+    assert (row["duration_seconds"], row["settled_at"]) == (seconds, None)
+
+
+def test_a_placeholder_for_the_end_does_not_settle_a_new_call() -> None:
+    year_1 = datetime(1, 1, 1, tzinfo=timezone.utc)
+    for moment in (NOW, NOW - timedelta(hours=25)):
+        call = Call("1", "talkover", CallStatus.COMPLETED, created_at=moment, ended_at=year_1, updated_at=year_1)
+        assert maker().is_settled(call) is (moment < NOW)
+
+
 def test_settled_by_age_only_when_ended() -> None:
     def settled(status: str, hours: float) -> bool:
         moment = NOW - timedelta(hours=hours)

@@ -60,6 +60,15 @@ def test_a_row_that_was_read_earlier_changes_nothing(cursor: sqlite3.Cursor) -> 
     assert stored(cursor, "c") == before
 
 
+def test_a_record_that_was_read_alone_takes_no_direction_away(cursor: sqlite3.Cursor) -> None:
+    put(cursor, DIALECT.table, "1", NOW - HOUR, direction="inbound", status="busy")
+    put(cursor, DIALECT.stage, "1", NOW, status="busy")
+    assert survey(cursor) == (1, 1, 0, 0)
+    DIALECT.execute(cursor, DIALECT.stage.update().values(status="failed"))
+    DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW))
+    assert (stored(cursor, "1")["direction"], stored(cursor, "1")["status"]) == ("inbound", "failed")
+
+
 def test_a_change_reopens_a_row_that_was_settled_missing_or_abandoned(cursor: sqlite3.Cursor) -> None:
     put(cursor, DIALECT.table, "c", NOW - HOUR, cost=1.0, settled_at=NOW, missing_since=NOW, abandoned_at=NOW)
     put(cursor, DIALECT.stage, "c", NOW, cost=2.0)
