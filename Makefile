@@ -29,7 +29,7 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 
 setup: $(VENV)/.ready  ## install everything into .venv
 
-demo: setup  ## run a campaign of 200 contacts with redials on the sandbox and check who was rung how often
+demo: setup  ## run a campaign of 200 contacts with redials on the sandbox and check how often each person was rung
 	$(VENV)/bin/python -m dev.demo
 
 # Tests that start a whole Airflow run one at a time. They mostly wait, so the other tests run beside them, and give way

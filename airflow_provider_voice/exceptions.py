@@ -23,6 +23,7 @@ class VoiceError(Exception):
     :param code: the vendor's own error code; None when it gave none.
     :param request_id: the vendor's id of the request, for its support desk; None when it gave none.
     :param permanent: whether the same request would fail again; None: the class's default.
+    :param details: the fields of a subclass as JSON values, for :meth:`to_dict`.
     """
 
     permanent_by_default = True
@@ -102,7 +103,9 @@ class RequestRejected(VoiceError):
 class RateLimited(VoiceError):
     """The vendor asked to slow down, and kept asking for longer than the hook waits.
 
+    :param message: the text of the error, as of :class:`VoiceError`.
     :param retry_after: seconds the vendor asks to wait; None when it does not say.
+    :param kwargs: the other arguments of :class:`VoiceError`.
     """
 
     permanent_by_default = False
@@ -132,8 +135,10 @@ class CallNotFound(VoiceError):
 class CallNotCompleted(VoiceError):
     """The call ended in a way the task does not count as a success.
 
+    :param message: the text of the error, as of :class:`VoiceError`.
     :param status: the :class:`~airflow_provider_voice.models.CallStatus` value it ended with, e.g. ``busy``; ``None``
         when it did not end in time.
+    :param kwargs: the other arguments of :class:`VoiceError`.
     """
 
     def __init__(self, message: str = "", *, status: str | None = None, **kwargs: Any) -> None:
@@ -148,8 +153,10 @@ class StaleRun(VoiceError):
 class NotAllowedNow(VoiceError):
     """The contact policy does not allow the call at this time.
 
-    :param next_at: first instant at which the call is allowed, an aware datetime (or its ISO text); ``None`` when it is
-        never allowed by itself.
+    :param message: the text of the error, as of :class:`VoiceError`.
+    :param next_at: first instant at which the call is allowed, an aware datetime (or its ISO text); ``None`` when
+        waiting does not help.
+    :param kwargs: the other arguments of :class:`VoiceError`.
     """
 
     def __init__(self, message: str = "", *, next_at: datetime | str | None = None, **kwargs: Any) -> None:

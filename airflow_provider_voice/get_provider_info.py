@@ -1,4 +1,4 @@
-"""What Airflow's provider manager reads: plain data. Importing this imports nothing else."""
+"""The provider's description for Airflow's provider manager: plain data. Importing this imports nothing else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,8 @@ def _field(label: str, description: str, *, kind: str = "string", **schema: Any)
     return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 
 
-def connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
-    """Return the custom fields of a connection form; they are kept in the connection's ``extra``.
-
-    :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
-    :return: field name -> label, description and JSON schema.
-    """
+def _connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
+    """Return label, description and JSON schema by name of the custom fields, which are kept in ``extra``."""
     fields: dict[str, dict[str, Any]] = {}
     if connection_type == "talkstack":
         fields["project_id"] = _field(
@@ -42,7 +38,9 @@ def connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
         "connect_timeout": _field("Connect timeout", "Seconds to connect. Empty: 10.", kind="number", minimum=0),
         "read_timeout": _field("Read timeout", "Seconds without a byte. Empty: 30.", kind="number", minimum=0),
         "status_overrides": _field(
-            "Status overrides", 'JSON object, vendor word to our status: {"answered": "completed"}.', format="multiline"
+            "Status overrides",
+            'JSON object, a status of the vendor to ours: {"answered": "completed"}.',
+            format="multiline",
         ),
         "allow_http": _field(
             "Allow http",
@@ -54,9 +52,10 @@ def connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
 
 
 def field_behaviour(connection_type: str) -> dict[str, Any]:
-    """Return how the standard fields of a connection form look.
+    """Return labels and placeholders of the standard fields of a connection form.
 
     :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
+    :return: the ``ui-field-behaviour`` of Airflow: hidden fields, labels and placeholders by field name.
     """
     token = {"talkover": "API token (talq_...)", "talkstack": "API key", "unleashx": "API token"}[connection_type]
     return {
@@ -155,7 +154,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{_PACKAGE}.hooks.voice.{hook}",
                 "hook-name": name,
                 "ui-field-behaviour": field_behaviour(connection_type),
-                "conn-fields": connection_fields(connection_type),
+                "conn-fields": _connection_fields(connection_type),
             }
             for name, (_, hook, connection_type) in _INTEGRATIONS.items()
         ],

@@ -30,6 +30,8 @@ class CallStatus(str, Enum):
 
     >>> CallStatus("no_answer").is_terminal, CallStatus.RINGING.rank
     (True, 1)
+
+    :param value: the status in lower case, e.g. ``no_answer``.
     """
 
     QUEUED = "queued"
@@ -48,8 +50,8 @@ class CallStatus(str, Enum):
     #: Whether the call has ended. An unknown status counts as not ended.
     is_terminal: bool
 
-    def __init__(self, word: str) -> None:
-        self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(word, 3)
+    def __init__(self, value: str) -> None:
+        self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(value, 3)
         self.is_terminal = self.rank == 3  # noqa: PLR2004 - the rank of all that ended
 
     def __str__(self) -> str:
@@ -59,32 +61,32 @@ class CallStatus(str, Enum):
 
 TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
 
-_unknown_words: set[tuple[str, str]] = set()
+_unknown_statuses: set[tuple[str, str]] = set()
 
 
-def fold_word(word: object) -> str:
-    """Normalize a status word.
+def fold_status(text: object) -> str:
+    """Normalize the text of a status.
 
-    :param word: a vendor's or a user's word.
+    :param text: a status as a vendor or a user writes it.
     :return: lower case, with blanks and hyphens as ``_``.
     """
-    return re.sub(r"[\s\-_]+", "_", str(word).strip()).lower()
+    return re.sub(r"[\s\-_]+", "_", str(text).strip()).lower()
 
 
-def read_status(word: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
-    """Translate a vendor's status word.
+def read_status(text: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
+    """Translate a vendor's status to ours.
 
-    :param word: the vendor's word; None or an empty text is unknown.
-    :param statuses: our status by the vendor's folded word.
-    :param vendor: whose word it is, for the log.
-    :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown word, which is logged once per process.
+    :param text: the vendor's status; None or an empty text is unknown.
+    :param statuses: our status by the vendor's status, in the form of :func:`fold_status`.
+    :param vendor: the vendor's name, for the log.
+    :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once per process.
     """
-    folded = fold_word("" if word is None else word)
+    folded = fold_status("" if text is None else text)
     status = statuses.get(folded)
     if status is not None:
         return status
-    if folded and (vendor, folded) not in _unknown_words:
-        _unknown_words.add((vendor, folded))
+    if folded and (vendor, folded) not in _unknown_statuses:
+        _unknown_statuses.add((vendor, folded))
         log.warning(
             "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set "
             "status_overrides on the connection.",
@@ -102,7 +104,7 @@ def status_of(value: object) -> CallStatus:
     :raises InvalidRequest: when there is no such status.
     """
     try:
-        return CallStatus(fold_word(value))
+        return CallStatus(fold_status(value))
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
         raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None
@@ -257,7 +259,7 @@ def json_object(name: str, value: object) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CallRef:
-    """What is known of a call that is to be found again. The more is known, the cheaper is the request.
+    """Reference to a call. Each further field makes it cheaper to find the call again.
 
     >>> CallRef.of({"id": "c1", "to": "+14155552671", "tag": "afv-1"})
     CallRef(id='c1', tag='afv-1')
@@ -334,7 +336,7 @@ class Call:
     vendor: str
     #: The state of the call in our vocabulary.
     status: CallStatus
-    #: The vendor's own status word.
+    #: The status as the vendor writes it.
     vendor_status: str | None = None
     #: The number that was rung, as the vendor writes it.
     to: str | None = None

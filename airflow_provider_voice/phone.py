@@ -158,7 +158,7 @@ def shown(value: object) -> str:
 
 
 def same_number(one: str | None, other: str | None) -> bool:
-    """Tell whether two texts are the same number, comparing digits only: vendors drop the ``+``.
+    """Return whether two texts are the same number, comparing digits only: vendors drop the ``+``.
 
     :param one: a number, or None.
     :param other: another one.
@@ -169,7 +169,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 
 
 def may_be_same_number(written: str | None, number: str) -> bool:
-    """Tell whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
+    """Return whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
 
     For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 

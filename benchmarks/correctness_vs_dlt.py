@@ -10,7 +10,7 @@ three the list changes while it is paged, in every one of the first two runs; th
 dlt runs as its own guide has it: the list by pages, merge by ``id``, incremental by ``created_at``, without and with
 ``--lag`` seconds of look-back; and, the dear way, without a cursor: the whole list in every run. It needs a Python of
 its own: ``--dlt-python`` with 'dlt[duckdb]'. Missed: calls of the vendor that are not in the table. Stale: rows whose
-status or agent is not what the vendor shows at the end.
+status or agent differs from the vendor's at the end.
 """
 
 from __future__ import annotations
@@ -139,8 +139,11 @@ def run_dlt(world: World, folder: Path, python: str, lag: float) -> Callable[[],
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
-        words = {"initiated": "queued", "answered": "in_progress", "no-answer": "no_answer"}
-        return {key: (words.get(word, word), agent) for key, word, agent in json.loads(done.stdout.splitlines()[-1])}
+        statuses = {"initiated": "queued", "answered": "in_progress", "no-answer": "no_answer"}
+        return {
+            key: (statuses.get(status, status), agent)
+            for key, status, agent in json.loads(done.stdout.splitlines()[-1])
+        }
 
     return run
 

@@ -17,7 +17,7 @@ def main() -> None:
     os.environ |= {"RUNTIME__LOG_LEVEL": "ERROR", "RUNTIME__DLTHUB_TELEMETRY": "false"}
     params: dict[str, object] = {"per_page": 100, "date_from": first_day}
     if float(lag) >= 0:
-        # The vendor filters by day; what is older than the cursor is dropped by dlt itself. A cursor that begins with a
+        # The vendor filters by day; dlt itself drops rows that are older than the cursor. A cursor that begins with a
         # day alone would count its look-back in days.
         params["date_from"] = {
             "type": "incremental",

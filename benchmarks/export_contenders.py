@@ -1,4 +1,4 @@
-"""One contender of ``export_speed.py``: reads everything from one URL into one database and prints what it took."""
+"""One contender of ``export_speed.py``: reads everything from one URL into one database and prints time and memory."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def create(cursor: Any) -> None:
 
 
 def loop(database: str, target: str, url: str) -> Run:
-    """Do what people write first."""
+    """Export with the simplest code."""
     hook = hook_of(database, target)
     if database == "postgres":
         from airflow.providers.postgres.hooks.postgres import PostgresHook

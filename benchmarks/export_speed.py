@@ -11,7 +11,7 @@ same database, in a process of its own, twice: the first load, and the same agai
 - ``floor``: four threads for the pages, COPY or executemany, no raw record, no guard, no certificate; the second load
   replaces the table.
 
-Imports, and the collection of what they leave behind, are not counted for anyone: a worker has most of them anyway,
+Imports, and the garbage collection after them, are not counted for any contender: a worker has most of them anyway,
 and they do not grow with the rows.
 
 Printed: rows per second (wall), CPU seconds and peak memory of the process, and the ratios. ``--memory`` prints ours
@@ -37,7 +37,7 @@ CONTENDERS = ("ours", "psycopg3", "masked", "hashed", "floor", "loop", "dlt")
 def run(
     contender: str, database: str, target: str, folder: str, server: HistoryServer, *, python: str = sys.executable
 ) -> dict:
-    """Run one contender once and return what it measured."""
+    """Run one contender once and return its measurements."""
     command = [python, str(HERE / "export_contenders.py"), contender, database, target, server.url]
     environment = {
         **os.environ,
@@ -106,7 +106,7 @@ def memory(databases: list[str]) -> None:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the contenders of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--latency", type=float, nargs="*", default=[0.0, 0.05], help="seconds")

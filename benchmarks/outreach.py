@@ -1,9 +1,9 @@
-"""What a campaign costs, beside one mapped task per call; the plan of 100,000 contacts, memory, the pace it keeps.
+"""The cost of a campaign, beside one mapped task per call; the plan of 100,000 contacts, memory, the pace it keeps.
 
 The vendor is the sandbox, which answers a create after 20 ms; the ledger is a PostgreSQL of its own. First the campaign
 without Airflow. Then, in a real Airflow (LocalExecutor with four slots, its metadata in the same PostgreSQL), the same
 kind of calls by three contenders: mapped ``HttpOperator``, mapped ``MakeCallOperator``, ``OutreachOperator``. Their CPU
-is that of all of Airflow's processes, less what the idle Airflow used in the same time; PostgreSQL is not in it.
+is that of all of Airflow's processes, less the use of an idle Airflow in the same time; PostgreSQL is not in it.
 
 ``--pace`` adds the runs at 100 calls a minute by one worker and by three, which take six minutes; ``--no-airflow``
 leaves out the second part.
@@ -195,7 +195,7 @@ def _run(campaign: Campaign) -> None:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contender took.
+    """The cost of one contender.
 
     :param calls: the calls it placed.
     :param pace: calls a second, from the first to the last.

@@ -23,7 +23,7 @@ def on_call_finished() -> None:
     @task
     def list_calls(triggering_asset_events: Any = None) -> list[str]:
         events = (triggering_asset_events or {}).get(ended_calls, [])
-        # An ending is reported at least once: use the ids as keys of what is derived from them.
+        # An ending is reported at least once: use the ids as keys of all data derived from them.
         calls = {call["id"]: call["status"] for event in events for call in event.extra["payload"]["calls"]}
         logging.getLogger(__name__).info("%d call(s) have ended: %s", len(calls), calls)
         return sorted(calls)

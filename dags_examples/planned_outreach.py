@@ -32,7 +32,7 @@ CAMPAIGN = {
     tags=["voice"],
 )
 def planned_outreach() -> None:
-    """Call everybody who has an appointment, after a person has looked at the plan."""
+    """Call everybody who has an appointment, after a person has checked the plan."""
     plan = PlanOutreachOperator(task_id="plan", **CAMPAIGN)
 
     approve = ApprovalOperator(

@@ -35,7 +35,7 @@ def scheduled_outreach() -> None:
         max_attempts=3,
         redial_after={"busy": timedelta(minutes=15), "no_answer": timedelta(hours=2)},
         calls_per_minute=60,
-        # No first call and no redial after this; who waits by then becomes `expired`.
+        # No first call and no redial after this; contacts that still wait then become `expired`.
         ends_at="{{ dag_run.run_after + macros.timedelta(hours=10) }}",
         deferrable=True,
     )
@@ -47,7 +47,7 @@ def scheduled_outreach() -> None:
         table="voice_calls",
         # The calls of this very run, up to now; without bounds an export reads the run's interval, which is the past.
         start="{{ dag_run.start_date }}",
-        # What was called is loaded, also when the campaign failed.
+        # The calls are loaded, also when the campaign failed.
         trigger_rule="all_done",
     )
 

@@ -1,1 +1,1 @@
-"""What runs the checkout and is not in the wheel: the demo and a whole Airflow to look at."""
+"""Runners of the checkout, which are not in the wheel: the demo and a whole Airflow with a page to open."""

@@ -1,4 +1,4 @@
-"""``make demo``: run a campaign of 200 contacts against the sandbox and show what became of everybody.
+"""``make demo``: run a campaign of 200 contacts against the sandbox and show the final states.
 
 Run as ``python -m dev.demo``. It starts the sandbox, gives Airflow a home of its own with the connections, runs the DAG
 ``demo_campaign`` with ``airflow dags test``, and compares the ledger and the warehouse with the sandbox's own calls.

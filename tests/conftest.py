@@ -75,7 +75,7 @@ def vendor(sandbox: Sandbox, vendor_name: str) -> Iterator[Vendor]:
 
 @pytest.fixture
 def scripted() -> Iterator[Callable[..., ScriptedServer]]:
-    """Make servers that answer what a test wants, byte by byte."""
+    """Make servers with the responses of a test, byte by byte."""
     servers: list[ScriptedServer] = []
 
     def make(answer: Callable[..., object]) -> ScriptedServer:

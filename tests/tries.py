@@ -258,7 +258,7 @@ class MappedTask:
             self.tasks[index].arguments["to"] = number
 
     def clear(self, numbers: list[str], *, clear_on_success: bool = False) -> None:
-        """Clear the task and what makes its list, which is then ``numbers``."""
+        """Clear the task and the one that makes its list, which is then ``numbers``."""
         for task in self.tasks:
             task.clear(clear_on_success=clear_on_success)
         self._expand(numbers)

@@ -1,1 +1,1 @@
-"""Places one call at most once, and finds out what became of a create whose answer was lost."""
+"""Places one call at most once, and searches for the call of a create whose response was lost."""

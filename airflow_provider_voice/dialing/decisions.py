@@ -33,8 +33,9 @@ STEPS: tuple[tuple[RecordedState | None, bool | None, Occasion | None, Step], ..
     (ANY, ANY, "new call", "place"),
     # The intent is stored before a create is sent, so on a first try "no record" means "nothing was sent".
     ("none", ANY, "first", "place"),
-    # Below Airflow 3.3 there is no store. With one, the record may have been deleted (clear_on_success, its retention)
-    # or hidden by one failed read; the list of a mapped task may have changed, so that another index rang this person.
+    # Below Airflow 3.3 there is no store. With one, the record may have been deleted (clear_on_success, its retention),
+    # or one read may have failed to return it. The list of a mapped task may have changed, so that another index rang
+    # this person.
     ("none", ANY, ANY, "search, then place"),
     # The vendor did not accept the earlier create. A corrected request may be of a person whom another index rang.
     ("refused", True, ANY, "place"),

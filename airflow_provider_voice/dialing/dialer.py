@@ -1,7 +1,7 @@
 """Places one call at most once, whatever dies, hangs or is retried.
 
 A create cannot be taken back, and no vendor here has an idempotency key. So the order is: store an intent; send; store
-the call id. What a later try may do stands in the tables of :mod:`airflow_provider_voice.dialing.decisions`.
+the call id. The tables of :mod:`airflow_provider_voice.dialing.decisions` list the next step of a later try.
 
 Nothing here imports Airflow: the operator hands in the facts of the task and its state store.
 """
@@ -67,6 +67,7 @@ class DialedCall:
         return ended.to_dict()
     """
 
+    #: The call as the vendor last reported it.
     call: Call
     #: How the task came by the call.
     how: How
@@ -295,7 +296,8 @@ class Dialer:
         """Return the evidence of a call that an unrecorded try of this run may have placed."""
         facts, now = self._facts, self._now()
         began = facts.run_began_at or now - timedelta(days=1)
-        if self._rules.new_call_on_clear and facts.max_tries > facts.retries and facts.run_started_at is not None:
+        follows_clear = self._rules.new_call_on_clear and facts.max_tries > facts.retries
+        if follows_clear and facts.run_started_at is not None:
             began = facts.run_started_at  # the calls before the clear are not the new one
         if began < now - LONGEST_LOOK_BACK:
             log.warning("The run was due at %s; calls older than %s are not searched for.",
@@ -307,13 +309,14 @@ class Dialer:
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
             tag=fresh.key if not self._records.are_kept else None,
+            tag_decides=not follows_clear,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),
         )
 
     def _search_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
-        """Find out what became of a create whose outcome is not known; send nothing unless the user allows it."""
+        """Search for the call of a create whose outcome is not known; send nothing unless the user allows it."""
         problem: VoiceError | None = None
         for pause in SEARCH_DELAYS:
             self._sleep(pause)

@@ -50,7 +50,7 @@ class MayRing:
     time_zone: str | None = None
     #: ISO 3166 code of the law that protects the person; None: from the number.
     jurisdiction: str | None = None
-    #: What the task does while the policy does not allow the call.
+    #: The task's reaction while the policy does not allow the call: ``wait``, ``skip`` or ``fail``.
     when_closed: WhenClosed = "wait"
     #: Last instant at which the call may be placed; None: there is none but by ``max_run_age``.
     deadline: datetime | None = None

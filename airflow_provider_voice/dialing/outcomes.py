@@ -30,7 +30,7 @@ _NAMED_REFUSALS = (AgentNotUsable, AuthenticationFailed, InsufficientCredits, In
 
 
 def proves_no_ring(error: VoiceError) -> bool:
-    """Tell whether an error of a create proves that the vendor did not accept the call.
+    """Return whether an error of a create proves that the vendor did not accept the call.
 
     The list names what proves it; an error that is not on the list proves nothing.
 

@@ -51,7 +51,9 @@ class Evidence:
     tag: str | None = None
     #: Ids of calls that are known to belong to somebody else, or to an earlier call of the task.
     not_these: frozenset[str] = frozenset()
-    #: What our tag begins with, where the whole tag is not known.
+    #: Whether a call with our tag is ours whenever it was created; False: a call before a clear had the same one.
+    tag_decides: bool = True
+    #: The beginning of our tag, where the whole tag is not known.
     tag_prefix: str | None = None
     #: How long the vendor waits before it rings (``delay_seconds``); its record may be dated by the ringing.
     delay: timedelta = timedelta(0)
@@ -64,7 +66,8 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: 
 
     The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
     must have been created while the create was under way, by the vendor's clock. A call that matches but was created
-    later, or that has no tag although the vendor keeps tags, may or may not be the one, so it is an error.
+    later, or at a time that another time zone would explain, or that has no tag although the vendor keeps tags, may or
+    may not be the one, so it is an error.
 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
@@ -83,16 +86,21 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: 
     expects_tag = vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
     matching: list[Call] = []
     is_certain = True
-    for call in vendor.candidates(first, last, to=request.to, tag=evidence.tag or evidence.tag_prefix):
-        if evidence.tag is not None and call.tag == evidence.tag:
+    margin = vendor.time_zone_margin
+    for call in vendor.candidates(
+        first - margin, last + margin, to=request.to, tag=evidence.tag or evidence.tag_prefix
+    ):
+        is_in_window = call.created_at is None or first <= call.created_at < last
+        if evidence.tag is not None and call.tag == evidence.tag and (is_in_window or evidence.tag_decides):
             return _as_placed(call, request, evidence)
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
         is_of_another_tag = vendor.keeps_tags and call.tag is not None
         if call.id in evidence.not_these or not (shows_tag or (not is_of_another_tag and _matches(call, request))):
             continue
         matching.append(call)
-        in_time = call.created_at is not None and call.created_at <= certain_until
-        if not shows_tag and (expects_tag or not in_time or not same_number(call.to, request.to)):
+        in_time = call.created_at is not None and first <= call.created_at <= certain_until
+        is_ours = evidence.tag_decides or is_in_window
+        if not (shows_tag and is_ours) and (expects_tag or not in_time or not same_number(call.to, request.to)):
             is_certain = False
     if not matching:
         return None
@@ -111,7 +119,7 @@ def clock_offset(vendor: Vendor) -> timedelta:
 
 
 def _matches(call: Call, request: CallRequest) -> bool:
-    """Tell whether nothing in a row contradicts the request; vendors spell numbers, agents and directions their way."""
+    """Return whether a row agrees with the request; vendors spell numbers, agents and directions their own way."""
     return (
         may_be_same_number(call.to, request.to)
         and (call.agent_id or request.agent_id or "").strip().casefold() == (request.agent_id or "").strip().casefold()

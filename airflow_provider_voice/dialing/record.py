@@ -79,8 +79,8 @@ class Record:
     def next(self, **values: Any) -> Record:
         """Return the record of the next intended call of the same task or key.
 
-        :param values: the fields that begin anew.
-        :return: a record that remembers the calls before it.
+        :param values: the new values of fields; the other fields start with their defaults.
+        :return: a record that lists the calls before it.
         """
         ids = [str(self.call.get("id"))] if self.call else []
         rang = [] if self.state == "refused" else [str(write_time(self.intent_at))]
@@ -217,9 +217,10 @@ class RecordStore:
 
 
 def digest(*parts: str) -> str:
-    """Return a hash of several texts, as 64 hexadecimal digits.
+    """Return a hash of several texts.
 
-    :param parts: the texts, in order.
+    :param parts: the texts; their order counts.
+    :return: SHA-256 as 64 hexadecimal digits.
     """
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

@@ -28,8 +28,11 @@ class TaskFacts:
         facts.is_last_try, facts.may_follow_a_call
     """
 
+    #: Airflow's id of the DAG.
     dag_id: str
+    #: Airflow's id of the DAG run.
     run_id: str
+    #: Airflow's id of the task.
     task_id: str
     #: Index of a mapped task; -1 for any other.
     map_index: int = -1
@@ -108,7 +111,7 @@ class TaskFacts:
         return self.max_tries > self.retries and self.try_number == self.max_tries - self.retries + 1
 
     def is_retry_since(self, record: Record) -> bool:
-        """Tell whether this is a retry of the task whose try stored the record, not a clear and not another task.
+        """Return whether this is a retry of the task whose try stored the record, not a clear and not another task.
 
         :param record: the stored record.
         :return: True only when it is certain.
@@ -117,12 +120,12 @@ class TaskFacts:
         return is_later and record.owner == self.instance and not self.is_beyond_retries
 
     def was_cleared_since(self, record: Record | None) -> bool:
-        """Tell whether a user cleared this task after the record was stored.
+        """Return whether a user cleared this task after the record was stored.
 
         A clear raises ``max_tries``, unless the task is running: then Airflow kills it and retries it, and only a try
-        beyond ``max_tries + 1`` in a run that was cleared gives the clear away: without a clear it is a task that a
-        dying scheduler left behind and another one reset. A clear of a running task that has retries left looks like a
-        retry, and is taken for one.
+        beyond ``max_tries + 1`` in a run that was cleared proves the clear: in another run it is a task that a dying
+        scheduler left behind and another one reset. A clear of a running task that has retries left cannot be
+        distinguished from a retry, and counts as one.
 
         :param record: the stored record; None when there is no record.
         :return: True only when a clear is certain.
@@ -135,7 +138,7 @@ class TaskFacts:
         return is_further_try and self.run_was_cleared_since(record)
 
     def run_was_cleared_since(self, record: Record) -> bool:
-        """Tell whether some task of the run, perhaps this one, was cleared after the record was stored.
+        """Return whether some task of the run, perhaps this one, was cleared after the record was stored.
 
         :param record: the stored record.
         :return: False where Airflow does not say how often the run was cleared.

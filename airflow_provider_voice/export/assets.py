@@ -66,7 +66,7 @@ def report_lineage(hook: Any, table: str, schema: str | None, counts: Mapping[st
         if uri is not None:
             collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]  # the compat module is untyped
             collector.add_output_asset(context=hook, uri=uri, asset_extra=dict(counts))
-    except Exception as error:  # noqa: BLE001 - plugins raise what they like; the load is committed
+    except Exception as error:  # noqa: BLE001 - a plugin may raise any error; the load is committed
         log.warning("The lineage of %s could not be reported (%s).", table, type(error).__name__)
 
 

@@ -59,13 +59,22 @@ class Window:
         return moment is not None and self.start <= moment < self.end  # type: ignore[operator]  # only datetimes are asked
 
     def cut(self, start: datetime, end: datetime) -> Window:
-        """Return the part between two instants; an empty window where there is none."""
+        """Return the part of the window between two instants.
+
+        :param start: the first instant to keep, aware.
+        :param end: the first instant after the part, aware.
+        :return: the part; an empty window when no instant of the window lies between them.
+        """
         first = max(self.start, start)
         return Window(first, max(first, min(self.end, end)))
 
 
 def joined(windows: Iterable[Window]) -> list[Window]:
-    """Return windows in order of time, those that overlap or touch as one, without empty ones."""
+    """Join windows that overlap or touch.
+
+    :param windows: the windows in any order; empty ones are left out.
+    :return: windows in order of time, with a gap between each two.
+    """
     spans: list[Window] = []
     for window in sorted(filter(None, windows), key=lambda one: one.start):
         if spans and window.start <= spans[-1].end:
@@ -76,7 +85,12 @@ def joined(windows: Iterable[Window]) -> list[Window]:
 
 
 def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
-    """Return the parts of ``windows`` that no window of ``taken`` covers, in order of time."""
+    """Return the parts of windows that other windows do not cover.
+
+    :param windows: the windows in any order.
+    :param taken: the windows to subtract.
+    :return: the remaining parts in order of time, joined as by :func:`joined`.
+    """
     left = joined(windows)
     for gone in joined(taken):
         left = [
@@ -92,7 +106,11 @@ def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
 
 
 def gaps(windows: Iterable[Window]) -> list[Window]:
-    """Return the stretches between windows, in order of time."""
+    """Return the gaps between windows.
+
+    :param windows: the windows in any order; they may overlap.
+    :return: a window for each gap, in order of time.
+    """
     spans = joined(windows)
     return [Window(before.end, after.start) for before, after in pairwise(spans)]
 
@@ -129,7 +147,12 @@ class Scope:
 
 
 def fitting(name: str) -> str:
-    """Return a name that fits a key column: unchanged, or its beginning and a hash of all of it."""
+    """Return a name that fits a key column.
+
+    :param name: a name of any length.
+    :return: the name itself when it has at most 200 bytes; otherwise its first 100 characters, percent-encoded, and a
+        hash of the whole name.
+    """
     if len(name.encode()) <= _MOST_KEY_BYTES:
         return name
     return f"{quote(name)[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"

@@ -42,7 +42,7 @@ def check_export_arguments(export: Export) -> None:
     """Refuse arguments that are known to be wrong before the task runs; templates are checked when they are rendered.
 
     :param export: the operator.
-    :raises InvalidRequest: naming the argument and what it may be.
+    :raises InvalidRequest: with the argument and its accepted values.
     """
     one_of("phone_numbers", export.phone_numbers, NUMBER_MODES)
     pages = export.page_concurrency

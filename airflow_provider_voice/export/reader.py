@@ -179,7 +179,7 @@ def warn_of_skew(hook: VoiceHook) -> None:
     offset = hook.vendor.http.clock_offset
     if offset is None:
         log.warning(
-            "%s does not tell its time (no Date header). The worker's clock is taken for the vendor's; calls that the "
+            "%s sends no time (no Date header). The worker's clock stands in for the vendor's; calls that the "
             "vendor dates earlier are found by the recheck of later runs only.",
             hook.vendor.title,
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIN_DIGITS = 7
 
 _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
-# What may stand between two digits and has digits or letters itself: escapes of URLs (also twice), JSON, Python, HTML.
+# Separators between two digits that hold digits or letters themselves: URL escapes (also twice), JSON, Python, HTML.
 _ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
 _MAY_ESCAPE = re.compile(r"[%\\&]")
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
@@ -65,10 +65,10 @@ class PhoneRedactor:
 
     The rule, for texts, whole numbers and decimal numbers:
 
-    - The call's own ``to`` and ``from`` go wherever the last :data:`MIN_DIGITS` of their digits, or all digits but two,
-      follow each other, whatever stands between these digits except letters; escapes of URLs, JSON and HTML count as
-      signs. Text beside the number (a date, an id) stays.
-    - A number of somebody else goes when it is written as one: with ``+`` or ``%2B``, with its area code in
+    - The call's own ``to`` and ``from`` are replaced wherever the last :data:`MIN_DIGITS` of their digits, or all
+      digits but two, follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML count
+      as signs. Text beside the number (a date, an id) stays.
+    - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
       parentheses, as groups of 3, 3 and 4 digits, or as the value of a field that is named after phone numbers
       (``caller``, ``customer_phone``). Other digits are taken for an id, a time, a duration or a price, and stay.
     - A text that is a time or a UUID, and nothing else, stays.
@@ -185,11 +185,11 @@ class _OwnNumber:
         self.digits = re.sub(r"\D", "", number)
 
     def is_in_full(self, bare: str) -> bool:
-        """Tell whether a text without its signs is the number, or its national form, and nothing else."""
+        """Return whether a text without its signs is the number, or its national form, and nothing else."""
         return len(bare) >= MIN_DIGITS and self.digits.endswith(bare)
 
     def is_in(self, bare: str) -> bool:
-        """Tell whether the number can be in a text without its signs."""
+        """Return whether the number can be in a text without its signs."""
         return any(self.digits[start:end] in bare for start, end in self._parts())
 
     def spans(self, digits: str) -> Iterator[tuple[int, int, str]]:

@@ -114,9 +114,10 @@ class RowMaker:
         )
 
     def is_settled(self, call: Call) -> bool:
-        """Return whether the call ended so long ago that it is not expected to change any more.
+        """Return whether the call ended so long ago that no further change is expected.
 
-        :param call: the call.
+        :param call: the call as the vendor shows it.
+        :return: False for a call that has not ended, or whose times are not known.
         """
         if not call.status.is_terminal:
             return False

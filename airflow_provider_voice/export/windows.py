@@ -58,18 +58,20 @@ def check_bounds(start: datetime | None, end: datetime | None) -> None:
 
 
 def run_name(context: Mapping[str, Any]) -> str:
-    """Return a name for the task's run that its retries share and no other task has; long ones are hashed.
+    """Return a name that the tries of one task instance share and no other task instance has.
 
     :param context: the task's context.
+    :return: the ids of DAG, task, map index and run; a long name is shortened and hashed.
     """
     ti = context["ti"]
     return fitting(f"{ti.dag_id}/{ti.task_id}/{-1 if ti.map_index is None else ti.map_index}/{ti.run_id}")
 
 
 def due_time(context: Mapping[str, Any]) -> datetime | None:
-    """Return when the run was due by Airflow's clock; None outside a DAG run. A retry has the same.
+    """Return when the run was due by Airflow's clock; all tries of a task have the same time.
 
     :param context: the task's context.
+    :return: the instant in UTC; None outside a DAG run.
     """
     run = context.get("dag_run")
     moments = (getattr(run, name, None) for name in ("run_after", "logical_date", "start_date"))
@@ -89,7 +91,7 @@ def requested_window(
     """Return the window that a run is to export; a retry of the run gets the same one.
 
     The first that applies: explicit bounds; the data interval when it has a length; the window this run was given
-    before (a rerun); from where the exports before it ended (:func:`resume_at`) to the moment it was due. A cron
+    before (a rerun); from where the exports before it ended (:func:`_resume_at`) to the moment it was due. A cron
     schedule gives an empty interval in Airflow 3, a manual run may have none.
 
     :param context: the task's context.
@@ -110,18 +112,15 @@ def requested_window(
     first, last = _interval(context)
     if first is not None and last is not None and first < last:
         return Window(first, last)
-    return own or Window(resume_at(covered, due), due)
+    return own or Window(_resume_at(covered, due), due)
 
 
-def resume_at(covered: Iterable[Window], due: datetime) -> datetime:
+def _resume_at(covered: Iterable[Window], due: datetime) -> datetime:
     """Return where a run without bounds begins.
 
-    At the end of the covered stretch that precedes the moment it was due. Where several end within the day before it,
-    at the end of the first of them, so that holes of that day are filled. A day before it when nothing was exported
-    earlier.
-
-    :param covered: the stretches that were exported.
-    :param due: when the run was due.
+    It begins where the last covered stretch before its due time ends. Where several end within the day before the due
+    time, it begins at the end of the first of them, so that holes of that day are filled. Where nothing was exported
+    earlier, it begins a day before the due time.
     """
     a_day_ago = due - FIRST_SPAN
     ends = [min(stretch.end, due) for stretch in joined(covered) if stretch.start < due]
@@ -130,10 +129,10 @@ def resume_at(covered: Iterable[Window], due: datetime) -> datetime:
 
 
 def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
-    """Yield the stretch that earlier runs were to export, for exports that keep no log; see :func:`resume_at`.
+    """Yield the stretch that earlier runs were to export, for exports that keep no log; see :func:`_resume_at`.
 
-    It ends when the previous run of the DAG was due, at least a day before this one. That run counts whatever became of
-    it: a rerun of it has the same window as before.
+    It ends when the previous run of the DAG was due, at least a day before this one. That run counts in every
+    state: a rerun of it has the same window as before.
 
     :param context: the task's context.
     :return: one window; none when there was no run before.
@@ -160,7 +159,7 @@ class ReadPlan:
     :param windows: the stretches that are read and then covered: the requested window, and those that earlier runs
         could not read yet, both up to the vendor's present.
     :param rechecked: covered stretches before these windows that are read once more.
-    :param unread: what of the requested window lies in the vendor's future; a later run reads it.
+    :param unread: the part of the requested window that lies in the vendor's future; a later run reads it.
     """
 
     requested: Window
@@ -178,7 +177,7 @@ def plan_reading(
     covered: Sequence[Window] = (),
     unread: Iterable[Window] = (),
 ) -> ReadPlan:
-    """Return the windows a run reads.
+    """Decide which windows a run reads.
 
     No window reaches into the vendor's future: a window counts as covered only when its calls could be there.
 
@@ -188,7 +187,8 @@ def plan_reading(
         no hole.
     :param recheck: how far before a window covered stretches are read once more.
     :param covered: the stretches that were exported.
-    :param unread: what earlier runs were asked for and could not read yet.
+    :param unread: stretches that earlier runs were asked for and could not read yet.
+    :return: the windows to read, to read again, and to leave to a later run.
     """
     wanted = requested.cut(requested.start, max(present, now))
     windows = joined(window.cut(window.start, now) for window in [wanted, *unread])

@@ -27,7 +27,7 @@ _FIELDS = {
     "connect_timeout": ("Connect timeout", "Seconds to connect. Empty: 10.", "number"),
     "read_timeout": ("Read timeout", "Seconds without a byte. Empty: 30.", "number"),
     "status_overrides": (
-        "Status overrides", 'JSON object, vendor word to our status: {"answered": "completed"}.', "string",
+        "Status overrides", 'JSON object, a status of the vendor to ours: {"answered": "completed"}.', "string",
     ),
     "allow_http": ("Allow http", "Send the token unencrypted to a host that is not this machine.", "boolean"),
 }  # fmt: skip

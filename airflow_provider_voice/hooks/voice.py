@@ -179,7 +179,7 @@ class VoiceHook(BaseHook):
 
         :param ref: the call, its dictionary or its id.
         :raises CapabilityNotSupported: where the vendor has no such request (Talkstack, UnleashX).
-        :raises CallNotFound: when the vendor does not know the call.
+        :raises CallNotFound: when the vendor has no such call.
         :raises RequestRejected: when the call is not active.
         """
         self.vendor.end_call(CallRef.of(ref))

@@ -17,8 +17,9 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import json_object
 from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
-from airflow_provider_voice.utils.call_arguments import agent_of, check_number
+from airflow_provider_voice.utils.call_arguments import agent_of, check_number, text_or_none
 from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal
 
 if TYPE_CHECKING:
@@ -45,15 +46,15 @@ class VoiceCallNotifier(BaseNotifier):
 
     Airflow lets callbacks of tasks and DAGs run for seconds only, so there the notifier places the call that is due and
     returns; the next callback of the same key goes on with the next number. In a deadline alert it stays until somebody
-    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: what went
-    wrong is logged.
+    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: errors
+    are logged.
 
     :param to: the numbers, in the order in which they are rung; one text with commas is a list too.
     :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
     :param voice_conn_id: the voice connection, default ``voice_default``.
     :param agent_id: the vendor's agent; None: the connection's ``default_agent_id``.
-    :param ledger_conn_id: the SQL connection of the ledger that remembers who was rung; None: a SQLite file under
-        ``AIRFLOW_HOME``, for an Airflow on one machine.
+    :param ledger_conn_id: the SQL connection of the ledger, which keeps the calls of each alarm; None: a SQLite file
+        under ``AIRFLOW_HOME``, for an Airflow on one machine.
     :param dedup_key: callbacks with the same key ring once; None: the DAG, the run and the numbers.
     :param cooldown: how long after its last call a key does not ring again, as a ``timedelta`` or in seconds, default
         15 minutes.
@@ -63,7 +64,7 @@ class VoiceCallNotifier(BaseNotifier):
     :param max_wait: how long ``notify`` may wait for an answer, as a ``timedelta`` or in seconds. None (default): not
         at all in callbacks, without a limit in deadline alerts.
     :param context: set by Airflow when it makes a notifier of a deadline alert.
-    :raises InvalidRequest: when the DAG is parsed, for what can be known then.
+    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong and no templates.
     """
 
     template_fields: Sequence[str] = (
@@ -108,7 +109,7 @@ class VoiceCallNotifier(BaseNotifier):
                 check_number(number, None)
 
     def _check(self) -> None:
-        """Refuse what can be known to be wrong before templates are rendered."""
+        """Refuse wrong arguments; templates are checked when they are rendered."""
         wait = duration("escalate_after", self.escalate_after)
         if duration("cooldown", self.cooldown) < wait:
             raise InvalidRequest("cooldown must not be shorter than escalate_after.")
@@ -119,6 +120,10 @@ class VoiceCallNotifier(BaseNotifier):
             connection_id(self.voice_conn_id)
         if is_literal(self.agent_id):
             agent_of(self.agent_id)
+        if is_literal(self.variables):
+            json_object("variables", self.variables)
+        if is_literal(self.dedup_key):
+            text_or_none("dedup_key", self.dedup_key)
 
     def __call__(self, *args: Any) -> None:
         """Ring from a callback; Airflow calls this. Nothing is ever raised.
@@ -174,7 +179,7 @@ class VoiceCallNotifier(BaseNotifier):
             handler.close()
 
     def escalation(self, context: Any) -> Escalation:
-        """Return what rings the numbers; the template fields are rendered already.
+        """Return the escalation that rings the numbers; the template fields are rendered already.
 
         :param context: the context of the callback.
         :return: the escalation, on the ledger and the voice connection of this notifier.
@@ -190,7 +195,7 @@ class VoiceCallNotifier(BaseNotifier):
         facts = _facts_of(context)
         numbers = _numbers(self.to, hook.vendor.settings.default_region)
         alarm = Alarm(
-            key=_key(self.dedup_key or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
+            key=_key(_given(self.dedup_key) or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
             numbers=numbers,
             agent_id=agent_of(self.agent_id),
             variables=facts if self.variables is None else self.variables,
@@ -260,13 +265,14 @@ class _Variables:
         """Return the value of a Variable.
 
         :param name: its name.
-        :param default: what is returned when there is no such Variable.
+        :param default: the result when there is no such Variable.
+        :return: the value.
         """
         return Variable.get(name, default, deserialize_json=self._as_json)
 
 
 def _without_raising(work: Callable[[], Any]) -> Any:
-    """Return what ``work`` returns; ``None`` when it raised, and then the error is in the log, without numbers."""
+    """Return the result of ``work``; ``None`` when it raised, and then the error is in the log, without numbers."""
     try:
         return work()
     except (VoiceError, AirflowException) as error:
@@ -302,7 +308,7 @@ def _numbers(to: Any, region: str | None) -> list[str]:
 
 
 def _facts_of(context: Any) -> dict[str, str]:
-    """Return which run failed: contexts of tasks and DAGs have objects, those of deadline alerts a dictionary."""
+    """Return the ids of the failed run: contexts of tasks and DAGs have objects, those of deadline alerts a mapping."""
     run = context.get("dag_run") or {}
     run = run if isinstance(run, dict) else {}
     dag, ti = context.get("dag"), context.get("ti")
@@ -313,6 +319,11 @@ def _facts_of(context: Any) -> dict[str, str]:
         "reason": context.get("reason") or ("deadline missed" if "deadline" in context else None),
     }
     return {name: str(value or "") for name, value in facts.items()}
+
+
+def _given(key: str | None) -> str | None:
+    """Return the key; None for the text that a template makes of a missing value, which all alarms would share."""
+    return None if key is None or key.strip() in ("", "None") else key
 
 
 def _key(text: str) -> str:

@@ -105,10 +105,9 @@ class MakeCallOperator(BaseOperator):
     :param redial_statuses: endings after which the task fails *with* a retry that rings again (Airflow 3.3+);
         ``retry_delay`` spaces the calls. Default none.
     :param on_clear: after a user's clear, ``reuse`` (default) the call that was placed, or place a ``new_call``. A
-        clear of a task that is *running* counts as a retry, because Airflow does not tell them apart while the task has
-        retries left: clear it when it has ended.
-    :param stale_run: what a backfill or an old run does instead of ringing: ``fail`` (default), ``skip``, or ``call``
-        to ring all the same.
+        clear of a task that is *running* counts as a retry, because Airflow does not distinguish them while the task
+        has retries left: clear it when it has ended.
+    :param stale_run: ``fail`` (default) or ``skip`` a backfill or an old run, or ``call`` all the same.
     :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
     :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list was
         readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
@@ -126,12 +125,13 @@ class MakeCallOperator(BaseOperator):
         until it does, whatever ``deferrable`` says, for ``timeout`` at most and while the run is no older than
         ``max_run_age``; ``skip`` skips the task; ``fail`` fails it.
     :param call_key: the business key of the call, such as an invoice's number. The person is rung once per key, in
-        whatever run or DAG: every other task with the key attaches to that call. Needs ``ledger_conn_id``; with
+        any run or DAG: every other task with the key attaches to that call. Needs ``ledger_conn_id``; with
         ``redial_statuses`` only the task that placed the call rings again. None (default): the call is this task's own.
     :param ledger_conn_id: the database that keeps the calls of keys, tasks and campaigns: PostgreSQL, MySQL, MariaDB
         or SQLite. The call then waits for the pace of its connection (``calls_per_minute`` and ``max_concurrent`` of
         the campaigns at work), and counts in it. None (default): no ledger.
-    :param subject: what the call is about; ``policy`` counts the attempts in the ledger per number and subject.
+    :param subject: the topic of the call; ``policy`` counts the attempts in the ledger per number and subject.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: ``Call.to_dict()`` with ``how`` (``placed``, ``reattached``, ``adopted``) and ``generation``; the id is
         pushed to XCom as ``call_id`` right after the create.
     :raises InvalidRequest: when the DAG is parsed, for everything that is final then; without a retry when a mapped
@@ -301,6 +301,7 @@ class MakeCallOperator(BaseOperator):
         :param context: the task's context.
         :param event: the payload of the trigger's event.
         :return: the same as :meth:`execute`.
+        :raises AirflowTaskTimeout: when ``execution_timeout`` passed during the wait.
         """
         with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             # With the trigger comes the code that polls a vendor; only a task that deferred needs it.

@@ -1,7 +1,7 @@
 """``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task; a retry goes on with it.
 
-The arguments become settings of ``outreach/``, where the campaign is. What needs SQLAlchemy is imported when a task
-runs: a DAG file that names an operator need not load it.
+The arguments become settings of ``outreach/``, where the campaign is. Modules that need SQLAlchemy are imported when a
+task runs: a DAG file that names an operator need not load them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import plain
+from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
+# How a list of people begins that a template turned into text; neither SQL nor a path does.
+_LIST_AS_TEXT = ("[", "{")
 
 
 def outreach_asset(campaign: str) -> Asset:
@@ -67,7 +69,7 @@ def outreach_asset(campaign: str) -> Asset:
 
 
 class _OutreachBase(BaseOperator):
-    """The arguments of both operators, and what ``outreach/`` is given of them."""
+    """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
         "campaign", "contacts", "contacts_conn_id", "voice_conn_id", "agent_id", "region", "context", "ledger_conn_id",
@@ -129,6 +131,8 @@ class _OutreachBase(BaseOperator):
         self.policy = policy
         self.subject = subject
         self.do_not_call = do_not_call
+        # A template or another task's output that renders to nothing is a list that is missing, not one that is empty.
+        self._expects_do_not_call = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
         self.do_not_call_conn_id = do_not_call_conn_id
         self.max_concurrent = max_concurrent
         self.calls_per_minute = calls_per_minute
@@ -148,7 +152,7 @@ class _OutreachBase(BaseOperator):
             self._check_arguments()
 
     def _check_arguments(self) -> None:
-        """Refuse what is known to be wrong when the DAG is parsed; templates are checked when the task runs.
+        """Refuse wrong arguments when the DAG is parsed; templates are checked when the task runs.
 
         :raises InvalidRequest: naming the argument.
         """
@@ -175,6 +179,8 @@ class _OutreachBase(BaseOperator):
 
     @contacts.setter
     def contacts(self, value: Any) -> None:
+        if isinstance(value, str) and value.lstrip().startswith(_LIST_AS_TEXT) and not has_template(value):
+            value = MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
         self._contacts = masked_list(value, "contacts")
 
     @property
@@ -246,6 +252,7 @@ class _OutreachBase(BaseOperator):
         return PlanDigest(
             {
                 **vars(settings),
+                "agent_id": settings.agent_id or self.hook.vendor.settings.default_agent_id,
                 "voice_conn_id": self.voice_conn_id,
                 "columns": self._columns(),
                 "policy": self._policy,
@@ -255,12 +262,13 @@ class _OutreachBase(BaseOperator):
             }
         )
 
-    def _load(self, settings: CampaignSettings) -> str:
+    def _load(self, settings: CampaignSettings, *, is_plan: bool = False) -> tuple[str, int]:
         """Bring the contacts of the source into the ledger, unless they must not be called.
 
         :param settings: the campaign's settings.
-        :return: the id of the plan that contacts and settings make.
-        :raises InvalidRequest: when nobody may be called; then the ledger is as it was.
+        :param is_plan: whether nobody may be called yet, also not by a run of the campaign that is at work.
+        :return: the id of the plan that contacts and settings make, and the number of the load.
+        :raises InvalidRequest: when nobody may be called; then no new or changed contact is.
         """
         from airflow_provider_voice.outreach.contact_loading import ContactLoader
         from airflow_provider_voice.outreach.contacts import contacts_of
@@ -269,9 +277,9 @@ class _OutreachBase(BaseOperator):
         region = self.region or self.hook.vendor.settings.default_region
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
         loader = ContactLoader(self._database, self.campaign)
-        counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id))
+        counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id), is_plan=is_plan)
         self.log.info("Contacts: %d rows, %d cannot be called, %d merged.", counts.rows, counts.rejected, counts.merged)
-        return digest.plan_id
+        return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
         if counts.rejected and self.on_invalid == "fail":
@@ -288,6 +296,11 @@ class _OutreachBase(BaseOperator):
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the source, none of them kept."""
         source = plain(self.contacts)
+        if source is None or (isinstance(source, str) and source.lstrip().startswith(_LIST_AS_TEXT)):
+            raise InvalidRequest(
+                "contacts were rendered as nothing or as the text of a list. Hand over the other task's output itself "
+                "(contacts=task.output), or set render_template_as_native_obj=True on the DAG. Nobody was called."
+            )
         if not isinstance(source, str):
             yield from source
         elif self.contacts_conn_id:
@@ -305,7 +318,12 @@ class _OutreachBase(BaseOperator):
 
     def _do_not_call_list(self) -> DoNotCall | None:
         source = plain(self.do_not_call)
-        if source in (None, ""):
+        if source is None or (isinstance(source, str) and not source.strip()):
+            if self._expects_do_not_call:
+                raise InvalidRequest(
+                    "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
+                    "Nobody is called. An empty list of numbers, [], is a list."
+                )
             return None
         from airflow_provider_voice.outreach.gate import ListedNumbers, NumbersQuery
 
@@ -350,22 +368,27 @@ class OutreachOperator(_OutreachBase):
         final. Default: busy 15 minutes, no_answer 2 hours, voicemail 24 hours, failed 1 hour.
     :param success_statuses: the endings that reach a contact, default ``completed``.
     :param policy: a contact policy: a ``ContactPolicy``, the name or path of a rule file, or a list of them.
-    :param subject: what the calls are about; caps count attempts of one number and subject.
+    :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked
         again right before each call. With ``:numbers`` in the SQL only the numbers at hand are asked for, as E.164.
     :param do_not_call_conn_id: the connection of that SQL.
     :param max_concurrent: calls in progress at once, over all that share the ledger and the connection, default 10.
     :param calls_per_minute: calls placed in a minute, counted likewise; ``None``: no limit.
     :param ends_at: nobody is called from then on; aware ``datetime`` or ISO 8601 text.
-    :param stale_run: what an old run or a backfill does that has not begun to call: ``fail``, ``skip`` or ``call``.
-    :param max_run_age: how old a run may be, default one day.
-    :param on_invalid: ``report`` contacts that cannot be called, or ``fail`` before anybody is called.
-    :param on_unknown: ``report`` contacts that may have been rung, or ``fail`` in the end.
-    :param deferrable: hold no worker while nothing can happen for longer than a minute.
-    :param poll_interval: seconds between two polls of the calls in progress, default 30.
-    :param call_timeout: how long a call may take, default 4 hours.
+    :param stale_run: ``fail`` (default) or ``skip`` an old run or a backfill that has not begun to call, or ``call``
+        all the same.
+    :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
+    :param on_invalid: ``report`` (default) contacts that cannot be called, or ``fail`` before anybody is called.
+    :param on_unknown: ``report`` (default) contacts that may have been rung, or ``fail`` in the end.
+    :param deferrable: hold no worker while nothing can happen for longer than a minute; default ``[operators]
+        default_deferrable``.
+    :param poll_interval: time between two polls of the calls in progress, as a ``timedelta`` or in seconds, default 30.
+    :param call_timeout: how long a call may take before its contact becomes ``unknown``, as a ``timedelta`` or in
+        seconds, default 4 hours.
     :param end_calls_on_kill: hang up when a user kills the task, default False.
-    :param plan_id: what ``PlanOutreachOperator`` returned: the task fails when contacts or settings have changed since.
+    :param plan_id: the ``plan_id`` that ``PlanOutreachOperator`` returned: the task fails when contacts or settings
+        have changed since. None (default): no plan is needed.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``; also on the event of
         :func:`outreach_asset`.
     """
@@ -395,7 +418,7 @@ class OutreachOperator(_OutreachBase):
         """Go on after a deferral.
 
         :param context: the task's context.
-        :param event: the payload of the trigger's event; not needed, because the ledger says what can be done.
+        :param event: the payload of the trigger's event; not needed, because the next step follows from the ledger.
         :return: the counts.
         """
         del event
@@ -448,7 +471,7 @@ class OutreachOperator(_OutreachBase):
         raise AssertionError("defer() returned")
 
     def _finish(self, context: Context, counts: dict[str, Any]) -> dict[str, Any]:
-        """Put the counts on the asset's event and return them, or fail when somebody is unknown who must not be."""
+        """Put the counts on the asset's event and return them; fail for unknown contacts if ``on_unknown`` says so."""
         self.log.info("The campaign is done: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
         report(context, self._asset, counts)
         if counts["unknown"] and self.on_unknown == "fail":
@@ -484,10 +507,10 @@ class PlanOutreachOperator(_OutreachBase):
         with permanent_errors_end_the_task():
             settings = self._settings()
             self._record.begin("")
-            plan_id = self._load(settings)
+            plan_id, load_number = self._load(settings, is_plan=True)
             ledger = Ledger(self._database, self.campaign, self.voice_conn_id, subject=settings.subject)
             gate = Gate(ledger, self._policy, self._do_not_call_list(), settings.rules.max_attempts)
-            plan = Planner(ledger, gate, settings.limits, settings.ends_at).plan()
+            plan = Planner(ledger, gate, settings.limits, settings.ends_at, load_number=load_number).plan()
             store_plan_id(self._database, self.campaign, plan_id)
             counts = self._record.counts()
         totals = {name: counts[name] for name in ("contacts", "rejected", "merged")}

@@ -1,7 +1,7 @@
-"""Stores what became of attempts, and with each what its contact does next.
+"""Stores the outcomes of attempts, each together with the next state of its contact.
 
-What a vendor answered about an attempt is a fact and is stored whoever holds the lease by then. To store an outcome
-twice changes nothing.
+A vendor's response about an attempt is a fact, so it is stored whichever worker holds the lease by then. Storing an
+outcome twice changes nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one attempt.
+    """The outcome of one attempt.
 
     :param attempt: the attempt.
-    :param step: what its contact does next.
+    :param step: the next state of its contact.
     :param values: further columns of the attempt; a time that is not known becomes the ledger's time.
     """
 
@@ -64,9 +64,9 @@ class AttemptOutcomes:
         self._store(outcomes, states, AttemptState.PLACED, (ContactState.DIALING, ContactState.UNKNOWN))
 
     def refused(self, steps: Sequence[tuple[Attempt, NextState]]) -> None:
-        """Store that attempts provably rang nobody, and what their contacts do next; the attempts do not count.
+        """Store that attempts provably rang nobody, and the next states of their contacts; the attempts do not count.
 
-        :param steps: attempts with what their contacts do next.
+        :param steps: attempts with the next states of their contacts.
         """
         outcomes = [
             _Outcome(attempt, step, {"evidence": step.reason[:EVIDENCE_LENGTH], "ended_at": None})
@@ -77,7 +77,7 @@ class AttemptOutcomes:
     def unknown(self, found: Sequence[tuple[Attempt, str]]) -> None:
         """Store that nobody can tell whether attempts rang, with the evidence.
 
-        A worker that woke up late must not give up what another one is looking for, so this names the fence.
+        A worker that woke up late must not give up a call that another one searches for, so this checks the fence.
 
         :param found: attempts with the evidence.
         """
@@ -86,14 +86,14 @@ class AttemptOutcomes:
         self._store(_unknown(found), states, AttemptState.UNKNOWN, contact_states, is_fenced=True)
 
     def vanished(self, found: Sequence[tuple[Attempt, str]]) -> None:
-        """Store that placed calls never showed an ending, with the evidence; a person must look.
+        """Store that placed calls never showed an ending, with the evidence; a person must decide.
 
         :param found: attempts with the evidence.
         """
         self._store(_unknown(found), (AttemptState.PLACED,), AttemptState.UNKNOWN, (ContactState.IN_CALL,))
 
     def ended(self, endings: Sequence[tuple[Attempt, str, datetime | None, NextState]]) -> None:
-        """Store how calls ended and what their contacts do next.
+        """Store how calls ended and the next states of their contacts.
 
         :param endings: attempt, final status, when the call ended, and the contact's next step.
         """

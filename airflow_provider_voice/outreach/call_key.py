@@ -1,4 +1,4 @@
-"""The calls of single tasks in the ledger: one for each business key, in whatever run or DAG, or one for each task."""
+"""The calls of single tasks in the ledger: one for each business key, in any run or DAG, or one for each task."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.ledger import Ledger
+from airflow_provider_voice.outreach.ledger import Ledger, count_attempts
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
-from airflow_provider_voice.outreach.states import COUNTED, AttemptState
+from airflow_provider_voice.outreach.states import AttemptState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.models import CallRequest
 
 SOURCE = "make_call"
-# How far a record has come; a slow task must not take back what another one has stored since.
+# The progress of a record; a slow task must not overwrite a later state that another one has stored.
 _PROGRESS = ("intent", "refused", "placed", "ended")
 # The length of a task's readable name within its key; the hash behind it is the task's own.
 _MOST_NAME = 200
@@ -47,8 +47,8 @@ class KeyedCall:
     :param to: the number, E.164.
     :param voice_conn_id: the voice connection.
     :param agent_id: the agent; ``None``: the connection's.
-    :param subject: what the call is about; caps count per number and subject.
-    :raises InvalidRequest: when the key is empty or too long.
+    :param subject: the topic of the call; caps count per number and subject.
+    :raises InvalidRequest: when the key is empty or too long, or the subject is.
     """
 
     call_key: str
@@ -60,6 +60,8 @@ class KeyedCall:
     def __post_init__(self) -> None:
         if not self.call_key or len(self.call_key) > KEY_LENGTH:
             raise InvalidRequest(f"call_key must be a text of 1 to {KEY_LENGTH} characters.")
+        if len(self.subject or "") > KEY_LENGTH:
+            raise InvalidRequest(f"subject must be a text of at most {KEY_LENGTH} characters.")
 
 
 def key_of_task(facts: TaskFacts) -> str:
@@ -74,8 +76,8 @@ def key_of_task(facts: TaskFacts) -> str:
 class CallKeyStore:
     """A state store for ``dialing.dialer.Dialer`` that all tasks with one key share.
 
-    The first task that stores an intent owns the call; every other one finds its record and attaches. Of two that come
-    at once, the database lets one insert. An intent is stored at the pace of its connection only.
+    The first task that stores an intent owns the call; every other one finds its record and attaches. Of two
+    at the same time, the database lets one insert. An intent is stored at the pace of its connection only.
 
     .. code-block:: python
 
@@ -90,8 +92,8 @@ class CallKeyStore:
         self._database = database
         self._keyed = keyed
         self._pacing = Pacing(database, keyed.voice_conn_id, Limits())
-        # When the attempts were read that a policy decided by; None: no policy was asked.
-        self._checked_at: datetime | None = None
+        # How many attempts a policy decided by; None: no policy was asked.
+        self._checked: int | None = None
 
     @classmethod
     def of(
@@ -103,7 +105,7 @@ class CallKeyStore:
         :param hook: the voice connection; its ``requests_per_minute`` then holds for all workers together.
         :param facts: the task, with its business key if it has one.
         :param request: the call wanted.
-        :param subject: what the call is about.
+        :param subject: the topic of the call.
         :return: the store, of the key or of the task instance.
         :raises InvalidRequest: when the key is too long.
         """
@@ -145,8 +147,9 @@ class CallKeyStore:
     def earlier_attempts(self) -> list[datetime]:
         """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""
         ledger = Ledger(self._database, "", self._keyed.voice_conn_id, subject=self._keyed.subject)
-        history, self._checked_at = ledger.history([self._keyed.to])
-        return history.get(self._keyed.to, [])
+        history = ledger.history([self._keyed.to])[0].get(self._keyed.to, [])
+        self._checked = len(history)
+        return history
 
     def other_call_ids(self) -> frozenset[str]:
         """Return the ids of the calls to the number that the ledger has under other keys."""
@@ -178,12 +181,12 @@ class CallKeyStore:
         return None
 
     def _store_intent(self, connection: Connection, value: Any) -> float | None:
-        if self._checked_at is not None:
+        if self._checked is not None:
             self._pacing.lock_everybody(connection)
         places = self._pacing.lock(connection)
         if places.of(1) == 0:
             return max(places.wait, 0.01)
-        if self._was_rung_since_check(connection):
+        if self._was_rung_since_check(connection, places.now):
             return 0.01  # the policy did not count that ring, so it is asked again
         fresh = {
             "attempt_id": value["key"],
@@ -203,15 +206,11 @@ class CallKeyStore:
         self._pacing.take(connection, places, 1)
         return None
 
-    def _was_rung_since_check(self, connection: Connection) -> bool:
-        if self._checked_at is None:
+    def _was_rung_since_check(self, connection: Connection, now: datetime) -> bool:
+        if self._checked is None:
             return False
-        query = select(func.count()).where(
-            attempts.c.to_number == self._keyed.to,
-            attempts.c.intended_at >= self._checked_at,
-            attempts.c.state.in_([state.value for state in COUNTED]),
-        )
-        return bool(connection.execute(query).scalar_one())
+        counts = count_attempts(connection, [self._keyed.to], self._keyed.subject, now)
+        return counts.get(self._keyed.to, 0) != self._checked
 
     def _values(self, connection: Connection, value: Any) -> dict[str, Any]:
         call = value.get("call") or {}

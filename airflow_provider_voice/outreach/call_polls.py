@@ -31,7 +31,7 @@ class CallPolls:
     :param outcomes: where endings are stored.
     :param record: keeps the workers' turns.
     :param reader: runs the polls.
-    :param rules: what a contact does after an ending.
+    :param rules: decides the next state of a contact after an ending.
     :param interval: seconds between two polls.
     :param call_timeout: how long a call may take before it counts as ``unknown``.
     """
@@ -65,7 +65,7 @@ class CallPolls:
         return None if self._poll is None else self._poll[0]
 
     def follow(self) -> bool:
-        """Settle what a poll found, and begin the next one when it is time.
+        """Settle the endings of a poll, and begin the next one when it is time.
 
         :return: whether calls have ended, so that there may be places for others.
         :raises VoiceError: when the poll failed.
@@ -78,6 +78,10 @@ class CallPolls:
             self._poll = None
             has_ended = self._settle(asked, future.result())
         if self._asking.is_due() and self._record.take_turn_to_poll(self._between_polls):
+            # A run over another voice connection cannot read these calls, and it must end all the same.
+            evidence = f"was placed over another voice connection, and its ending did not show in {self._call_timeout}."
+            left = self._ledger.left_behind(self._call_timeout)
+            self._outcomes.vanished([(attempt, f"Call {attempt.call_id} {evidence}") for attempt in left])
             attempts = self._ledger.in_progress()
             if attempts:
                 refs = [attempt.ref for attempt in attempts]

@@ -1,6 +1,6 @@
-"""The campaign loop: reconcile, claim, ask, reserve, store intents, send, follow, settle; until every contact is final.
+"""The campaign loop: reconcile, claim, check, store intents, send, poll, settle; until every contact is final.
 
-The ledger decides everything; what this loop keeps in memory makes it quicker and is lost without harm. Creates are
+Every decision is taken from the ledger; the state in memory only saves queries and may be lost. Creates are
 sent from threads, the vendor's lists are read in another one, and the ledger is written by the loop's own thread.
 """
 
@@ -57,7 +57,7 @@ LONGEST_DEFERRAL = timedelta(minutes=30)
 PAUSE_DEFERRAL = timedelta(minutes=5)
 #: A campaign whose every call is refused stops after so many, and the other contacts stay as they are.
 REFUSALS_IN_A_ROW = 10
-# Due at once, whatever the clocks say, and before those who have not been tried.
+# Due at once by any clock, and before contacts that were not called yet.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _ANY_NUMBER = "+14155552671"
 _IDLE_SECONDS = 1.0
@@ -67,12 +67,12 @@ _CLOSING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class CampaignSettings:
-    """What a campaign is to do.
+    """The settings of a campaign.
 
     :param campaign: its name.
     :param agent_id: the agent; ``None``: the connection's ``default_agent_id``.
     :param context: values that come back with the vendor's events.
-    :param subject: what the calls are about; caps count per number and subject.
+    :param subject: the topic of the calls; caps count per number and subject.
     :param limits: the pace.
     :param rules: when a contact is called again.
     :param ends_at: nobody is called from then on; ``None``: no end.
@@ -108,13 +108,13 @@ class Waiting:
 
 
 class CampaignKilled(Exception):
-    """The campaign was told to stop; its contacts stay where they are, and another run goes on with them."""
+    """The campaign was stopped; its contacts keep their states, and another run goes on with them."""
 
 
 class Campaign:
-    """Runs one campaign until every contact is final, together with whoever else runs it.
+    """Runs one campaign until every contact is final, together with the other workers that run it.
 
-    :param settings: what it is to do.
+    :param settings: its settings.
     :param database: the ledger's database.
     :param hook: the voice connection.
     :param policy: the contact policy; ``None``: no rules.
@@ -163,7 +163,7 @@ class Campaign:
         )
         self._progress = Progress(self.record)
         self._sleep = sleep or self._killed.wait
-        # What was found out and is not in the ledger yet, and who is claimed and waits for a place.
+        # Outcomes that are not in the ledger yet, and claimed contacts that wait for a place.
         self._results: list[Result] = []
         self._buffer: list[Claimed] = []
         self._renewing = Interval(lease_seconds / 3)
@@ -187,7 +187,7 @@ class Campaign:
         """Work until every contact is final.
 
         :param may_defer: return instead of waiting when nothing can happen for longer than a minute.
-        :return: the counts, or what is waited for.
+        :return: the counts; or a :class:`Waiting` when nothing can happen for a while.
         :raises CampaignKilled: after :meth:`kill`.
         :raises VoiceError: when nobody can be called: the agent, the token, the credit; or an outage that lasted.
         """
@@ -205,13 +205,13 @@ class Campaign:
         return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
 
     def _check(self) -> None:
-        """Refuse what would make the vendor refuse every call, before anybody is called."""
+        """Refuse settings with which the vendor would refuse every call, before anybody is called."""
         vendor = self._hook.vendor
         request = CallRequest(to=_ANY_NUMBER, agent_id=self._agent_id, context=self.settings.context)
         vendor.check_request(vendor.complete(request))
 
     def _guarded_step(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
-        """Do one step; sit out a ledger that does not answer. What was found out stays in memory until it is stored."""
+        """Do one step; wait out a ledger that does not answer. Outcomes stay in memory until they are stored."""
         try:
             done = self._step(may_defer=may_defer)
         except LedgerFailed as error:
@@ -222,8 +222,8 @@ class Campaign:
         self._failing_since.pop("ledger", None)
         return done
 
-    def _sit_out(self, what: str, error: VoiceError) -> None:
-        since = self._failing_since.setdefault(what, time.monotonic())
+    def _sit_out(self, service: str, error: VoiceError) -> None:
+        since = self._failing_since.setdefault(service, time.monotonic())
         failing = time.monotonic() - since
         if failing >= OUTAGE_SECONDS or self._killed.is_set():
             raise error
@@ -248,7 +248,7 @@ class Campaign:
         self._progress.report()
         return self._rest(may_defer=may_defer)
 
-    # -- what was begun --
+    # -- attempts under way --
 
     def _renew(self) -> None:
         if self._renewing.is_due():
@@ -256,7 +256,7 @@ class Campaign:
             self.ledger.renew(keys + [attempt.key for attempt in self._lost.attempts])
 
     def _store_outcomes(self) -> None:
-        """Write down what was found out; it is kept in memory until the ledger has all of it."""
+        """Store the outcomes; they are kept in memory until the ledger has all of them."""
         self._results += self._senders.finished()
         self._withdraw_unsent()
         by_kind: dict[str, list[Result]] = defaultdict(list)
@@ -312,7 +312,7 @@ class Campaign:
         log.warning("Nobody is called over %s for a while: %s", self._hook.voice_conn_id, errors[0].message)
 
     def _follow_calls(self) -> None:
-        """Settle the calls that ended; sit out a vendor whose list cannot be read."""
+        """Settle the calls that ended; wait out a vendor whose list cannot be read."""
         try:
             has_ended = self._polls.follow()
         except LedgerFailed:
@@ -331,7 +331,7 @@ class Campaign:
     # -- new calls --
 
     def _call(self) -> None:
-        """Claim, ask, reserve, store intents, send: as many as there are idle senders and places."""
+        """Claim contacts, check them, store intents and send: as many as there are idle senders and places."""
         now = time.monotonic()
         idle = self._senders.idle
         if self._lost.block_calls or idle <= 0 or now < self._place_at:
@@ -346,7 +346,7 @@ class Campaign:
         verdicts = self._gate.check(self._buffer)
         self.ledger.decide(verdicts.refused)
         self._buffer = verdicts.allowed
-        # Half a lease is left for another worker that would take a slow create for a lost one.
+        # After half a lease a create is not sent any more: another worker may soon treat it as lost.
         deadline = Deadline(self.ledger.lease_seconds / 2)
         self._doubts_intents = True
         intents = self.ledger.store_intents(
@@ -354,7 +354,7 @@ class Campaign:
             self._pacing,
             agent_id=self._agent_id,
             clock_offset=self._clock_offset(),
-            checked_at=verdicts.checked_at,
+            checked=verdicts.checked,
             ends_at=self.settings.ends_at,
         )
         self._doubts_intents = False
@@ -374,7 +374,7 @@ class Campaign:
     # -- nothing to do --
 
     def _rest(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
-        """Wait for what comes next; return the counts when all is done, or what is waited for when that takes long."""
+        """Wait for the next event; return the counts when all is done, or a :class:`Waiting` when the wait is long."""
         if self._wait_for_work():
             return None
         outlook = self.record.outlook()
@@ -387,7 +387,7 @@ class Campaign:
         return None
 
     def _wait_for_work(self) -> bool:
-        """Wait a moment for what this worker has begun; return whether it has begun anything."""
+        """Wait a moment for the requests of this worker; return whether it has any attempt under way."""
         reads: list[Future[Any]] = [read for read in (self._lost.under_way, self._polls.under_way) if read is not None]
         if self._senders.under_way:
             # A result ends the wait at once; without an idle sender nothing else could.
@@ -401,7 +401,7 @@ class Campaign:
         return True
 
     def _seconds_to_next(self) -> float:
-        """Return the seconds until there may be a place for who is claimed, or a lost call is to be looked for."""
+        """Return the seconds until a claimed contact may get a place, or the next search for a lost call is due."""
         now = time.monotonic()
         moments = [now + _IDLE_SECONDS, self._lost.next_at, self._place_at if self._buffer else None]
         return max(0.001, min(moment for moment in moments if moment is not None) - now)
@@ -414,7 +414,7 @@ class Campaign:
         return min(_IDLE_SECONDS, max(0.01, min(seconds, default=_IDLE_SECONDS)))
 
     def _waiting(self, outlook: Outlook) -> Waiting | None:
-        """Return what is waited for when nothing can happen for longer than a minute."""
+        """Return the time and the calls to wait for when nothing can happen for longer than a minute."""
         is_paused = outlook.state == PAUSED
         if outlook.dialing or (outlook.due and not is_paused):
             return None
@@ -456,7 +456,7 @@ class Campaign:
                 log.warning("Could not end call %s: %s", attempt.call_id, error.message)
 
     def _close(self) -> None:
-        """Send nothing more, and store what comes back in a moment; what does not is reconciled by the next run."""
+        """Send nothing more, and store the results of the next seconds; the next run reconciles the others."""
         self._senders.close()
         self._reader.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + _CLOSING_SECONDS
@@ -467,11 +467,11 @@ class Campaign:
             self._store_outcomes()
             self.ledger.release(self._buffer)
         except VoiceError as error:
-            log.warning("What was left could not be stored; the next run reconciles it: %s", error.message)
+            log.warning("The last outcomes could not be stored; the next run reconciles them: %s", error.message)
 
 
 def _step_after(result: Result) -> NextState:
-    """Return what a contact does after a create that rang nobody: unless it is its fault, it is due at once."""
+    """Return the next state after a create that rang nobody; due at once, unless the contact caused the refusal."""
     if result.kind == "contact":
         return NextState(ContactState.REJECTED, _message(result))
     return NextState(result.job.contact.state, f"not called: {_message(result)}", _LONG_AGO)

@@ -37,7 +37,7 @@ class Outlook:
     :param in_call: contacts with a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: nobody waits.
     :param last_due_at: when the last contact that waits is due.
-    :param next_poll_at: when the calls in progress are to be looked at next.
+    :param next_poll_at: when the calls in progress are polled next.
     :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
 
@@ -137,15 +137,19 @@ class CampaignRecord:
                 connection.execute(update.values(reason="the campaign was canceled", **canceled))
             if row.loaded_number:
                 gone = update.where(contacts.c.load_number < row.loaded_number)
+                # They keep their time: who comes back is not called before it.
+                del canceled["due_at"]
                 connection.execute(gone.values(reason=LEFT_THE_SOURCE, **canceled))
             if ends_at is not None and now >= ends_at:
                 reason = "the campaign ended before a call was due"
-                connection.execute(update.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
+                # What another run or a plan is still loading may have another end.
+                late = update.where(is_loaded(self.campaign))
+                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
 
         self._database.transact(work)
 
     def take_turn_to_poll(self, interval: timedelta) -> bool:
-        """Return whether this worker is the one that looks at the calls in progress now; at most one per interval.
+        """Return whether this worker is the one to poll the calls in progress now; at most one per interval.
 
         :param interval: the time between two polls.
         :return: True for one worker; the next poll is an interval from now.
@@ -220,7 +224,7 @@ class CampaignRecord:
         return self._database.transact(work)
 
     def resolve(self, key: str, *, rang: bool, attempt: int | None = None) -> ContactState:
-        """Settle a contact in ``unknown`` by a person's word.
+        """Settle a contact in ``unknown`` by a person's decision.
 
         :param key: the contact's key.
         :param rang: whether the phone rang; if not, the attempt does not count and the contact is due again.
@@ -247,7 +251,7 @@ class CampaignRecord:
                 "lease_owner": None,
                 "lease_until": None,
                 "updated_at": now,
-                # A worker that still looks for the call holds an older fence and writes nothing any more.
+                # A worker that still searches for the call holds an older fence and writes nothing any more.
                 "fence": contacts.c.fence + 1,
             }
             if not rang:

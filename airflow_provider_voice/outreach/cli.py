@@ -1,4 +1,4 @@
-"""``voice-outreach``: look at campaigns, settle what a person must decide, pause, resume and cancel.
+"""``voice-outreach``: show campaigns, settle unknown contacts, pause, resume and cancel.
 
 Everything acts on the ledger, by its Airflow connection, from any machine that has Airflow's connections.
 """

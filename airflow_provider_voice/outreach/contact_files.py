@@ -7,6 +7,7 @@ import json
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ _LONGEST_FIELD = 1_000_000
 def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file.
 
-    :param name: its name, whose ending says what it is: ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
+    :param name: its name, whose ending is its format: ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
     :param file: the file, opened for reading bytes.
     :return: rows by column name; an empty field of a CSV is None.
     :raises InvalidRequest: for another ending, and for a file that is malformed, with line and column.
@@ -70,7 +71,7 @@ def _checked_header(name: str, fields: list[str]) -> list[str]:
         if not column:
             raise _malformed(name, 1, number, "a column without a name")
         if header.index(column) != number - 1:
-            raise _malformed(name, 1, number, f"the column {column[:40]!r} a second time")
+            raise _malformed(name, 1, number, f"the column {mask_numbers_in(column[:40])!r} a second time")
     return header
 
 

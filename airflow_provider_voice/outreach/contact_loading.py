@@ -1,4 +1,4 @@
-"""Brings the contacts of a source into the ledger: new ones join, changed ones change, gone ones are canceled."""
+"""Brings the contacts of a source into the ledger: new ones join, changed ones change, missing ones are canceled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, select
+from sqlalchemy import and_, bindparam, case, or_, select
 
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.schema import campaigns, contacts
 from airflow_provider_voice.outreach.states import WAITING, ContactState
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.database import Database
 
 CHUNK = 1000
+_WAITING = [state.value for state in WAITING]
 
 
 @dataclass
 class LoadCounts:
-    """What a load did.
+    """Counts of one load.
 
     :param rows: rows read.
     :param rejected: rows that cannot be called.
@@ -40,7 +42,7 @@ class LoadCounts:
 
 @dataclass
 class _Chunk:
-    """What is written of one chunk."""
+    """The rows to write for one chunk."""
 
     new: list[dict[str, Any]] = field(default_factory=list)
     changed: list[dict[str, Any]] = field(default_factory=list)
@@ -60,18 +62,21 @@ class ContactLoader:
     def __init__(self, database: Database, campaign: str) -> None:
         self._database = database
         self._campaign = campaign
-        self._number = 0
+        self.number = 0
         self._keys: dict[str, int] = {}
         self.counts = LoadCounts()
 
-    def load(self, found: Iterable[Contact], check: Callable[[LoadCounts], None] | None = None) -> LoadCounts:
+    def load(
+        self, found: Iterable[Contact], check: Callable[[LoadCounts], None] | None = None, *, is_plan: bool = False
+    ) -> LoadCounts:
         """Load all contacts of a source.
 
         :param found: the contacts, read as they are needed.
         :param check: called when all were read and before any of the new ones may be called; raises to refuse them.
-        :return: what was read.
+        :param is_plan: whether new and changed contacts must not be called before a later load, and nobody is canceled.
+        :return: the counts of rows.
         """
-        self._number = self._database.transact(self._next_number)
+        self.number = self._database.transact(self._next_number)
         for chunk in _chunks(found):
             apart = [self._with_own_key(contact) for contact in chunk]
             self._database.transact(lambda connection, apart=apart: self._write(connection, apart))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
@@ -80,6 +85,8 @@ class ContactLoader:
             self.counts.merged += sum(contact.state is ContactState.MERGED for contact in apart)
         if check is not None:
             check(self.counts)
+        if is_plan:
+            return self.counts
         self._database.transact(self._finish)
         CampaignRecord(self._database, self._campaign).sweep(None)
         self._database.transact(self._promote)
@@ -91,8 +98,8 @@ class ContactLoader:
         return number
 
     def _finish(self, connection: Connection) -> None:
-        if self._lock(connection).loaded_number < self._number:
-            connection.execute(self._own_update().values(loaded_number=self._number))
+        if self._lock(connection).loaded_number < self.number:
+            connection.execute(self._own_update().values(loaded_number=self.number))
 
     def _lock(self, connection: Connection) -> Any:
         query = select(campaigns).where(campaigns.c.campaign == self._campaign)
@@ -104,11 +111,14 @@ class ContactLoader:
     def _with_own_key(self, contact: Contact) -> Contact:
         """Give a second row of one key a key of its own: it is merged when it is the same person, else rejected."""
         count = self._keys.get(contact.key, 0) + 1
+        while count > 1 and f"{contact.key}#{count}" in self._keys:
+            count += 1
         self._keys[contact.key] = count
         if count > 1:
+            self._keys[f"{contact.key}#{count}"] = 1
             if contact.state is not ContactState.REJECTED:
                 contact.state = ContactState.REJECTED
-                contact.reason = f"another row has the key {contact.key[:80]!r} too"
+                contact.reason = f"another row has the key {shown_key(contact.key)} too"
             contact.merged_into = contact.key
             contact.key = f"{contact.key}#{count}"
         return contact
@@ -120,7 +130,9 @@ class ContactLoader:
         mine = contacts.c.campaign == self._campaign
         # Also the rows whose keys the chunk's second rows repeat: they may have come in an earlier chunk.
         named = {*keys, *(contact.merged_into for contact in chunk if contact.merged_into)}
-        rows = connection.execute(select(contacts).where(mine, contacts.c.contact_key.in_(sorted(named))))
+        query = select(contacts).where(mine, contacts.c.contact_key.in_(sorted(named)))
+        # Locked: a contact that is called and ends in the meantime would be put back to where it was read.
+        rows = connection.execute(self._database.locked(query.order_by(contacts.c.contact_key)))
         stored = {row.contact_key: row for row in rows}
         same = self._same_numbers(connection, chunk)
         writes = _Chunk()
@@ -134,17 +146,19 @@ class ContactLoader:
         self._database.execute_many(connection, self._change(), writes.changed)
         for part in _chunks(writes.seen):
             touched = contacts.update().where(
-                mine, contacts.c.contact_key.in_(part), contacts.c.load_number < self._number
+                mine, contacts.c.contact_key.in_(part), contacts.c.load_number < self.number
             )
-            connection.execute(touched.values(load_number=self._number))
+            connection.execute(touched.values(load_number=self.number))
 
     def _same_numbers(self, connection: Connection, chunk: Sequence[Contact]) -> dict[str, _Holder]:
-        """Return who has the numbers of a chunk already."""
+        """Return the contacts that already have numbers of a chunk."""
         numbers = sorted({contact.to for contact in chunk if contact.to is not None})
         found: dict[str, _Holder] = {}
         if not numbers:
             return found
-        query = select(contacts.c.contact_key, contacts.c.to_number, contacts.c.state, contacts.c.attempts).where(
+        query = select(
+            contacts.c.contact_key, contacts.c.to_number, contacts.c.state, contacts.c.attempts, contacts.c.due_at
+        ).where(
             contacts.c.campaign == self._campaign,
             contacts.c.to_number.in_(numbers),
             contacts.c.state.not_in([ContactState.MERGED.value, ContactState.REJECTED.value]),
@@ -152,6 +166,8 @@ class ContactLoader:
         for row in connection.execute(query):
             holder = found.setdefault(row.to_number, _Holder())
             holder.attempts = max(holder.attempts, row.attempts)
+            if row.due_at is not None and row.attempts:
+                holder.due_at = max(row.due_at, holder.due_at or row.due_at)
             if row.state != ContactState.CANCELED.value:
                 holder.key = row.contact_key
         return found
@@ -165,7 +181,7 @@ class ContactLoader:
         if contact.merged_into is not None:
             if numbers.get(contact.merged_into) == contact.to:
                 contact.state = ContactState.MERGED
-                contact.reason = f"the same number and key as contact {contact.merged_into[:80]!r}"
+                contact.reason = f"the same number and key as contact {shown_key(contact.merged_into)}"
             else:
                 contact.merged_into = None
             return
@@ -175,7 +191,7 @@ class ContactLoader:
         elif holder.key != contact.key:
             contact.state = ContactState.MERGED
             contact.merged_into = holder.key
-            contact.reason = f"the same number as contact {holder.key[:80]!r}"
+            contact.reason = f"the same number as contact {shown_key(holder.key)}"
 
     def _sort(self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime) -> None:
         """Decide whether a contact is new, changed or as it was."""
@@ -190,18 +206,24 @@ class ContactLoader:
             "due_at": now if contact.state is ContactState.PENDING else None,
             "row_digest": contact.digest,
         }
+        holder = same.get(contact.to or "", _Holder())
+        attempts = holder.attempts
+        if contact.state is ContactState.PENDING:
+            # A redial keeps its time, whoever has the number now.
+            values["due_at"] = max(now, holder.due_at or now)
         if row is None:
-            attempts = same[contact.to].attempts if contact.to in same else 0
-            loads = {"first_load": self._number, "load_number": self._number}
+            loads = {"first_load": self.number, "load_number": self.number}
             own = {"campaign": self._campaign, "contact_key": contact.key, "attempts": attempts, "last_attempt": 0}
             writes.new.append({**own, **values, **loads, "fence": 0, "updated_at": now})
         elif _takes_change(row, contact):
             if contact.state is ContactState.PENDING and row.last_attempt > 0:
                 values["state"] = ContactState.REDIAL.value
-            if contact.state is ContactState.PENDING and row.state in [state.value for state in WAITING]:
+            if row.state in _WAITING:
+                # Also of one that is merged: it may have to take the number back.
                 values["due_at"] = row.due_at
-            first = self._number if row.state not in [state.value for state in WAITING] else row.first_load
-            key = {"b_key": contact.key, "b_first": first, "b_load": max(self._number, row.load_number), "b_now": now}
+                attempts = row.attempts
+            load = max(self.number, row.load_number)
+            key = {"b_key": contact.key, "b_load": load, "b_now": now, "b_attempts": attempts}
             writes.changed.append({**key, **{f"b_{name}": value for name, value in values.items()}})
         else:
             writes.seen.append(contact.key)
@@ -217,14 +239,17 @@ class ContactLoader:
             contacts.c.state != ContactState.IN_CALL.value,
         )
         values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
+        found = bindparam("b_attempts", type_=contacts.c.attempts.type)
+        most_attempts = case((contacts.c.attempts < found, found), else_=contacts.c.attempts)
         # A worker that claimed the contact holds the old row: its fence is raised, so it cannot dial the old number.
         return update.values(
-            first_load=bindparam("b_first"), load_number=bindparam("b_load"), updated_at=bindparam("b_now"),
-            fence=contacts.c.fence + 1, lease_owner=None, lease_until=None, **values,
+            # Half a list is not called, nor is a change that came with it.
+            first_load=bindparam("b_load"), load_number=bindparam("b_load"), updated_at=bindparam("b_now"),
+            fence=contacts.c.fence + 1, lease_owner=None, lease_until=None, attempts=most_attempts, **values,
         )  # fmt: skip
 
     def _promote(self, connection: Connection) -> None:
-        """Let a merged contact take the place of the one it was merged into, when that one left the source."""
+        """Let a merged contact take the place of the one it was merged into, when that one has the number no longer."""
         self._lock(connection)
         now = self._database.now(connection)
         gone = contacts.alias("gone")
@@ -232,43 +257,66 @@ class ContactLoader:
             gone, (gone.c.campaign == contacts.c.campaign) & (gone.c.contact_key == contacts.c.merged_into)
         )
         query = (
-            select(contacts.c.contact_key, contacts.c.to_number, gone.c.attempts)
+            select(contacts.c.contact_key, contacts.c.to_number, gone.c.attempts, gone.c.due_at)
             .select_from(joined)
             .where(
                 contacts.c.campaign == self._campaign,
                 contacts.c.state == ContactState.MERGED.value,
-                contacts.c.load_number >= self._number,
-                gone.c.state == ContactState.CANCELED.value,
-                gone.c.reason == LEFT_THE_SOURCE,
+                contacts.c.load_number >= self.number,
+                or_(
+                    and_(gone.c.state == ContactState.CANCELED.value, gone.c.reason == LEFT_THE_SOURCE),
+                    gone.c.to_number.is_distinct_from(contacts.c.to_number),
+                ),
             )
             .order_by(contacts.c.contact_key)
         )
-        first: dict[str, str] = {}
-        for row in connection.execute(query).all():
+        rows = connection.execute(query).all()
+        first = self._holders(connection, [row.to_number for row in rows])
+        for row in rows:
             one = (contacts.c.campaign == self._campaign) & (contacts.c.contact_key == row.contact_key)
             holder = first.setdefault(row.to_number, row.contact_key)
             update = contacts.update().where(one)
             if holder != row.contact_key:
                 connection.execute(
-                    update.values(merged_into=holder, reason=f"the same number as contact {holder[:80]!r}")
+                    update.values(merged_into=holder, reason=f"the same number as contact {shown_key(holder)}")
                 )
                 continue
             state = case((contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value)
             connection.execute(
-                update.values(state=state, reason=None, merged_into=None, due_at=now, attempts=row.attempts)
+                update.values(
+                    state=state,
+                    reason=None,
+                    merged_into=None,
+                    due_at=max(now, row.due_at or now),
+                    attempts=row.attempts,
+                )
             )
+
+    def _holders(self, connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
+        """Return the contacts that have some numbers now, by number."""
+        found: dict[str, str] = {}
+        for part in _chunks(sorted(set(numbers))):
+            query = select(contacts.c.to_number, contacts.c.contact_key).where(
+                contacts.c.campaign == self._campaign,
+                contacts.c.to_number.in_(part),
+                contacts.c.state.not_in([ContactState.MERGED.value, ContactState.REJECTED.value]),
+                or_(contacts.c.state != ContactState.CANCELED.value, contacts.c.reason != LEFT_THE_SOURCE),
+            )
+            found.update((row.to_number, row.contact_key) for row in connection.execute(query))
+        return found
 
 
 @dataclass
 class _Holder:
-    """Who has a number: the contact's key, and the attempts that were made to the number under any key."""
+    """The holder of a number: the contact's key, the attempts to the number under any key, and when a redial is due."""
 
     key: str | None = None
     attempts: int = 0
+    due_at: datetime | None = None
 
 
 def _takes_change(row: Any, contact: Contact) -> bool:
-    """Tell whether a stored contact becomes what its row says now."""
+    """Return whether a stored contact becomes what its row says now."""
     state = ContactState(row.state)
     if state is ContactState.CANCELED:
         return bool(row.reason == LEFT_THE_SOURCE)  # it is back

@@ -15,20 +15,20 @@ from uuid import UUID
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.outreach.schema import KEY_LENGTH
 from airflow_provider_voice.outreach.states import ContactState
-from airflow_provider_voice.phone import parse_number
+from airflow_provider_voice.phone import mask_numbers_in, parse_number
 from airflow_provider_voice.policy.places import check_code
 from airflow_provider_voice.policy.zones import load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Room for the mark that tells two rows with one key apart.
+#: Room for the suffix that distinguishes two rows with one key.
 _KEY_ROOM = 10
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a row mean what.
+    """The columns of key, number, time zone, jurisdiction and variables.
 
     :param key: the contact's key; derived from the number where the column or its value is missing.
     :param to: the number.
@@ -53,6 +53,12 @@ class Columns:
         missing = [name for name in (self.to, *(self.variables or ())) if name not in there]
         if missing:
             shown = ", ".join(map(repr, there[:20])) or "none"
+            if mask_numbers_in(shown) != shown:
+                # The first line of a file without a header; its values are somebody's.
+                raise InvalidRequest(
+                    f"The contacts have no column {', '.join(map(repr, missing))}, and where columns are named there "
+                    "is a number: a file must begin with a line of column names. Nobody was called."
+                )
             raise InvalidRequest(
                 f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of "
                 "the number with to=, those for the agent with variables=."
@@ -80,7 +86,7 @@ class Contact:
     :param reason: why it is not called.
     :param time_zone: the zone of the row.
     :param jurisdiction: the jurisdiction of the row.
-    :param variables: JSON of what the agent is told.
+    :param variables: the values for the agent, as JSON.
     :param merged_into: key of the contact with the same number.
     """
 
@@ -95,16 +101,25 @@ class Contact:
 
     @property
     def digest(self) -> str:
-        """A hash of all that is called for: when it changes, the row has changed."""
+        """A hash of all values that a call uses: when it changes, the row has changed."""
         parts = (self.to or "", self.time_zone or "", self.jurisdiction or "", self.variables)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def shown_key(key: str) -> str:
+    """Return a contact's key for a reason or a log: a key that is a phone number is masked.
+
+    :param key: the key.
+    :return: its first 80 characters, quoted.
+    """
+    return repr(mask_numbers_in(key[:80]) if key.startswith("+") else key[:80])
 
 
 def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None) -> Iterator[Contact]:
     """Yield a contact for every row; a row that cannot be called becomes a rejected contact.
 
     :param rows: the user's rows.
-    :param columns: what they mean.
+    :param columns: the meaning of the columns.
     :param region: two-letter country of numbers written without ``+``.
     :return: as many contacts as rows, in their order.
     :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.
@@ -154,7 +169,12 @@ def _key_text(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     # Databases differ in whether a blank at the end makes another text.
-    return str(value).replace("\x00", "").strip() or None
+    return _storable(str(value)).strip() or None
+
+
+def _storable(text: str) -> str:
+    """Return a text without what neither JSON nor PostgreSQL carries: NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _check_length(key: str | None) -> None:
@@ -176,7 +196,7 @@ def _checked(name: str, value: Any, check: Any) -> str | None:
         return None
     text = str(value).strip()
     if not check(text):
-        raise InvalidRequest(f"There is no {name} {text[:40]!r}.")
+        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.")
     return text
 
 
@@ -201,8 +221,7 @@ def _code(text: str) -> bool:
 def _json_safe(value: Any) -> Any:
     """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
     if isinstance(value, str):
-        # Neither JSON nor PostgreSQL carries these.
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+        return _storable(value)
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, dict):

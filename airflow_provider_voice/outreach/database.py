@@ -1,4 +1,4 @@
-"""Transactions on the ledger's database: locks, its clock, and what its errors mean. No table is named here."""
+"""Transactions on the ledger's database: its locks, clock and errors. No table is named here."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Database:
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction, and again when the transaction lost against another one.
 
-        :param work: what is to be done; it may run several times and must leave nothing behind but rows.
+        :param work: the work of the transaction; it may run several times and must have no effect but rows.
         :return: what ``work`` returned, once it is committed.
         :raises LedgerFailed: when the database refuses or does not answer. Whether a commit that failed so was made is
             not known.
@@ -211,7 +211,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: Connection) -> None:
-        # A reader takes no lock: a campaign must not wait for somebody who looks at it.
+        # A reader takes no lock: a campaign must not wait for somebody who reads its page.
         reads = connection.get_execution_options().get("voice_reads")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
@@ -249,7 +249,7 @@ def _is_conflict(error: DBAPIError) -> bool:
 
 
 def _failed(error: SQLAlchemyError) -> LedgerFailed:
-    """Return the error of a database in our words; its own text may hold rows, and with them numbers."""
+    """Return the error of a database without the database's own text, which may hold rows, and with them numbers."""
     original = getattr(error, "orig", None)
     name = type(original if original is not None else error).__name__
     passing = (OperationalError, InterfaceError, PoolTimeout)

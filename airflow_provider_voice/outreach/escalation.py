@@ -1,8 +1,8 @@
 """Rings the numbers of one alarm, one after the other, until a call ends well. The ledger settles every step.
 
-All calls of an alarm are attempts under one key, numbered on and on. Whoever handles the alarm reads them, decides what
-is due, and claims the next number of the sequence: the database lets one process have it. So it does not matter how
-many callbacks handle an alarm, or which of them dies.
+All calls of an alarm are attempts under one key with ascending numbers. Each handler of the alarm reads them, decides
+the next step, and claims the next attempt number: the database grants it to one process. So any number of callbacks may
+handle an alarm, and any of them may die.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at a call.
+#: Seconds between two polls of a call.
 POLL_SECONDS = 5.0
-#: Somebody who has answered is left in peace for so long; then the call counts as one that will not end.
+#: While a call is in progress, nobody else is rung for so long; then the call counts as one that will not end.
 LONGEST_CALL = timedelta(minutes=30)
 #: The most numbers of one alarm.
 MOST_NUMBERS = 50
@@ -47,15 +47,16 @@ Verdict = Literal["answered", "wait", "next"]
 
 @dataclass(frozen=True)
 class Alarm:
-    """What is to be told, and to whom.
+    """An alarm: its numbers and its message.
 
-    :param key: the alarm's key in the ledger; the same for everybody who handles it.
-    :param numbers: who is rung, in this order; E.164.
+    :param key: the alarm's key in the ledger; the same for all of its handlers.
+    :param numbers: the numbers to ring, in this order; E.164.
     :param agent_id: the agent; ``None``: the connection's default.
     :param variables: values for the agent's prompt.
     :param cooldown: how long after its last call the alarm is not raised again.
     :param escalate_after: how long a person has to answer before the next one is rung; at most ``cooldown``.
     :param success_statuses: endings after which nobody else is rung.
+    :raises InvalidRequest: when there are no numbers or too many, or ``cooldown`` is shorter than ``escalate_after``.
     """
 
     key: str
@@ -99,7 +100,7 @@ class Escalation:
         self._refusal: VoiceError | None = None
 
     def step(self) -> float | None:
-        """Do what is due now: ring the first or the next number, or look at the last call. Waits for nobody.
+        """Take the next step: ring the first or the next number, or poll the last call. It does not wait for an answer.
 
         :return: seconds until the next step makes sense; ``None`` when the alarm is over.
         :raises LedgerFailed: when the ledger does not answer, or another handler is placing a call right now.
@@ -159,7 +160,7 @@ class Escalation:
         return "next" if now - row.intended_at >= patience else "wait"
 
     def _status_of(self, row: Any) -> CallStatus:
-        """Return the status of an attempt's call as the vendor shows it now; a lost call is looked for."""
+        """Return the status of an attempt's call as the vendor shows it now; a lost call is searched for."""
         dialer = self._dialer(row.attempt, row.to_number, may_ring=False)
         try:
             call = dialer.dial(self._request(row.to_number)).call
@@ -212,15 +213,15 @@ class Escalation:
             store,
             facts,
             DialRules(new_call_on_clear=True),
-            before_ringing=(lambda _attempts: None) if may_ring else _only_look,
+            before_ringing=(lambda _attempts: None) if may_ring else _refuse_to_ring,
             calls_of_others=store.other_call_ids,
             on_refusal=store.refused,
             sleep=_leave_to_next_step,
         )
 
 
-def _only_look(attempts_before: list[datetime]) -> NoReturn:
-    raise CallOutcomeUnknown(f"This look rings nobody ({len(attempts_before)} attempts before).")
+def _refuse_to_ring(attempts_before: list[datetime]) -> NoReturn:
+    raise CallOutcomeUnknown(f"A poll rings nobody ({len(attempts_before)} attempts before).")
 
 
 def _leave_to_next_step(seconds: float) -> None:

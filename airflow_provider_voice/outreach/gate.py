@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+import unicodedata
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy import bindparam, text
 
-from airflow_provider_voice.exceptions import LedgerFailed, VoiceError
+from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.states import ContactState, NextState
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -29,6 +32,11 @@ log = logging.getLogger(__name__)
 
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
+_LONGEST_COUNTRY_CODE = 3
+_PLAIN = re.compile(r"\+?[0-9]+")
+_ENDING_OF_FLOAT = re.compile(r"(?<=\d)\.0+$")
+#: What people write beside a number in one field: a name, an extension, another number.
+_BESIDE_A_NUMBER = re.compile(r"[^\W\d_]+|[;,:|/#=]")
 
 
 class DoNotCall(Protocol):
@@ -44,16 +52,16 @@ class DoNotCall(Protocol):
 
 @dataclass
 class Verdicts:
-    """What the gate says of some contacts.
+    """The decisions about some contacts.
 
     :param allowed: may be called now.
-    :param refused: may not, with what becomes of them.
-    :param checked_at: the ledger's time at which caps were checked; ``None``: there are none.
+    :param refused: may not be called now, with their next states.
+    :param checked: how many attempts of each number caps were checked with; ``None``: there are no caps.
     """
 
     allowed: list[Claimed] = field(default_factory=list)
     refused: list[tuple[Claimed, NextState]] = field(default_factory=list)
-    checked_at: datetime | None = None
+    checked: Mapping[str, int] | None = None
 
 
 class Gate:
@@ -74,10 +82,10 @@ class Gate:
         self._max_attempts = max_attempts
 
     def check(self, claimed: Sequence[Claimed]) -> Verdicts:
-        """Return who may be called now.
+        """Decide which contacts may be called now.
 
         :param claimed: the contacts.
-        :return: who may be called, and what becomes of the others.
+        :return: the contacts that may be called, and the next states of the others.
         :raises VoiceError: when the list or the ledger cannot be read; then nobody may.
         """
         verdicts = Verdicts()
@@ -86,7 +94,8 @@ class Gate:
         numbers = {contact.to for contact in claimed}
         listed = self.listed(numbers)
         history, now = self.history(numbers)
-        verdicts.checked_at = now
+        if now is not None:
+            verdicts.checked = {number: len(history.get(number, ())) for number in numbers}
         for contact in claimed:
             refusal = self.lasting_refusal(contact, is_listed=contact.to in listed)
             if refusal is None and now is not None:
@@ -124,11 +133,11 @@ class Gate:
         return ({}, None) if self._policy is None else self._ledger.history(numbers)
 
     def lasting_refusal(self, contact: Claimed, *, is_listed: bool) -> NextState | None:
-        """Return why a contact is not called at any time; ``None`` when it is up to the policy.
+        """Return why a contact is never called again; ``None`` when the policy decides.
 
         :param contact: the contact.
         :param is_listed: whether its number is on the do-not-call list.
-        :return: what becomes of it, or ``None``.
+        :return: its final state, or ``None``.
         """
         if contact.attempts >= self._max_attempts:
             return NextState(ContactState.EXHAUSTED, f"all of {self._max_attempts} attempts were made")
@@ -137,7 +146,7 @@ class Gate:
         return None
 
     def place_of(self, contact: Claimed) -> Place | NextState | None:
-        """Return what the policy looks at in a contact, or why it cannot; ``None`` without a policy.
+        """Return the properties of a contact that the policy reads, or why it cannot; ``None`` without a policy.
 
         :param contact: the contact.
         :return: the place; a :class:`NextState` when the policy failed.
@@ -151,13 +160,13 @@ class Gate:
     def refusal_at(
         self, place: Place | NextState | None, at: datetime, attempts: Iterable[datetime], state: ContactState
     ) -> NextState | None:
-        """Return why the policy forbids a call at an instant and what becomes of the contact; ``None`` when it may.
+        """Return why the policy forbids a call at an instant, and the next state; ``None`` when it allows the call.
 
-        :param place: what :meth:`place_of` returned.
+        :param place: the result of :meth:`place_of`.
         :param at: when the call would start.
         :param attempts: earlier attempts to the number.
         :param state: the contact's state, which it keeps when it may be called later.
-        :return: what becomes of the contact, or ``None``.
+        :return: the next state of the contact, or ``None``.
         """
         policy = self._policy
         if policy is None or place is None or isinstance(place, NextState):
@@ -202,8 +211,8 @@ class NumbersQuery:
     """A do-not-call list in a database, queried for every batch.
 
     :param engine: the list's database.
-    :param sql: a query whose first column is a number. With ``:numbers`` in it, it is asked for the numbers at hand
-        only, as E.164.
+    :param sql: a query whose first column is a number. With ``:numbers`` in it, the query gets the numbers of the
+        batch, as E.164.
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
@@ -211,7 +220,11 @@ class NumbersQuery:
         self._sql = sql
 
     def listed(self, numbers: Collection[str]) -> set[str]:
-        """Return those of the numbers that are on the list now."""
+        """Return those of the numbers that are on the list now.
+
+        :param numbers: E.164 numbers.
+        :return: those on the list.
+        """
         with self._engine.connect() as connection:
             if ":numbers" in self._sql:
                 query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
@@ -224,11 +237,13 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
 
     A doubt excludes. An entry with ``+`` matches by its digits, also with an extension behind them. An entry without it
     matches every number that ends in its digits (it may lack the country code, or have a leading zero), and every
-    number that its own digits end in (it may begin with ``00`` or ``011``).
+    number that its own digits end in (it may begin with ``00`` or ``011``). A trunk zero behind the country code, as in
+    ``+44 (0)20``, is left out, and text beside the number is not looked at.
 
     :param numbers: E.164 numbers.
-    :param written: the entries of the list.
+    :param written: the entries of the list; of an entry that is a row, the first column counts.
     :return: those that an entry may mean.
+    :raises InvalidRequest: when an entry is no number, so that nobody can tell whom it means.
     """
     by_digits = {number.lstrip("+"): number for number in numbers}
     endings: dict[str, set[str]] = {}
@@ -237,11 +252,50 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
             endings.setdefault(digits[-length:], set()).add(number)
     found: set[str] = set()
     for entry in written:
-        text = "" if entry is None else str(entry).strip()
-        digits = re.sub(r"\D", "", text)
-        parts = [digits[:length] for length in _LENGTHS]
-        if not text.startswith("+"):
-            found |= endings.get(digits.lstrip("0"), set())
-            parts = [digits[-length:] for length in _LENGTHS]
-        found.update(by_digits[part] for part in parts if part in by_digits)
+        for has_plus, digits in _readings(_entry_text(entry)):
+            parts = [digits[:length] for length in _LENGTHS]
+            if not has_plus:
+                found |= endings.get(digits.lstrip("0"), set())
+                parts = [digits[-length:] for length in _LENGTHS]
+            found.update(by_digits[part] for part in parts if part in by_digits)
     return found
+
+
+def _entry_text(entry: object) -> str:
+    """Return the text of an entry, as ``14155552671`` also for the number 14155552671.0 of a column of floats."""
+    if isinstance(entry, (list, tuple)) and entry:
+        entry = entry[0]
+    if entry is None or (isinstance(entry, float) and math.isnan(entry)):
+        return ""
+    if isinstance(entry, (float, Decimal)) and entry == int(entry):
+        entry = int(entry)
+    if isinstance(entry, bytes):
+        entry = entry.decode("utf-8", "replace")
+    if isinstance(entry, bool) or not isinstance(entry, (str, int)):
+        raise InvalidRequest(
+            f"The do-not-call list has an entry of type {type(entry).__name__}; every entry must be a number, or a row "
+            "whose first column is one. Nobody is called."
+        )
+    return str(entry).strip()
+
+
+def _readings(text: str) -> Iterator[tuple[bool, str]]:
+    """Yield the digits of an entry in every way in which it can be read, each with whether a ``+`` stands before."""
+    if _PLAIN.fullmatch(text):
+        yield from _without_trunk_zero(text.startswith("+"), text.lstrip("+"))
+        return
+    # Signs of other scripts and widths become those of ASCII.
+    text = _ENDING_OF_FLOAT.sub("", unicodedata.normalize("NFKC", text))
+    for part in {text, *_BESIDE_A_NUMBER.split(text)}:
+        digits = "".join(str(unicodedata.decimal(char)) for char in part if char.isdecimal())
+        yield from _without_trunk_zero(part.lstrip("( \ufeff").startswith("+"), digits)
+
+
+def _without_trunk_zero(has_plus: bool, digits: str) -> Iterator[tuple[bool, str]]:
+    yield has_plus, digits
+    if len(digits) < _FEWEST_DIGITS:
+        return
+    begin = 0 if has_plus else len(digits) - len(digits.lstrip("0"))
+    for place in range(begin + 1, begin + 1 + _LONGEST_COUNTRY_CODE):
+        if digits[place : place + 1] == "0":
+            yield True, digits[begin:place] + digits[place + 1 :]

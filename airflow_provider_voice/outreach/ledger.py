@@ -1,7 +1,7 @@
-"""The ledger of a campaign: who is claimed by which worker, and which attempts were intended.
+"""The ledger of a campaign: the claims of its workers, and the intents of attempts.
 
 Every change is one transaction. A claim raises the contact's fence; whatever a claimant writes later names that fence,
-so a worker that lost its lease changes nothing. What became of an attempt is stored by ``attempt_outcomes``.
+so a worker that lost its lease changes nothing. The outcome of an attempt is stored by ``attempt_outcomes``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
+from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
 from airflow_provider_voice.outreach.states import (
@@ -45,7 +46,7 @@ _COUNTED = [state.value for state in COUNTED]
 
 @dataclass(frozen=True)
 class Intents:
-    """What came of asking for attempts: those whose intent is stored, and how long to wait before asking again.
+    """The result of a request for attempts: the stored intents, and the wait before the next request.
 
     :param stored: the attempts that may be sent now, with their contacts.
     :param waiting: contacts that are still claimed; there was no place for them.
@@ -65,7 +66,7 @@ class Ledger:
     :param database: the ledger's database.
     :param campaign: the campaign's name.
     :param voice_conn_id: the voice connection its calls go through.
-    :param subject: what the calls are about; caps count attempts of one number and subject.
+    :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param owner: this worker; unlike any other.
     :param lease_seconds: how long a claim lasts, default 60.
     """
@@ -110,7 +111,7 @@ class Ledger:
         """Claim contacts whose attempt was left without an outcome by a worker whose lease has ended.
 
         :param limit: how many at most.
-        :param state: ``dialing``; or ``unknown``, for what was given up: the vendor's list may show the call by now.
+        :param state: ``dialing``; or ``unknown``, for attempts that were given up: the list may show the call by now.
         :return: their last attempts, each with the fence of the new claim.
         """
 
@@ -175,7 +176,7 @@ class Ledger:
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
         """Store that claimed contacts are not called now, and give them back.
 
-        :param decisions: contacts with what becomes of them.
+        :param decisions: contacts with their next states.
         """
         rows = [
             {
@@ -239,7 +240,7 @@ class Ledger:
         *,
         agent_id: str | None,
         clock_offset: float | None = None,
-        checked_at: datetime | None = None,
+        checked: Mapping[str, int] | None = None,
         ends_at: datetime | None = None,
     ) -> Intents:
         """Store an intent for as many of the contacts as there are places; only these may be sent.
@@ -248,14 +249,14 @@ class Ledger:
         :param pacing: the pace of the voice connection.
         :param agent_id: the agent of the calls.
         :param clock_offset: seconds the vendor's clock is ahead of the ledger's; ``None``: not known yet.
-        :param checked_at: when caps were checked; a number that was attempted since is not called before another check.
-            ``None``: there are no caps.
+        :param checked: how many attempts of each number caps were checked with; a number that has another count by now
+            is not called before another check. ``None``: there are no caps.
         :param ends_at: no intent is stored from then on.
-        :return: what may be sent, what waits, and what was lost.
+        :return: the stored intents, the contacts that wait, and those whose claim was lost.
         """
 
         def work(connection: Connection) -> Intents:
-            if checked_at is not None:
+            if checked is not None:
                 pacing.lock_everybody(connection)
             places = pacing.lock(connection)
             if (ends_at is not None and places.now >= ends_at) or not self._is_running(connection):
@@ -264,8 +265,10 @@ class Ledger:
             if count == 0:
                 return Intents([], wanted, [], places.wait)
             held = self._held(connection, wanted[:count], places.now)
-            attempted = self._attempted_since(connection, [item.to for item in held], checked_at)
-            free = [item for item in held if item.to not in attempted]
+            free = held
+            if checked is not None:
+                counts = count_attempts(connection, [item.to for item in held], self.subject, places.now)
+                free = [item for item in held if counts.get(item.to, 0) == checked.get(item.to, 0)]
             chosen = {item.key for item in free}
             made = [(self._intent(item, agent_id, places.now, clock_offset), item) for item in free]
             self._insert_intents(connection, made, places.now)
@@ -289,14 +292,6 @@ class Ledger:
         )
         fences = {row.contact_key: row.fence for row in connection.execute(self.database.locked(query))}
         return [item for item in wanted if fences.get(item.key) == item.fence]
-
-    def _attempted_since(self, connection: Connection, numbers: Sequence[str], since: datetime | None) -> set[str]:
-        if since is None or not numbers:
-            return set()
-        query = select(attempts.c.to_number).where(
-            attempts.c.to_number.in_(numbers), attempts.c.intended_at >= since, attempts.c.state.in_(_COUNTED)
-        )
-        return set(connection.execute(query).scalars())
 
     def _intent(self, item: Claimed, agent_id: str | None, now: datetime, clock_offset: float | None) -> Attempt:
         return Attempt(
@@ -352,6 +347,24 @@ class Ledger:
         )
         return [_attempt(row, 0) for row in self.database.rows(query)]
 
+    def left_behind(self, older_than: timedelta) -> list[Attempt]:
+        """Return the calls of this campaign in progress over other voice connections that nobody settled for long.
+
+        :param older_than: how long ago they were intended at least.
+        :return: the attempts.
+        """
+
+        def work(connection: Connection) -> list[Attempt]:
+            query = select(attempts).where(
+                attempts.c.campaign == self.campaign,
+                attempts.c.voice_conn_id != self.voice_conn_id,
+                attempts.c.state == AttemptState.PLACED.value,
+                attempts.c.intended_at < self.database.now(connection) - older_than,
+            )
+            return [_attempt(row, 0) for row in connection.execute(query)]
+
+        return self.database.transact(work)
+
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
         """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
 
@@ -361,12 +374,8 @@ class Ledger:
 
         def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
             now = self.database.now(connection)
-            query = select(attempts.c.to_number, attempts.c.intended_at).where(
-                attempts.c.to_number.in_(list(numbers)),
-                attempts.c.intended_at > now - HISTORY,
-                attempts.c.state.in_(_COUNTED),
-                attempts.c.subject.is_(None) if self.subject is None else attempts.c.subject == self.subject,
-            )
+            are_counted = _are_counted(numbers, self.subject, now)
+            query = select(attempts.c.to_number, attempts.c.intended_at).where(are_counted)
             found: dict[str, list[datetime]] = {}
             for row in connection.execute(query):
                 found.setdefault(row.to_number, []).append(row.intended_at)
@@ -375,7 +384,7 @@ class Ledger:
         return self.database.transact(work)
 
     def now_and_calls_to(self, number: str) -> tuple[datetime, frozenset[str]]:
-        """Return the ledger's time, and the ids of all calls to a number that it knows.
+        """Return the ledger's time, and the ids of all calls to a number in it.
 
         :param number: E.164.
         :return: the time and the ids.
@@ -386,6 +395,30 @@ class Ledger:
             return self.database.now(connection), frozenset(connection.execute(query).scalars())
 
         return self.database.transact(work)
+
+    def may_be_of_another(self, attempt: Attempt, call_id: str) -> bool:
+        """Return whether a call that was found for an attempt may be another attempt's, of any campaign or task.
+
+        Every create has its attempt in the ledger before it is sent, so this is asked after the vendor's list was read.
+
+        :param attempt: the attempt.
+        :param call_id: the vendor's id of the call.
+        :return: True when another attempt has the call, or has none yet and called the same number at that time.
+        """
+        query = select(func.count()).where(
+            attempts.c.to_number == attempt.to,
+            attempts.c.attempt_id != attempt.id,
+            attempts.c.state != AttemptState.REFUSED.value,
+            or_(
+                attempts.c.call_id == call_id,
+                and_(
+                    attempts.c.call_id.is_(None),
+                    attempts.c.intended_at > attempt.intended_at - LATE_ARRIVAL,
+                    attempts.c.intended_at < attempt.intended_at + LATE_ARRIVAL,
+                ),
+            ),
+        )
+        return bool(self.database.rows(query)[0][0])
 
     def attempts_counted(self, keys: Collection[str]) -> dict[str, int]:
         """Return how many attempts of each contact count.
@@ -404,6 +437,32 @@ class Ledger:
     def _is_running(self, connection: Connection) -> bool:
         query = select(campaigns.c.state).where(campaigns.c.campaign == self.campaign)
         return connection.execute(query).scalar() == "running"
+
+
+def count_attempts(
+    connection: Connection, numbers: Collection[str], subject: str | None, now: datetime
+) -> dict[str, int]:
+    """Return how many attempts of some numbers caps count: those that :meth:`Ledger.history` returns at this time.
+
+    A count tells what came since a check; times would not, because an attempt is dated before it is committed.
+
+    :param connection: a connection inside a transaction.
+    :param numbers: E.164 numbers.
+    :param subject: what the calls are about.
+    :param now: the ledger's time.
+    :return: counts by number; a number without attempts is absent.
+    """
+    query = select(attempts.c.to_number, func.count()).where(_are_counted(numbers, subject, now))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.to_number))}
+
+
+def _are_counted(numbers: Collection[str], subject: str | None, now: datetime) -> Any:
+    return and_(
+        attempts.c.to_number.in_(list(numbers)),
+        attempts.c.intended_at > now - HISTORY,
+        attempts.c.state.in_(_COUNTED),
+        attempts.c.subject.is_(None) if subject is None else attempts.c.subject == subject,
+    )
 
 
 def is_loaded(campaign: str) -> Any:

@@ -1,4 +1,4 @@
-"""Finds out, by the rules of ``dialing``, what became of creates whose answer was lost, also by a worker that ended."""
+"""Searches, by the rules of ``dialing``, for the calls of creates whose response was lost, also by a dead worker."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow_provider_voice.dialing.reconcile import Evidence, clock_offset, fin
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import Call, CallRequest, write_time
 from airflow_provider_voice.outreach.clocks import Interval
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.phone import mask_number
 
@@ -34,7 +35,7 @@ class LostCall:
     """One create without an outcome.
 
     :param attempt: the attempt; the fence in it is the one under which it is searched for.
-    :param cause: what is known of the create itself.
+    :param cause: how the response to the create was lost.
     :param is_known: whether the ledger has it as unknown already, with its evidence.
     """
 
@@ -49,16 +50,16 @@ class LostCall:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it was searched for often enough; one that is known as unknown is searched for once."""
+        """Whether it was searched for often enough; one that the ledger has as unknown is searched for once."""
         return self.searches >= (1 if self.is_known else len(SEARCH_DELAYS))
 
     @property
     def evidence(self) -> str:
-        """Return what a person must know to settle it; without the number in clear."""
+        """The facts that a person needs to settle it; the number is masked."""
         problem = self.last_problem or "the vendor's list does not show it"
         return (
             f"A create to {mask_number(self.attempt.to)} was intended at {write_time(self.attempt.intended_at)}; "
-            f"{self.cause}; {problem} (looked {self.searches} time(s), tag {self.attempt.id}, agent "
+            f"{self.cause}; {problem} (searched {self.searches} time(s), tag {self.attempt.id}, agent "
             f"{self.attempt.agent_id})."
         )
 
@@ -91,7 +92,7 @@ class LostCalls:
 
     @property
     def block_calls(self) -> bool:
-        """Whether what an earlier run left open is not reconciled yet; until then nobody is called."""
+        """Whether attempts of an earlier run are not reconciled yet; until then nobody is called."""
         return bool(self._others or self._recovering)
 
     @property
@@ -118,7 +119,7 @@ class LostCalls:
         self._waiting.append(LostCall(attempt, cause))
 
     def take_over(self) -> None:
-        """Claim what a worker left without an outcome whose lease has ended."""
+        """Claim the attempts without an outcome of workers whose lease has ended."""
         is_first = self._others is None
         if is_first:
             self._others = self._ledger.others_dialing()
@@ -128,7 +129,7 @@ class LostCalls:
             self.add(attempt, "its worker ended before it stored an answer")
             self._recovering.add(attempt.id)
         if is_first:
-            # What an earlier run gave up may be in the vendor's list by now.
+            # The vendor's list may by now show calls that an earlier run gave up.
             for attempt in self._ledger.claim_unsettled(_TAKEN_OVER, ContactState.UNKNOWN):
                 self._waiting.append(LostCall(attempt, "", is_known=True))
         if self._others:
@@ -141,8 +142,9 @@ class LostCalls:
             future, lost = self._search
             if not future.done():
                 return
-            self._search = None
             future.result()
+            self._refuse_another_ones(lost)
+            self._search = None
             self._took(lost)
         ready = next((lost for lost in self._waiting if lost.due_at <= time.monotonic()), None)
         if ready is not None:
@@ -156,18 +158,26 @@ class LostCalls:
             )
 
     def store(self, outcomes: AttemptOutcomes) -> None:
-        """Store what was found out since the last time.
+        """Store the outcomes since the last time.
 
-        :param outcomes: the campaign's.
+        :param outcomes: stores the outcomes of the campaign's attempts.
         :raises LedgerFailed: when it cannot be stored; the next call stores it.
         """
         given_up = [lost for lost in self._settled if lost.call is None]
         outcomes.placed([(lost.attempt, lost.call) for lost in self._settled if lost.call is not None])
         outcomes.unknown([(lost.attempt, lost.evidence) for lost in given_up])
         for lost in given_up:
-            log.warning("Contact %s is unknown: %s", lost.attempt.key, lost.evidence)
+            log.warning("Contact %s is unknown: %s", shown_key(lost.attempt.key), lost.evidence)
         self._recovering -= {lost.attempt.id for lost in self._settled}
         self._settled = []
+
+    def _refuse_another_ones(self, lost: LostCall) -> None:
+        """Adopt no call that may be another attempt's; a vendor that shows our tags leaves no doubt."""
+        if lost.call is None or self._hook.vendor.keeps_tags:
+            return
+        if self._ledger.may_be_of_another(lost.attempt, lost.call.id):
+            lost.last_problem = f"call {lost.call.id} may be that of another attempt to the same number"
+            lost.call = None
 
     def _took(self, lost: LostCall) -> None:
         if lost.call is not None:
@@ -177,7 +187,7 @@ class LostCalls:
             lost.due_at = time.monotonic() + SEARCH_DELAYS[lost.searches]
             self._waiting.append(lost)
         elif lost.is_known:
-            log.info("Contact %s is still unknown.", lost.attempt.key)
+            log.info("Contact %s is still unknown.", shown_key(lost.attempt.key))
         else:
             self._settled.append(lost)
 
@@ -185,7 +195,7 @@ class LostCalls:
 def find_lost_call(
     hook: VoiceHook, lost: LostCall, ledger_now: datetime, others: frozenset[str], *, lease_seconds: float
 ) -> None:
-    """Search once for the call of a create, read only; what is found out is noted in ``lost``.
+    """Search once for the call of a create and write the result into ``lost``; nothing is sent.
 
     :param hook: the voice connection.
     :param lost: the create.

@@ -54,7 +54,7 @@ class Places:
     :param count: how many calls may be placed now; ``None``: as many as are wanted.
     :param wait: seconds until there may be another place, when there is none now.
     :param now: the database's time.
-    :param tokens: what is in the bucket; ``None`` without a limit.
+    :param tokens: the tokens in the bucket; ``None`` without a limit.
     """
 
     count: int | None
@@ -83,10 +83,10 @@ def capacity(calls_per_minute: float) -> float:
 def filled(tokens: float, since: datetime | None, now: datetime, per_minute: float, most: float) -> float:
     """Return the tokens in a bucket after it was filled up to ``now``.
 
-    :param tokens: what was in it at ``since``.
+    :param tokens: the tokens in it at ``since``.
     :param since: when it was filled last; ``None``: never, so it begins with one token.
     :param per_minute: tokens that come in a minute.
-    :param most: what it holds.
+    :param most: its capacity in tokens.
     :param now: the ledger's time.
     :return: the tokens at ``now``.
     """
@@ -101,7 +101,7 @@ class Pacing:
 
     :param database: the ledger's database.
     :param voice_conn_id: the connection.
-    :param limits: what the asking campaign allows; the tightest limits of all that are at work count.
+    :param limits: the limits of this campaign; of all campaigns at work, the tightest limits count.
     """
 
     def __init__(self, database: Database, voice_conn_id: str, limits: Limits) -> None:
@@ -149,7 +149,7 @@ class Pacing:
     def slow_down(self, connection: Connection, seconds: float | None) -> None:
         """Let nobody place a call over this connection for a while: the vendor answered 429.
 
-        :param seconds: what the vendor asks to wait; ``None``: it did not say.
+        :param seconds: the wait that the vendor asks for; ``None``: it named none.
         :param connection: a connection inside a transaction.
         """
         row = self._row(connection, self._conn_id)
@@ -169,7 +169,7 @@ class Pacing:
         now = self._database.now(connection)
         if row.slow_until is not None and row.slow_until > now:
             return float((row.slow_until - now).total_seconds())
-        # The vendor counts requests, so what may be caught up is taken off the rate: no minute exceeds the limit.
+        # The vendor counts requests, so the rate leaves room for the burst: no minute exceeds the limit.
         rate = per_minute * (1.0 - BURST)
         tokens = filled(row.request_tokens, row.requests_filled_at, now, rate, capacity(per_minute))
         wait = 0.0 if tokens >= 1.0 - 1e-6 else (1.0 - tokens) * 60.0 / rate

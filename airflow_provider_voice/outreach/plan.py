@@ -46,15 +46,18 @@ class PlanDigest:
     - of each contact: key, number, time zone, jurisdiction, variables, and whether it can be called at all;
     - the settings, among them the content of the policy's rule files.
 
-    It does not cover what may change without harm, because it is asked again right before each call: the entries of the
+    It does not cover facts that are checked again right before each call, so that they may change: the entries of the
     do-not-call list (where the list comes from is a setting), earlier attempts, and the time.
 
-    :param settings: everything that decides who is called when; the same values have the same digest in every process.
+    :param settings: all settings that decide which calls are made and when; the same values have the same digest in
+        every process.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._sum = 0
         self._count = 0
+        # Of two rows with one key the first one is called, so that their order matters.
+        self._rows_of_key: Counter[str] = Counter()
         self._settings = json.dumps(_canonical(settings), sort_keys=True)
 
     def read(self, found: Iterable[Contact]) -> Iterator[Contact]:
@@ -64,7 +67,9 @@ class PlanDigest:
         :return: the same contacts, read as they are needed.
         """
         for contact in found:
-            text = f"{contact.key}\x1f{contact.state.value}\x1f{contact.digest}"
+            self._rows_of_key[contact.key] += 1
+            row = self._rows_of_key[contact.key]
+            text = f"{contact.key}\x1f{row}\x1f{contact.state.value}\x1f{contact.digest}"
             self._sum = (self._sum + int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")) % 2**256
             self._count += 1
             yield contact
@@ -91,7 +96,7 @@ def _canonical(value: Any) -> Any:
 
 @dataclass
 class Plan:
-    """What a campaign would do.
+    """The plan of a campaign.
 
     :param planned: when each contact that would be called would be, by key.
     :param refused: state and reason of those that would not.
@@ -105,7 +110,7 @@ class Plan:
 class _Candidate:
     """A contact that may be called at some time.
 
-    :param place: what the policy looks at.
+    :param place: the properties of the person that the policy reads.
     :param attempts: earlier attempts to its number, which caps count.
     """
 
@@ -131,22 +136,26 @@ class _PolicyAnswers:
 
     @staticmethod
     def _counts(asked_at: datetime, refusal: NextState | None, at: datetime) -> bool:
-        """Tell whether an answer holds for a later call too: closed is closed until the window opens."""
+        """Return whether an answer holds for a later call too: closed is closed until the window opens."""
         if refusal is not None:
             return asked_at <= at and (refusal.due_at is None or at < refusal.due_at)
         return timedelta(0) <= at - asked_at <= _ANSWER_COUNTS_FOR
 
 
 class Planner:
-    """Plans the first call of every contact that waits; redials depend on endings nobody knows.
+    """Plans the first call of every contact that waits; redials depend on endings that are not known yet.
 
     :param ledger: the campaign's contacts.
     :param gate: policy and do-not-call list.
     :param limits: the pace.
     :param ends_at: nobody is called from then on.
+    :param load_number: only contacts that this load of contacts or a later one had are planned.
     """
 
-    def __init__(self, ledger: Ledger, gate: Gate, limits: Limits, ends_at: datetime | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, gate: Gate, limits: Limits, ends_at: datetime | None = None, *, load_number: int = 0
+    ) -> None:
+        self._load_number = load_number
         self._ledger = ledger
         self._database: Database = ledger.database
         self._gate = gate
@@ -211,6 +220,7 @@ class Planner:
             .where(
                 columns.campaign == self._ledger.campaign,
                 columns.state.in_([state.value for state in WAITING]),
+                columns.load_number >= self._load_number,
             )
             .order_by(columns.contact_key)
             .limit(_PAGE)

@@ -48,7 +48,7 @@ class Snapshot:
 
 
 def expected_end(now: datetime, waiting: int, pace: float, last_due_at: datetime | None) -> datetime | None:
-    """Return when everybody who waits has been called once more; redials that are still to come are not counted.
+    """Return when every waiting contact has been called once more; later redials are not counted.
 
     :param now: the ledger's time.
     :param waiting: contacts that wait for a call or a redial.
@@ -93,7 +93,7 @@ class Progress:
         self._next_at = 0.0
 
     def report(self) -> None:
-        """Log a line when it is time; the first call only takes the counts from which the first line's pace is told."""
+        """Log a line when it is time; the first call only stores the counts at the start."""
         now = time.monotonic()
         if self._snapshots and now < self._next_at:
             return

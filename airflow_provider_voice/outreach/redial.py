@@ -1,4 +1,4 @@
-"""What a contact does after an attempt: is it reached, is it called again and when, or is it done with."""
+"""The next state of a contact after an attempt: reached, called again at a time, or final without success."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class RedialRules:
         :param redial_after: status to ``timedelta`` or seconds; ``None``: :data:`REDIAL_AFTER`.
         :param success_statuses: the endings that reach the contact.
         :return: the rules.
-        :raises InvalidRequest: for what makes no sense.
+        :raises InvalidRequest: for a number of attempts below 1, a wait that is not positive, a status that is no
+            ending, or one that is both a success and a reason to call again.
         """
         if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
             raise InvalidRequest(f"max_attempts must be a whole number from 1 on, not {max_attempts!r:.40}.")
@@ -76,7 +77,7 @@ class RedialRules:
         return min(self.after.values(), default=timedelta(days=1))
 
     def after_ending(self, status: CallStatus, attempts: int, ended_at: datetime) -> NextState:
-        """Return what a contact does after a call.
+        """Return the next state of a contact after a call.
 
         :param status: how the call ended.
         :param attempts: the contact's attempts so far, this one included.

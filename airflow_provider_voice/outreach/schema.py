@@ -53,20 +53,20 @@ class UtcTime(types.TypeDecorator[datetime]):
         return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in ("mysql", "mariadb") else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what is stored.
+        """Convert an aware time to the stored value.
 
         :param value: an aware time.
-        :param dialect: not looked at.
+        :param dialect: not used.
         :return: the same in UTC, without its zone.
         """
         del dialect
         return None if value is None else value.astimezone(timezone.utc).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what was stored, aware.
+        """Convert a stored value to an aware time.
 
         :param value: the stored time.
-        :param dialect: not looked at.
+        :param dialect: not used.
         :return: the same, aware.
         """
         del dialect
@@ -74,7 +74,7 @@ class UtcTime(types.TypeDecorator[datetime]):
 
 
 def _text(length: int) -> types.TypeEngine[str]:
-    # MySQL compares text without regard to case unless it is told otherwise: "a1" and "A1" are two contacts.
+    # MySQL compares text without regard to case unless the column says otherwise: "a1" and "A1" are two contacts.
     binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(binary, "mysql", "mariadb")
 
@@ -97,7 +97,7 @@ versions = _table(
 campaigns = _table(
     "voice_outreach_campaigns",
     Column("campaign", _text(KEY_LENGTH), primary_key=True),
-    # "running", "paused" or "canceled"; a user's word, see the command line.
+    # "running", "paused" or "canceled", as set by a user; see the command line.
     Column("state", _text(16), nullable=False),
     # The number of the last load of contacts that was begun, and of the last one that was whole.
     Column("load_number", Integer, nullable=False, default=0),
@@ -118,7 +118,7 @@ contacts = _table(
     Column("to_number", _text(20)),
     Column("time_zone", _text(64)),
     Column("jurisdiction", _text(64)),
-    # JSON: what the agent is told.
+    # JSON: the values for the agent.
     Column("variables", _long_text()),
     Column("merged_into", _text(KEY_LENGTH)),
     # Attempts that rang or may have, and the number of the last one of any outcome.
@@ -165,7 +165,7 @@ attempts = _table(
     Column("clock_offset", Double),
     Column("owner", _text(80)),
     Column("fence", BigInteger),
-    # What is known of an unknown outcome, in words.
+    # The evidence about an unknown outcome, for people.
     Column("evidence", _text(EVIDENCE_LENGTH)),
     # JSON: the dial record of a MakeCallOperator.
     Column("record", _long_text()),
@@ -222,7 +222,7 @@ def migrate(connection: Connection) -> None:
         )
     if stored == VERSION:
         return
-    # Version 1 is the first: create_all creates what is missing, also after a creation that was broken off.
+    # Version 1 is the first: create_all creates missing tables, also after a creation that was broken off.
     metadata.create_all(connection)
     connection.execute(versions.delete().where(versions.c.component == "ledger"))
     connection.execute(versions.insert().values(component="ledger", version=VERSION))

@@ -1,9 +1,9 @@
-"""Sends creates from a small thread pool, and sorts what comes back. No SQL here.
+"""Sends creates from a small thread pool, and classifies the results. No SQL here.
 
 A process can be frozen at any instruction, so whether a create may still be sent is checked as late as it can be: when
 the vendor's connection stands, right before the first byte of the request is written. A worker that is frozen between
-that check and the system call sends when it wakes. By then another worker may have looked for the call without finding
-it; the contact is ``unknown`` then and is not called again by itself, so that also this call rings only once.
+that check and the system call sends when it wakes. By then another worker may have searched for the call without
+finding it; the contact is ``unknown`` then and is not called again by itself, so that also this call rings only once.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a create: a call, an error, or neither when it was held back.
+    """The result of a create: a call, an error, or neither when it was held back.
 
     :param job: the create.
     :param call: the vendor's call.
-    :param error: what the vendor's answer or its absence means.
+    :param error: the vendor's refusal, or the error of a missing response.
     :param surprise: the class of an error that is none of ours.
     """
 
@@ -139,7 +139,7 @@ class Senders:
             self._jobs[self._pool.submit(self._send, job)] = job
 
     def finished(self) -> list[Result]:
-        """Return the results that have come."""
+        """Return the results since the last call."""
         done = [future for future in self._jobs if future.done()]
         results = []
         for future in done:
@@ -156,7 +156,7 @@ class Senders:
             wait(self._jobs, timeout=max(0.0, seconds), return_when=FIRST_COMPLETED)
 
     def stop(self) -> None:
-        """Send nothing more; what is on its way goes on."""
+        """Send nothing more; creates on their way go on."""
         self._stopping.set()
 
     def close(self) -> None:

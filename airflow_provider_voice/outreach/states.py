@@ -1,4 +1,4 @@
-"""The states of a contact and of an attempt, and what a worker holds of them. No SQL here."""
+"""The states of a contact and of an attempt, and a worker's view of both. No SQL here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ContactState(str, Enum):
-    """The state of one contact of a campaign; the values are what the ledger stores."""
+    """The state of one contact of a campaign; the ledger stores the values."""
 
     PENDING = "pending"
     DIALING = "dialing"
@@ -80,7 +80,7 @@ class Claimed:
     :param last_attempt: the number of the last attempt of any outcome.
     :param time_zone: as the contact's row gives it.
     :param jurisdiction: as the contact's row gives it.
-    :param variables: what the agent is told.
+    :param variables: the values for the agent.
     """
 
     key: str
@@ -101,13 +101,13 @@ class Attempt:
     :param id: the text that is sent as the call's tag.
     :param key: the contact's key.
     :param to: the number, E.164.
-    :param number: the contact's how-manieth attempt it is, refused ones included.
+    :param number: the position among the contact's attempts, from 1, refused ones included.
     :param agent_id: the agent.
     :param call_id: the vendor's id of the call; ``None`` until it is known.
     :param intended_at: when the intent was stored, by the ledger's clock.
     :param placed_at: when the call was created, by the vendor's clock.
     :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
-    :param fence: the claim under which it was made or is looked for.
+    :param fence: the claim under which it was made or is searched for.
     """
 
     id: str
@@ -129,10 +129,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class NextState:
-    """What a contact does after an attempt.
+    """The next state of a contact after an attempt.
 
     :param state: its next state.
-    :param reason: why, in words.
+    :param reason: why, for people.
     :param due_at: when it may be called again; ``None`` for a final state.
     """
 

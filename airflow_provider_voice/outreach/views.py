@@ -110,7 +110,7 @@ class CampaignSummary:
         return self.counts.get(ContactState.UNKNOWN.value, 0)
 
     def expected_end(self, now: datetime) -> datetime | None:
-        """Return when everybody who waits has been called; see :func:`~.progress.expected_end`.
+        """Return when every waiting contact has been called; see :func:`~.progress.expected_end`.
 
         :param now: the ledger's time.
         :return: the time; ``None`` when it is not known or the campaign does not run.
@@ -124,7 +124,7 @@ class ReasonCount:
     """How many contacts have one state for one reason.
 
     :param state: the contacts' state.
-    :param reason: why, in words; empty: none is given.
+    :param reason: why, for people; empty: none is given.
     :param count: how many.
     """
 
@@ -178,7 +178,7 @@ class PlanView:
 
 
 class LedgerViews:
-    """What a page shows of a ledger.
+    """The queries of a page over a ledger.
 
     :param database: the ledger's database.
     """
@@ -228,11 +228,12 @@ class LedgerViews:
             .where(contacts.c.campaign.in_(names))
             .group_by(contacts.c.campaign, contacts.c.state)
         )
+        waiting = {state.value for state in WAITING}
         counts: dict[str, dict[str, int]] = {name: {} for name in names}
         last_due: dict[str, datetime] = {}
         for campaign, state, count, due_at in connection.execute(query):
             counts[campaign][state] = count
-            if due_at is not None:
+            if due_at is not None and state in waiting:
                 last_due[campaign] = max(due_at, last_due.get(campaign, due_at))
         paces = paces_of(connection, names, self.database.now(connection))
         return [

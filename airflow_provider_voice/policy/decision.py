@@ -1,4 +1,4 @@
-"""The values of a contact policy: the person who is asked about, and the decision."""
+"""The values of a contact policy: the person to be called, and the decision."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Person:
     :param time_zone: the IANA zone whose clock counts, when it is known; ``None`` or an empty text when it is not.
     :param jurisdiction: ISO 3166-1 or -2 code of the law that protects the person, e.g. ``US-FL``; ``None`` or an empty
         text: it follows from the number.
-    :param subject: what the call is about. Rules do not look at it: hand :meth:`ContactPolicy.decide` the attempts of
+    :param subject: the topic of the call. Rules do not read it: hand :meth:`ContactPolicy.decide` the attempts of
         this number and subject.
     :raises InvalidPhoneNumber: when ``to`` is no number that can be called.
     :raises InvalidRequest: when the zone or the jurisdiction does not exist.
@@ -50,7 +50,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Place:
-    """What rules look at in a person: the law that applies and the clocks that count.
+    """The properties of a person that rules read: the law that applies and the clocks that count.
 
     :param codes: the ISO codes by which rules apply.
     :param zones: the possible time zones; empty when none is known.
@@ -66,12 +66,12 @@ class Place:
 
 @dataclass(frozen=True)
 class RuleAnswer:
-    """What one rule said about a call.
+    """The answer of one rule about a call.
 
     :param rule: id of the rule.
     :param file: the file it comes from.
     :param allowed: whether this rule allows the call.
-    :param reason: the same in words, beginning with a verb.
+    :param reason: the answer for people, beginning with a verb.
     :param source: where the rule is written.
     :param as_of: when the source was read.
     """

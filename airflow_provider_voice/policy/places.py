@@ -50,12 +50,12 @@ _LONGEST_PREFIX = 11
 
 @dataclass(frozen=True)
 class NumberPlace:
-    """What a phone number says about the place of its owner.
+    """The place of a number's owner, as far as it follows from the number.
 
     :param country: ISO 3166-1 code (and ``XK`` for Kosovo), or ``None`` for a number of no country.
     :param state: ISO 3166-2 code, or ``None`` when it is not known.
     :param zones: the zones in which the number may be; empty when nothing is known.
-    :param kind: what the number is when it has no place, e.g. ``a toll-free number``; otherwise ``None``.
+    :param kind: the kind of a number that has no place, e.g. ``a toll-free number``; otherwise ``None``.
     """
 
     country: str | None
@@ -126,7 +126,7 @@ def zones_of_country(country: str) -> tuple[str, ...]:
 # Bounded, so that a task that calls millions of people does not remember each of them.
 @lru_cache(maxsize=16384)
 def place_of_number(number: str) -> NumberPlace:
-    """Return what a phone number says about the place of its owner.
+    """Return the place of a number's owner, as far as it follows from the number.
 
     :param number: an E.164 number.
     :return: country, state and zones, looked up with the whole number, never with its area code alone.

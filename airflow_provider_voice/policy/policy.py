@@ -1,7 +1,7 @@
 """Contact policies: may this person be called at this instant, why, and if not, when.
 
-Deciding is pure: nothing is read but what :meth:`ContactPolicy.load` has read, no clock is looked at, nothing is
-remembered about people but the places of their numbers. The search for the next allowed instant is in
+Deciding is pure: it uses only the files that :meth:`ContactPolicy.load` has read, and no clock; it stores nothing
+about people but the places of their numbers. The search for the next allowed instant is in
 :mod:`~airflow_provider_voice.policy.question`.
 """
 
@@ -38,7 +38,7 @@ _MOST_HOURS_APART = 26
 
 @dataclass(frozen=True)
 class ContactPolicy:
-    """Rules that say who may be called when.
+    """Rules about the times at which a person may be called.
 
     A policy is immutable: tasks, threads and processes may share it.
 
@@ -94,7 +94,7 @@ class ContactPolicy:
         return self.decide_at_place(self.place_of(person), at, attempts)
 
     def place_of(self, person: Person) -> Place:
-        """Return all that rules look at in a person; people of one place get equal decisions.
+        """Return the properties of a person that rules read; people of one place get equal decisions.
 
         :param person: who would be called.
         :return: the place.
@@ -102,12 +102,12 @@ class ContactPolicy:
         """
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")
-        return Place(self.codes_of(person), *self._zones_of(person))
+        return Place(self._codes_of(person), *self._zones_of(person))
 
     def decide_at_place(self, place: Place, at: datetime, attempts: Iterable[datetime] = ()) -> Decision:
         """Decide like :meth:`decide`, about a person whose place was found before.
 
-        :param place: what :meth:`place_of` returned.
+        :param place: the result of :meth:`place_of`.
         :param at: as of :meth:`decide`.
         :param attempts: as of :meth:`decide`.
         :return: the decision.
@@ -133,12 +133,8 @@ class ContactPolicy:
         ]
         return Question(asked, zones, zone_source, self.max_zone_spread, instant, made).decide()
 
-    def codes_of(self, person: Person) -> frozenset[str]:
-        """Return the ISO codes by which rules apply to a person.
-
-        :param person: the person.
-        :return: the jurisdiction and its country, else the country and the state of the number.
-        """
+    def _codes_of(self, person: Person) -> frozenset[str]:
+        """Return the codes of the jurisdiction and its country, or else those of the number's country and state."""
         if person.jurisdiction is not None:
             return codes_of_jurisdiction(person.jurisdiction)
         return place_of_number(person.to).codes

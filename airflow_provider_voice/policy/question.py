@@ -1,4 +1,4 @@
-"""One question to a policy: its rules, a person's possible clocks and an instant; and the answer in words.
+"""One question to a policy: its rules, a person's possible clocks and an instant; and the answer with its reason.
 
 Every file keeps its own way with several possible zones. ``all``: each of its rules must allow the call by each clock.
 ``any``: there must be one clock by which all of its rules allow the call.
@@ -60,7 +60,7 @@ class Question:
 
     @cached_property
     def _walls(self) -> Mapping[str, datetime]:
-        """What the clock of each zone shows at the instant."""
+        """The time on the clock of each zone at the instant."""
         return {zone: wall_clock(load_zone(zone), self.instant) for zone in self.zones}
 
     def _file_step(self, file: RuleFile, rules: list[Rule]) -> Step:

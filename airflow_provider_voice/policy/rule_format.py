@@ -1,6 +1,6 @@
 """The format of rule files: YAML in, checked rules out.
 
-A file that disagrees with the format is refused with its name, the rule and what to write instead. YAML's own guesses
+A file that disagrees with the format is refused with its name, the rule and the correction. YAML's own guesses
 (``21:00`` as a number in base 60, ``NO`` as false) are switched off: every value is read as text and converted here.
 """
 

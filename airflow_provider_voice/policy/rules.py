@@ -45,7 +45,7 @@ class ClosedDays:
         if day in self.dates:
             return "a closed date"
         for calendar in self.calendars:
-            name = holidays_of(calendar, day.year).get(day)
+            name = _holidays_of(calendar, day.year).get(day)
             if name is not None:
                 return name
         return None
@@ -80,11 +80,9 @@ class AttemptLimit:
         """
         if self.count(instant, attempts) < self.attempts:
             return instant
-        # The count falls only when an attempt leaves the window.
-        for attempt in attempts[bisect_right(attempts, instant - self.span) :]:
-            if self.count(attempt + self.span, attempts) < self.attempts:
-                return attempt + self.span
-        raise AssertionError("the window is empty once the last attempt has left it")
+        # The count falls only when an attempt leaves the window; the last one leaves it empty.
+        ends = (attempt + self.span for attempt in attempts[bisect_right(attempts, instant - self.span) :])
+        return next(end for end in ends if self.count(end, attempts) < self.attempts)
 
     def describe(self) -> str:
         """Return the limit for people, e.g. ``3 attempts in 24 hours``."""
@@ -123,37 +121,22 @@ class Rule:
     margin_seconds: int = 60
 
     def applies(self, codes: frozenset[str]) -> bool:
-        """Tell whether the rule applies to a person at a place with these ISO codes."""
+        """Return whether the rule applies to a person.
+
+        :param codes: the ISO 3166-1 and -2 codes of the person's country and state.
+        :return: whether ``applies_to`` names one of them, or is empty.
+        """
         return not self.applies_to or not codes.isdisjoint(self.applies_to)
 
-    def in_force(self, day: date) -> bool:
-        """Tell whether the rule is in force on a local date."""
-        return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
-
     def allows(self, instant: datetime, wall: datetime, attempts: Sequence[datetime]) -> bool:
-        """Tell whether the rule allows a call.
+        """Return whether the rule allows a call.
 
         :param instant: when the call would start, in UTC.
         :param wall: the same on the called person's clock, naive.
         :param attempts: attempts in ascending order, in UTC.
         :return: whether hours, closed days and limit allow it, or the rule is not in force.
         """
-        return self.obstacle(instant, wall, attempts) is None
-
-    def obstacle(
-        self, instant: datetime, wall: datetime, attempts: Sequence[datetime]
-    ) -> Literal["closed_on", "hours", "at_most"] | None:
-        """Return the part of the rule that forbids a call, or ``None``; parameters as in :meth:`allows`."""
-        day = wall.date()
-        if not self.in_force(day):
-            return None
-        if self.closed_on is not None and self.closed_on.name_of(day) is not None:
-            return "closed_on"
-        if self.hours is not None and self.hours.next_start(wall) != wall:
-            return "hours"
-        if self.at_most is not None and self.at_most.count(instant, attempts) >= self.at_most.attempts:
-            return "at_most"
-        return None
+        return self._obstacle(instant, wall, attempts) is None
 
     def next_allowed(
         self, zone: ZoneInfo, start: datetime, end: datetime, attempts: Sequence[datetime]
@@ -177,10 +160,17 @@ class Rule:
         return None
 
     def explain(self, instant: datetime, zone_name: str, wall: datetime, attempts: Sequence[datetime]) -> str:
-        """Return in words what the rule says about a call; parameters as in :meth:`allows`."""
-        obstacle = self.obstacle(instant, wall, attempts)
+        """Return for people whether the rule allows a call, and why not.
+
+        :param instant: when the call would start, in UTC.
+        :param zone_name: the IANA zone of the clock, for the text.
+        :param wall: the same instant on that clock, naive.
+        :param attempts: attempts in ascending order, in UTC.
+        :return: the end of a sentence whose subject is the rule, e.g. ``is not in force on 2026-11-25``.
+        """
+        obstacle = self._obstacle(instant, wall, attempts)
         moment = f"{_DAY_NAMES[wall.weekday()]} {wall:%Y-%m-%d %H:%M} in {zone_name}"
-        if not self.in_force(wall.date()):
+        if not self._in_force(wall.date()):
             return f"is not in force on {wall:%Y-%m-%d}"
         if obstacle is None:
             return f"allows a call on {moment}"
@@ -195,6 +185,25 @@ class Rule:
         )
         return f"allows no call on {moment} (hours that day: {hours}{margin})"
 
+    def _in_force(self, day: date) -> bool:
+        """Return whether the rule is in force on a local date."""
+        return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
+
+    def _obstacle(
+        self, instant: datetime, wall: datetime, attempts: Sequence[datetime]
+    ) -> Literal["closed_on", "hours", "at_most"] | None:
+        """Return the part of the rule that forbids a call, or ``None``; parameters as in :meth:`allows`."""
+        day = wall.date()
+        if not self._in_force(day):
+            return None
+        if self.closed_on is not None and self.closed_on.name_of(day) is not None:
+            return "closed_on"
+        if self.hours is not None and self.hours.next_start(wall) != wall:
+            return "hours"
+        if self.at_most is not None and self.at_most.count(instant, attempts) >= self.at_most.attempts:
+            return "at_most"
+        return None
+
     @property
     def _has_clock(self) -> bool:
         return self.hours is not None or self.closed_on is not None
@@ -203,7 +212,7 @@ class Rule:
         """Return the first wall-clock time in ``[wall, last]`` at which hours and closed days allow a call."""
         while wall <= last:
             day = wall.date()
-            if not self.in_force(day):
+            if not self._in_force(day):
                 return wall
             if self.closed_on is None or self.closed_on.name_of(day) is None:
                 opening = wall if self.hours is None else self.hours.next_start(wall)
@@ -213,7 +222,7 @@ class Rule:
         return None
 
     def _next_wall_not_in_force(self, wall: datetime, last: datetime) -> datetime | None:
-        if not self.in_force(wall.date()):
+        if not self._in_force(wall.date()):
             return wall
         if self.until is None or self.until > last.date():
             return None
@@ -247,11 +256,11 @@ def check_calendar(code: str) -> None:
     :param code: e.g. ``FR``, ``US-FL``.
     :raises InvalidRequest: when it has none.
     """
-    holidays_of(code, 2026)
+    _holidays_of(code, 2026)
 
 
 @lru_cache(maxsize=4096)
-def holidays_of(code: str, year: int) -> Mapping[date, str]:
+def _holidays_of(code: str, year: int) -> Mapping[date, str]:
     """Return the public holidays of a country or subdivision in a year.
 
     :param code: ISO 3166-1 or -2 code, e.g. ``FR``, ``US-FL``.

@@ -1,4 +1,4 @@
-"""What a caller does with a decision: call, wait, skip or fail.
+"""The step after a decision: call, wait, skip or fail.
 
 Pure functions for operators and the outreach engine, so that every caller of a policy behaves alike.
 """
@@ -21,7 +21,7 @@ WhenClosed = Literal["wait", "skip", "fail"]
 
 @dataclass(frozen=True)
 class NextStep:
-    """What to do with one call.
+    """The step after a decision about one call.
 
     :param action: ``call`` now; ``wait`` until :attr:`until` and ask again; ``skip`` the call; ``fail``.
     :param until: when to ask again, in UTC; only with ``wait``.
@@ -49,7 +49,8 @@ def next_step(decision: Decision, *, when_closed: WhenClosed = "wait", deadline:
     :return: the step.
     :raises InvalidRequest: when ``when_closed`` is not one of the three.
     """
-    check_when_closed(when_closed)
+    if when_closed not in get_args(WhenClosed):
+        raise InvalidRequest(f"when_closed is {when_closed!r:.40}. Write 'wait', 'skip' or 'fail'.")
     if deadline is not None and deadline.utcoffset() is None:
         raise InvalidRequest("deadline has no time zone. Write an aware datetime, such as one in UTC.")
     if decision.allowed:
@@ -65,19 +66,6 @@ def next_step(decision: Decision, *, when_closed: WhenClosed = "wait", deadline:
         )
         return NextStep("fail", None, late, decision.next_at)
     return NextStep("wait", decision.next_at, f"{decision.reason} {opens}.", decision.next_at)
-
-
-def check_when_closed(value: Any) -> WhenClosed:
-    """Check the ``when_closed`` argument of an operator.
-
-    :param value: the argument.
-    :return: the same.
-    :raises InvalidRequest: when it is not ``wait``, ``skip`` or ``fail``.
-    """
-    if value not in get_args(WhenClosed):
-        raise InvalidRequest(f"when_closed is {value!r:.40}. Write 'wait', 'skip' or 'fail'.")
-    checked: WhenClosed = value
-    return checked
 
 
 def as_policy(value: Any) -> ContactPolicy | None:

@@ -112,7 +112,7 @@ class UnleashXRoutes(VendorRoutes):
 
 
 def _customer(call: SandboxCall) -> str:
-    """Return the other side's number, which rows show as CALLING_NUMBER whoever called."""
+    """Return the other side's number, which rows show as CALLING_NUMBER for calls of either direction."""
     return call.to if call.direction == "outbound" else call.from_
 
 

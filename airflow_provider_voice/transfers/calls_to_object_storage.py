@@ -45,17 +45,18 @@ class CallsToObjectStorageOperator(BaseOperator):
         CallsToObjectStorageOperator(task_id="archive_calls", path="s3://aws_default@bucket/calls")
 
     :param voice_conn_id: the voice connection, default ``voice_default``.
-    :param path: where to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
+    :param path: the folder to write to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
         length, otherwise the moment the previous run of the DAG was due, and at least the day before this run was due.
     :param end: the first instant after the window; None: the moment the run was due where there is a ``start``.
-    :param agent_id: only calls of this agent.
+    :param agent_id: only calls of this agent; None: of every agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
-    :param source: named in the path and the first column; None: the voice connection's id.
+    :param source: the name of the source in the path and in the first column; None: the voice connection's id.
     :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: the manifest, with its own path as ``manifest``.
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """

@@ -57,7 +57,7 @@ class CallsToWarehouseOperator(BaseOperator):
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
         length, otherwise from where the exports before the run ended to the moment it was due.
     :param end: the first instant after the window; None: the present where there is a ``start``.
-    :param agent_id: only calls of this agent.
+    :param agent_id: only calls of this agent; None: of every agent.
     :param direction: ``inbound`` or ``outbound``; None: both.
     :param source: the first key column; None: the voice connection's id.
     :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``, in every column and in ``raw``; see
@@ -70,6 +70,7 @@ class CallsToWarehouseOperator(BaseOperator):
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
         ``abandoned_at``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
+    :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: see :class:`~airflow_provider_voice.export.models.Loaded`: counts of rows, ``changed_days``, ``holes``,
         ``hours``.
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.

@@ -173,7 +173,7 @@ class CallStatusTrigger(BaseEventTrigger):
             except VoiceError as failure:
                 error = failure
             timed_out = not (self._watch.is_over or error) and time.time() >= self.deadline
-        return event_of(self._watch, error=error, timed_out=timed_out)
+        return _event_of(self._watch, error=error, timed_out=timed_out)
 
     def _take(self, result: PollResult) -> None:
         if result.error is not None:
@@ -204,14 +204,8 @@ def _epoch_seconds(deadline: Any) -> float:
     return float(deadline)
 
 
-def event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> dict[str, Any]:
-    """Return the payload of an event, as JSON without a full number: Airflow logs events.
-
-    :param watch: the calls, as last reported.
-    :param error: why the wait failed; None when it did not.
-    :param timed_out: whether the deadline has passed.
-    :return: ``calls``, ``error`` and ``timed_out``.
-    """
+def _event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> dict[str, Any]:
+    """Return the payload of an event, as JSON without a full number: Airflow logs events."""
     return {
         "calls": [None if call is None else masked(call) for call in watch.results],
         "error": None if error is None else error.to_dict(),
@@ -245,10 +239,10 @@ def masked(call: Call) -> dict[str, Any]:
 
 
 def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
-    """Return a call of an event with the number that its task knows; the other number stays masked.
+    """Return a call of an event with the number of its task; the other number stays masked.
 
     :param data: one of the event's ``calls``.
-    :param ref: the call as its task knows it.
+    :param ref: the reference that the task waits for, with the number.
     :return: the call.
     """
     data = {**data, "to": ref.to or data.get("to")}

@@ -18,7 +18,7 @@ from airflow_provider_voice.phone import mask_number, mask_numbers_in
 from airflow_provider_voice.utils.masking import MaskedValue, plain
 from airflow_provider_voice.utils.validation import has_template, is_resolved
 
-# The fields of a call that help whoever reads a rendered template; any other one may hold a number or a secret.
+# The fields of a call that help the reader of a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
 # No vendor's id holds a blank, a bracket or a quote, nor begins with "+", as a number does.
 _CALL_ID = re.compile(r"(?!\+|%2B)[^\s()\[\]{}<>'\"]{1,200}", re.IGNORECASE)
@@ -32,14 +32,14 @@ def call_refs(value: Any) -> list[CallRef]:
     :return: one reference per call; an empty list for an empty list.
     :raises InvalidRequest: when a call has no usable id. The message repeats nothing of the value.
     """
-    value = calls_from_text(plain(value))
+    value = _calls_from_text(plain(value))
     items = value if isinstance(value, (list, tuple)) else [value]
     return [_call_ref(plain(item)) for item in items]
 
 
 def _call_ref(value: Any) -> CallRef:
     try:
-        ref = CallRef.of(calls_from_text(value))
+        ref = CallRef.of(_calls_from_text(value))
     except InvalidRequest:
         raise
     except ValueError:  # an integer of thousands of digits
@@ -57,13 +57,10 @@ def _id_or_none(text: str | None) -> str | None:
     return text if text and _CALL_ID.fullmatch(text) else None
 
 
-def calls_from_text(value: Any) -> Any:
-    """Return the calls whose text a template rendered to.
+def _calls_from_text(value: Any) -> Any:
+    """Parse the text that a template rendered: a dict, a list or a quoted id, as JSON or as a Python literal.
 
-    :param value: the text of a dict, a list or a quoted id, as JSON or as a Python literal. A call id, and a value that
-        is no text, is returned as it is.
-    :return: the parsed value.
-    :raises InvalidRequest: for any other text. The message repeats nothing of it.
+    A call id, and a value that is no text, is returned as it is; other text is refused without repeating it.
     """
     if not isinstance(value, str):
         return value
@@ -94,8 +91,8 @@ def is_literal_call(value: Any) -> bool:
 def masked_calls(value: Any) -> Any:
     """Return a call, or each call of a list, masked for display.
 
-    :param value: as for :func:`call_refs`. The items of a lazy sequence, which is what another task's output comes as,
-        are fetched here.
+    :param value: as for :func:`call_refs`. The items of a lazy sequence, as the output of another task is
+        one, are fetched here.
     :return: a :class:`MaskedValue`, or a list of them; call ids, templates and values of other types stay as they are.
     """
     value = plain(value)
@@ -103,7 +100,7 @@ def masked_calls(value: Any) -> Any:
         return value
     if isinstance(value, str):
         try:
-            parsed = calls_from_text(value)
+            parsed = _calls_from_text(value)
         except InvalidRequest:  # raised again, where a task can fail of it, by call_refs
             return MaskedValue(value, f"<a text of {len(value)} characters, not a call>")
         return parsed if isinstance(parsed, str) else masked_calls(parsed)

@@ -21,12 +21,12 @@ class CallLink(BaseOperatorLink):
         """Return the address of the call.
 
         :param operator: the task, as it ran.
-        :param ti_key: the task instance; not needed, because the task knows its call.
+        :param ti_key: the task instance; not needed, because the operator holds its call.
         :return: the address; empty when no call was placed.
         """
         del ti_key
         placed = getattr(operator, "_placed", None)
-        return "" if placed is None else page_address("call", call_id=placed.id)
+        return "" if placed is None else _page_address("call", call_id=placed.id)
 
 
 class CampaignLink(BaseOperatorLink):
@@ -38,20 +38,15 @@ class CampaignLink(BaseOperatorLink):
         """Return the address of the campaign.
 
         :param operator: the task, with its templates rendered.
-        :param ti_key: the task instance; not needed, because the task knows its campaign.
+        :param ti_key: the task instance; not needed, because the operator holds the name of its campaign.
         :return: the address; empty without a name.
         """
         del ti_key
         campaign = getattr(operator, "campaign", None)
-        return page_address("campaign", name=str(campaign)) if campaign else ""
+        return _page_address("campaign", name=str(campaign)) if campaign else ""
 
 
-def page_address(path: str, **query: str) -> str:
-    """Return an address on the page, without a host: people may know the UI by another one than the workers do.
-
-    :param path: which page of it.
-    :param query: the query parameters of the page.
-    :return: path and query.
-    """
+def _page_address(path: str, **query: str) -> str:
+    """Return path and query of a page, without a host: the workers may know the UI by another host than people do."""
     below = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{below}/voice/{path}?{urlencode(query)}"

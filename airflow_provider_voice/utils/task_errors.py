@@ -40,6 +40,7 @@ def bad_arguments_end_the_task() -> Iterator[None]:
     Airflow constructs an operator when a DAG is parsed, and a mapped one again in the worker, where it would retry
     whatever is raised. So the error is raised as an instance of its own class *and* of ``AirflowFailException``.
 
+    :return: a context manager.
     :raises VoiceError: the same error; a permanent one is an ``AirflowFailException`` too.
     """
     try:

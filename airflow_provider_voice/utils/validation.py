@@ -102,8 +102,8 @@ def positive_or_text(name: str, value: object, kind: Callable[[str], float] = fl
     except ValueError:
         number = 0
     if not 0 < number < float("inf"):
-        words = "a whole number" if kind is int else "a number"
-        raise InvalidRequest(f"{name} must be {words} greater than 0, not {shown(value)}.")
+        kind_name = "a whole number" if kind is int else "a number"
+        raise InvalidRequest(f"{name} must be {kind_name} greater than 0, not {shown(value)}.")
     return number
 
 
@@ -192,7 +192,7 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
 
 
 def is_literal(value: object) -> bool:
-    """Tell whether a value is final: neither a template nor another task's output.
+    """Return whether a value is final: neither a template nor another task's output.
 
     :param value: an argument of an operator.
     :return: False for a text with ``{{`` or ``{%`` and for what Airflow resolves when the task runs.
@@ -201,7 +201,7 @@ def is_literal(value: object) -> bool:
 
 
 def is_resolved(value: object) -> bool:
-    """Tell whether no part of a value is another task's output, which Airflow resolves when the task runs.
+    """Return whether no part of a value is another task's output, which Airflow resolves when the task runs.
 
     :param value: an argument of an operator; it may hold itself.
     :return: whether it is final but for templates in it.
@@ -210,7 +210,7 @@ def is_resolved(value: object) -> bool:
 
 
 def has_template(value: object) -> bool:
-    """Tell whether any text in a value is a template.
+    """Return whether any text in a value is a template.
 
     :param value: an argument of an operator; it may hold itself.
     :return: whether Airflow still has to render a part of it.

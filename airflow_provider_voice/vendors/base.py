@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
     CapabilityNotSupported,
     IncompleteHistory,
     InvalidPhoneNumber,
@@ -28,7 +29,7 @@ from airflow_provider_voice.models import (
     CallRequest,
     CallStatus,
     Direction,
-    fold_word,
+    fold_status,
     read_status,
     read_time,
     statuses_of,
@@ -98,7 +99,7 @@ class Vendor(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
-    #: The vendor's statuses, folded by :func:`fold_word`, and ours.
+    #: Our status by the vendor's status, in the form of :func:`fold_status`.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
     error_marks: ClassVar[Mapping[str, type[VoiceError]]]
@@ -106,11 +107,13 @@ class Vendor(ABC):
     presumed_per_minute: ClassVar[int] = 100
     #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
+    #: How far creation times in the call list may be off, because no page states their time zone.
+    time_zone_margin: ClassVar[timedelta] = timedelta(0)
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
-        self._statuses = {**self.statuses, **{fold_word(word): to for word, to in settings.status_overrides.items()}}
+        self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
         self._sleep = sleep
         self.http = HttpClient(
             settings,
@@ -229,7 +232,9 @@ class Vendor(ABC):
         for ref in wanted.values():
             try:
                 call = self.find(ref)
-            except (RequestRejected, InvalidPhoneNumber) as error:
+            except (RequestRejected, InvalidPhoneNumber, AgentNotUsable) as error:
+                if error.status_code in _REDIRECTS:
+                    raise  # not of this call: the address of the connection is wrong
                 log.warning("One of %d calls cannot be found: %s", len(wanted), error.message)
                 continue
             if call is not None:
@@ -316,9 +321,16 @@ class Vendor(ABC):
         """Return the time by the vendor's clock, by which its records are dated.
 
         Sends :meth:`check` when no response has shown the clock yet.
+
+        :raises VoiceError: when the vendor does not respond to it.
         """
         if self.http.clock_offset is None:
-            self.check()
+            try:
+                self.check()
+            except VoiceError:
+                # The response shows the clock even if the token may not do this; the caller's own request decides.
+                if self.http.clock_offset is None:
+                    raise
         return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
 
     def _capture_now(self) -> Callable[[], datetime]:
@@ -337,7 +349,7 @@ class Vendor(ABC):
         :param vendor_status: the vendor's status.
         :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once.
         """
-        known = self._statuses.get(fold_word(vendor_status)) if isinstance(vendor_status, str) else None
+        known = self._statuses.get(fold_status(vendor_status)) if isinstance(vendor_status, str) else None
         scrubbed = None if vendor_status is None else self.http.scrub(vendor_status)
         return known or read_status(scrubbed, self._statuses, vendor=self.title)
 
@@ -348,7 +360,7 @@ class Vendor(ABC):
         :return: the two fields by name.
         """
         status = self.read_status(vendor_status)
-        is_known = vendor_status is None or fold_word(vendor_status) in self._statuses
+        is_known = vendor_status is None or fold_status(vendor_status) in self._statuses
         return {"status": status, "vendor_status": vendor_status if is_known else self.http.scrub(vendor_status, 60)}
 
     def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
@@ -361,8 +373,11 @@ class Vendor(ABC):
         if response.ok and not states_error(response.body):
             return None
         text, code = error_text(response.body)
-        text, code = self.http.scrub(text or response.unreadable or ""), self.http.scrub(code or "", 60)
-        cls = error_class(response.status, f"{code} {text}", self.error_marks)
+        text = text or response.plain_text or ("" if response.is_empty else response.unreadable)
+        text, code = self.http.scrub(text or ""), self.http.scrub(code or "", 60)
+        # The status of an error in a good response is the code of its body, where that is a status.
+        status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
+        cls = error_class(status, f"{code} {text}", self.error_marks)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
@@ -476,6 +491,8 @@ class Vendor(ABC):
         )
 
 
+_REDIRECTS = range(300, 400)
+_ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
 

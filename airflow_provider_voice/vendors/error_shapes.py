@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
+    CallNotFound,
     InsufficientCredits,
     InvalidPhoneNumber,
     RateLimited,
@@ -34,6 +35,7 @@ HINTS: dict[type[VoiceError], str] = {
     InsufficientCredits: "Top up the vendor's account.",
     InvalidPhoneNumber: "Correct the number.",
     AgentNotUsable: "Check agent_id, and publish or activate the agent in the vendor's dashboard.",
+    CallNotFound: "Check the call's id, and that the connection is the one it was placed with.",
     RateLimited: "Lower requests_per_minute on the connection, or try again later.",
     VendorUnavailable: "Try again later.",
 }

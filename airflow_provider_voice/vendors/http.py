@@ -9,7 +9,8 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | 100, 102, 103 and other 1xx but 101                           | interim, read over   | no         |
 | 2xx with a call id and no error in the body                   | accepted             | no         |
 | 2xx without a call id whose JSON body is an error             | refused              | no         |
-| 400, 401, 402, 403, 404, 422 with an error in the API's form  | refused              | no         |
+| 400, 401, 402, 403, 404, 422 with an error in the API's form, | refused              | no         |
+| which is a JSON object, plain text or no body at all          |                      |            |
 | all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
 | a body that cannot be read, a lost or slow response           |                      |            |
 
@@ -74,6 +75,7 @@ class ApiResponse:
     :param body: the parsed JSON body; None when there is none.
     :param unreadable: why the body is not JSON, for messages; None when it is.
     :param text: the body as text when it is not JSON, cut to its beginning.
+    :param is_empty: whether there is no body.
     :param received_at: this machine's time.
     """
 
@@ -82,6 +84,7 @@ class ApiResponse:
     body: Any = None
     unreadable: str | None = None
     text: str = ""
+    is_empty: bool = False
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -95,10 +98,13 @@ class ApiResponse:
         return "html" in self.headers.get("Content-Type", "").lower() or self.text.lstrip()[:1] == "<"
 
     @property
-    def is_plain_text(self) -> bool:
-        """Whether the body is text, which is how Talkstack may write its errors (no error body of it is documented)."""
-        text = self.body if isinstance(self.body, str) else self.text
-        return bool(text.strip()) and text.isprintable()
+    def plain_text(self) -> str | None:
+        """The body when it is text, which is how Talkstack may write its errors (no error body of it is documented).
+
+        None for an HTML page, for other bodies and for characters that cannot be printed.
+        """
+        text = " ".join((self.body if isinstance(self.body, str) else self.text).split())
+        return text if text and text.isprintable() and not self.is_page else None
 
     @property
     def date(self) -> datetime | None:
@@ -276,8 +282,9 @@ class HttpClient:
             response = ApiResponse(status, headers, body=_parse(content))
         except (ValueError, RecursionError):
             kind = self.scrub(headers.get("Content-Type", "no content type").split(";")[0], 40)
-            unreadable = f"{len(content)} bytes of {kind}, which are not JSON"
-            response = ApiResponse(status, headers, unreadable=unreadable, text=content[:500].decode(errors="replace"))
+            unreadable = f"{len(content)} bytes of {kind}, which are not JSON" if content.strip() else "an empty body"
+            text, is_empty = content[:500].decode(errors="replace"), not content.strip()
+            response = ApiResponse(status, headers, unreadable=unreadable, text=text, is_empty=is_empty)
         if response.date is not None:
             self.clock_offset = (response.date - response.received_at).total_seconds()
         return response
@@ -315,12 +322,12 @@ class HttpClient:
     @staticmethod
     def _is_refusal(response: ApiResponse, error: VoiceError) -> bool:
         """Whether the API itself states that it did not place the call."""
-        if response.is_page or not (isinstance(response.body, dict) or response.is_plain_text):
-            return False
         if not response.ok:
-            return response.status in REFUSALS
+            is_stated = isinstance(response.body, dict) or response.plain_text is not None or response.is_empty
+            return response.status in REFUSALS and is_stated and not response.is_page
         code = error.code or ""
-        return isinstance(response.body, dict) and (not code.isdigit() or int(code) in REFUSALS)
+        is_object = isinstance(response.body, dict) and not response.is_page
+        return is_object and (not code.isdigit() or int(code) in REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)

@@ -106,8 +106,8 @@ def iter_pages(
     :param read_page: reads the page of that number, from 1.
     :param name: the list, for messages.
     :param page_size: calls asked for per page, default 100.
-    :param page_concurrency: pages read at the same time, default 1. Where the vendor does not state the last page, up
-        to ``page_concurrency - 1`` are read in vain, but never more than were needed.
+    :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
+        the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
     :param must_be_complete: whether to raise after the last pass, and to read one page more where only the vendor's
         counts deny that it is there; a search that will be repeated need not.
@@ -124,7 +124,9 @@ def iter_pages(
         if number:
             sleep(PAUSES[min(number, len(PAUSES)) - 1])
         current = _Pass(set() if number else seen)  # one set serves both in the first pass, mostly the only one
-        pages = _iter_pages_once(read_page, page_concurrency)
+        # Of pages read at the same time, a later one may be answered first, and calls that move in between are
+        # missed. So a list that has changed is read page by page.
+        pages = _iter_pages_once(read_page, 1 if number else page_concurrency)
         if number == 0:
             first = next(pages)
             pages = chain([first], pages)

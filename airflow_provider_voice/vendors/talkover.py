@@ -149,7 +149,7 @@ class Talkover(Vendor):
         """Hang up an active call; the vendor does so a moment later.
 
         :param ref: the call.
-        :raises CallNotFound: when the vendor does not know the call.
+        :raises CallNotFound: when the vendor has no such call.
         :raises RequestRejected: when the call is not active (``CALL_NOT_ACTIVE``): not yet, or no longer.
         """
         agent_id = ref.agent_id or getattr(self.find(ref), "agent_id", None) or self.settings.default_agent_id

@@ -20,7 +20,7 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_word, read_time
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
 from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
 from airflow_provider_voice.vendors.parsing import (
@@ -148,12 +148,12 @@ class Talkstack(Vendor):
     def find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
 
-        A status is read from a record of a call under a good HTTP status. The docs list the statuses under "Error
-        Responses" (get-call-data), so the three statuses of an active call are understood in a 400 or 404 too; an
-        ending never is, because an error body such as ``{"error": "busy"}`` would end the wait for an active call.
+        A status is read from a record of a call under a good HTTP status. The docs list six statuses under "Error
+        Responses" (get-call-data), so these are understood in a 400 or 404 too, as far as an error body cannot be
+        meant: ``{"status": "busy"}`` may be said of the server and needs the record of a call around it.
 
         :param ref: the call.
-        :return: the call; None when the vendor does not know it (yet).
+        :return: the call; None when the vendor does not show it (yet).
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         doing = describe(ref)
@@ -163,24 +163,13 @@ class Talkstack(Vendor):
             f"{self.base_url}/call",
             doing=doing,
             body=body,
-            accept=lambda one: one.status == _NOT_FOUND or self._active_status_in(one) is not None,
+            accept=lambda one: one.status == _NOT_FOUND or _is_status_under_error(one),
         )
-        status = self._active_status_in(response)
-        if status is not None:
-            call = Call(id=ref.id, vendor=self.name, **self.status_fields(status), raw=as_object(response.body))
-        elif response.status == _NOT_FOUND:
+        if _is_status_under_error(response) or (response.ok and _is_call_record(response.body)):
+            return _with_ref(self._call(response.body, call_id=ref.id), ref)
+        if response.status == _NOT_FOUND:
             return None
-        elif _is_call_record(response.body):
-            call = self._call(response.body, call_id=ref.id)
-        else:
-            raise self._unreadable(response, doing, "the record of a call")
-        return _with_ref(call, ref)
-
-    def _active_status_in(self, response: ApiResponse) -> str | None:
-        """Return the status of an active call from a response with HTTP status 400 or 404."""
-        status = as_object(response.body).get("status")
-        is_active = isinstance(status, str) and _STATUSES.get(fold_word(status)) in _ACTIVE
-        return status if response.status in (_BAD_REQUEST, _NOT_FOUND) and is_active else None
+        raise self._unreadable(response, doing, "the record of a call")
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Ask the history once which of many calls are active, and search for the others only.
@@ -200,7 +189,7 @@ class Talkstack(Vendor):
         size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
         try:
             rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, size)
-        except (RequestRejected, InvalidPhoneNumber, VendorUnavailable) as error:
+        except (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable) as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
         calls = [self._call(row) for row in rows if _row_id(row) in young]
@@ -263,6 +252,8 @@ class Talkstack(Vendor):
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
+# Statuses that get-call-data lists under "Error Responses"; no error of a server is called by one of the first two.
+_CLEAR_ENDINGS, _ENDINGS_OF_RECORDS = ("voicemail", "silence"), ("busy",)
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
 
 
@@ -276,6 +267,16 @@ def _is_call_record(body: Any) -> bool:
     if as_text(record.get("status")) is None:
         return False
     return _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+
+
+def _is_status_under_error(response: ApiResponse) -> bool:
+    """Whether a response with HTTP status 400 or 404 states the status of a call."""
+    status = as_object(response.body).get("status")
+    if response.status not in (_BAD_REQUEST, _NOT_FOUND) or not isinstance(status, str):
+        return False
+    folded = fold_status(status)
+    is_clear = _STATUSES.get(folded) in _ACTIVE or folded in _CLEAR_ENDINGS
+    return is_clear or (folded in _ENDINGS_OF_RECORDS and _is_call_record(response.body))
 
 
 def _rows_in(body: Any) -> list[dict[str, Any]] | None:

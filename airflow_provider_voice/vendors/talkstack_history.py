@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_voice.exceptions import IncompleteHistory, InvalidPhoneNumber, RequestRejected, VendorUnavailable
-from airflow_provider_voice.models import fold_word
+from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
+    IncompleteHistory,
+    InvalidPhoneNumber,
+    RequestRejected,
+    VendorUnavailable,
+)
+from airflow_provider_voice.models import fold_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +33,9 @@ PAGE_SIZES = (100, 1000, 10_000)
 SMALLEST_CUT = 10
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
-_FILTERED = frozenset(fold_word(status) for status in FILTER_STATUSES)
+# Failures of one reply that leave the other replies usable.
+_FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
+_FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class _History:
         if is_complete:
             return rows
         count = len(rows)
-        beyond = [row for row in rows.values() if fold_word(row.vendor_status or "") not in _FILTERED]
+        beyond = [row for row in rows.values() if fold_status(row.vendor_status or "") not in _FILTERED]
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
             if not is_complete and not self._is_plausible(len(part)):
@@ -101,7 +109,7 @@ class _History:
         for size in PAGE_SIZES:
             try:
                 reply = self._note(self._ask_once(query, size))
-            except (RequestRejected, InvalidPhoneNumber, VendorUnavailable):
+            except _FAILURES:
                 if not rows:
                     raise
                 break  # the larger page was refused or too large to read
@@ -114,7 +122,7 @@ class _History:
         """Return the most rows of one reply; asks once for all calls of the project when this reply is the largest."""
         if reply.count >= self._largest and reply.count and not self._has_sought_larger:
             self._has_sought_larger = True
-            with suppress(RequestRejected, InvalidPhoneNumber, VendorUnavailable):  # the other filters may do
+            with suppress(*_FAILURES):  # the other filters may do
                 self._note(self._ask_once({}, size))
         return max(self._largest, 1)
 

@@ -68,12 +68,13 @@ _STATUSES = {
 
 
 # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number is
-# required"; the first may come with HTTP 200.
+# required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so "agent" and
+# "phone" alone are no marks: almost any error may speak of them.
 _ERRORS: dict[str, type[VoiceError]] = {
     "auth key": AuthenticationFailed,
     "session expired": AuthenticationFailed,
-    "agent": AgentNotUsable,
-    "phone": InvalidPhoneNumber,
+    **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
+    **dict.fromkeys(("phone number", "phone_number"), InvalidPhoneNumber),
 }
 
 
@@ -86,6 +87,7 @@ class UnleashX(Vendor):
     statuses = _STATUSES
     error_marks = _ERRORS
     keeps_tags = True
+    time_zone_margin = timedelta(hours=14)
 
     @staticmethod
     def credential_headers(token: str) -> dict[str, str]:

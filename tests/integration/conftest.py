@@ -107,7 +107,7 @@ def fast_sandbox() -> Iterator[Sandbox]:
 
 @dataclass
 class Run:
-    """What a DAG run came to."""
+    """The result of a DAG run."""
 
     state: str
     states: dict[str, list[str]]
@@ -145,7 +145,7 @@ def register(dag: DAG) -> None:
 
 @pytest.fixture
 def run_dag(airflow_db: None) -> Callable[[DAG], Run]:
-    """Run a DAG to its end and return what came of it."""
+    """Run a DAG to its end and return its result."""
 
     def run(dag: DAG, **arguments: Any) -> Run:
         register(dag)

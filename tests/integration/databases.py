@@ -19,7 +19,7 @@ MARIADBD = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin"
 
 
 class DuckDBHook(DbApiHook):
-    """What a provider for DuckDB would have; there is none of Airflow's own."""
+    """A hook for DuckDB; Airflow has no provider with one."""
 
     conn_name_attr = "duckdb_conn_id"
     conn_type = "duckdb"

@@ -26,7 +26,7 @@ from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouse
 def export(
     hook: Any, start: datetime, end: datetime, *, run: str = "run", table: str = "voice_calls", **more: Any
 ) -> Any:
-    """Do what the operator does, with the connection ``voice_default``."""
+    """Run an export like the operator, with the connection ``voice_default``."""
     operator = CallsToWarehouseOperator(
         task_id="export",
         warehouse_conn_id="warehouse",
@@ -63,7 +63,7 @@ def store(
 
 
 def sqlite_hook(path: Path) -> Any:
-    """Return what the export needs of a hook, for a SQLite file."""
+    """Return a stand-in for a hook, for a SQLite file."""
     return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
 
 
@@ -107,7 +107,7 @@ class Points:
 
 
 class Watched:
-    """Passes everything on to a connection or cursor, with a point before and after what it does."""
+    """Passes everything on to a connection or cursor, with a point before and after each statement."""
 
     def __init__(self, inner: Any, points: Points) -> None:
         self.__dict__.update(inner=inner, points=points)
@@ -145,7 +145,7 @@ class WatchedHook:
 
 
 def export_and_die(hook: Any, dies_at: int, *bounds: datetime) -> list[str]:
-    """Export with a kill at the n-th point, which are the requests and what the database is asked; return them."""
+    """Export with a kill at the n-th point; return the points, which are the requests and statements."""
     from airflow_provider_voice.vendors.http import HttpClient
 
     # A few rows a batch, so that a load has many statements to die between.

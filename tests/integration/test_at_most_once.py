@@ -29,7 +29,7 @@ from tests.tries import Effects, MappedTask, Run, Task
 
 pytestmark = pytest.mark.once
 DONE, BUSY = "+14155552602", "+14155552702"  # two lines that are busy
-# A busy line is the quickest ending there is; what is tested here is not which one.
+# A busy line is the quickest ending; these tests hold for any ending.
 ANY_ENDING = {"success_statuses": ["busy", "completed"]}
 MODES = {
     "fire": {},
@@ -343,7 +343,7 @@ def test_two_tasks_for_one_person_each_keep_to_their_own_call(connected) -> None
 
 @pytest.fixture
 def hour_ago(monkeypatch, vendor_name) -> Sandbox:
-    """A vendor whose clock is an hour behind ours until the test advances it: what it dates now is an hour old then."""
+    """A vendor whose clock is an hour behind ours until the test advances it: a call of now is an hour old then."""
     monkeypatch.setattr(reconcile, "CLOCK_TOLERANCE", timedelta(minutes=2))
     monkeypatch.setattr(reconcile, "LATE_ARRIVAL", timedelta(minutes=15))
     with Sandbox(speed=1, start=datetime.now(timezone.utc) - timedelta(hours=1)) as sandbox:
@@ -429,7 +429,7 @@ def test_cleared_a_mapped_task_whose_list_has_changed(connected, numbers, rung, 
 
 
 def test_a_corrected_number_of_a_mapped_task_whom_another_index_rang(connected) -> None:
-    """The record under the index says "refused", so it owes nobody anything; the vendor's list says the rest."""
+    """The record under the index says "refused", so the search in the vendor's list decides."""
     task = MappedTask(connected, [DONE, BUSY])
     connected.add_fault("status", status=402, number=BUSY)
     assert [outcome.state for outcome in task.finish()] == ["success", "failed"]

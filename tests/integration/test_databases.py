@@ -16,6 +16,7 @@ from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import TYPES
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 from tests.integration.databases import execute
 from tests.integration.exporting import store
@@ -166,13 +167,12 @@ def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
     assert WarehouseFailed.__name__ in shown
 
 
-def test_incomplete_history_commits_nothing(sandbox, connect, run_dag, warehouse) -> None:
-    connect(sandbox, "talkstack")
-    now = sandbox.now()
-    sandbox.seed("talkstack", 90, now - timedelta(hours=2), now)
-    for vendor in sandbox._vendors:
-        vendor.max_page = 20
-    assert export(run_dag, sandbox).state == "failed"
+def test_incomplete_history_commits_nothing(connect, run_dag, warehouse) -> None:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=20)) as sandbox:
+        connect(sandbox, "talkstack")
+        now = sandbox.now()
+        sandbox.seed("talkstack", 90, now - timedelta(hours=2), now)
+        assert export(run_dag, sandbox).state == "failed"
     assert execute(warehouse.hook, "SELECT COUNT(*) FROM voice_calls") == [(0,)]
     assert covered(warehouse) == []
 
@@ -190,7 +190,7 @@ def test_calls_listed_late_reach_the_table_with_a_later_run(sandbox, connect, ru
 
     ids = {row[0] for row in execute(warehouse.hook, "SELECT call_id FROM voice_calls")}
     assert {call.id for call in late} <= ids
-    assert not {call.id for call in never} & ids, "what was never exported is not recheck's business"
+    assert not {call.id for call in never} & ids, "recheck reads no call that was never exported"
     assert sum(hour["changed"] for hour in second["hours"]) == 4
     sandbox.seed("talkover", 1, noon - timedelta(hours=3), noon - timedelta(hours=2))
     third = export(run_dag, sandbox, start=bounds[2], end=bounds[3], recheck=0).result("export")
@@ -253,7 +253,7 @@ def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_
 
 
 def test_any_text_reaches_the_table_unchanged(warehouse) -> None:
-    """The control characters between fields, line ends and what each database's own text forms give a meaning."""
+    """Control characters between fields, line ends, and characters with a meaning in a database's own text form."""
     odd = ["a\nb", "a\rb", "\x01", "\x02x\x02", "\\.", "\\N", '"q"', "'", "ü 漢 🙂", "%s ? {x}", "NULL"]
     calls = [
         Call(f"c{number:02}", "talkover", CallStatus.BUSY, agent_name=text, created_at=START, raw={"t": text})

@@ -1,4 +1,4 @@
-"""What the documentation shows and what needs Airflow's database or a warehouse: its SQL and its test file."""
+"""The parts of the documentation that need Airflow's database or a warehouse: its SQL and its test file."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_the_demo_with_each_vendor(vendor_name, tmp_path, capsys) -> None:
     assert states == {"reached", "exhausted", "rejected", "excluded", "merged"}
     assert query(tmp_path / "outreach_ledger.db", "SELECT COUNT(*) FROM voice_outreach_contacts") == [(200,)]
     assert query(tmp_path / "warehouse.db", "SELECT COUNT(*) FROM voice_calls") == [(placed,)]
-    # What the screen shows, the table and the progress lines, names nobody.
+    # The output on the screen, the table and the progress lines, names nobody.
     assert not re.search(r"\d{7}", re.sub(re.escape(str(tmp_path)), "", shown))
 
 

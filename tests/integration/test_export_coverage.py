@@ -75,7 +75,7 @@ class History:
         self.retry(len(self.runs) - 1)
 
     def retry(self, number: int) -> None:
-        """Do what a retry or a clear of a run does."""
+        """Run again, like a retry or a clear of a run."""
         context, arguments = self.runs[number]
         operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", recheck=0, **arguments)
         operator.hook, operator.warehouse = self.voice, self.warehouse

@@ -34,7 +34,7 @@ def database(request, tmp_path, tmp_path_factory) -> Iterator[str]:
 
 
 class Exporter:
-    """A process that forks exports which die where they are told to."""
+    """A process that forks exports, each of which dies at a given point."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._reads, writes = os.pipe()
@@ -126,7 +126,7 @@ def test_one_of_two_exports_at_once_is_killed_and_the_other_completes_the_table(
 
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database)
     rng = random.Random(20261121)
-    with Sandbox(speed=0, max_page=40) as sandbox, ThreadPoolExecutor(2) as pool:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=40)) as sandbox, ThreadPoolExecutor(2) as pool:
         connect(sandbox)
         hook = BaseHook.get_hook("warehouse")
         sandbox.advance(60)

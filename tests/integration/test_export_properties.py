@@ -64,7 +64,7 @@ def test_the_order_of_loads_does_not_matter(tmp_path_factory, plan, dated, rng) 
     for number, read in enumerate(reads):
         for call, version in read.items():
             newest[call] = max(newest[call], version)
-        # What a read shows is never older than what an earlier one showed.
+        # A read never shows an older state than an earlier one.
         loads.append((NOW + timedelta(minutes=number), [picture(call, newest[call], dated) for call in read]))
     final = [picture(call, version, dated) for call, version in newest.items()]
     loads.append((NOW + timedelta(minutes=len(reads)), final))
@@ -87,7 +87,7 @@ SEEN = picture(0, 3, dated=True)
     "newer",
     [
         pytest.param(
-            replace(SEEN, status=CallStatus.UNKNOWN, vendor_status="paused", updated_at=None), id="unknown word"
+            replace(SEEN, status=CallStatus.UNKNOWN, vendor_status="paused", updated_at=None), id="unknown status"
         ),
         pytest.param(replace(SEEN, updated_at=NOW - 2 * DAY, cost=0.5), id="updated_at goes backwards"),
         pytest.param(picture(0, 2, dated=False), id="lower rank"),
@@ -158,7 +158,7 @@ def test_calls_that_come_end_and_change_while_pages_are_read(
     from airflow_provider_voice.vendors.http import HttpClient
 
     folder = tmp_path_factory.mktemp("interleaved")
-    # Pages are read in threads, where hypothesis can not be asked.
+    # Pages are read in threads, where Hypothesis cannot draw values.
     rng = random.Random(seed)
     hook = sqlite_hook(folder / "warehouse.db")
     plain = HttpClient.request

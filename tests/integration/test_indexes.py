@@ -1,4 +1,4 @@
-"""A run reads what it needs of the table by an index, however many rows are stored."""
+"""A run reads the rows it needs by an index, however many rows are stored."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from airflow_provider_voice.export import reader
 from airflow_provider_voice.export.files import storage
 from airflow_provider_voice.export.files.formats import FILE_COLUMNS
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 from tests.integration.exporting import FakeVoiceHook
 
@@ -159,13 +160,12 @@ def test_a_storage_that_refuses_is_named_and_leaves_the_manifest(
     assert call.to.lstrip("+") not in shown
 
 
-def test_an_incomplete_history_writes_nothing(sandbox, connect, run_dag, tmp_path: Path) -> None:
-    connect(sandbox, "talkstack")
-    window = bounds(sandbox, days=1)
-    sandbox.seed("talkstack", 90, *(datetime.fromisoformat(window[name]) for name in ("start", "end")))
-    for vendor in sandbox._vendors:
-        vendor.max_page = 20
-    assert export(run_dag, f"file://{tmp_path}/calls", file_format="jsonl", **window).state == "failed"
+def test_an_incomplete_history_writes_nothing(connect, run_dag, tmp_path: Path) -> None:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=20)) as sandbox:
+        connect(sandbox, "talkstack")
+        window = bounds(sandbox, days=1)
+        sandbox.seed("talkstack", 90, *(datetime.fromisoformat(window[name]) for name in ("start", "end")))
+        assert export(run_dag, f"file://{tmp_path}/calls", file_format="jsonl", **window).state == "failed"
     assert not (tmp_path / "calls").exists()
 
 
@@ -176,7 +176,7 @@ def test_bad_arguments_are_refused_when_the_dag_is_parsed() -> None:
 
 
 def try_run(root: str, hook: FakeVoiceHook, due: datetime, interval: timedelta | None = None, **arguments) -> dict:
-    """Do what each try of one run does."""
+    """Export like each try of one run."""
     first = due - interval if interval else due
     dag_run = SimpleNamespace(run_after=due, data_interval_start=first, data_interval_end=due)
     operator = CallsToObjectStorageOperator(task_id="export", path=root, file_format="jsonl", **arguments)

@@ -23,7 +23,7 @@ class MortalOutreach(OutreachOperator):
         # Imported in the worker: a DAG file that is parsed often needs none of it.
         from airflow_provider_voice.outreach import campaign, lost_calls
 
-        # What a dead worker left is taken over after six seconds instead of a minute.
+        # The contacts of a dead worker are taken over after six seconds instead of a minute.
         campaign.Campaign.__init__.__kwdefaults__["lease_seconds"] = 6.0
         lost_calls.SEARCH_DELAYS = (0.0, 1.0, 2.0)
         ti = context["ti"]

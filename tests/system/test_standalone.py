@@ -71,7 +71,7 @@ def test_connection_form_shows_the_fields_and_the_test_button_answers(standalone
     assert ("project_id" in fields) == (vendor == "talkstack")
     assert all(field["schema"]["title"] and field["description"] for field in fields.values())
 
-    # The saved connection, with its token masked: what the UI sends when one presses the button.
+    # The saved connection, with its token masked, as the UI sends it when one presses the button.
     saved = standalone.api("GET", f"/api/v2/connections/voice_{vendor}")
     body = {name: saved[name] for name in ("connection_id", "conn_type", "host", "port", "schema", "extra")}
     answer = standalone.api("POST", "/api/v2/connections/test", {**body, "password": "***"})

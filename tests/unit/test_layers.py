@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("phone",),
     ("exceptions",),
 )
-#: Beside the layers: what this room may import, and nobody imports it.
+#: Beside the layers: the rooms that the sandbox may import; nobody imports it.
 SANDBOX, SANDBOX_MAY_IMPORT = "sandbox", {"models", "phone"}
 WITHOUT_AIRFLOW = {
     "dialing", "exceptions", "models", "outreach", "phone", "policy", "sandbox", "tracking", "vendors",
@@ -39,7 +39,7 @@ Imports = dict[str, set[str]]
 
 
 def read_imports(root: Path, package: str = PACKAGE) -> Imports:
-    """Return what each module of a package imports; imports of the package itself name the module that is meant.
+    """Return the imports of each module of a package; imports of the package itself name the module that is meant.
 
     :param root: the folder that holds the package.
     :param package: the package's name.

@@ -13,7 +13,7 @@ from airflow_provider_voice.models import (
     CallRef,
     CallRequest,
     CallStatus,
-    fold_word,
+    fold_status,
     read_status,
     read_time,
     status_of,
@@ -24,7 +24,7 @@ from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.talkstack import Talkstack
 from airflow_provider_voice.vendors.unleashx import UnleashX
 
-# Every word of the facts pages, and what it must mean.
+# Every status of the vendors' documentation, and ours for it.
 VENDOR_STATUSES = {
     Talkover: {
         "initiated": "queued", "ringing": "ringing", "answered": "in_progress", "in-progress": "in_progress",
@@ -46,12 +46,12 @@ VENDOR_STATUSES = {
 
 
 @pytest.mark.parametrize(
-    ("vendor", "word", "status"),
-    [(vendor, word, status) for vendor, words in VENDOR_STATUSES.items() for word, status in words.items()],
+    ("vendor", "text", "status"),
+    [(vendor, text, status) for vendor, statuses in VENDOR_STATUSES.items() for text, status in statuses.items()],
 )
-@pytest.mark.parametrize("write", [str, str.upper, str.title, lambda word: f" {word.replace('-', ' ')} "])
-def test_every_word_of_the_pages_maps_however_it_is_written(vendor, word, status, write) -> None:
-    assert read_status(write(word), vendor.statuses, vendor=vendor.title) is CallStatus(status)
+@pytest.mark.parametrize("write", [str, str.upper, str.title, lambda text: f" {text.replace('-', ' ')} "])
+def test_every_documented_status_maps_however_it_is_written(vendor, text, status, write) -> None:
+    assert read_status(write(text), vendor.statuses, vendor=vendor.title) is CallStatus(status)
 
 
 def test_unknown_word_is_not_ended_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +63,7 @@ def test_unknown_word_is_not_ended_and_logged_once(caplog: pytest.LogCaptureFixt
 
 
 def test_ranks_and_endings() -> None:
-    assert [CallStatus(word).rank for word in ("unknown", "queued", "ringing", "in_progress", "busy")] == [
+    assert [CallStatus(text).rank for text in ("unknown", "queued", "ringing", "in_progress", "busy")] == [
         -1,
         0,
         1,
@@ -71,7 +71,7 @@ def test_ranks_and_endings() -> None:
         3,
     ]
     ended = {status for status in CallStatus if status.is_terminal}
-    assert ended == {CallStatus(word) for word in ("completed", "no_answer", "busy", "voicemail", "failed", "canceled")}
+    assert ended == {CallStatus(text) for text in ("completed", "no_answer", "busy", "voicemail", "failed", "canceled")}
     assert f"{CallStatus.NO_ANSWER}" == "no_answer"
 
 
@@ -189,4 +189,4 @@ def test_statuses_are_read_from_users() -> None:
     for wrong in ("hung up", ["completed", 3], 7):
         with pytest.raises(InvalidRequest):
             statuses_of(wrong)
-    assert fold_word("  In-Progress ") == "in_progress"
+    assert fold_status("  In-Progress ") == "in_progress"

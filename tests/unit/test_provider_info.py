@@ -24,7 +24,7 @@ ROOT = Path(airflow.__file__).parent
 def test_valid_against_airflows_schema(schema: str) -> None:
     rules = json.loads((ROOT / schema).read_text())
     if schema == "provider.yaml.schema.json":
-        # Of the larger schema only what it says of connection types: the rest is for Airflow's own repository.
+        # Of the larger schema only the part about connection types: the rest is for Airflow's own repository.
         rules = {"properties": {"connection-types": rules["properties"]["connection-types"]}}
     jsonschema.validate(get_provider_info(), rules)
 

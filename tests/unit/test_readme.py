@@ -1,4 +1,4 @@
-"""The README shows the example file itself, and what it names is there. ``test_docs.py`` runs its code blocks."""
+"""The README shows the example file itself, and every file it names exists. ``test_docs.py`` runs its code blocks."""
 
 from __future__ import annotations
 

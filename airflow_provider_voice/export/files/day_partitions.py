@@ -64,9 +64,10 @@ class DayRows:
         return dict(self._database.execute("SELECT day, COUNT(*) FROM calls GROUP BY day ORDER BY day"))
 
     def of(self, day: str) -> Iterator[Row]:
-        """Yield the rows of a day in the order of their creation, then of their ids.
+        """Return the rows of a day.
 
-        :param day: ``YYYY-MM-DD``.
+        :param day: the UTC day, as ``YYYY-MM-DD``.
+        :return: an iterator over the rows by the time of their creation, then by id.
         """
         self._flush()
         rows = self._database.execute("SELECT row FROM calls WHERE day = ? ORDER BY created, id", (day,))

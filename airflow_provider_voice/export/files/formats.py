@@ -24,14 +24,10 @@ _TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind ==
 _RAW = list(FILE_COLUMNS).index("raw")
 
 
-def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
+def _write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
     """Write rows as Parquet: text, whole numbers, times in UTC with microseconds, ``raw`` as JSON text.
 
     A row group has :data:`ROW_GROUP` rows; no more are in memory at a time.
-
-    :param file: the open file.
-    :param rows: the rows.
-    :raises InvalidRequest: when pyarrow is not installed.
     """
     try:
         import pyarrow as pa
@@ -57,12 +53,8 @@ def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
             writer.write_table(pa.table(arrays, schema))
 
 
-def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
-    """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object.
-
-    :param file: the open file.
-    :param rows: the rows.
-    """
+def _write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
+    """Write rows as gzipped JSON Lines: times in ISO 8601, ``raw`` as an object."""
     # Without name and time in the gzip header, so that the same rows give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
         for row in rows:
@@ -75,6 +67,6 @@ def write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
 
 #: Format -> ending of the file name, and its writer.
 FORMATS: dict[str, tuple[str, Callable[[IO[bytes], Iterable[Row]], None]]] = {
-    "parquet": ("parquet", write_parquet),
-    "jsonl": ("jsonl.gz", write_jsonl),
+    "parquet": ("parquet", _write_parquet),
+    "jsonl": ("jsonl.gz", _write_jsonl),
 }

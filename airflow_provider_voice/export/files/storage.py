@@ -86,7 +86,7 @@ class FileSet:
         return manifest
 
     def _remove_stale(self, written: Collection[str]) -> None:
-        """Remove what earlier tries wrote for other days, also a try that broke off before its manifest."""
+        """Remove the files that earlier tries wrote for other days, also a try that broke off before its manifest."""
         day, last = self._window.start.date(), self._window.end.date()
         while day <= last:
             stale = self._base / f"day={day}" / self._file_name

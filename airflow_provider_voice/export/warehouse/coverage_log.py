@@ -1,4 +1,4 @@
-"""The log of exports beside a table: what every run was asked for, which stretches are covered, and counts per hour."""
+"""The log of exports beside a table: the window of every run, the covered stretches, and counts per hour."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class CoverageLog:
     """The lines of one scope, inside a transaction.
 
     There are four kinds of lines. ``run``: the window that a run was asked for. ``covered``: a stretch that was read
-    completely. ``unread``: what a run was asked for and could not read yet. ``hour``: counts of one hour. Lines of
-    ``covered`` and ``unread`` are kept as few as possible: stretches that touch are one line, so that a gap between two
-    lines is a hole.
+    completely. ``unread``: a stretch that a run was asked for and could not read yet. ``hour``: counts of one hour.
+    ``covered`` and ``unread`` have as few lines as possible: stretches that touch are one line, so that a gap between
+    two lines is a hole.
 
     :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
@@ -53,9 +53,10 @@ class CoverageLog:
         return joined(self._windows("unread").values())
 
     def window_of_run(self, run: str) -> Window | None:
-        """Return the window that an earlier try of a run was asked for; None when no try has committed.
+        """Return the window that an earlier try of a run was asked for.
 
-        :param run: the run's name.
+        :param run: the run's name, from :func:`~airflow_provider_voice.export.windows.run_name`.
+        :return: the window; None when no try of the run has committed.
         """
         return self._windows("run", self._log.name == run).get(run)
 

@@ -125,9 +125,10 @@ class SqlDialect:
         return list(cursor.fetchall()) if cursor.description else []
 
     def full_name(self, table: Table) -> str:
-        """Return a table's name as statements write it, with its schema.
+        """Return the name of a table for a statement.
 
-        :param table: the table.
+        :param table: the table, its log or its stage.
+        :return: the quoted name, after the quoted schema where there is one.
         """
         return str(self.sql.identifier_preparer.format_table(table))
 
@@ -162,21 +163,24 @@ class SqlDialect:
     def add_column_statement(self, name: str) -> str:
         """Return the statement that adds a missing column.
 
-        :param name: the column.
+        :param name: a column of :data:`~airflow_provider_voice.export.rows.COLUMNS`.
+        :return: the SQL text.
         """
         return f"ALTER TABLE {self.full_name(self.table)} ADD COLUMN {name} {self.type_of(name)}"
 
     def change_column_statement(self, name: str) -> str:
         """Return the statement by which a user changes a column of the wrong type.
 
-        :param name: the column.
+        :param name: a column of :data:`~airflow_provider_voice.export.rows.COLUMNS`.
+        :return: the SQL text.
         """
         return f"ALTER TABLE {self.full_name(self.table)} ALTER COLUMN {name} TYPE {self.type_of(name)}"
 
     def type_of(self, name: str) -> str:
-        """Return the type of a column as statements write it.
+        """Return the type of a column in the database's SQL.
 
-        :param name: the column.
+        :param name: a column of :data:`~airflow_provider_voice.export.rows.COLUMNS`.
+        :return: the type, e.g. ``BIGINT``.
         """
         return TYPES[COLUMNS[name]].compile(self.sql)
 
@@ -203,27 +207,30 @@ class SqlDialect:
             cursor.executemany(sql, batch)
 
     def time(self, moment: datetime | None) -> Any:
-        """Return an instant for the driver: unchanged where columns keep time zones, otherwise in UTC without one.
+        """Convert an instant to a value for the driver.
 
         :param moment: an aware instant, or None.
+        :return: the instant itself where columns keep time zones, otherwise a naive ``datetime`` in UTC; None for None.
         """
         if moment is None or self.keeps_zones:
             return moment
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def read_time(self, value: Any) -> datetime | None:
-        """Return the instant that the driver returned, in UTC.
+        """Convert a value that the driver returned to an instant.
 
-        :param value: the driver's value.
+        :param value: a ``datetime``, which is read as UTC when it has no time zone, or ISO 8601 text.
+        :return: the instant, aware and in UTC; None when the value holds none.
         """
         if isinstance(value, datetime):
             return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
         return read_time(value)
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return the expression that cuts an instant to its hour in UTC, whatever the session's time zone is.
+        """Return the SQL expression that truncates an instant to its hour in UTC, in a session of any time zone.
 
-        :param column: the instant.
+        :param column: a column of instants.
+        :return: the expression; :meth:`read_time` reads its values.
         """
         return func.date_trunc("hour", column.op("AT TIME ZONE")("UTC"))
 

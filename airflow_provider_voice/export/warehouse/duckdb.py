@@ -27,7 +27,12 @@ class _DuckDBSql(PGDialect):
 
 
 class DuckDB(SqlDialect):
-    """DuckDB, by its own driver."""
+    """DuckDB, by its own driver.
+
+    :param table: the table's name.
+    :param schema: its schema; None: the connection's default.
+    :param placeholder: not used: the driver's mark for a parameter is always ``?``.
+    """
 
     compiler = _DuckDBSql
     accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}

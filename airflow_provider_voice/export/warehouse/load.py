@@ -80,7 +80,7 @@ class Transaction:
         return cursor
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        """Commit, or roll back what an error broke off."""
+        """Commit, or roll back after an error."""
         with closing(self._connection):
             if kind is None:
                 self._ends.commit()

@@ -56,6 +56,7 @@ class MergeSql:
         """Return the statement that brings stored rows up to date.
 
         :param settled_before: a call that ended, and has not changed since it was read at this time, is settled.
+        :return: the UPDATE statement.
         """
         settles, t = self._settles(settled_before), self._stored.c
         is_due = or_(self._is_changed, t.missing_since.is_not(None), settles)
@@ -65,9 +66,10 @@ class MergeSql:
         return statement.where(self._is_same, ~self._is_older, is_due)
 
     def assignments(self, settles: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
-        """Return the new value of each column of a stored row; no value needs a column that is assigned before it.
+        """Return the new value of each column of a stored row.
 
         :param settles: the condition that an unchanged row is settled.
+        :return: SQL expressions by column; none reads a column that is assigned before it.
         """
         t, s, changed = self._stored.c, self._staged.c, self._is_changed
         return {
@@ -93,7 +95,8 @@ class MergeSql:
 
         The load's rows carry the time of its own readings, so an equal ``fetched_at`` marks a row that it wrote.
 
-        :param source: the source.
+        :param source: the first key column.
+        :return: the SELECT statement; its rows are values for :meth:`SqlDialect.read_time`.
         """
         t, written = self._stored.c, self._is_same & (self._staged.c.fetched_at == self._stored.c.fetched_at)
         hours = select(self._dialect.hour(t.created_at)).distinct()

@@ -30,14 +30,15 @@ class MySQL(SqlDialect):
     def change_column_statement(self, name: str) -> str:
         """Return the statement by which a user changes a column of the wrong type.
 
-        :param name: the column.
+        :param name: a column of :data:`~airflow_provider_voice.export.rows.COLUMNS`.
+        :return: the SQL text.
         """
         return f"ALTER TABLE {self.full_name(self.table)} MODIFY {name} {self.type_of(name)}"
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Wait for other loads of this table: a named lock, for LOCK TABLES would end the transaction.
+        """Wait for other loads of this table: a named lock, because LOCK TABLES would end the transaction.
 
-        The lock goes with the connection.
+        The database releases the lock when the connection ends.
 
         :param cursor: the transaction's cursor.
         :param source: not used: the lock is for all sources.
@@ -45,7 +46,7 @@ class MySQL(SqlDialect):
         """
         del source
         name = f"voice {self._schema or ''} {self.full_name(self.table)}".replace("`", "")[:64]
-        # SQL_MODE: a value that does not fit is an error and not cut; UTC for what has no zone.
+        # SQL_MODE: a value that does not fit is an error and is not truncated; times without a zone are in UTC.
         cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
         cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCK_SECONDS))
         if cursor.fetchone()[0] != 1:
@@ -57,8 +58,9 @@ class MySQL(SqlDialect):
         cursor.execute("START TRANSACTION")
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return the text of an instant, cut after the hour.
+        """Return the SQL expression that truncates an instant to its hour.
 
-        :param column: the instant.
+        :param column: a column of instants, which MySQL stores in UTC.
+        :return: the expression of a text, ``YYYY-MM-DD HH:00:00``.
         """
         return func.date_format(column, "%Y-%m-%d %H:00:00")

@@ -107,6 +107,6 @@ class RecentCalls:
         query = query.where(self._is_of_known_source(state), stored.created_at >= start)
         query = query.group_by(stored.source, "agent", stored.status).order_by(stored.source, calls.desc())
         return [
-            CallCount(source, str(name), str(word), int(count), int(seconds or 0))
-            for source, name, word, count, seconds in state.query(query.limit(_MOST_GROUPS))
+            CallCount(source, str(name), str(status), int(count), int(seconds or 0))
+            for source, name, status, count, seconds in state.query(query.limit(_MOST_GROUPS))
         ]

@@ -29,7 +29,7 @@ class SQLite(SqlDialect):
         return "SELECT name, type FROM pragma_table_info(?)", (table.name,)
 
     def lock(self, cursor: Any, source: str) -> None:
-        """Begin as a writer: a reader that turns into one may meet another.
+        """Begin the transaction as a writer: a reader that becomes one fails when there is another writer.
 
         :param cursor: the transaction's cursor.
         :param source: not used: there is one writer at a time.
@@ -38,15 +38,17 @@ class SQLite(SqlDialect):
         cursor.execute("BEGIN IMMEDIATE")
 
     def time(self, moment: datetime | None) -> Any:
-        """Return ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``, which SQLite's own functions read.
+        """Convert an instant to text that SQLite's own functions read.
 
         :param moment: an aware instant, or None.
+        :return: ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``; None for None.
         """
         return moment and moment.astimezone(timezone.utc).isoformat(" ", "microseconds")
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Return the text of an instant, cut after the hour.
+        """Return the SQL expression that truncates an instant to its hour.
 
-        :param column: the instant.
+        :param column: a column of instants, as :meth:`time` writes them.
+        :return: the expression of a text in the form of :meth:`time`.
         """
         return func.substr(column, 1, 13, type_=Text()) + ":00:00.000000+00:00"

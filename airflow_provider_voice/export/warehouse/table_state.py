@@ -34,15 +34,16 @@ class DatabaseClock:
         return self.at(time.monotonic())
 
     def at(self, ticks: float) -> datetime:
-        """Return the database's time of a moment.
+        """Return the database's time at a moment of this process.
 
-        :param ticks: the moment, as ``time.monotonic()`` had it.
+        :param ticks: the value of ``time.monotonic()`` at that moment, in seconds.
+        :return: the instant by the database's clock, aware.
         """
         return self._began + timedelta(seconds=ticks - self._ticks)
 
 
 class TableState:
-    """What is stored, as one transaction sees it; see :meth:`Warehouse.read`.
+    """The stored rows as one transaction sees them; see :meth:`Warehouse.read`.
 
     :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
@@ -57,9 +58,10 @@ class TableState:
         return bool(self._dialect.stored_columns(self._cursor, self._dialect.table))
 
     def query(self, statement: CompilerElement) -> list[Any]:
-        """Return the rows of a query.
+        """Run a query in the transaction.
 
-        :param statement: the query.
+        :param statement: a SELECT statement of SQLAlchemy Core.
+        :return: its rows.
         """
         return self._dialect.execute(self._cursor, statement)
 
@@ -67,6 +69,7 @@ class TableState:
         """Return the log of exports.
 
         :param scope: the calls whose export is logged.
+        :return: the log of this scope, in the same transaction.
         """
         return CoverageLog(self._cursor, self._dialect, scope)
 
@@ -76,9 +79,10 @@ class TableState:
         return DatabaseClock(self._dialect.read_time(now) or datetime.now(timezone.utc))
 
     def unsettled(self, source: str) -> dict[str, CallRef]:
-        """Return the stored calls that may still change, by id.
+        """Return the stored calls that may still change.
 
         :param source: the first key column.
+        :return: a reference by call id; without the number where numbers are stored masked or hashed.
         """
         stored = self._dialect.table.c
         query = select(stored.call_id, stored.to_number, stored.created_at, stored.agent_id)
@@ -96,6 +100,7 @@ def is_followed(dialect: SqlDialect, source: str) -> ColumnElement[bool]:
 
     :param dialect: the table's dialect.
     :param source: the first key column.
+    :return: true for rows that are neither settled nor abandoned.
     """
     stored = dialect.table.c
     return and_(stored.source == source, stored.settled_at.is_(None), stored.abandoned_at.is_(None))

@@ -1,4 +1,4 @@
-"""The FastAPI application: its routes, what they read and which changes they make."""
+"""The FastAPI application: its routes, their queries and their changes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ changing = APIRouter(dependencies=[Editor])
 
 
 def create_page() -> FastAPI:
-    """Return the application; every route of it asks Airflow who is there.
+    """Return the application; every route of it asks Airflow for the user.
 
     The application itself carries the dependency that a reader must pass, so that no route can be without one.
     """
@@ -71,7 +71,7 @@ def create_page() -> FastAPI:
 
 
 @reading.get("/")
-def show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Response:
+def _show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Response:
     """Show the campaigns with their progress."""
     views = ledgers.views()
     position = unseal(after)
@@ -82,7 +82,7 @@ def show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Respo
 
 
 @reading.get("/campaign")
-def show_campaign(request: Request, user: GetUserDep, name: str = "") -> Response:
+def _show_campaign(request: Request, user: GetUserDep, name: str = "") -> Response:
     """Show one campaign."""
     views = ledgers.views()
     summary = _campaign(views, name)
@@ -98,14 +98,14 @@ def show_campaign(request: Request, user: GetUserDep, name: str = "") -> Respons
 
 
 @reading.get("/plan")
-def show_plan(request: Request, user: GetUserDep, name: str = "") -> Response:
-    """Show what a campaign's plan says."""
+def _show_plan(request: Request, user: GetUserDep, name: str = "") -> Response:
+    """Show the plan of a campaign."""
     views = ledgers.views()
     return _page(request, user, "plan.html", summary=_campaign(views, name), plan=views.plan(name))
 
 
 @reading.get("/contacts")
-def show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
+def _show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     request: Request, user: GetUserDep, name: str = "", state: str = "", find: str = "", after: str = ""
 ) -> Response:
     """Show contacts of a campaign, page by page in the order of their keys."""
@@ -130,16 +130,16 @@ def show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
 
 
 @reading.post("/contacts/find")
-def find_contacts(
+def _find_contacts(
     name: Annotated[str, Form()] = "", state: Annotated[str, Form()] = "", key: Annotated[str, Form()] = ""
 ) -> Response:
-    """Go to the contacts whose key begins so. The key is sealed: in an address it would end up in access logs."""
+    """Redirect to the contacts whose key has a prefix. It is sealed, because addresses end up in access logs."""
     query = address("../contacts", name=name, state=state, find=seal(key.strip()) if key.strip() else None)
     return RedirectResponse(query, _SEE_OTHER)
 
 
 @reading.get("/decide")
-def show_undecided(request: Request, user: GetUserDep, after: str = "", done: str = "") -> Response:
+def _show_undecided(request: Request, user: GetUserDep, after: str = "", done: str = "") -> Response:
     """Show the contacts that may have been rung, with the evidence."""
     position = unseal(after)
     found = ledgers.views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
@@ -148,7 +148,7 @@ def show_undecided(request: Request, user: GetUserDep, after: str = "", done: st
 
 
 @reading.get("/calls")
-def show_calls(request: Request, user: GetUserDep) -> Response:
+def _show_calls(request: Request, user: GetUserDep) -> Response:
     """Show the calls of the last day by agent and status, out of the call table."""
     table = recent_calls()
     if table is None:
@@ -158,8 +158,8 @@ def show_calls(request: Request, user: GetUserDep) -> Response:
 
 
 @reading.get("/call")
-def show_call(request: Request, user: GetUserDep, call_id: str = "") -> Response:
-    """Show one call: what the call table and the ledger know of it."""
+def _show_call(request: Request, user: GetUserDep, call_id: str = "") -> Response:
+    """Show one call, from the call table and the ledger."""
     found, problems = None, []
     attempts: Sequence[Any] = ()
     try:
@@ -178,14 +178,14 @@ def show_call(request: Request, user: GetUserDep, call_id: str = "") -> Response
 
 
 @reading.get("/style.css")
-def style() -> Response:
+def _style() -> Response:
     """Return the style sheet."""
     text = (Path(__file__).parent / "static" / "style.css").read_text()
     return Response(text, media_type="text/css", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @changing.post("/campaign/state")
-def change_campaign(
+def _change_campaign(
     user: GetUserDep,
     name: Annotated[str, Form()] = "",
     action: Annotated[Literal["pause", "resume", "cancel"], Form()] = "pause",
@@ -198,7 +198,7 @@ def change_campaign(
 
 
 @changing.post("/decide/attempt")
-def decide(
+def _decide(
     user: GetUserDep,
     attempt: Annotated[str, Form()] = "",
     verdict: Annotated[Literal["", "rang", "did_not_ring"], Form()] = "",
@@ -218,12 +218,12 @@ def decide(
 
 
 def _cut(found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[list[Any], str | None]:
-    """Return a page of what was found, and the sealed position of its last item when there is another page."""
+    """Return one page of items, and the sealed position of its last item when there is another page."""
     return found[:size], seal(position(found[size - 1])) if len(found) > size else None
 
 
 def _audit(user: Any, campaign: str, change: str) -> None:
-    """Log who changed what; a campaign may be named after a number."""
+    """Log the user and the change; numbers are masked, because a campaign's name may hold one."""
     log.info("User %s, campaign %s: %s.", user.get_name(), mask_numbers_in(campaign), change)
 
 
@@ -254,19 +254,19 @@ async def _add_headers(request: Request, call_next: Callable[[Request], Awaitabl
 
 
 def _show_refusal(request: Request, error: Exception) -> Response:
-    """Show why a request was refused; to somebody who is not signed in, where to sign in."""
+    """Show why a request was refused, with a link to sign in for somebody who is not signed in."""
     status = getattr(error, "status_code", 500)
     values: dict[str, Any] = {"title": "This did not work", "text": str(getattr(error, "detail", "")), "login": None}
     if status == _UNAUTHORIZED:
         values["title"], values["text"] = "Sign in", "You are not signed in to Airflow."
-        # Airflow's own route knows the auth manager, and leads back here. Airflow 3.1.0 would cut a query off.
+        # Airflow's own route redirects to the auth manager and back here. Airflow 3.1.0 would drop a query.
         home = f"{request.scope.get('root_path', '')}/"
         values["login"] = address(f"{_depth(request)}../api/v2/auth/login", next=home)
     return HTMLResponse(render("refused.html", {"depth": _depth(request), **values}), status)
 
 
 def _show_problem(request: Request, error: Exception) -> Response:
-    """Show what is wrong with a connection and what to do."""
+    """Show the problem of a connection and its remedy."""
     is_new = isinstance(error, NoLedgerYet)
     text = error.message if isinstance(error, VoiceError) else ""
     values = {"text": text, "is_new": is_new, "depth": _depth(request), "may_change": False}

@@ -1,4 +1,4 @@
-"""How values are written on the page: times, counts, masked numbers, bars and the plot. No database is read here."""
+"""Texts, bars and the plot of the page: times, counts, masked numbers. No database is read here."""
 
 from __future__ import annotations
 
@@ -29,31 +29,32 @@ _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_FLOOR = 720.0, 180.0, 156.0
 _PLOT_LEFT, _TICK_WIDTH, _TICK_HOURS = 40.0, 110.0, 12
 
 
-def moment(value: datetime | None) -> str:
-    """Return a time as people read it, to the minute, in UTC."""
+def _moment(value: datetime | None) -> str:
+    """Return a time for people, to the minute, in UTC."""
     return "–" if value is None else value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def count(value: float) -> str:
-    """Return a whole number with its thousands apart."""
+def _count(value: float) -> str:
+    """Return a whole number with thousands separators."""
     return f"{value:,.0f}".replace(",", "\u202f")
 
 
-def words(value: str) -> str:
+def _readable(value: str) -> str:
     """Return a state or status without its underscores."""
     return value.replace("_", " ")
 
 
-def others_text(value: str | None) -> str:
-    """Return a text of a vendor or of the ledger with everything that may be a phone number masked."""
+def _without_numbers(value: str | None) -> str:
+    """Return a text of a vendor or of the ledger with every possible phone number masked."""
     return "" if value is None else mask_numbers_in(str(value))
 
 
 def shown_key(key: str, number: str | None) -> str:
-    """Return a contact's key; a phone number in it is masked, because some lists have no other key.
+    """Return a contact's key for people; some lists use the phone number as the key.
 
     :param key: the key.
     :param number: the contact's number; ``None``: not known.
+    :return: the key, with the contact's number masked. Without the number, each long run of digits is masked.
     """
     own = re.sub(r"\D", "", number or "")
 
@@ -69,13 +70,17 @@ def shown_key(key: str, number: str | None) -> str:
 
 
 def shown_number(number: str | None) -> str:
-    """Return a number masked; the call table may hold it masked or hashed already."""
+    """Return a phone number masked.
+
+    :param number: a number, or its mask or hash from the call table; ``None``: not known.
+    :return: the mask, the first characters of the hash, or a dash for ``None``.
+    """
     if number is None or MASK in number:
         return number or "–"
     return mask_number(number) if re.fullmatch(r"\+?\d+", number) else f"{number[:8]}…"
 
 
-def duration(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     """Return a duration in hours, minutes and seconds."""
     if seconds is None:
         return "–"
@@ -85,7 +90,12 @@ def duration(seconds: float | None) -> str:
 
 
 def address(path: str, **query: str | None) -> str:
-    """Return a relative address, which holds below whatever path Airflow is served at."""
+    """Return a relative address, so that it is valid below any path that Airflow is served at.
+
+    :param path: the path, relative to the current page.
+    :param query: the query parameters; empty ones are left out.
+    :return: path and query.
+    """
     given = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
 
@@ -94,7 +104,7 @@ def address(path: str, **query: str | None) -> str:
 class Segment:
     """A part of a bar.
 
-    :param name: what it stands for, also its CSS class.
+    :param name: its group of contacts, also its CSS class: ``reached``, ``closed``, ``unknown`` or ``active``.
     :param start: where it begins, in percent.
     :param width: how long it is, in percent.
     """
@@ -105,14 +115,18 @@ class Segment:
 
 
 def segments(summary: CampaignSummary) -> list[Segment]:
-    """Return the parts of a campaign's progress bar."""
+    """Return the parts of a campaign's progress bar.
+
+    :param summary: the campaign's counts.
+    :return: the parts from left to right; those that wait are the empty rest.
+    """
     reached = summary.counts.get(ContactState.REACHED.value, 0)
     waiting = sum(summary.counts.get(state.value, 0) for state in WAITING)
     parts = {
         "reached": reached,
         "closed": summary.done - reached - summary.undecided,
         "unknown": summary.undecided,
-        "active": summary.left - waiting,  # those who wait are the empty rest of the bar
+        "active": summary.left - waiting,  # the waiting contacts are the empty rest of the bar
     }
     found, start = [], 0.0
     for name, number in parts.items():
@@ -127,7 +141,7 @@ def segments(summary: CampaignSummary) -> list[Segment]:
 class Bar:
     """One hour of the plot, in the units of its view box; it stands on the plot's floor.
 
-    :param label: the hour and its counts, in words.
+    :param label: the hour and its counts, for people.
     :param x: left edge.
     :param attempts: height of the attempts.
     :param answered: height of the answered calls.
@@ -164,7 +178,11 @@ class Plot:
 
 
 def plot(hours: Sequence[HourCount]) -> Plot | None:
-    """Return the plot of attempts per hour; ``None`` when there were none."""
+    """Return the plot of attempts per hour.
+
+    :param hours: the counts, in order of time and without a gap.
+    :return: the plot; ``None`` when there were no attempts.
+    """
     highest = max((hour.attempts for hour in hours), default=0)
     if not highest:
         return None
@@ -196,7 +214,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        moment=moment, count=count, words=words, others=others_text, masked=shown_number, duration=duration
+        moment=_moment,
+        count=_count,
+        readable=_readable,
+        without_numbers=_without_numbers,
+        masked=shown_number,
+        duration=_duration,
     )
     environment.globals.update(
         address=address,
@@ -213,6 +236,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     """Return a page; every value is escaped.
 
     :param template: the template's file name.
-    :param values: what the template shows.
+    :param values: the template's variables.
+    :return: the HTML.
     """
     return _environment().get_template(template).render(values)

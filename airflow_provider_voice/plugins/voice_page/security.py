@@ -1,4 +1,4 @@
-"""Who may read and who may change, by Airflow's auth manager; tokens against forged requests; sealed cursors."""
+"""The rights to read and to change, by Airflow's auth manager; tokens against forged requests; sealed cursors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from airflow_provider_voice.plugins.voice_page.sources import ledger_conn_id
 #: A form that was opened longer ago is refused and shown again.
 TOKEN_SECONDS = 12 * 60 * 60
 
-#: Whoever is signed in and may see Airflow's website may read.
+#: Every signed-in user who may see Airflow's website may read.
 requires_reader = requires_access_view(AccessView.WEBSITE)
 
 
-async def user_of_cookie(
+async def _user_of_cookie(
     request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 ) -> BaseUser:
     """Return the user of a header's token or of the session cookie."""
@@ -39,17 +39,17 @@ async def user_of_cookie(
 
 
 def overrides() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Return what replaces Airflow's dependencies: in 3.1.0 the one for the user does not look at the cookie."""
-    looks_at_cookies = "request" in inspect.signature(get_user).parameters
-    return {} if looks_at_cookies else {get_user: user_of_cookie}
+    """Return the replacements of Airflow's dependencies: in 3.1.0 the one for the user does not read the cookie."""
+    reads_cookies = "request" in inspect.signature(get_user).parameters
+    return {} if reads_cookies else {get_user: _user_of_cookie}
 
 
 def may_change(user: Any) -> bool:
-    """Return whether a user may change campaigns: it takes the right to edit the ledger's connection.
-
-    The right to a view would not do: Airflow's simple auth manager grants views to every role, whatever the method.
+    """Return whether a user may change campaigns.
 
     :param user: the signed-in user.
+    :return: whether the user may edit the ledger's connection. The right to a view would not suffice: Airflow's simple
+        auth manager grants views to every role, whatever the method.
     """
     conn_id = ledger_conn_id()
     team = Connection.get_team_name(conn_id) if conn_id else None
@@ -57,24 +57,21 @@ def may_change(user: Any) -> bool:
     return bool(get_auth_manager().is_authorized_connection(method="PUT", details=details, user=user))
 
 
-def requires_editor(request: Request, user: GetUserDep, token: Annotated[str, Form()] = "") -> None:
-    """Refuse a change by a user without the right, from another site, or without the token of a form of ours.
-
-    :raises HTTPException: with status 403.
-    """
+def _requires_editor(request: Request, user: GetUserDep, token: Annotated[str, Form()] = "") -> None:
+    """Refuse with 403 a change by a user without the right, from another site, or without the token of our form."""
     if not may_change(user):
-        raise HTTPException(403, "You may look, but not change: that takes the right to edit the ledger's connection.")
-    if not comes_from_here(request):
+        raise HTTPException(403, "You may read this page, but changes take the right to edit the ledger's connection.")
+    if not _comes_from_here(request):
         raise HTTPException(403, "The request came from another site, so nothing was changed.")
     if _opened(token, TOKEN_SECONDS) != _mark(user):
         raise HTTPException(403, "The form is too old or not yours, so nothing was changed. Open the page again.")
 
 
-Editor = Depends(requires_editor)
+Editor = Depends(_requires_editor)
 
 
-def comes_from_here(request: Request) -> bool:
-    """Return whether a browser says that a request came from a page of this Airflow; other clients say nothing."""
+def _comes_from_here(request: Request) -> bool:
+    """Return whether the browser names a page of this Airflow as the origin; True where no header names any."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
@@ -87,22 +84,29 @@ def comes_from_here(request: Request) -> bool:
 
 
 def token_for(user: Any) -> str:
-    """Return the token that a form of this user carries."""
+    """Return the token for the forms of a user.
+
+    :param user: the signed-in user.
+    :return: the token, which :data:`Editor` accepts from this user for :data:`TOKEN_SECONDS`.
+    """
     return seal(_mark(user))
 
 
 def seal(value: Any) -> str:
-    """Return a value as text that only this Airflow reads: keys of contacts must not appear in addresses and logs.
+    """Encrypt a value for an address or a form: keys of contacts must not appear in addresses and logs.
 
     :param value: text, or a list of texts.
+    :return: text that :func:`unseal` reads, on every API server of this Airflow.
     """
     return _fernet().encrypt(json.dumps(value).encode()).decode()
 
 
 def unseal(text: str) -> Any:
-    """Return what was sealed; ``None`` for an empty text.
+    """Decrypt the text of :func:`seal`.
 
-    :raises HTTPException: with status 400 when the text is not ours.
+    :param text: the text from an address or a form.
+    :return: the value; ``None`` for an empty text.
+    :raises HTTPException: with status 400 when the text was not made by :func:`seal`.
     """
     if not text:
         return None
@@ -113,12 +117,12 @@ def unseal(text: str) -> Any:
 
 
 def _mark(user: Any) -> dict[str, str]:
-    """Return what a form's token says; cursors are texts and lists, so none of them is a token."""
+    """Return the content of a user's token; cursors are texts and lists, so none of them is a token."""
     return {"may_change": str(user.get_id())}
 
 
 def _opened(text: str, seconds: int | None = None) -> Any:
-    """Return what was sealed, ``seconds`` ago at most; ``None`` when the text is not ours or too old."""
+    """Return a value that was sealed at most ``seconds`` ago; ``None`` when the text is not ours or too old."""
     try:
         return json.loads(_fernet().decrypt(text.encode(), seconds))
     except (InvalidToken, ValueError):

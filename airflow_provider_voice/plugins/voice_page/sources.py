@@ -80,7 +80,7 @@ class Ledgers:
 
 
 def _check_file(engine: Any, conn_id: str | None) -> None:
-    """Do not create the file that is the default ledger by looking at it."""
+    """Raise when the file of the default ledger is missing: a page that reads it must not create it."""
     from pathlib import Path
 
     if conn_id is None and not Path(str(engine.url.database)).exists():
@@ -102,7 +102,7 @@ def _sql_hook(conn_id: str) -> Any:
 
 
 def _usable(option: str, conn_id: str | None, work: Any) -> Any:
-    """Return what ``work`` returns; whatever it raises becomes an error that says what to do."""
+    """Return the result of ``work``; each of its errors becomes one that names the option and the remedy."""
     try:
         return work()
     except VoiceError:

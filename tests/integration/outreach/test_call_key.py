@@ -130,12 +130,6 @@ def test_a_ring_since_the_policy_was_asked_lets_it_be_asked_again(any_rig) -> No
     store.set("", {"generation": 1, "key": "afv-1", "state": "intent"})
 
 
-@pytest.mark.parametrize("key", ["", "x" * 251])
-def test_a_key_must_fit(key: str) -> None:
-    with pytest.raises(InvalidRequest):
-        KeyedCall(key, number(0), "v")
-
-
 # --- the operator ----------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ FINAL = {"reached", "exhausted", "excluded", "canceled", "unknown"}
 
 
 class CampaignMachine(RuleBasedStateMachine):
-    """What a campaign meets in its life; what it must never do is in the invariants."""
+    """The events in a campaign's life; the invariants check the results."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -62,7 +62,7 @@ def check(rig: Rig, shown: str) -> None:
     unknown = [row for row in rig.attempts() if row.state == "unknown"]
     assert all(row.evidence for row in unknown), shown
     assert sum(state == "unknown" for state in states.values()) == len(unknown), shown
-    # What rang is in the ledger, and what the ledger says has rung: the sandbox's lists show every call at once.
+    # Every ring is in the ledger, and every ring of the ledger happened: the sandbox's lists show every call at once.
     rang = {row.attempt_id if rig.vendor == "unleashx" else row.call_id for row in rig.rang_attempts()}
     heard = {ring.tag if rig.vendor == "unleashx" else ring.call_id for ring in rig.sandbox.rings}
     assert rang == heard, shown

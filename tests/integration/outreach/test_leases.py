@@ -1,6 +1,8 @@
-"""Leases and fences: who lost a claim can neither store an intent nor give up what another one looks for."""
+"""Leases and fences: a worker that lost a claim can neither store an intent nor give up another one's search."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -10,6 +12,7 @@ from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
+from airflow_provider_voice.outreach.schema import attempts
 from airflow_provider_voice.outreach.senders import Job, Senders
 from airflow_provider_voice.outreach.states import ContactState, NextState
 from tests.integration.outreach.rig import COMPLETED, Rig, people
@@ -122,3 +125,19 @@ def test_a_create_is_not_sent_past_its_lease(loaded) -> None:
     senders.close()
     assert result.kind == "held"
     assert loaded.sandbox.rings == []
+
+
+def test_an_attempt_that_is_dated_before_a_check_and_committed_after_it_counts(loaded) -> None:
+    one, other = ledger(loaded), ledger(loaded)
+    claimed = one.claim_due(1)
+    history, _ = one.history([claimed[0].to])
+    assert history == {}
+    # What a slow transaction does: its attempt is older than the check above, which could not see it.
+    with loaded.database.engine.begin() as connection:
+        row = {"attempt_id": "slow", "campaign": "another", "contact_key": "x", "attempt": 1, "source": "outreach",
+               "to_number": claimed[0].to, "voice_conn_id": "another", "state": "intent",
+               "intended_at": loaded.now() - timedelta(seconds=5)}  # fmt: skip
+        connection.execute(attempts.insert().values(**row))
+    checked = {claimed[0].to: 0}
+    assert one.store_intents(claimed, pacing(loaded), agent_id="a", checked=checked).stored == []
+    assert len(other.history([claimed[0].to])[0][claimed[0].to]) == 1

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG
 from sqlalchemy import create_engine, text
 
-from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator, outreach_asset
 from airflow_provider_voice.outreach.cli import main
 from airflow_provider_voice.outreach.database import Database
@@ -102,6 +100,44 @@ def test_a_plan_and_its_id(connected, run_dag) -> None:
     assert connected.rings_per_number() == {number(0, BUSY): 1}
 
 
+def test_a_later_plan_lets_a_run_at_work_call_nobody_new(connected, run_dag) -> None:
+    arguments = {**QUICK, "max_attempts": 2}
+    operator = OutreachOperator(task_id="call", contacts=people(BUSY), **arguments)
+    operator._record.begin("a run at work")
+    operator._load(operator._settings())
+    more = {**arguments, "contacts": people(BUSY, COMPLETED)}
+    assert (
+        run_one(run_dag, lambda: PlanOutreachOperator(task_id="plan", **more), "outreach_later").result("plan")[
+            "planned"
+        ]
+        == 2
+    )
+    assert operator._record.outlook().open == 1
+
+
+@pytest.mark.parametrize("rendered", [None, "[{'contact_id': 'k', 'to': '+14155552671'}]", '[{"to": "+14155552671"}]'])
+def test_contacts_that_render_to_no_list_are_refused_and_not_shown(connected, rendered) -> None:
+    operator = OutreachOperator(task_id="call", contacts="{{ gone }}", stale_run="call", **QUICK)
+    operator.contacts = rendered
+    assert "2671" not in str(operator.contacts)
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    with pytest.raises(AirflowFailException, match="contacts were rendered") as caught:
+        operator.execute(context)
+    assert "2671" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rendered", [None, ""])
+def test_a_do_not_call_list_that_renders_to_nothing_calls_nobody(connected, rendered) -> None:
+    operator = OutreachOperator(
+        task_id="call", contacts=people(COMPLETED), do_not_call="{{ gone }}", stale_run="call", **QUICK
+    )
+    operator.do_not_call = rendered
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    with pytest.raises(AirflowFailException, match="do_not_call"):
+        operator.execute(context)
+    assert connected.rings == []
+
+
 def test_it_defers_while_everybody_waits(connected, monkeypatch) -> None:
     from airflow.providers.common.compat.sdk import TaskDeferred
 
@@ -135,36 +171,6 @@ def test_the_result_is_on_the_event_of_the_asset(connected, run_dag) -> None:
         event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
         assert event.asset.uri == outreach_asset("spring").uri
         assert event.extra == result
-
-
-def test_a_plan_has_no_asset() -> None:
-    assert OutreachOperator(task_id="call", contacts=[], **QUICK).outlets == [outreach_asset("spring")]
-    assert PlanOutreachOperator(task_id="plan", contacts=[], **QUICK).outlets == []
-    assert isinstance(outreach_asset("a b"), Asset)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"stale_run": "never"}, {"on_invalid": "x"}, {"max_concurrent": 0}, {"calls_per_minute": -1},
-        {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
-        {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
-        {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
-    ],
-)  # fmt: skip
-def test_bad_arguments_are_refused_when_the_dag_is_parsed(change) -> None:
-    with pytest.raises(InvalidRequest):
-        OutreachOperator(task_id="call", contacts=[], **{**QUICK, **change})
-
-
-def test_a_bad_argument_of_a_mapped_campaign_is_not_retried() -> None:
-    with pytest.raises(AirflowFailException):
-        OutreachOperator(task_id="call", contacts=[], **{**QUICK, "max_concurrent": "many"})
-
-
-def test_people_are_not_shown() -> None:
-    operator = OutreachOperator(task_id="call", contacts=people(COMPLETED), do_not_call=[number(1)], **QUICK)
-    assert "555" not in str(operator.contacts) + repr(operator.do_not_call)
 
 
 def test_the_command_line(rig, capsys) -> None:

@@ -1,4 +1,4 @@
-"""What the pages show and which changes they make, on a ledger in SQLite or PostgreSQL and a call table in SQLite."""
+"""The content of the pages and the changes they make, on a ledger in SQLite or PostgreSQL and a call table in SQLite."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Elements(HTMLParser):
 
 
 def words(html: str) -> str:
-    """Return what a person reads of a page."""
+    """Return the readable text of a page."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
 
 
@@ -390,7 +390,7 @@ def test_an_edited_connection_is_used_at_once(
 
 
 def test_a_reader_takes_no_lock(admin: TestClient, seed: Seed) -> None:
-    """A campaign that writes to SQLite holds its lock; somebody who looks does not wait for it."""
+    """A campaign that writes to SQLite holds its lock; a reader does not wait for it."""
     seed.typical()
     shown(admin, "")
     with seed.engine.begin() as writer:
@@ -405,7 +405,7 @@ def test_a_reader_takes_no_lock(admin: TestClient, seed: Seed) -> None:
 
 @pytest.fixture
 def call_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Configure a call table and return what writes calls into it."""
+    """Configure a call table and return a function that writes calls into it."""
     from airflow.sdk import BaseHook
 
     file = str(tmp_path / "warehouse.db")

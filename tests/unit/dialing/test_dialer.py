@@ -37,6 +37,7 @@ class Vendor:
     """Keeps a list of calls, and fails where a test wants it."""
 
     name, title, keeps_tags = "v", "V", False
+    time_zone_margin = timedelta(0)
 
     def __init__(self) -> None:
         self.http = SimpleNamespace(clock_offset=0.0)
@@ -74,7 +75,7 @@ class World:
         self.attempts: list[list[datetime]] = []
         #: How often somebody may be rung before the policy closes.
         self.closes_after = 1000
-        #: What the vendor shows of the call.
+        #: The call as the vendor shows it.
         self.seen: Call | None = None
         #: Whether the state store fails.
         self.fails = False

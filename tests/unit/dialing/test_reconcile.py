@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -25,13 +26,15 @@ def call(call_id: str = "a", at: datetime = SENT, **values: Any) -> Call:
                    "direction": "outbound", "created_at": at, **values})  # fmt: skip
 
 
-def search(*calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False) -> Call | None:
+def search(
+    *calls: Call, evidence: Evidence = EVIDENCE, keeps_tags: bool = False, margin: timedelta = timedelta(0)
+) -> Call | None:
     def candidates(start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         assert to == REQUEST.to
         assert tag in (evidence.tag, evidence.tag_prefix)
         return (item for item in calls if start <= item.created_at < end)
 
-    vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V")
+    vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V", time_zone_margin=margin)
     return find_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
 
 
@@ -143,3 +146,23 @@ def test_numbers_are_masked_in_the_error() -> None:
         search(call("a"), call("b"))
     assert "4155552601" not in unknown.value.message
     assert unknown.value.permanent
+
+
+@pytest.mark.parametrize("hours", [-8, 5.5])
+def test_a_call_dated_in_another_time_zone_is_never_taken_for_absent(hours: float) -> None:
+    at = SENT + timedelta(hours=hours)
+    zone = {"keeps_tags": True, "margin": timedelta(hours=14)}
+    unrecorded = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-")
+    for evidence in (EVIDENCE, unrecorded):
+        found = search(call(at=at, tag="afv-mine"), evidence=evidence, **zone)
+        assert found is not None
+        with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
+            search(call(at=at), evidence=evidence, **zone)
+        assert search(call(at=at, tag="somebody's"), evidence=evidence, **zone) is None
+
+
+def test_a_tag_that_a_call_before_a_clear_shares_decides_within_the_window_only() -> None:
+    shared = replace(EVIDENCE, tag_decides=False)
+    zone = {"keeps_tags": True, "margin": timedelta(hours=14)}
+    assert search(call(tag="afv-mine"), evidence=shared, **zone) is not None
+    assert search(call(at=SENT - HOUR, tag="afv-mine"), evidence=shared, **zone) is None

@@ -1,4 +1,4 @@
-"""The record survives JSON; what is no record counts as an intent."""
+"""The record survives JSON; a stored value that is no record counts as an intent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an export tells lineage: the address that Airflow's own handlers of the database, and OpenLineage, understand."""
+"""Lineage of an export: the address that Airflow's own handlers of the database, and OpenLineage, understand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hook_of(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
 
 
 class Collector:
-    """Takes what a collector with a reader takes."""
+    """A stand-in for the collector of a process with a reader."""
 
     def __init__(self) -> None:
         self.outputs: list[dict[str, Any]] = []

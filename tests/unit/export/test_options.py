@@ -1,4 +1,4 @@
-"""What an export refuses before anything is asked."""
+"""The options that an export refuses before any request."""
 
 from __future__ import annotations
 

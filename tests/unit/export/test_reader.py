@@ -49,7 +49,7 @@ class RowBuffer:
 def pulled(pending: dict[str, CallRef]) -> tuple[RowBuffer, list[str]]:
     buffer = RowBuffer()
     maker = RowMaker("s", "plain", START, START, timedelta(0))
-    one = HistoryReader(Vendor(), maker, buffer, page_concurrency=1)  # type: ignore[arg-type]  # what a pull needs of a hook
+    one = HistoryReader(Vendor(), maker, buffer, page_concurrency=1)  # type: ignore[arg-type]  # all that a reader needs of a hook
     return buffer, one.read([WINDOW], Scope("s"), pending)
 
 
@@ -68,7 +68,7 @@ def test_what_the_windows_show_is_not_asked_for_again() -> None:
 
 
 class Skewed:
-    """What a warning about clocks needs of a hook."""
+    """A stand-in for a hook, with the clock of its vendor."""
 
     def __init__(self, offset: float | None) -> None:
         self.vendor = SimpleNamespace(title="Talkover", http=SimpleNamespace(clock_offset=offset))
@@ -81,11 +81,11 @@ class Skewed:
         (59.0, None),
         (3600.0, "3600 seconds ahead of"),
         (-10800.0, "10800 seconds behind"),
-        (None, "does not tell its time"),
+        (None, "sends no time"),
     ],
 )
 def test_a_vendors_clock_that_is_far_from_ours_is_warned_of(offset, said, caplog) -> None:
-    warn_of_skew(Skewed(offset))  # type: ignore[arg-type]  # what it needs of a hook
+    warn_of_skew(Skewed(offset))  # type: ignore[arg-type]  # all that it needs of a hook
     assert (said in caplog.text) if said else (caplog.text == "")
 
 
@@ -142,7 +142,7 @@ class Failing(Vendor):
 def read_again(vendor: Vendor, count: int) -> tuple[RowBuffer, list[str]]:
     sink, maker = RowBuffer(), RowMaker("s", "plain", START, START, timedelta(0))
     pending = {f"c{number}": CallRef(f"c{number}") for number in range(10, 10 + count)}
-    reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # what it needs of a hook
+    reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # all that it needs of a hook
     return sink, reader.read([], Scope("s"), pending)
 
 

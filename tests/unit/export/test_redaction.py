@@ -1,4 +1,4 @@
-"""No phone number of a call is left in a redacted row, and what is no phone number stays."""
+"""No phone number of a call is left in a redacted row, and other digits stay."""
 
 from __future__ import annotations
 

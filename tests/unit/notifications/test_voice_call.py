@@ -1,4 +1,4 @@
-"""``VoiceCallNotifier``: what it refuses, what it rings with, how long it stays, and that it never raises."""
+"""``VoiceCallNotifier``: refused arguments, the values of a ring, how long it stays, and that it never raises."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ def rung(sandbox: Sandbox) -> list[str]:
         {"to": [DONE], "max_wait": -1},
         {"to": [DONE], "voice_conn_id": ""},
         {"to": [DONE], "agent_id": 1.5},
+        {"to": [DONE], "variables": ["name"]},
+        {"to": [DONE], "dedup_key": 7},
     ],
 )
 def test_nonsense_is_refused_when_the_dag_is_parsed(arguments) -> None:
@@ -152,19 +154,19 @@ def test_a_synchronous_deadline_alert_stays_until_somebody_answers(world) -> Non
 
 def test_an_asynchronous_one_does_not_block_the_event_loop(world) -> None:
     async def run() -> int:
-        beats = 0
+        ticks = 0
 
-        async def beat() -> None:
-            nonlocal beats
+        async def count_ticks() -> None:
+            nonlocal ticks
             while True:
                 await asyncio.sleep(0.01)
-                beats += 1
+                ticks += 1
 
-        heart = asyncio.create_task(beat())
+        ticking = asyncio.create_task(count_ticks())
         world.add_fault("slow", seconds=1)
         await VoiceCallNotifier(to=[SILENT, DONE], escalate_after=0.2, context=DEADLINE)
-        heart.cancel()
-        return beats
+        ticking.cancel()
+        return ticks
 
     assert asyncio.run(run()) >= 20
     assert rung(world) == [SILENT, DONE]
@@ -266,3 +268,10 @@ def test_a_long_key_is_shortened() -> None:
     keys = {voice_call._key("k" * length) for length in (10, 199, 300, 301)}
     assert len(keys) == 4
     assert max(map(len, keys)) <= 250
+
+
+@pytest.mark.parametrize("key", ["", "None", " "])
+def test_a_missing_key_is_not_shared_by_all_alarms(world, key) -> None:
+    for run in ("r1", "r2"):
+        VoiceCallNotifier(to=[DONE], dedup_key=key)(failed(run=run))
+    assert rung(world) == [DONE, DONE]

@@ -1,4 +1,4 @@
-"""The arguments of MakeCallOperator: what is refused, what is understood, and what Airflow may show of them."""
+"""The arguments of MakeCallOperator: refused and accepted values, and the texts that Airflow may show of them."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def polls(book):
 
 
 def follow(polls: CallPolls) -> bool:
-    """Begin a poll, and settle what it finds."""
+    """Begin a poll, and settle its endings."""
     polls.follow()
     if polls.under_way is not None:
         polls.under_way.result(60)
@@ -66,6 +66,22 @@ def test_polls_keep_their_interval(polls) -> None:
     polls.book.wait(30)
     follow(polls)
     assert len(polls.asked) == 2
+
+
+def test_calls_over_another_connection_are_given_up_in_the_end(polls) -> None:
+    elsewhere = polls.book.ledger()
+    elsewhere.voice_conn_id = "voice_other"
+    made = CallPolls(
+        polls._hook, elsewhere, AttemptOutcomes(elsewhere), polls.book.record, polls._reader,
+        rules=RedialRules(), interval=30, call_timeout=timedelta(hours=1),
+    )  # fmt: skip
+    assert not made.follow()
+    assert polls.book.contact("c0").state == "in_call"
+    polls.book.wait(3601)
+    made._asking = SimpleNamespace(is_due=lambda: True)
+    made.follow()
+    assert polls.book.contact("c0").state == "unknown"
+    assert "another voice connection" in polls.book.attempt("c0").evidence
 
 
 def test_a_call_that_never_shows_an_ending_is_unknown(polls) -> None:

@@ -1,4 +1,4 @@
-"""What a contact does after a create that rang nobody; campaigns themselves run in ``tests/integration/outreach``."""
+"""The next state after a create that rang nobody; campaigns themselves run in ``tests/integration/outreach``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "words"),
+    ("error", "state", "reason"),
     [
         (RequestRejected("The number is refused.", status_code=422), ContactState.REJECTED, "The number is refused."),
         (RateLimited("Too many.", status_code=429), ContactState.REDIAL, "not called: Too many."),
@@ -24,11 +24,11 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
         (None, ContactState.REDIAL, "not called: the create was held back"),
     ],
 )
-def test_only_what_is_about_the_contact_rejects_it(error, state, words) -> None:
+def test_only_what_is_about_the_contact_rejects_it(error, state, reason) -> None:
     contact = Claimed("c1", "+14155552671", ContactState.REDIAL, 1, 1, 1)
     job = Job(Attempt("afv-1", "c1", contact.to, 2, None, None, NOON), contact, Deadline(60))
     step = _step_after(Result(job, error=error))
-    assert (step.state, step.reason) == (state, words)
+    assert (step.state, step.reason) == (state, reason)
     # Before those who have not been tried.
     assert (step.due_at is None) == (state is ContactState.REJECTED)
 

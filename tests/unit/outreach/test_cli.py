@@ -1,4 +1,4 @@
-"""``voice-outreach``: what it prints and what it refuses."""
+"""``voice-outreach``: its output and the input it refuses."""
 
 from __future__ import annotations
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.contact_loading import ContactLoader
 from airflow_provider_voice.outreach.contacts import Columns, contacts_of
+from airflow_provider_voice.outreach.redial import RedialRules
 from tests.unit.outreach.conftest import NUMBERS
 
 
@@ -48,3 +51,111 @@ def test_the_same_source_again_changes_nothing(book) -> None:
     before = [book.contact(key)[:15] for key in "abc"]
     load(book, rows)
     assert [book.contact(key)[:15] for key in "abc"] == before
+
+
+def fail_as(book, status: str, count: int = 9) -> list[str]:
+    """Call everybody who is due; every call ends as ``status``. Return the keys."""
+    ledger = book.ledger()
+    outcomes, keys = AttemptOutcomes(ledger), []
+    for attempt in book.intend(ledger, count):
+        call = Call(
+            id=f"call-{attempt.id}", vendor="talkover", status=CallStatus.QUEUED, vendor_status="", to=attempt.to
+        )
+        outcomes.placed([(attempt, call)])
+        counted = ledger.attempts_counted([attempt.key])[attempt.key]
+        step = RedialRules().after_ending(CallStatus(status), counted, book.now)
+        outcomes.ended([(attempt, status, book.now, step)])
+        keys.append(attempt.key)
+    return sorted(keys)
+
+
+def test_who_leaves_and_comes_back_is_not_redialed_sooner(book) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    fail_as(book, "voicemail")
+    book.wait(60)
+    load(book, [row("b", 1)])
+    load(book, [row("a", 0), row("b", 1)])
+    assert fail_as(book, "voicemail") == []
+    book.wait(24 * 3600)
+    assert fail_as(book, "voicemail") == ["a", "b"]
+
+
+@pytest.mark.parametrize("between", [[], [{"contact_id": "q", "to": NUMBERS[5]}]])
+def test_a_number_under_another_key_is_not_redialed_sooner(book, between) -> None:
+    load(book, [row("a", 0)])
+    fail_as(book, "voicemail")
+    if between:
+        load(book, between)
+    load(book, [row("z", 0)])
+    assert fail_as(book, "voicemail") == []
+    assert book.contact("z").attempts == 1
+
+
+def test_who_was_merged_takes_over_attempts_and_time_of_the_one_that_left(book) -> None:
+    load(book, [row("a", 0), row("z", 0)])
+    (attempt,) = book.intend(book.ledger())
+    load(book, [row("z", 0)])
+    outcomes = AttemptOutcomes(book.ledger())
+    call = Call(id="call", vendor="talkover", status=CallStatus.QUEUED, vendor_status="", to=attempt.to)
+    outcomes.placed([(attempt, call)])
+    step = RedialRules().after_ending(CallStatus.NO_ANSWER, 1, book.now)
+    outcomes.ended([(attempt, "no_answer", book.now, step)])
+    book.record.sweep(None)
+    load(book, [row("z", 0)])
+    assert (book.contact("z").state, book.contact("z").attempts) == ("pending", 1)
+    assert fail_as(book, "no_answer") == []
+
+
+def test_two_contacts_that_swap_their_numbers_are_both_called(book) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    load(book, [row("a", 1), row("b", 0)])
+    assert [(book.contact(key).state, book.contact(key).to_number) for key in "ab"] == [
+        ("pending", NUMBERS[1]),
+        ("pending", NUMBERS[0]),
+    ]
+
+
+@pytest.mark.parametrize("now", [NUMBERS[2], "nonsense"])
+def test_a_number_that_its_holder_gives_up_is_called_once(book, now) -> None:
+    load(book, [row("a", 0)])
+    load(book, [{"contact_id": "a", "to": now}, row("b", 0), row("c", 0)])
+    assert (book.contact("b").state, book.contact("c").state) == ("pending", "merged")
+    assert book.contact("c").merged_into == "b"
+
+
+def test_a_key_that_is_a_number_is_masked_in_reasons(book) -> None:
+    load(book, [row(NUMBERS[0], 0), row(NUMBERS[0], 1), row("z", 0)])
+    for key in (f"{NUMBERS[0]}#2", "z"):
+        assert NUMBERS[0][1:] not in book.contact(key).reason
+
+
+def test_a_key_that_looks_like_that_of_a_second_row_breaks_nothing(book) -> None:
+    counts = load(book, [row("a", 0), row("a", 1), row("a#2", 2), row("a", 3)])
+    assert (counts.rows, counts.rejected) == (4, 3)
+    assert book.record.counts()["contacts"] == 4
+
+
+def test_a_changed_row_is_not_called_before_the_load_is_whole(book) -> None:
+    def refuse(counts) -> None:
+        raise InvalidRequest("no")
+
+    load(book, [row("a", 0), row("b", 1)])
+    with pytest.raises(InvalidRequest):
+        load(book, [row("a", 2), row("b", 1)], refuse)
+    assert [item.key for item in book.ledger().claim_due(9)] == ["b"]
+
+
+def test_a_plan_lets_nobody_be_called_and_cancels_nobody(book) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    loader = ContactLoader(book.database, book.name)
+    loader.load(contacts_of([row("a", 0), row("c", 2)], Columns()), is_plan=True)
+    assert [item.key for item in book.ledger().claim_due(9)] == ["a", "b"]
+    load(book, [row("a", 0), row("c", 2)])
+    assert [item.key for item in book.ledger().claim_due(9)] == ["c"]
+
+
+def test_who_is_not_loaded_yet_does_not_expire(book) -> None:
+    load(book, [row("a", 0)])
+    ContactLoader(book.database, book.name).load(contacts_of([row("c", 2)], Columns()), is_plan=True)
+    book.record.sweep(book.now)
+    assert (book.contact("a").state, book.contact("c").state) == ("expired", "pending")

@@ -1,4 +1,4 @@
-"""Rows become contacts: none is lost, and what cannot be called says why."""
+"""Rows become contacts: none is lost, and each that cannot be called has a reason."""
 
 from __future__ import annotations
 
@@ -88,6 +88,18 @@ def test_a_column_that_is_not_there_is_an_error(columns, named) -> None:
         list(contacts_of([GOOD], columns))
 
 
+def test_a_file_without_a_header_shows_nobody() -> None:
+    with pytest.raises(InvalidRequest, match="column names") as caught:
+        list(contacts_of([{"k1": "k2", "+14155552671": "+14155552672", "Ada": "Bob"}], Columns()))
+    assert "2671" not in str(caught.value)
+    assert "Ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"time_zone": "+14155552671"}, {"jurisdiction": "+14155552671"}])
+def test_a_number_in_another_column_is_masked(change) -> None:
+    assert "2671" not in str(contact_of({**GOOD, **change}, Columns()).reason)
+
+
 def test_a_row_must_be_a_mapping() -> None:
     with pytest.raises(InvalidRequest, match="Contact 2"):
         list(contacts_of([GOOD, "x"], Columns()))
@@ -95,3 +107,7 @@ def test_a_row_must_be_a_mapping() -> None:
 
 def test_numbers_without_plus_take_the_region() -> None:
     assert contact_of({"to": 4155552671}, Columns(), "US").to == "+14155552671"
+
+
+def test_a_key_with_what_no_database_carries_is_cleaned() -> None:
+    assert contact_of({"contact_id": "a\x00b\ud800", "to": "+14155552671"}, Columns()).key == "ab?"

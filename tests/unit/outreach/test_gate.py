@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.outreach.gate import matching
 
 pytestmark = pytest.mark.once
 NUMBER = "+14155552671"
+LONDON = "+442079460000"
 
 
 @pytest.mark.parametrize(
     "entry",
     ["+14155552671", "+1 (415) 555-2671", "14155552671", "4155552671", "0014155552671", "011 1 415 555 2671",
-     "04155552671", 14155552671, "+14155552671 ext. 12", "555-2671"],
+     "04155552671", 14155552671, "+14155552671 ext. 12", "555-2671", "tel:+14155552671;ext=5",
+     "(+1) 415-555-2671 ext. 5", "415-555-2671 x12", "Ann: 415.555.2671 (since 2024)", "+1 415 555 2671 / home",
+     "\uff0b\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff12\uff16\uff17\uff11", "+14155552672, +14155552671",
+     "415_555_2671"],
 )  # fmt: skip
 def test_written_forms_match(entry) -> None:
     assert matching([NUMBER, "+33123456789"], [entry]) == {NUMBER}
 
 
-@pytest.mark.parametrize("entry", [None, "", "x", "+14155552672", "555", "+4155552671"])
+@pytest.mark.parametrize(
+    "entry", ["+44 (0)20 7946 0000", "+44 (0) 20 7946 0000", "+4402079460000", "0044 (0)20 7946 0000", "020 7946 0000"]
+)
+def test_trunk_zero_is_left_out(entry) -> None:
+    assert matching([LONDON, NUMBER], [entry]) == {LONDON}
+
+
+@pytest.mark.parametrize("entry", [14155552671.0, "14155552671.0", Decimal("14155552671.00")])
+def test_numbers_out_of_columns_of_numbers_match(entry) -> None:
+    assert matching([NUMBER], [entry]) == {NUMBER}
+
+
+def test_first_column_of_a_row_counts() -> None:
+    assert matching([NUMBER], [("+14155552671", "2026-01-01"), [None, "x"]]) == {NUMBER}
+
+
+@pytest.mark.parametrize("entry", [None, "", "x", "+14155552672", "555", "+4155552671", float("nan")])
 def test_others_do_not(entry) -> None:
     assert matching([NUMBER], [entry]) == set()
+
+
+@pytest.mark.parametrize("entry", [{"phone": "+14155552671", "since": "2026-01-01"}, True, [], object()])
+def test_entry_that_is_no_number_excludes_everybody(entry) -> None:
+    with pytest.raises(InvalidRequest, match="do-not-call list"):
+        matching([NUMBER], [entry])

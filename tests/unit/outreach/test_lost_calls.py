@@ -11,6 +11,7 @@ from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.lost_calls import LostCalls
+from airflow_provider_voice.outreach.schema import attempts
 
 CALL = Call(id="call_1", vendor="talkover", status=CallStatus.QUEUED, vendor_status="queued")
 
@@ -19,6 +20,8 @@ class Hook:
     """A hook whose vendor nobody asks."""
 
     class vendor:  # noqa: N801 - as the hook names it
+        keeps_tags = False
+
         @staticmethod
         def now():
             raise VendorUnavailable("The vendor does not answer.")
@@ -66,9 +69,23 @@ def test_a_call_that_is_not_found_is_unknown_with_the_evidence(lost) -> None:
     lost.store(lost.outcomes)
     evidence = lost.book.attempt().evidence
     assert lost.book.contact().state == "unknown"
-    for words in ("the connection was reset", "The vendor does not answer", "looked 2 time(s)", lost.attempt.id):
+    for words in ("the connection was reset", "The vendor does not answer", "searched 2 time(s)", lost.attempt.id):
         assert words in evidence
     assert lost.attempt.to not in evidence
+
+
+@pytest.mark.parametrize("other", [{"state": "intent"}, {"state": "unknown"}, {"state": "placed", "call_id": "call_1"}])
+def test_a_call_that_may_be_another_campaigns_is_not_adopted(lost, monkeypatch, other) -> None:
+    row = {"attempt_id": "other", "campaign": "autumn", "contact_key": "x", "attempt": 1, "source": "outreach",
+           "to_number": lost.attempt.to, "voice_conn_id": "voice_default", "intended_at": lost.book.now, **other}  # fmt: skip
+    lost.book.database.transact(lambda connection: connection.execute(attempts.insert().values(**row)))
+    found(monkeypatch, CALL, CALL)
+    lost.add(lost.attempt, "reset")
+    for _ in range(3):
+        search(lost)
+    lost.store(lost.outcomes)
+    assert lost.book.contact().state == "unknown"
+    assert "call_1 may be that of another attempt" in lost.book.attempt().evidence
 
 
 def test_a_ledger_that_does_not_answer_is_no_search(lost, monkeypatch) -> None:

@@ -72,3 +72,9 @@ def test_a_changed_rule_file_changes_the_digest(tmp_path) -> None:
 
 def test_changed_settings_change_the_digest() -> None:
     assert len({plan_id(ROWS, limits=limits) for limits in ([None, 10], [60, 10], [60, 20])}) == 3
+
+
+def test_the_order_of_rows_with_one_key_matters() -> None:
+    # The first one is called.
+    rows = [{"contact_id": "a", "to": "+14155552671"}, {"contact_id": "a", "to": "+14155552672"}]
+    assert plan_id(rows) != plan_id(rows[::-1])

@@ -1,4 +1,4 @@
-"""What a contact does after an ending."""
+"""The next state of a contact after an ending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a create, by its answer; and creates that are held back."""
+"""The result of a create, by its response; and creates that are held back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin: what it adds to Airflow, and that it costs the other processes of Airflow nothing."""
+"""The plugin: its additions to Airflow, and that it costs the other processes of Airflow nothing."""
 
 from __future__ import annotations
 

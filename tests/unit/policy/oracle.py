@@ -1,4 +1,4 @@
-"""A contact policy by brute force: it looks at every minute, and shares no code with the package.
+"""A contact policy by brute force: it tries every minute, and shares no code with the package.
 
 It takes the content of a rule file as plain Python values, and instants on whole minutes.
 """
@@ -82,7 +82,7 @@ class Oracle:
 
 
 def offset_changes(zone: str, first: date, last: date) -> list[datetime]:
-    """The hours after which the offset of a zone is another one, found by looking at every hour."""
+    """The hours after which the offset of a zone is another one, found by comparing every hour."""
     moment = datetime(first.year, first.month, first.day, tzinfo=timezone.utc)
     end = datetime(last.year, last.month, last.day, tzinfo=timezone.utc)
     found, before = [], moment.astimezone(_zone(zone)).utcoffset()

@@ -1,4 +1,4 @@
-"""The checks of single arguments: what is understood, what is refused."""
+"""The checks of single arguments: accepted and refused values."""
 
 from __future__ import annotations
 

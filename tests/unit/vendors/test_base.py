@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.exceptions import CallNotFound
+from airflow_provider_voice.exceptions import CallNotFound, RequestRejected, VendorUnavailable
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
-from tests.support import NUMBER, vendor_at, vendor_for
+from tests.support import NUMBER, Reply, vendor_at, vendor_for
 
 NOW = datetime.now(timezone.utc)
 WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
@@ -135,3 +135,27 @@ def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, ot
             assert [call.status for call in watch.results] == [
                 CallStatus.COMPLETED if shown[ref.id] is CallStatus.VOICEMAIL else shown[ref.id] for ref in refs
             ]
+
+
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+def test_a_redirect_is_no_rejection_of_one_call(scripted, name) -> None:
+    server = scripted(lambda seen: Reply({}, status=301, headers={"Location": "https://example.org/"}))
+    with pytest.raises(RequestRejected, match=r"redirected .* to example\.org"):
+        vendor_at(server.url, name).find_many([CallRef("c1", NUMBER, NOW), CallRef("c2", NUMBER, NOW)])
+
+
+def test_a_call_whose_agent_is_gone_leaves_the_others(scripted) -> None:
+    gone = Reply({"error": {"code": "AGENT_NOT_FOUND", "message": "no such agent"}}, status=404)
+    row = {"id": "c2", "status": "completed", "created_at": NOW.isoformat()}
+    rows = {"data": [row], "pagination": {"last_page": 1, "total": 1}}
+    server = scripted(lambda seen: gone if seen.query["agent_id"] == ["a1"] else rows)
+    refs = [CallRef("c1", NUMBER, NOW, agent_id="a1"), CallRef("c2", NUMBER, NOW, agent_id="a2")]
+    assert set(vendor_at(server.url, "talkover").find_many(refs)) == {"c2"}
+
+
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+def test_the_clock_is_read_off_a_refusal_too(scripted, name) -> None:
+    vendor = vendor_at(scripted(lambda seen: Reply({"message": "no"}, status=403)).url, name)
+    assert abs(vendor.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    with pytest.raises(VendorUnavailable):
+        vendor_at(scripted(lambda seen: Reply({}, hang_up=True)).url, name).now()

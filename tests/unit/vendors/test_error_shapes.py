@@ -16,6 +16,9 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
 )
 from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
+from airflow_provider_voice.vendors.talkover import Talkover
+from airflow_provider_voice.vendors.talkstack import Talkstack
+from airflow_provider_voice.vendors.unleashx import UnleashX
 
 MARKS = {"agent_inactive": AgentNotUsable, "phone": InvalidPhoneNumber, "phone number of the agent": AgentNotUsable}
 
@@ -79,3 +82,7 @@ def test_the_status_decides_before_the_text(status, text, expected) -> None:
 def test_every_class_of_error_that_needs_one_has_a_remedy(status, text) -> None:
     cls = error_class(status, text, MARKS)
     assert cls is RequestRejected or cls in HINTS
+
+
+def test_every_class_that_a_vendor_marks_has_a_remedy() -> None:
+    assert {cls for vendor in (Talkover, Talkstack, UnleashX) for cls in vendor.error_marks.values()} <= HINTS.keys()

@@ -15,6 +15,7 @@ from functools import cache
 
 import pytest
 
+from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallOutcomeUnknown,
@@ -141,6 +142,19 @@ def test_a_refused_create_is_sent_once(scripted, status) -> None:
     assert refused.value.permanent
     assert not isinstance(refused.value, CallOutcomeUnknown)
     assert refused.value.status_code == status
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"Unauthorized", b"Unauthorized\r\n", b'"Unauthorized"', b"two\nlines\n"]
+)
+def test_a_refusal_may_be_plain_text_or_without_a_body(scripted, body) -> None:
+    server = scripted(lambda seen: Reply(body, status=401, headers={"Content-Type": "text/plain"}))
+    with pytest.raises(AuthenticationFailed) as refused:
+        vendor_at(server.url, "talkstack").create(CallRequest(NUMBER))
+    assert proves_no_ring(refused.value)
+    text = " ".join(body.decode().strip('"').split())
+    assert f"{': ' if text else ''}{text} (HTTP 401)" in refused.value.message
+    assert "bytes" not in refused.value.message
 
 
 def test_a_create_refused_by_429_is_sent_again_after_the_time_asked(scripted) -> None:
@@ -336,5 +350,5 @@ def test_characters_that_cannot_be_stored_are_replaced(scripted) -> None:
 
 @pytest.mark.parametrize("body", [b"[1,", b"\xff", b""])
 def test_a_body_that_is_not_json_is_unreadable(scripted, body) -> None:
-    with pytest.raises(VendorUnavailable, match="not JSON"):
+    with pytest.raises(VendorUnavailable, match="not JSON" if body else "an empty body"):
         read(vendor_at(scripted(lambda seen: Reply(body)).url, "talkover"))

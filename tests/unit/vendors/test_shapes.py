@@ -53,7 +53,7 @@ REQUEST = CallRequest(NUMBER, agent_id="101")
         ("talkover", 200, {"success": False, "message": "no"}, RequestRejected),
         ("talkstack", 400, {"message": "agentId is missing"}, AgentNotUsable),
         ("talkstack", 401, b"Unauthorized", AuthenticationFailed),
-        ("talkstack", 400, b"number is missing", RequestRejected),
+        ("talkstack", 400, b"number is missing", InvalidPhoneNumber),
         ("unleashx", 200, {"error": True, "message": "Invalid Auth Key or Session Expired"}, AuthenticationFailed),
         ("unleashx", 200, {"error": True, "message": "Agent not found or not active"}, AgentNotUsable),
         ("unleashx", 404, {"error": True, "message": "Agent not found or not active"}, AgentNotUsable),

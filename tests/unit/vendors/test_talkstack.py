@@ -6,7 +6,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, RequestRejected, VendorUnavailable
+from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
+    AuthenticationFailed,
+    InvalidPhoneNumber,
+    RequestRejected,
+    VendorUnavailable,
+)
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 from tests.unit.vendors.test_base import place, spent_on
@@ -24,6 +30,9 @@ WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
         (200, {"status": "brand-new-status", "callSid": "s"}, "unknown"),
         (400, {"status": "queued"}, "queued"),
         (404, {"status": "in-progress"}, "in_progress"),
+        (400, {"status": "voicemail"}, "voicemail"),
+        (404, {"status": "Silence", "message": "call ended"}, "voicemail"),
+        (400, {"status": "busy", "callSid": "s", "seconds": 0}, "busy"),
     ],
 )
 def test_talkstack_reads_a_status_from_the_record_of_a_call(scripted, status, body, expected) -> None:
@@ -40,7 +49,10 @@ def test_talkstack_reads_a_status_from_the_record_of_a_call(scripted, status, bo
         (500, {"status": "failed", "callSid": "s", "to": NUMBER}),
         (502, {"message": "Failed"}),
         (400, {"status": "failed"}),
+        (400, {"status": "busy", "message": "try later"}),
+        (400, {"status": "completed"}),
         (400, {"status": "error", "message": "silence"}),
+        (400, {"message": "no such agent"}),
         (200, {"status": "success", "data": {"status": "busy"}}),
         (200, {"status": "failed", "message": "Internal error"}),
         (200, "failed"),
@@ -49,10 +61,25 @@ def test_talkstack_reads_a_status_from_the_record_of_a_call(scripted, status, bo
 def test_an_error_body_of_talkstack_is_not_an_ending(scripted, status, body) -> None:
     server = scripted(lambda seen: Reply(body, status=status))
     vendor = vendor_at(server.url, "talkstack")
-    with pytest.raises((VendorUnavailable, RequestRejected)):
+    with pytest.raises((VendorUnavailable, RequestRejected, AgentNotUsable)):
         vendor.find(CallRef("s"))
     if status == 400:
         assert vendor.find_many([CallRef("s"), CallRef("t")]) == {}  # one bad call leaves the others
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"agentId is missing", AgentNotUsable),
+        (b"number is missing\n", InvalidPhoneNumber),
+        (b'"projectId is missing"', RequestRejected),
+    ],
+)
+def test_an_error_in_plain_text_is_quoted_and_classed(scripted, body, expected) -> None:
+    server = scripted(lambda seen: Reply(body, status=400, headers={"Content-Type": "text/plain"}))
+    with pytest.raises(expected, match="is missing") as refused:
+        vendor_at(server.url, "talkstack").create(CallRequest(NUMBER))
+    assert type(refused.value) is expected
 
 
 def test_talkstack_not_found_and_refused(scripted) -> None:

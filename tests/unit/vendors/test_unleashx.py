@@ -7,7 +7,17 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_voice.models import CallRef, CallStatus
+from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
+    AuthenticationFailed,
+    InvalidPhoneNumber,
+    RateLimited,
+    RequestRejected,
+    VendorUnavailable,
+    VoiceError,
+)
+from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from tests.support import NUMBER, Reply, vendor_at
 
 NOW = datetime.now(timezone.utc)
@@ -111,3 +121,35 @@ def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> N
 
     found = list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
     assert [call.tag for call in found] == ["afv-mine-1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "requests"),
+    [(401, AuthenticationFailed, 1), (429, RateLimited, 5), (500, VendorUnavailable, 5)],
+)
+def test_an_error_in_a_good_response_is_read_by_its_code(scripted, code, expected, requests) -> None:
+    server = scripted(lambda seen: {"error": True, "code": code, "message": "no", "data": {}})
+    with pytest.raises(expected) as failed:
+        vendor_at(server.url, "unleashx").find_many([CallRef("u-1", NUMBER, NOW, "afv-1")])
+    assert failed.value.permanent is (code == 401)
+    assert len(server.seen) == requests
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Agent not found or not active", AgentNotUsable),
+        ("Agent ID is required", AgentNotUsable),
+        ("Phone Number is required", InvalidPhoneNumber),
+        ("phone_number must be a string", InvalidPhoneNumber),
+        ("Invalid Auth Key or Session Expired", AuthenticationFailed),
+        ("The call was queued, but the agent did not connect", RequestRejected),
+        ("Telephony timed out", RequestRejected),
+    ],
+)
+def test_only_a_documented_text_in_a_good_response_proves_that_nobody_was_rung(scripted, text, expected) -> None:
+    server = scripted(lambda seen: {"error": True, "message": text})
+    with pytest.raises(VoiceError) as failed:
+        vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
+    assert type(failed.value) is expected
+    assert proves_no_ring(failed.value) is (expected is not RequestRejected)

@@ -1,4 +1,4 @@
-"""How the page writes keys, numbers, times and bars."""
+"""Keys, numbers, bars and the plot of the page."""
 
 from __future__ import annotations
 
