@@ -67,10 +67,12 @@ class PhoneRedactor:
 
     - The call's own ``to`` and ``from`` are replaced wherever the last :data:`MIN_DIGITS` of their digits, or all
       digits but two, follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML count
-      as signs. Text beside the number (a date, an id) stays.
+      as signs. Text beside the number (a date, an id) stays. One of fewer digits is replaced where it is the whole
+      text of a field.
     - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
-      parentheses, as groups of 3, 3 and 4 digits, or as the value of a field that is named after phone numbers
-      (``caller``, ``customer_phone``). Other digits are taken for an id, a time, a duration or a price, and stay.
+      parentheses, as groups of 3, 3 and 4 digits, or in the value of a field that is named after phone numbers
+      (``caller``, ``customer_phone``), also in a list. Other digits are taken for an id, a time, a duration or a
+      price, and stay.
     - A text that is a time or a UUID, and nothing else, stays.
 
     :param mode: ``masked`` or ``hashed``.
@@ -86,6 +88,8 @@ class PhoneRedactor:
         self._own = [_OwnNumber(number, self._replace(number)) for number in parts]
         # As vendors write them most of the time.
         self._written = {form: own.replacement for own in self._own for form in (own.number, own.digits)}
+        # Too short to be searched for in texts: a short code, an extension.
+        self._short = {form: mask for form, mask in self._written.items() if 1 < len(form) < MIN_DIGITS}
 
     def value(self, value: Any) -> Any:
         """Return a copy of a JSON value without phone numbers.
@@ -111,11 +115,23 @@ class PhoneRedactor:
     def _field(self, field: tuple[str, Any]) -> tuple[str, Any]:
         """Return the name and the value of an object's field without phone numbers."""
         name, value = field
-        redacted = self.value(value)
         has_digits, is_of_number = _kind_of_field(name)
-        if is_of_number and redacted is value and _WRITTEN_NUMBER.fullmatch(str(value)):
-            redacted = self._replace(str(value))
+        if type(value) is list and is_of_number:
+            redacted: Any = [self._field((name, each))[1] for each in value]
+        else:
+            redacted = self.value(value)
+        if redacted is value and type(value) is str and value in self._short:
+            redacted = self._short[value]
+        elif redacted is value and is_of_number and type(value) in (str, int, float):
+            redacted = self._number_in_field(value)
         return self._text(name) if has_digits else name, redacted
+
+    def _number_in_field(self, value: Any) -> Any:
+        """Return the value of a field that is named after phone numbers, without any."""
+        written = str(value)
+        if _WRITTEN_NUMBER.fullmatch(written):
+            return self._replace(written)
+        return _INSIDE.sub(lambda match: self._replace(match.group()), written) if type(value) is str else value
 
     def _text(self, text: str) -> str:
         """Return a text without phone numbers, the very same object when there are none."""

@@ -103,6 +103,8 @@ class ReportedEndings:
             )  # fmt: skip
         unreported = [] if self.is_new else [call for call in ended if call.id not in self._reported]
         self._since = since
-        # Calls created before the cursor are not read again, so their ids need not be kept.
-        self._reported = {call.id for call in ended if call.created_at is None or call.created_at >= since}
+        # A list may show an older state once more: such a call is active again, and its ending stays reported. Calls
+        # created before the cursor are not read again, so their ids need not be kept.
+        known = [call for call in calls if call.status.is_terminal or call.id in self._reported]
+        self._reported = {call.id for call in known if call.created_at is None or call.created_at >= since}
         return unreported

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG
 from sqlalchemy.schema import CreateTable
 
-from airflow_provider_voice.exceptions import WarehouseFailed
+from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import TYPES
 from airflow_provider_voice.export.warehouse.table import Warehouse
@@ -137,11 +137,14 @@ def test_columns_of_other_people_are_left_alone(sandbox, connect, run_dag, wareh
     (call,) = sandbox.seed("talkover", 1, now - timedelta(hours=2), now)
     export(run_dag, sandbox)
     execute(warehouse.hook, "ALTER TABLE voice_calls ADD COLUMN note TEXT")
-    execute(warehouse.hook, "UPDATE voice_calls SET note = 'mine'")
+    execute(warehouse.hook, "ALTER TABLE voice_calls ADD COLUMN hour VARCHAR(10)")  # our own name for something else
+    execute(warehouse.hook, "UPDATE voice_calls SET note = 'mine', hour = 'late'")
     call.touched_at = sandbox.now()
     call.agent_id = "agent_second"
-    assert export(run_dag, sandbox).result("export")["updated"] == 1
-    assert execute(warehouse.hook, "SELECT note, agent_id FROM voice_calls") == [("mine", "agent_second")]
+    result = export(run_dag, sandbox).result("export")
+    assert result["updated"] == 1
+    assert [(hour["at_vendor"], hour["in_table"]) for hour in result["hours"]] == [(1, 1)]
+    assert execute(warehouse.hook, "SELECT note, hour, agent_id FROM voice_calls") == [("mine", "late", "agent_second")]
 
 
 def test_a_refused_load_leaves_the_table_and_no_row_value_in_any_log(
@@ -232,6 +235,24 @@ def test_a_column_of_the_wrong_type_is_refused_with_the_fix(sandbox, connect, ru
     assert "The column created_at of voice_calls is of type" in shown
     assert "ALTER TABLE" in shown
     assert not sandbox.requests, "refused before anything is asked"
+
+
+@pytest.mark.parametrize(("column", "wrong"), [("raw", "TEXT"), ("raw", "JSON"), ("cost", "NUMERIC(10, 2)")])
+def test_a_column_whose_values_would_never_be_equal_is_refused(warehouse, column, wrong) -> None:
+    """The first load fills an empty table without comparing; only the second one would fail, or change every row."""
+    dialect = warehouse.dialect
+    if column == "raw" and dialect.type_of("raw") != "JSONB":
+        pytest.skip("compared as text")
+    if warehouse.hook.conn_type == "sqlite":
+        pytest.skip("columns of SQLite hold values of any type")
+    create = str(CreateTable(dialect.table).compile(dialect=dialect.sql))
+    right = f"{column} {dialect.type_of(column)}"
+    assert right in create
+    execute(warehouse.hook, create.replace(right, f"{column} {wrong}"))
+    with pytest.raises(InvalidRequest, match=f"The column {column} of voice_calls is of type") as refused:
+        warehouse.prepare()
+    execute(warehouse.hook, str(refused.value).rpartition("Change it: ")[2])
+    warehouse.prepare()
 
 
 def test_the_table_is_an_asset_whose_event_has_the_counts(sandbox, connect, run_dag, warehouse) -> None:

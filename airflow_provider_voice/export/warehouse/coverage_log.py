@@ -118,7 +118,9 @@ class CoverageLog:
         counts: Counter[datetime] = Counter()
         for span in joined(windows):
             of_span = (stored.created_at >= span.start, stored.created_at < span.end)
-            for found, count in self._execute(select(hour, func.count()).where(*of_scope, *of_span).group_by("hour")):
+            # A subquery: GROUP BY takes a name for a column of the table first, and the user may have one named hour.
+            calls = select(hour).where(*of_scope, *of_span).subquery()
+            for found, count in self._execute(select(calls.c.hour, func.count()).group_by(calls.c.hour)):
                 moment = self._dialect.read_time(found)
                 if moment is not None:
                     counts[moment] += int(count)

@@ -47,7 +47,7 @@ class DuckDB(SqlDialect):
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
         sql = (
             "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-            "AND schema_name = COALESCE(?, current_schema()) AND table_name = ?"
+            "AND lower(schema_name) = lower(COALESCE(?, current_schema())) AND lower(table_name) = lower(?)"
         )
         return sql, (self._schema, table.name)
 

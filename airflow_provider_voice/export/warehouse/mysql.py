@@ -20,7 +20,8 @@ class MySQL(SqlDialect):
     """MySQL 8 and MariaDB 10.6 or later, by mysqlclient or PyMySQL."""
 
     compiler = mysql.dialect
-    accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",)}
+    # MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
+    accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",), "json": ("text", "mediumtext", "longtext")}
     clock = func.utc_timestamp(6)
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:

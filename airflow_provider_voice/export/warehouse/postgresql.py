@@ -23,7 +23,8 @@ class PostgreSQL(SqlDialect):
     """PostgreSQL, by psycopg 3 or psycopg2."""
 
     compiler = PGDialect
-    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
+    # JSONB alone can be compared with JSONB: JSON has no equality, and text none with JSONB.
+    accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",), "json": ("jsonb",)}
     clock = func.clock_timestamp()
     keeps_zones = True
     # Gone with the transaction: a connection pooler hands the connection on to others.
@@ -36,6 +37,13 @@ class PostgreSQL(SqlDialect):
             "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
         )
         return sql, (self.full_name(table),)
+
+    def change_column_statement(self, name: str) -> str:
+        """Return the statement by which a user changes a column of the wrong type, which some types need a cast for.
+
+        :param name: the column.
+        """
+        return f"{super().change_column_statement(name)} USING {name}::{self.type_of(name)}"
 
     def lock(self, cursor: Any, source: str) -> None:
         """Let other loads of this source into this table wait until the end; other statements do not wait.

@@ -103,9 +103,11 @@ class RecentCalls:
     def _counts(self, state: TableState, start: datetime) -> list[CallCount]:
         stored, calls = self._stored, func.count()
         agent = func.coalesce(stored.agent_name, stored.agent_id, "").label("agent")
-        query = select(stored.source, agent, stored.status, calls, func.sum(stored.duration_seconds))
-        query = query.where(self._is_of_known_source(state), stored.created_at >= start)
-        query = query.group_by(stored.source, "agent", stored.status).order_by(stored.source, calls.desc())
+        rows = select(stored.source, agent, stored.status, stored.duration_seconds)
+        # A subquery: GROUP BY takes a name for a column of the table first, and the user may have one named agent.
+        of = rows.where(self._is_of_known_source(state), stored.created_at >= start).subquery().c
+        query = select(of.source, of.agent, of.status, calls, func.sum(of.duration_seconds))
+        query = query.group_by(of.source, of.agent, of.status).order_by(of.source, calls.desc())
         return [
             CallCount(source, str(name), str(status), int(count), int(seconds or 0))
             for source, name, status, count, seconds in state.query(query.limit(_MOST_GROUPS))

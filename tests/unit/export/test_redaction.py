@@ -178,3 +178,17 @@ def test_hashes_join_by_number(one, other) -> None:
 def test_a_number_inside_an_address_or_with_an_extension_is_known_elsewhere(to) -> None:
     shown = PhoneRedactor("masked", [to]).value({"note": "rang 14155552671 twice", "to": to})
     assert "5552671" not in str(shown)
+
+
+@pytest.mark.parametrize("mode", ["masked", "hashed"])
+@pytest.mark.parametrize(
+    "value", [["4915112345678"], [4915112345678, None], "4915112345678, 442071838750", "ext. 4155550000"]
+)
+def test_a_field_named_after_phone_numbers_may_hold_several(mode: str, value: Any) -> None:
+    redacted = str(PhoneRedactor(mode, [TO]).value({"customer_phones": value})["customer_phones"])
+    assert not {"4915112345678", "442071838750", "4155550000"} & set(re.findall(r"\d+", redacted))
+
+
+def test_a_short_number_of_the_call_goes_where_it_is_a_whole_field() -> None:
+    record = {"to": "12345", "agent": {"id": "12"}, "name": "", "minutes": "2"}
+    assert PhoneRedactor("masked", ["12345", "2"]).value(record) == {**record, "to": "•••••"}

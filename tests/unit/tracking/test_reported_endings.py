@@ -33,6 +33,16 @@ def test_calls_that_ended_before_the_first_poll_are_not_reported() -> None:
     assert endings.take([old, call("going", NOW, ended=True)], NOW + timedelta(minutes=2)) == []
 
 
+def test_a_list_that_shows_an_older_state_once_does_not_report_the_ending_again() -> None:
+    endings = cursor()
+    endings.take([call("one", NOW, ended=False)], NOW)
+    shown = []
+    for minute, ended in enumerate([True, False, False, True], start=1):
+        now = NOW + timedelta(minutes=minute)
+        shown += endings.take([call("one", NOW, ended=ended)], now)
+    assert [item.id for item in shown] == ["one"]
+
+
 def test_the_window_begins_with_the_oldest_call_that_goes_on_and_the_state_stays_small() -> None:
     endings = cursor()
     started = NOW - timedelta(hours=3)

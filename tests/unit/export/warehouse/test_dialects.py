@@ -99,7 +99,7 @@ def test_the_page_of_calls_counts_by_agent_and_status() -> None:
     calls, cursor = RecentCalls(hook, "calls"), Recorder(exists=True)
     calls._counts(TableState(cursor, calls._dialect), NOW)
     sql, values = cursor.statements[-1]
-    assert "GROUP BY calls.source, agent, calls.status" in sql.replace("\n", "").replace('"', "")
+    assert "GROUP BY anon_1.source, anon_1.agent, anon_1.status" in sql.replace("\n", "").replace('"', "")
     assert list(values)[-2:] == [NOW, 500]
 
 

@@ -33,6 +33,12 @@ def test_the_columns_it_creates_are_those_it_finds_and_accepts(cursor: Any) -> N
     )
 
 
+def test_names_are_the_same_in_any_case(cursor: Any) -> None:
+    dialect().create(cursor)
+    other = DuckDB("Calls", "MAIN", "?")
+    assert other.stored_columns(cursor, other.table) == dialect().stored_columns(cursor, dialect().table)
+
+
 def test_a_load_reads_the_buffers_file(cursor: Any) -> None:
     made = dialect()
     made.create(cursor)

@@ -27,6 +27,7 @@ def calls(tmp_path: Path) -> RecentCalls:
     ]
     names = ("source", "call_id", "agent_name", "agent_id", "status", "duration_seconds", "created_at")
     with Transaction(hook, warehouse.dialect) as cursor:
+        cursor.execute("ALTER TABLE calls ADD COLUMN agent TEXT")  # of the user
         for row in rows:
             warehouse.dialect.execute(cursor, table.insert().values(**dict(zip(names, row, strict=True))))
     return RecentCalls(hook, "calls")
