@@ -118,7 +118,7 @@ def test_an_unknown_contact_is_settled_by_a_person(rig) -> None:
     result = rig.finish()
     assert (result["unknown"], rig.rings()) == (1, {})
     (row,) = LedgerViews(rig.database).undecided()
-    assert "looked" in row.evidence
+    assert "searched" in row.evidence
     assert number(0) not in row.evidence
     assert rig.record.resolve("c0", rang=False) == "redial"
     assert rig.finish()["reached"] == 1
