@@ -29,7 +29,8 @@ def failed(dag: str = "etl", run: str = "r1", task: str | None = "load") -> dict
     ti = SimpleNamespace(dag_id=dag, run_id=run, task_id=task)
     more = {"ti": ti} if task else {"reason": "task_failure"}
     # As in `airflow dags test`: a serialized DAG makes no template environment.
-    return {"dag": SimpleNamespace(dag_id=dag), "run_id": run, **more}
+    serialized = SimpleNamespace(dag_id=dag, render_template_as_native_obj=False)
+    return {"dag": serialized, "run_id": run, **more}
 
 
 @pytest.fixture
