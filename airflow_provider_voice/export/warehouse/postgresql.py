@@ -39,9 +39,10 @@ class PostgreSQL(SqlDialect):
         return sql, (self.full_name(table),)
 
     def change_column_statement(self, name: str) -> str:
-        """Return the statement by which a user changes a column of the wrong type, which some types need a cast for.
+        """Return the statement by which a user changes a column of the wrong type; some types need its cast.
 
         :param name: the column.
+        :return: the SQL text.
         """
         return f"{super().change_column_statement(name)} USING {name}::{self.type_of(name)}"
 
