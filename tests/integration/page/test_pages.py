@@ -19,7 +19,7 @@ from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.outreach.plan import store_plan_id
-from airflow_provider_voice.outreach.schema import attempts, contacts
+from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
 from airflow_provider_voice.outreach.views import LedgerViews, ReadOnlyDatabase
 from tests.integration.page.conftest import on_both_databases, rows, token_in
 from tests.integration.page.seed import NUMBER, Seed, number
@@ -71,7 +71,12 @@ def test_the_list_has_progress_and_what_is_to_decide(admin: TestClient, seed: Se
 @on_both_databases
 def test_campaigns_are_paged_newest_first(admin: TestClient, ledger: Engine) -> None:
     for index in range(30):
-        Seed(ledger, f"day-{index:02d}")
+        name = f"day-{index:02d}"
+        Seed(ledger, name)
+        # SQLite's clock has milliseconds, and two campaigns may be created in one.
+        created = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(minutes=index)
+        with ledger.begin() as connection:
+            connection.execute(campaigns.update().where(campaigns.c.campaign == name).values(created_at=created))
     first = shown(admin, "")
     more = unescape(re.search(r'href="(\./\?after=[^"]+)"', first).group(1))
     second = shown(admin, more)
