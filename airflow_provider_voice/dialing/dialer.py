@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_voice.dialing.decisions import OUTCOMES, STEPS, Finding, Occasion, row_for
 from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
+    LATE_ARRIVAL,
     LONGEST_CREATE,
     LONGEST_LOOK_BACK,
     Evidence,
@@ -31,6 +32,7 @@ from airflow_provider_voice.exceptions import (
     CallOutcomeUnknown,
     InvalidRequest,
     RateLimited,
+    VendorUnavailable,
     VoiceError,
 )
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time, write_time
@@ -97,6 +99,10 @@ class DialRules:
     redial_when_absent_for: timedelta | None = None
     #: Whether a trigger hangs up when the deferred task is killed; it has no state store to say so.
     hangs_up_when_deferred: bool = False
+
+
+class _HeldBack(VendorUnavailable):
+    """A create was not sent, because its process stood still. The record may be another try's by now; it stays."""
 
 
 class Dialer:
@@ -228,8 +234,11 @@ class Dialer:
         except IntentTaken:
             log.info("Another task places this call right now; this one attaches to it.")
             return self._follow(request, self._records.load())
+        self._hook.vendor.http.before_create = lambda: self._check_still_ours(record)
         try:
             call = self._hook.make_call(replace(request, tag=record.key))
+        except _HeldBack:
+            raise
         except VoiceError as error:
             if proves_no_ring(error):
                 record.state = "refused"
@@ -243,6 +252,16 @@ class Dialer:
         self._records.save_call(record, call)
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
         return DialedCall(call, "placed", record.generation)
+
+    def _check_still_ours(self, record: Record) -> None:
+        """Raise when this process stood still for so long that a retry may have placed the call in its place."""
+        age = self._now() - record.intent_at
+        if age >= LATE_ARRIVAL:
+            raise _HeldBack(
+                f"The create was held back, because its intent was stored {age.total_seconds():.0f} s before, and a "
+                "retry may have rung meanwhile. Nothing was sent.",
+                vendor=self._hook.vendor.name,
+            )
 
     def _store_intent(self, record: Record) -> None:
         """Store the intent as soon as there is a place in the pace; ask each time whether anybody may be rung now."""

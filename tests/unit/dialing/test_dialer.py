@@ -77,11 +77,15 @@ class World:
         self.closes_after = 1000
         #: The call as the vendor shows it.
         self.seen: Call | None = None
+        #: How long the process stands still between a stored intent and the first byte of the create.
+        self.stands_still = timedelta(0)
         #: Whether the state store fails.
         self.fails = False
         self.facts: dict[str, Any] = {"try_number": 0, "max_tries": 9, "retries": 9, "run_began_at": self.now}
 
     def make_call(self, request: CallRequest) -> Call:
+        self.now += self.stands_still
+        self.vendor.http.before_create()
         self.vendor.creates += 1
         if self.vendor.create_error is not None:
             raise self.vendor.create_error
@@ -205,6 +209,21 @@ def test_an_answer_that_is_no_clear_refusal_leaves_an_intent(status: int) -> Non
     with pytest.raises(CallOutcomeUnknown):
         world.dial()
     assert world.values["voice_dial"]["state"] == "intent"
+
+
+def test_a_process_that_stood_still_sends_nothing_and_leaves_the_record_to_the_try_that_came_after_it() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.stands_still = 16 * MINUTE
+    with pytest.raises(VendorUnavailable, match="Nothing was sent"):
+        world.dial()
+    assert world.vendor.creates == 0
+    assert world.values["voice_dial"]["state"] == "intent"
+    world.stands_still = 14 * MINUTE
+    with pytest.raises(CallOutcomeUnknown):
+        world.dial()  # the intent may have been sent, so a retry searches
+    world.now += 16 * MINUTE
+    assert world.dial().how == "placed"
+    assert world.vendor.creates == 1
 
 
 def test_a_first_try_costs_no_search_and_a_retry_without_a_record_all_of_them() -> None:
