@@ -58,7 +58,10 @@ def existing_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
     """
     try:
         return ledger_engine(ledger_conn_id)
-    except AirflowNotFoundException:
+    except (AirflowNotFoundException, ImportError) as error:
+        # Airflow 3.1 asks a task's supervisor for a connection that it finds nowhere; in a command there is none.
+        if isinstance(error, ImportError) and error.name != "airflow.sdk.execution_time.task_runner":
+            raise
         raise InvalidRequest(
             f"There is no connection {ledger_conn_id!r:.80}. Give the ledger_conn_id of your operators."
         ) from None

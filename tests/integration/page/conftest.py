@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ on_both_databases = pytest.mark.parametrize("ledger", ["sqlite", "postgres"], in
 @pytest.fixture
 def ledger(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The ledger's database, behind the connection that the configuration names; it holds no tables yet."""
-    fields: dict[str, Any] = {"conn_type": "sqlite", "host": str(tmp_path / "ledger.db")}
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    # A name of its own: folders of tests that passed are deleted and used again, and the page keeps its connections.
+    path = tmp_path / f"ledger-{uuid.uuid4().hex}.db"
+    fields: dict[str, Any] = {"conn_type": "sqlite", "host": str(path)}
+    url = f"sqlite:///{path}"
     if getattr(request, "param", "sqlite") == "postgres":
         fields = request.getfixturevalue("postgres")
         port = f"&port={fields['port']}" if fields["port"] else ""
