@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -55,7 +56,8 @@ class DagRun:
         self._airflow = airflow
         airflow.api("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
         run = airflow.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
-        self._path = f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
+        self._run_id = run["dag_run_id"]
+        self._path = f"/api/v2/dags/{dag_id}/dagRuns/{self._run_id}"
 
     def state(self, task: str) -> str:
         return self._airflow.api("GET", f"{self._path}/taskInstances/{task}")["state"]
@@ -70,7 +72,13 @@ class DagRun:
         return airflow.until(lambda: (s := airflow.api("GET", self._path)["state"]) in over and s, 300)
 
     def waits_for_approval(self) -> None:
+        """Wait until a person may answer, and until the scheduler has noted that the task waits.
+
+        The scheduler fails a task that goes on before it has; a person is never that fast.
+        """
+        noted = re.compile(rf"executor event with state success.*'approve', run_id='{re.escape(self._run_id)}'")
         self._airflow.until(lambda: self.state("approve") in ("awaiting_input", "deferred"), 180)
+        self._airflow.until(lambda: noted.search(self._airflow.log.read_text(errors="replace")), 180)
 
     def approve(self) -> None:
         body = {"chosen_options": ["Approve"], "params_input": {}}
