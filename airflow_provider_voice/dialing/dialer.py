@@ -280,7 +280,7 @@ class Dialer:
                 if waited > LONGEST_WAIT:
                     raise
                 self._sleep(wait)
-            except Exception:
+            except Exception:  # whatever a state backend raises; it is raised again
                 # The store may have kept the intent although it failed. Nothing was sent, so a retry may send.
                 record.state = "refused"
                 self._records.save_if_possible(record)

@@ -35,7 +35,7 @@ class Outlook:
     :param due: contacts whose time has come.
     :param dialing: contacts whose create has no known outcome.
     :param in_call: contacts with a call in progress.
-    :param next_due_at: when the next contact that waits is due; ``None``: nobody waits.
+    :param next_due_at: when the next contact that waits is due; ``None``: no contact waits.
     :param last_due_at: when the last contact that waits is due.
     :param next_poll_at: when the calls in progress are polled next.
     :param lease_ends_at: when the lease on the first contact that is being dialed ends.

@@ -444,7 +444,7 @@ def count_attempts(
 ) -> dict[str, int]:
     """Return how many attempts of some numbers caps count: those that :meth:`Ledger.history` returns at this time.
 
-    A count tells what came since a check; times would not, because an attempt is dated before it is committed.
+    Attempts are counted, not compared by time, because an attempt is dated before it is committed.
 
     :param connection: a connection inside a transaction.
     :param numbers: E.164 numbers.

@@ -233,7 +233,7 @@ class RequestPace:
     :param pacing: the pace of the connection.
     :param per_minute: requests a minute.
     :param fallback: the limiter of this process, for as long as the ledger does not answer.
-    :param stopped: set when the worker stops; then nobody waits, and no create is sent any more. ``None``: it never is.
+    :param stopped: set when the worker stops, which ends each wait; ``None``: a wait ends only with a place.
     """
 
     def __init__(

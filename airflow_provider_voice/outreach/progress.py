@@ -30,7 +30,7 @@ class Snapshot:
     :param at: seconds of a steady clock.
     :param counts: the campaign's counts.
     :param now: the ledger's time.
-    :param last_due_at: when the last contact that waits is due; ``None``: nobody waits.
+    :param last_due_at: when the last contact that waits is due; ``None``: no contact waits.
     """
 
     at: float
@@ -54,7 +54,7 @@ def expected_end(now: datetime, waiting: int, pace: float, last_due_at: datetime
     :param waiting: contacts that wait for a call or a redial.
     :param pace: attempts a minute.
     :param last_due_at: when the last of them is due; the end is not before.
-    :return: the time; ``None`` when it is not known: somebody is due and nobody is being called, or nobody waits.
+    :return: the time; ``None`` when no contact waits, or when contacts are due and none is being called.
     """
     if not waiting or (pace <= 0 and (last_due_at is None or last_due_at <= now)):
         return None

@@ -73,7 +73,7 @@ class CampaignSummary:
     :param counts: contacts per state; states that no contact has are absent.
     :param pace: attempts a minute within the last ten minutes.
     :param plan_id: the id of its last plan.
-    :param last_due_at: when the last contact that waits is due; ``None``: nobody waits.
+    :param last_due_at: when the last contact that waits is due; ``None``: no contact waits.
     """
 
     campaign: str
@@ -153,7 +153,7 @@ class Window:
 
     :param now: the ledger's time.
     :param due: contacts whose time has come.
-    :param next_at: when the first contact that waits is due; ``None``: nobody waits.
+    :param next_at: when the first contact that waits is due; ``None``: no contact waits.
     """
 
     now: datetime
