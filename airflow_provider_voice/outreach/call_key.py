@@ -219,9 +219,9 @@ class CallKeyStore:
         is_over = state in (AttemptState.ENDED, AttemptState.REFUSED)
         return {
             "state": state.value,
-            "status": value.get("status"),
+            "status": call.get("status") if is_over else None,
             "call_id": call.get("id"),
-            "placed_at": read_time(call.get("created_at")),
+            "placed_at": read_time(call.get("placed_at")),
             "ended_at": self._database.now(connection) if is_over else None,
             "owner": value.get("owner"),
             "record": json.dumps(value),

@@ -187,6 +187,31 @@ def delay_of(value: object) -> int:
     return number
 
 
+def check_person(policy: object, time_zone: object, jurisdiction: object, when_closed: object) -> None:
+    """Check the arguments that only a contact policy reads, as far as they are known when a DAG is parsed.
+
+    :param policy: the contact policy; None: there is none.
+    :param time_zone: the IANA time zone of the person, None, a template, or another task's output.
+    :param jurisdiction: the ISO 3166 code of the law that protects the person, likewise.
+    :param when_closed: the task's reaction while the policy does not allow the call.
+    :raises InvalidRequest: when one is given without a policy, or does not exist.
+    """
+    if policy is None:
+        ignored = {"time_zone": time_zone, "jurisdiction": jurisdiction, "when_closed": when_closed}
+        given = [name for name, value in ignored.items() if value not in (None, "", "wait")]
+        if given:
+            raise InvalidRequest(
+                f"{', '.join(given)}: only a contact policy reads this, and the task has none. Add policy=, such as "
+                "policy='us', or leave it out."
+            )
+        return
+    from airflow_provider_voice.policy.decision import known_jurisdiction, known_zone  # see policy_of
+
+    for check, value in ((known_zone, time_zone), (known_jurisdiction, jurisdiction)):
+        if is_literal(value):
+            check(value)
+
+
 def policy_of(value: Any) -> ContactPolicy | None:
     """Load a policy while the DAG is parsed, so that a broken rule file is an import error.
 
@@ -214,8 +239,6 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "is_testing": partial(boolean_or_text, "is_testing"),
     "variables": partial(json_object, "variables"),
     "context": partial(json_object, "context"),
-    "time_zone": partial(text_or_none, "time_zone"),
-    "jurisdiction": partial(text_or_none, "jurisdiction"),
     "subject": partial(text_or_none, "subject"),
     "call_key": key_or_none,
     "ledger_conn_id": lambda value: None if value is None else connection_id(value, "ledger_conn_id"),
