@@ -401,7 +401,10 @@ class Dialer:
 
     def _attach(self, record: Record, request: CallRequest) -> DialedCall:
         """Return the call that the record names, as the vendor shows it now or as it was stored."""
-        ref = replace(CallRef.of(record.call or {}), to=request.to, agent_id=request.agent_id)
+        if record.call is None:
+            raise CallOutcomeUnknown(f"A person found that {mask_number(request.to)} was rung, by a call whose id is "
+                                     f"not known, so there is no call to attach to. {self._to_ring_again}")  # fmt: skip
+        ref = replace(CallRef.of(record.call), to=request.to, agent_id=request.agent_id)
         if record.was_hung_up:
             raise self._hung_up_error(f"Call {ref.id} was hung up, because an earlier try of the task was killed and "
                                       "end_call_on_kill is set.", record.status)  # fmt: skip
@@ -443,6 +446,8 @@ class Dialer:
         advice = "A retry searches again."
         if self._facts.is_last_try:
             advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
+            if self._facts.call_key:
+                advice += " Or settle this one with 'voice-outreach resolve-key'."
         list_says = "the vendor's list does not show the call"
         if problem is not None:
             list_says = f"the vendor's list cannot be read ({problem.message})"
