@@ -59,8 +59,6 @@ class CallStatus(str, Enum):
         return str(self.value)
 
 
-TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
-
 _unknown_statuses: set[tuple[str, str]] = set()
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import check_delay, json_object
-from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
-from airflow_provider_voice.utils.masking import MaskedValue, masked_number
+from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number, shown
+from airflow_provider_voice.utils.masking import MaskedValue
 from airflow_provider_voice.utils.validation import (
     boolean_or_text,
     connection_id,
-    has_template,
+    is_final,
     is_literal,
-    is_resolved,
     whole_or_text,
 )
 
@@ -33,9 +32,11 @@ def masked_dialed(value: Any) -> Any:
     :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, (str, MaskedValue)) or not is_resolved(value):
-        return masked_number(value)
-    return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
+    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
+        return value
+    if not isinstance(value, str):
+        return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
+    return MaskedValue(value, mask_number(value)) if any(char.isdigit() for char in value) else value
 
 
 def masked_values(value: Any) -> Any:
@@ -45,13 +46,11 @@ def masked_values(value: Any) -> Any:
         the code of the DAG and stays as it is. Any other value is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, MaskedValue) or not is_resolved(value) or has_template(value):
+    if value is None or isinstance(value, MaskedValue) or not is_final(value):
         return value
     if not isinstance(value, Mapping):
         return MaskedValue(value, f"a value of type {type(value).__name__}, where a mapping is needed")
-    if not value:
-        return value
-    return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
+    return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value}) if value else value
 
 
 def masked_list(value: Any, noun: str) -> Any:
@@ -62,7 +61,7 @@ def masked_list(value: Any, noun: str) -> Any:
     :return: the value, or a :class:`MaskedValue` of it.
     """
     is_text = isinstance(value, (str, MaskedValue))
-    if is_text or not hasattr(value, "__len__") or not is_resolved(value) or has_template(value):
+    if is_text or not hasattr(value, "__len__") or not is_final(value):
         return value
     return MaskedValue(value, f"{len(value)} {noun}")
 

@@ -200,6 +200,15 @@ def is_literal(value: object) -> bool:
     return not _is_template(value) and is_resolved(value)
 
 
+def is_final(value: object) -> bool:
+    """Return whether no part of a value is a template or another task's output.
+
+    :param value: an argument of an operator; it may hold itself.
+    :return: whether neither Airflow's rendering nor another task changes any of it.
+    """
+    return is_resolved(value) and not has_template(value)
+
+
 def is_resolved(value: object) -> bool:
     """Return whether no part of a value is another task's output, which Airflow resolves when the task runs.
 

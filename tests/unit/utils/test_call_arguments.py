@@ -36,7 +36,7 @@ def test_what_is_dialed_is_never_shown(value: Any) -> None:
     assert "4155552601" not in str(masked) + repr(masked) + str(masked.serialize())
 
 
-@pytest.mark.parametrize("value", [None, "{{ params.to }}", OUTPUT, "nobody"], ids=str)
+@pytest.mark.parametrize("value", [None, "{{ params.to }}", "{% if x %}1{% endif %}", OUTPUT, "nobody"], ids=str)
 def test_what_is_no_number_yet_stays(value: Any) -> None:
     assert masked_dialed(value) is value
     assert masked_dialed(masked_dialed(NUMBER)) == NUMBER
