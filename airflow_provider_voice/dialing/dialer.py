@@ -385,14 +385,12 @@ class Dialer:
         """Store since when the list has been without the call; return whether the user allows another ring by now."""
         # By the vendor's clock: the next try may run on a machine whose clock is another.
         now = _now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
-        absent_since = None if problem is not None else record.absent_since or now
-        if absent_since != record.absent_since:
-            record.absent_since = absent_since
-            self._records.save_if_possible(record)
+        record.absent_since = None if problem is not None else record.absent_since or now
+        self._records.save_if_possible(record)  # with the clock offset of the search
         wanted = self._rules.redial_when_absent_for
-        if wanted is None or absent_since is None:
+        if wanted is None or record.absent_since is None:
             return False
-        return now - absent_since >= wanted + timedelta(seconds=request.delay_seconds)
+        return now - record.absent_since >= wanted + timedelta(seconds=request.delay_seconds)
 
     def _adopt(self, record: Record, call: Call) -> DialedCall:
         self._records.save_call(record, call)
