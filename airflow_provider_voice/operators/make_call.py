@@ -421,12 +421,11 @@ class MakeCallOperator(BaseOperator):
 
     def _fail_if_killed(self, dialer: Dialer) -> None:
         """Let Airflow retry a killed task: a worker that shuts down kills its tasks too, and a retry attaches."""
-        if not self._killed:
-            return
-        call_id = self._placed.id if self._placed else "of the task"
-        if self._hung_up and self._placed is not None:
-            dialer.hung_up(self._placed)
-        raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody again.")
+        if self._killed and self._placed is not None:
+            if self._hung_up:
+                dialer.hung_up(self._placed)
+            call_id = self._placed.id
+            raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody.")
 
     def _defer(self, dialed: DialedCall) -> None:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.

@@ -88,9 +88,13 @@ def agent_of(value: object) -> str | None:
     :return: the id; None where the connection's default applies.
     :raises InvalidRequest: for anything but text, a whole number and None.
     """
+    return _text_of_id("agent_id", value)
+
+
+def _text_of_id(name: str, value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(whole_or_text("agent_id", value))
-    return text_or_none("agent_id", value)
+        value = str(whole_or_text(name, value))
+    return text_or_none(name, value)
 
 
 def masked_key(value: Any) -> Any:
@@ -115,9 +119,7 @@ def key_or_none(value: object) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(whole_or_text("call_key", value))
-    key = value.strip() if isinstance(value, str) else ""
+    key = (_text_of_id("call_key", value) or "").strip()
     if key in ("", "None") or not key.isprintable():
         raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
     return key
