@@ -176,15 +176,12 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
     :return: the statuses.
     :raises InvalidRequest: when there is none, or one that is no status or no ending.
     """
-    items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
-    if may_be_empty and items in ([], [None]):
-        return frozenset()
-    if not items or not all(isinstance(item, str) for item in items):
-        raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
     try:
-        statuses = statuses_of(items)
+        statuses = statuses_of(values)
     except InvalidRequest as error:
         raise InvalidRequest(f"{name}: {error.message}") from None
+    if not statuses and not may_be_empty:
+        raise InvalidRequest(f"{name} must list statuses with which a call ends, and it lists none.")
     endless = sorted(status.value for status in statuses if not status.is_terminal)
     if endless:
         raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")
