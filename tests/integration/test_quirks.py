@@ -17,6 +17,7 @@ from airflow_provider_voice.models import TERMINAL_STATUSES
 from airflow_provider_voice.sandbox import Sandbox, SandboxCall, VendorQuirks
 from tests.integration.databases import execute
 from tests.integration.exporting import export
+from tests.support import replace_sleep
 from tests.tries import Task
 
 pytestmark = pytest.mark.once
@@ -126,6 +127,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         sleep(min(seconds, 0.01))
 
     monkeypatch.setattr(time, "sleep", short)
+    replace_sleep(monkeypatch, short)
     return asked
 
 
