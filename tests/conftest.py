@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -50,6 +51,16 @@ async def _sleep_briefly(seconds: float) -> None:
 uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_briefly})
 
 VENDORS = ("talkover", "talkstack", "unleashx")
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded by now out of the garbage collector's work.
+
+    Airflow and thousands of collected tests are a million objects that stay to the end. Without this each full
+    collection walks through them, and a crash test asks for a full collection after each death.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=VENDORS)
