@@ -23,6 +23,7 @@ if "VOICE_TESTS_FOLDER" not in os.environ:
 # Airflow reads its home when it is first imported, so this cannot be a fixture.
 _HOME = tempfile.mkdtemp(prefix="airflow-")
 os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "a secret of the tests, as long as a SHA-512 digest, which PyJWT asks for"
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
