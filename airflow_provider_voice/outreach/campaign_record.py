@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import and_, case, func, select
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.outreach.ledger import is_loaded
-from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts
+from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts, polls
 from airflow_provider_voice.outreach.states import COUNTED, OPEN, WAITING, AttemptState, ContactState
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Outlook:
     :param in_call: contacts with a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: no contact waits.
     :param last_due_at: when the last contact that waits is due.
-    :param next_poll_at: when the calls in progress are polled next.
     :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
 
@@ -49,7 +48,6 @@ class Outlook:
     in_call: int
     next_due_at: datetime | None
     last_due_at: datetime | None
-    next_poll_at: datetime | None
     lease_ends_at: datetime | None
 
 
@@ -148,18 +146,24 @@ class CampaignRecord:
 
         self._database.transact(work)
 
-    def take_turn_to_poll(self, interval: timedelta) -> bool:
+    def take_turn_to_poll(self, voice_conn_id: str, interval: timedelta) -> bool:
         """Return whether this worker is the one to poll the calls in progress now; at most one per interval.
 
+        :param voice_conn_id: the voice connection of the calls; each one has turns of its own.
         :param interval: the time between two polls.
         :return: True for one worker; the next poll is an interval from now.
         """
+        own = {"campaign": self.campaign, "voice_conn_id": voice_conn_id}
 
         def work(connection: Connection) -> bool:
             now = self._database.now(connection)
-            is_due = or_(campaigns.c.next_poll_at.is_(None), campaigns.c.next_poll_at <= now)
-            update = campaigns.update().where(self._mine, is_due)
-            return bool(connection.execute(update.values(next_poll_at=now + interval)).rowcount)
+            turn = and_(*(polls.c[name] == value for name, value in own.items()))
+            next_poll = {"next_poll_at": now + interval}
+            if connection.execute(polls.update().where(turn, polls.c.next_poll_at <= now).values(**next_poll)).rowcount:
+                return True
+            if connection.execute(select(polls.c.campaign).where(turn)).one_or_none() is not None:
+                return False
+            return self._database.insert_if_missing(connection, polls, own | next_poll)
 
         return self._database.transact(work)
 
@@ -199,7 +203,6 @@ class CampaignRecord:
                 in_call=in_call.number if in_call else 0,
                 next_due_at=min((row.next_due_at for row in waiting if row.next_due_at), default=None),
                 last_due_at=max((row.last_due_at for row in waiting if row.last_due_at), default=None),
-                next_poll_at=own.next_poll_at,
                 lease_ends_at=dialing.lease_ends_at if dialing else None,
             )
 

@@ -64,8 +64,8 @@ class AttemptState(str, Enum):
 
 #: Attempts that rang, or may have: these count for the caps of a policy and for ``max_attempts``.
 COUNTED = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN)
-#: Attempts that hold one of the places of ``max_concurrent``.
-IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED)
+#: Attempts that hold one of the places of ``max_concurrent``: the phone of an unknown one may be ringing.
+IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.UNKNOWN)
 
 
 @dataclass(frozen=True)
