@@ -208,6 +208,11 @@ class CampaignRecord:
 
         return self._database.transact(work)
 
+    def open_contacts(self) -> int:
+        """Return how many contacts are not final."""
+        mine = (contacts.c.campaign == self.campaign) & contacts.c.state.in_([state.value for state in OPEN])
+        return int(self._database.rows(select(func.count()).where(mine))[0][0])
+
     def counts(self) -> dict[str, Any]:
         """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""
 

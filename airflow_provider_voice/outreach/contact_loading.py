@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, or_, select
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
 from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.schema import campaigns, contacts
-from airflow_provider_voice.outreach.states import WAITING, ContactState
+from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, WAITING, ContactState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -327,6 +327,8 @@ def _takes_change(row: Any, contact: Contact) -> bool:
         return bool(row.last_attempt == 0 and (changed or contact.state is not state))
     if state in WAITING and contact.state is ContactState.MERGED:
         return True
+    if state is ContactState.EXCLUDED and row.reason == ON_DO_NOT_CALL_LIST and row.to_number == contact.to:
+        return False  # the wish is about the number; it holds also while the list cannot show it
     return changed and (state in WAITING or (state is ContactState.EXCLUDED and row.last_attempt == 0))
 
 

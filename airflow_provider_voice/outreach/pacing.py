@@ -236,7 +236,7 @@ class Pacing:
         if unknown and self._hints.is_due():
             log.warning(
                 "All %d places of %s are taken, %d of them by calls of unknown outcome, whose phones may be ringing. "
-                "'voice-outreach resolve' frees such a place; otherwise it is free %s after the attempt (call_timeout).",
+                "'voice-outreach resolve' frees such a place; otherwise it is free %s after the attempt.",
                 places, self._conn_id, unknown, self._longest_call,
             )  # fmt: skip
 

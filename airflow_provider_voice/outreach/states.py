@@ -68,6 +68,10 @@ COUNTED = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.ENDED, Attempt
 IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.UNKNOWN)
 
 
+#: Why a contact is ``excluded`` whose number was on the do-not-call list.
+ON_DO_NOT_CALL_LIST = "on the do-not-call list"
+
+
 @dataclass(frozen=True)
 class Claimed:
     """A contact that one worker holds a lease on.
