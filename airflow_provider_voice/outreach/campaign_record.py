@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, select
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.ledger import is_loaded
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts, polls
 from airflow_provider_voice.outreach.states import COUNTED, OPEN, WAITING, AttemptState, ContactState
@@ -245,12 +246,12 @@ class CampaignRecord:
             now = self._database.now(connection)
             one = (contacts.c.campaign == self.campaign) & (contacts.c.contact_key == key)
             row = connection.execute(self._database.locked(select(contacts).where(one))).one_or_none()
-            is_other = row is not None and attempt not in (None, row.last_attempt)
-            if row is None or is_other or row.state != ContactState.UNKNOWN.value:
-                raise InvalidRequest(
-                    f"The contact {key!r:.80} of campaign {self.campaign!r:.80} is not in 'unknown', so there is "
-                    "nothing to resolve."
-                )
+            contact = f"contact {shown_key(key)} of campaign {self.campaign!r:.80}"
+            if row is None:
+                raise InvalidRequest(f"There is no {contact} in this ledger. 'voice-outreach unknown' lists the keys.")
+            if row.state != ContactState.UNKNOWN.value or attempt not in (None, row.last_attempt):
+                found = f"it is in {row.state!r}, its last attempt is {row.last_attempt}"
+                raise InvalidRequest(f"The {contact} is not in 'unknown' ({found}): there is nothing to resolve.")
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
             values: dict[str, Any] = {
                 "state": state.value,
