@@ -17,7 +17,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
-from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
+from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
@@ -195,7 +195,7 @@ class _OutreachBase(BaseOperator):
     def _database(self) -> Database:
         from airflow_provider_voice.outreach.database import Database  # loads SQLAlchemy
 
-        return Database(ledger_engine(self.ledger_conn_id))
+        return Database(shared_ledger_engine(self.ledger_conn_id))
 
     @cached_property
     def _record(self) -> CampaignRecord:

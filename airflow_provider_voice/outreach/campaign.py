@@ -345,10 +345,11 @@ class Campaign:
         if not self._buffer:
             return
         verdicts = self._gate.check(self._buffer)
+        # After half a lease a create is not sent any more: another worker may soon treat it as lost, and the verdict is
+        # as old. A ledger that lets us wait for its locks uses up the time, too.
+        deadline = Deadline(self.ledger.lease_seconds / 2)
         self.ledger.decide(verdicts.refused)
         self._buffer = verdicts.allowed
-        # After half a lease a create is not sent any more: another worker may soon treat it as lost.
-        deadline = Deadline(self.ledger.lease_seconds / 2)
         self._doubts_intents = True
         intents = self.ledger.store_intents(
             verdicts.allowed,
@@ -359,6 +360,8 @@ class Campaign:
             ends_at=self.settings.ends_at,
         )
         self._doubts_intents = False
+        if self.settings.ends_at is not None and intents.stored:
+            deadline.shorten((self.settings.ends_at - intents.stored[0][0].intended_at).total_seconds())
         self._senders.send([Job(attempt, contact, deadline) for attempt, contact in intents.stored])
         self._buffer = list(intents.waiting)
         self._place_at = time.monotonic() + (intents.wait if intents.waiting else 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.outreach.contacts import shown_key
@@ -187,7 +187,8 @@ class CampaignRecord:
                 .where(
                     contacts.c.campaign == self.campaign,
                     contacts.c.state.in_([state.value for state in OPEN]),
-                    is_loaded(self.campaign),
+                    # A call under way counts although half a load has changed its contact.
+                    or_(contacts.c.state.not_in(_WAITING), is_loaded(self.campaign)),
                 )
                 .group_by(contacts.c.state)
             )

@@ -112,6 +112,7 @@ class Attempt:
     :param placed_at: when the call was created, by the vendor's clock.
     :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
     :param fence: the claim under which it was made or is searched for.
+    :param voice_conn_id: the voice connection that it goes through.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Attempt:
     placed_at: datetime | None = None
     clock_offset: float | None = None
     fence: int = 0
+    voice_conn_id: str | None = None
 
     @property
     def ref(self) -> CallRef:
