@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -293,6 +293,14 @@ class CallRef:
             to, tag, agent_id = (_text(value.get(name)) for name in ("to", "tag", "agent_id"))
             return cls(_call_id(value.get("id")), to, placed_at, tag, agent_id)
         return cls(_call_id(value))
+
+    def completed(self, other: CallRef) -> CallRef:
+        """Return this reference with the fields that only another one to the same call knows.
+
+        :param other: the other reference.
+        :return: a reference that knows as much as both.
+        """
+        return replace(self, **{name: value for name, value in vars(other).items() if getattr(self, name) is None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as JSON, without the number: trigger arguments are logged.

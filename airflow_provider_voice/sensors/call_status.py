@@ -279,8 +279,7 @@ class CallStatusSensor(BaseSensorOperator):
         return results if isinstance(self.call, list) else results[0]
 
     def _new_watch(self, refs: list[CallRef], state: Any = None) -> CallWatch:
-        stored = state if isinstance(state, dict) else None
-        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=stored)
+        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
 
 
 def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:

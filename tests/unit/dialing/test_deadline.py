@@ -15,6 +15,15 @@ def test_a_deadline_passes() -> None:
     assert not Deadline(1000).has_passed
 
 
+def test_a_deadline_can_be_shortened_and_not_extended() -> None:
+    deadline = Deadline(0)
+    deadline.shorten(1000)
+    assert deadline.has_passed
+    deadline = Deadline(1000)
+    deadline.shorten(0)
+    assert deadline.has_passed
+
+
 @pytest.mark.parametrize("clock", ["_boot_time", "_wall_time"])
 def test_the_clock_that_runs_ahead_decides(monkeypatch, clock) -> None:
     deadline = Deadline(30)
