@@ -128,10 +128,10 @@ class CallWatch:
     def _miss(self, ref: CallRef, now: float) -> None:
         since = self._missing_since.setdefault(ref.id, now)
         if now - since < self._grace:
-            log.info("The vendor does not show call %s yet.", ref.id)
+            log.info("The vendor does not show call %s yet.", ref)
             return
         raise CallNotFound(
-            f"The vendor has not shown call {ref.id} for {now - since:.0f} s. Check the id and that the connection is "
+            f"The vendor has not shown call {ref} for {now - since:.0f} s. Check the id and that the connection is "
             "the one the call was placed with."
         )
 
@@ -174,7 +174,7 @@ class CallWatch:
         """
         pending = self.pending
         named = ", ".join(
-            f"{ref.id} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS]
+            f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS]
         )
         more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(

@@ -327,7 +327,7 @@ class HttpClient:
             return response.status in REFUSALS and is_stated and not response.is_page
         code = error.code or ""
         is_object = isinstance(response.body, dict) and not response.is_page
-        return is_object and (not code.isdigit() or int(code) in REFUSALS)
+        return is_object and (not code.isdecimal() or int(code) in REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
