@@ -229,7 +229,7 @@ class Vendor(ABC):
         found: dict[str, Call] = {}
         for ref in wanted.values():
             try:
-                call = self._find(ref)
+                call = self.find(ref)
             except (RequestRejected, InvalidPhoneNumber, AgentNotUsable) as error:
                 if error.status_code in _REDIRECTS:
                     raise  # not of this call: the address of the connection is wrong
