@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import CallNotCompleted, CallNotFound, VoiceError
-from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.models import CallRef, CallStatus
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_provider_voice.models import Call, CallRef
+    from airflow_provider_voice.models import Call
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +114,7 @@ class CallWatch:
                 log.info("Call %s is %s (at %s: %s).", ref.id, call.status, call.vendor, _vendor_term(call))
             self._calls[ref.id] = call
             # With the number, the time and the agent of the call the next poll is cheaper.
-            self._pending[ref.id] = replace(
-                ref,
-                to=ref.to or call.to,
-                placed_at=ref.placed_at or call.created_at,
-                agent_id=ref.agent_id or call.agent_id,
-            )
+            self._pending[ref.id] = ref.completed(CallRef.of(call))
             if call.status.is_terminal:
                 del self._pending[ref.id]
 
