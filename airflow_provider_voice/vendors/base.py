@@ -460,7 +460,7 @@ def _with_ref(call: Call, ref: CallRef) -> Call:
     return replace(
         call,
         id=ref.id,  # UnleashX's list gives the call a number of its own
-        to=ref.to if call.to is None or same_number(call.to, ref.to) else call.to,
+        to=(ref.to if ref.tag else None) or call.to or ref.to,  # with our tag it is the number that was rung, in E.164
         agent_id=call.agent_id or ref.agent_id,
         created_at=call.created_at or ref.placed_at,
         tag=call.tag or ref.tag,
