@@ -227,9 +227,8 @@ def _row_id(row: Mapping[str, Any]) -> str | None:
 def _is_call_record(body: Any) -> bool:
     """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
     record = as_object(body)
-    if as_text(record.get("status")) is None:
-        return False
-    return _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    is_identified = _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    return is_identified and as_text(record.get("status")) is not None
 
 
 def _is_status_under_error(response: ApiResponse) -> bool:

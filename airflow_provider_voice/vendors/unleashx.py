@@ -175,8 +175,10 @@ class UnleashX(Vendor):
 
     def _page_reader(self, span: Span, doing: str, *, strict: bool, **filters: Any) -> Callable[[int], Page]:
         """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
-        # Both bounds are always sent: without them the list is of the last month only.
-        bounds = dict(zip(("fromdate", "todate"), _written(span), strict=True))
+        # Days, or times where the span is less than a day (UnleashX docs: call-summary). Both bounds are always sent:
+        # without them the list is of the last month only.
+        form = "%Y-%m-%d" if span[1] - span[0] >= timedelta(days=1) else "%Y-%m-%dT%H:%M:%S"
+        bounds = {"fromdate": span[0].strftime(form), "todate": span[1].strftime(form)}
         params = {**filters, **bounds, "limit": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
@@ -243,13 +245,6 @@ def _is_empty_history(response: ApiResponse) -> bool:
     """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs)."""
     text = str(as_object(response.body).get("message", "")).lower()
     return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
-
-
-def _written(span: Span) -> tuple[str, ...]:
-    """Return the bounds as days, or as times where the span is less than a day (UnleashX docs: call-summary)."""
-    if span[1] - span[0] >= timedelta(days=1):
-        return tuple(moment.date().isoformat() for moment in span)
-    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in span)
 
 
 # Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).
