@@ -58,7 +58,7 @@ test-thorough: setup  ## run the proofs that take minutes: mutations of the guar
 
 # Also of the modules that know no Airflow: the oldest requests, urllib3, SQLAlchemy, ... come with the oldest Airflow.
 test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	nice -n 10 $(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
