@@ -6,6 +6,7 @@ Everything acts on the ledger, by its Airflow connection, from any machine that 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ def main(argv: Sequence[str] | None = None, *, database: Database | None = None)
     options = _parser().parse_args(argv)
     try:
         _run(options, database or _database(options.ledger_conn_id))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except VoiceError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
@@ -125,7 +130,9 @@ def _print_unknown(campaign: str, views: LedgerViews) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    # Also where the terminal cannot show every character: the mask of a number is a bullet.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
 
 
 if __name__ == "__main__":

@@ -34,12 +34,21 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._boot_time, self._wall_time = _boot_time() + seconds, time.time() + seconds
+        self._boot_time, self._wall_time = _boot_time(), time.time()
+        self._seconds = seconds
+
+    def shorten(self, seconds: float) -> None:
+        """Let it pass sooner.
+
+        :param seconds: from the moment it was made; more than it has changes nothing.
+        """
+        self._seconds = min(self._seconds, seconds)
 
     @property
     def has_passed(self) -> bool:
         """Whether the moment has come by one of the clocks."""
-        return _boot_time() >= self._boot_time or time.time() >= self._wall_time
+        passed = max(_boot_time() - self._boot_time, time.time() - self._wall_time)
+        return passed >= self._seconds
 
 
 def _boot_time() -> float:

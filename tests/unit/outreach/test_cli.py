@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
@@ -49,6 +52,25 @@ def test_a_campaign_without_contacts_that_wait_is_done(book, capsys) -> None:
 def test_a_connection_that_does_not_exist(capsys) -> None:
     assert main(["--ledger-conn-id", "no_ledger", "status", "spring"]) == 1
     assert "There is no connection 'no_ledger'." in capsys.readouterr().err
+
+
+def test_a_reader_that_wants_no_more_is_no_error(book, monkeypatch) -> None:
+    book.load(1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["cancel", "spring"], database=book.database) == 0
+    assert book.contact().state == "canceled"
+
+
+def test_a_contact_that_is_not_unknown_is_named_without_its_number(book, capsys) -> None:
+    book.load(1)
+    for key, text in (("c0", "is not in 'unknown' (it is in 'pending'"), (NUMBERS[0], "There is no contact")):
+        assert main(["resolve", "spring", key, "--rang"], database=book.database) == 1
+        printed = capsys.readouterr().err
+        assert text in printed
+        assert NUMBERS[0] not in printed
 
 
 def test_a_verdict_is_needed(book) -> None:

@@ -25,6 +25,15 @@ def test_the_clock_that_runs_ahead_decides(monkeypatch, clock) -> None:
     assert deadline.has_passed
 
 
+def test_a_deadline_can_be_shortened_and_not_extended() -> None:
+    deadline = Deadline(0)
+    deadline.shorten(1000)
+    assert deadline.has_passed
+    deadline = Deadline(1000)
+    deadline.shorten(0)
+    assert deadline.has_passed
+
+
 def test_an_interval_is_due_at_once_and_then_after_its_seconds(monkeypatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
