@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, IncompleteHistory
-from airflow_provider_voice.models import TERMINAL_STATUSES
+from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox import Sandbox, SandboxCall, VendorQuirks
 from tests.integration.databases import execute
 from tests.integration.exporting import export
@@ -30,7 +30,7 @@ WAIT = {
     "wait_for_completion": True,
     "deferrable": False,
     "poll_interval": 0.05,
-    "success_statuses": sorted(status.value for status in TERMINAL_STATUSES),
+    "success_statuses": [status for status in CallStatus if status.is_terminal],
 }
 
 
