@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
     LedgerFailed,
@@ -26,7 +27,7 @@ from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.call_polls import CallPolls
 from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, CampaignRecord
-from airflow_provider_voice.outreach.clocks import Deadline, Interval
+from airflow_provider_voice.outreach.clocks import Interval
 from airflow_provider_voice.outreach.gate import Gate
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.lost_calls import LostCalls

@@ -1,4 +1,4 @@
-"""The clocks of a worker: when something is due again, and until when a create may be sent."""
+"""The clock of a worker: when something is due again."""
 
 from __future__ import annotations
 
@@ -22,36 +22,3 @@ class Interval:
             return False
         self._next_at = now + self._seconds
         return True
-
-
-class Deadline:
-    """A moment after which a create must not be sent, because its lease may belong to another worker.
-
-    Seconds count by two clocks, and the one that runs ahead decides: ``CLOCK_BOOTTIME`` goes on while the process is
-    stopped and while its machine sleeps; the wall clock, once it is set again, shows that a virtual machine was frozen.
-
-    :param seconds: from now on.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._boot_time, self._wall_time = _boot_time(), time.time()
-        self._seconds = seconds
-
-    def shorten(self, seconds: float) -> None:
-        """Let it pass sooner.
-
-        :param seconds: from the moment it was made; more than it has changes nothing.
-        """
-        self._seconds = min(self._seconds, seconds)
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the moment has come by one of the clocks."""
-        passed = max(_boot_time() - self._boot_time, time.time() - self._wall_time)
-        return passed >= self._seconds
-
-
-def _boot_time() -> float:
-    # macOS has no such clock; there the monotonic one stands still while the machine sleeps.
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -227,7 +227,7 @@ def find_lost_call(
             not_these=others,
         )
         request = CallRequest(to=attempt.to, agent_id=attempt.agent_id)
-        lost.call = find_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
+        lost.call = find_call(hook.vendor, request, evidence)
     except CallOutcomeUnknown as error:
         lost.last_problem = error.message
     except VoiceError as error:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
-from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
