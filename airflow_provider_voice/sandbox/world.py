@@ -31,20 +31,18 @@ class Clock:
     def __init__(self, *, frozen: bool = False, start: datetime | None = None) -> None:
         self._start = start or datetime.now(timezone.utc)
         self._began = time.monotonic()
-        self._advanced = 0.0
         self._frozen = frozen
 
     def now(self) -> datetime:
         """Return the vendors' time, aware UTC."""
-        passed = 0.0 if self._frozen else time.monotonic() - self._began
-        return self._start + timedelta(seconds=passed + self._advanced)
+        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
 
     def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
         :param by: how far, seconds or a ``timedelta``.
         """
-        self._advanced += seconds_of(by)
+        self._start += timedelta(seconds=seconds_of(by))
 
 
 @dataclass(frozen=True)
@@ -254,12 +252,12 @@ class World:
         :param seed: decides numbers, moments and ids, default 0.
         :return: the new calls.
         """
-        # Mixed with the number of calls so far: a second batch has other ids than the first.
-        rng = random.Random(f"{seed} {self._keys}")
         span = (end - start).total_seconds()
-        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
-        agent = agent_id or DEFAULT_AGENTS[vendor]
         with self._lock:
+            # Mixed with the number of calls so far: a second batch has other ids than the first.
+            rng = random.Random(f"{seed} {self._keys}")
+            moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+            agent = agent_id or DEFAULT_AGENTS[vendor]
             added = [
                 self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
                 for moment in moments
