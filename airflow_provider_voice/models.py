@@ -59,8 +59,6 @@ class CallStatus(str, Enum):
         return str(self.value)
 
 
-TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
-
 _unknown_statuses: set[tuple[str, str]] = set()
 
 
@@ -104,7 +102,7 @@ def status_of(value: object) -> CallStatus:
     :raises InvalidRequest: when there is no such status.
     """
     try:
-        return CallStatus(fold_status(value))
+        return CallStatus(fold_status(value) if isinstance(value, str) else "")
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
         raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None
