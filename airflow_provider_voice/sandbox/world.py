@@ -76,9 +76,9 @@ class SandboxCall:
     :param to: the number that is called.
     :param from_: the number that calls.
     :param agent_id: the agent that talks.
+    :param direction: ``outbound`` or ``inbound``.
     :param created_at: when the vendor accepted it, by the sandbox's clock.
     :param course: the statuses it passes through, in seconds of an ordinary call.
-    :param direction: ``outbound`` (default) or ``inbound``.
     :param speed: how many seconds of the course pass in one second of the clock, default 1.
     :param delay_seconds: seconds of the course before the vendor begins with the call, default 0.
     :param is_testing: whether it is a test call, default False.
@@ -96,9 +96,9 @@ class SandboxCall:
     to: str
     from_: str
     agent_id: str
+    direction: Direction
     created_at: datetime
     course: Course
-    direction: Direction = "outbound"
     speed: float = 1.0
     delay_seconds: int = 0
     is_testing: bool = False
@@ -271,7 +271,8 @@ class World:
         self._keys += 1
         unique = uuid.UUID(int=rng.getrandbits(128), version=4) if rng else uuid.uuid4()
         sid = f"CA{unique.hex}"
-        called, caller = (CALLER_ID, to) if more.get("direction") == "inbound" else (to, CALLER_ID)
+        fields = {"direction": "outbound", **more}
+        called, caller = (to, CALLER_ID) if fields["direction"] == "outbound" else (CALLER_ID, to)
         return SandboxCall(
             vendor=vendor,
             key=self._keys,
@@ -283,7 +284,7 @@ class World:
             created_at=created_at,
             course=course_of(to, self.seed_number),
             speed=self.speed,
-            **more,
+            **fields,
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:
