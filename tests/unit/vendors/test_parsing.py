@@ -13,7 +13,6 @@ from airflow_provider_voice.vendors.parsing import (
     as_rows,
     as_text,
     first_text,
-    first_value,
     path_segment,
 )
 
@@ -37,10 +36,6 @@ def test_ids_are_quoted_in_paths(value, segment) -> None:
 def test_an_id_that_would_address_another_path_is_refused(value) -> None:
     with pytest.raises(InvalidRequest):
         path_segment(value)
-
-
-def test_the_first_value_that_says_something() -> None:
-    assert first_value({"a": None, "b": "", "c": 0, "d": 1}, "a", "b", "c", "d") == 0
 
 
 def test_the_first_text_passes_over_values_of_other_types() -> None:
