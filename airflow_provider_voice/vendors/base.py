@@ -46,7 +46,7 @@ from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, 
 from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -441,7 +441,7 @@ class Vendor(ABC):
             return as_object(as_object(answer).get(envelope)) or as_object(answer)
 
         def call_id_in(answer: Any) -> str | None:
-            return first_text(record_in(answer), *id_fields)
+            return first_id(record_in(answer), *id_fields)
 
         response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
         record, now = record_in(response.body), response.server_time
@@ -473,7 +473,7 @@ class Vendor(ABC):
         return value == wanted
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        value = first_text(row, *names)
+        value = first_id(row, *names)
         if value:
             return value
         raise IncompleteHistory(

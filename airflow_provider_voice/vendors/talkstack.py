@@ -29,6 +29,7 @@ from airflow_provider_voice.vendors.parsing import (
     as_object,
     as_rows,
     as_text,
+    first_id,
     first_text,
     first_value,
 )
@@ -258,7 +259,7 @@ _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recording
 
 
 def _row_id(row: Mapping[str, Any]) -> str | None:
-    return first_text(row, *_ID_FIELDS)
+    return first_id(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:

@@ -287,6 +287,20 @@ def test_any_text_reaches_the_table_unchanged(warehouse) -> None:
     assert [row[0] for row in execute(warehouse.hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_ids_that_differ_in_blanks_are_different_calls(warehouse, is_known) -> None:
+    calls = [Call(call_id, "talkover", CallStatus.BUSY, created_at=START) for call_id in ("c", " c", "c ")]
+    if is_known:
+        store(warehouse, calls[:1], START)
+    if warehouse.hook.conn_type == "mysql":
+        with pytest.raises(WarehouseFailed):  # its key holds one of the two; they are not merged in silence
+            store(warehouse, calls, START + timedelta(hours=1))
+        calls.pop()
+    store(warehouse, calls, START + timedelta(hours=1))
+    stored = execute(warehouse.hook, "SELECT call_id FROM voice_calls")
+    assert {call_id for (call_id,) in stored} == {call.id for call in calls}
+
+
 def test_a_text_of_any_length_reaches_the_table(warehouse) -> None:
     """MySQL's TEXT ends at 64 KB."""
     long = "ü" * 70_000

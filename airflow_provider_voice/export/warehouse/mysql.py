@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects import mysql
 
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ class MySQL(SqlDialect):
         """Create the stage with the table's own types, so that a value too long for an older column is refused here.
 
         MariaDB copies a long text from table to table into a shorter column without an error, whatever the sql_mode.
+        The key refuses ids that differ only in blanks at their end, which the merge would take for one.
 
         :param cursor: the transaction's cursor.
         """
-        columns, name = ", ".join(COLUMNS), self.full_name(self.table)
-        stage = self.full_name(self.stage)
-        cursor.execute(f"CREATE TEMPORARY TABLE {stage} SELECT {columns} FROM {name} LIMIT 0")
+        stage, table = self.full_name(self.stage), self.full_name(self.table)
+        key = f"PRIMARY KEY ({', '.join(KEY)})"
+        cursor.execute(f"CREATE TEMPORARY TABLE {stage} ({key}) SELECT {', '.join(COLUMNS)} FROM {table} LIMIT 0")
 
     def remedy(self, error: Exception) -> str:
         """Return the statement that widens a column of an older table which a value does not fit into.
