@@ -38,7 +38,7 @@ from airflow_provider_voice.phone import mask_number, may_be_same_number, parse_
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -399,7 +399,7 @@ class Vendor(ABC):
             return as_object(as_object(answer).get(envelope)) or as_object(answer)
 
         def call_id_in(answer: Any) -> str | None:
-            return first_text(record_in(answer), *id_fields)
+            return first_id(record_in(answer), *id_fields)
 
         doing = f"the call to {mask_number(request.to)}"
         response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
@@ -432,7 +432,7 @@ class Vendor(ABC):
         return value == wanted
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        value = first_text(row, *names)
+        value = first_id(row, *names)
         if value:
             return value
         raise IncompleteHistory(

@@ -95,3 +95,16 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     :return: the text; None when there is none.
     """
     return next(filter(None, (as_text(row.get(name)) for name in names)), None)
+
+
+def first_id(row: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first value under one of the names that is an id, exactly as the vendor writes it.
+
+    Ids are opaque (Talkover docs: make-call): two that differ in blanks around them are two calls.
+
+    :param row: an object of the vendor.
+    :param names: field names, the most likely one first.
+    :return: the id; None when there is none.
+    """
+    value = next((row[name] for name in names if as_text(row.get(name))), None)
+    return value if isinstance(value, str) else as_text(value)

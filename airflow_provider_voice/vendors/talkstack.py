@@ -14,7 +14,7 @@ from airflow_provider_voice.exceptions import AgentNotUsable, InvalidPhoneNumber
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 from airflow_provider_voice.vendors.talkstack_history import FAILURES, HistoryReply, read_history
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recording
 
 
 def _row_id(row: Mapping[str, Any]) -> str | None:
-    return first_text(row, *_ID_FIELDS)
+    return first_id(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select, update
-from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
@@ -125,7 +124,7 @@ class Loading:
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             dialect.fill(dialect.table, self._cursor, load.rows)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
-        self._execute(CreateTable(dialect.stage))
+        dialect.create_stage(self._cursor)
         dialect.fill(dialect.stage, self._cursor, load.rows)
         merge = MergeSql(dialect)
         ((staged, known, stale, changed),) = self._execute(merge.survey())

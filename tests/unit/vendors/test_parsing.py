@@ -12,6 +12,7 @@ from airflow_provider_voice.vendors.parsing import (
     as_int,
     as_rows,
     as_text,
+    first_id,
     first_text,
     path_segment,
 )
@@ -36,6 +37,14 @@ def test_ids_are_quoted_in_paths(value, segment) -> None:
 def test_an_id_that_would_address_another_path_is_refused(value) -> None:
     with pytest.raises(InvalidRequest):
         path_segment(value)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": 7.0}, "7")],
+)
+def test_an_id_is_as_the_vendor_writes_it(row, found) -> None:
+    assert first_id(row, "id", "sid") == found
 
 
 def test_the_first_text_passes_over_values_of_other_types() -> None:
