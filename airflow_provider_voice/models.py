@@ -310,8 +310,12 @@ class CallRef:
         known = {"id": self.id, "placed_at": write_time(self.placed_at), "tag": self.tag, "agent_id": self.agent_id}
         return {name: value for name, value in known.items() if value is not None}
 
+    def __str__(self) -> str:
+        """Return the id for messages; a phone number given in its place is masked."""
+        return mask_number(self.id) if self.id.startswith("+") else self.id
+
     def __repr__(self) -> str:
-        return f"CallRef(id={self.id!r}, tag={self.tag!r})"
+        return f"CallRef(id={str(self)!r}, tag={self.tag!r})"
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,6 @@ from airflow_provider_voice.vendors.parsing import (
     as_text,
     first_id,
     first_text,
-    first_value,
     path_segment,
 )
 
@@ -38,10 +37,6 @@ def test_ids_are_quoted_in_paths(value, segment) -> None:
 def test_an_id_that_would_address_another_path_is_refused(value) -> None:
     with pytest.raises(InvalidRequest):
         path_segment(value)
-
-
-def test_the_first_value_that_says_something() -> None:
-    assert first_value({"a": None, "b": "", "c": 0, "d": 1}, "a", "b", "c", "d") == 0
 
 
 @pytest.mark.parametrize(
