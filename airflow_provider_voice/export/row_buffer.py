@@ -105,7 +105,7 @@ class CsvRowBuffer(RowBuffer):
     """Rows as CSV, for databases that read it by themselves.
 
     The delimiter and the quote are control characters, so that JSON, which is full of the usual ones, is written as it
-    is. Texts and times are in quotes; an empty field is NULL. Times are ISO 8601 in UTC.
+    is. Every value is in quotes; an empty field without them is NULL. Times are ISO 8601 in UTC.
     """
 
     DELIMITER, QUOTE = "\x01", "\x02"
@@ -113,15 +113,10 @@ class CsvRowBuffer(RowBuffer):
     def _encoded(self, batch: list[Row]) -> bytes:
         # Not csv.writer: it looks at each character, which takes thrice as long, and before Python 3.13 leaves a bare
         # carriage return unquoted, which ends a line elsewhere.
-        quote, two = self.QUOTE, self.QUOTE * 2
+        delimiter, quote, two_quotes = self.DELIMITER, self.QUOTE, self.QUOTE * 2
         lines = [
-            self.DELIMITER.join(
-                quote + value.replace(quote, two) + quote
-                if isinstance(value, str)
-                else ""
-                if value is None
-                else str(value)
-                for value in row
+            delimiter.join(
+                ["" if value is None else f"{quote}{str(value).replace(quote, two_quotes)}{quote}" for value in row]
             )
             for row in msgspec.to_builtins(batch)  # makes texts of times
         ]

@@ -6,10 +6,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.models import Loaded
+from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
 from airflow_provider_voice.export.warehouse.table_state import is_followed
@@ -135,19 +136,19 @@ class Loading:
         return done
 
     def _merge(self) -> Loaded:
-        load, dialect, merge = self._load, self._dialect, MergeSql(self._dialect)
+        load, dialect = self._load, self._dialect
         of_source = select(self._stored.call_id).where(self._stored.source == load.scope.source)
         if not self._execute(of_source.limit(1)):
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             if self._is_staged:
-                self._execute(merge.insert())
+                self._execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
             else:
                 dialect.fill(dialect.table, self._cursor, load.rows)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
         if not self._is_staged:
             self._execute(CreateTable(dialect.stage))
             dialect.fill(dialect.stage, self._cursor, load.rows)
-        settled_before = load.read_at - load.settle_after
+        merge, settled_before = MergeSql(dialect), load.read_at - load.settle_after
         ((staged, known, *sums),) = self._execute(merge.survey(settled_before))
         stale, changed, noted = (int(number or 0) for number in sums)
         done = Loaded(inserted=staged - known, updated=changed, stale_ignored=stale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import shutil
 import time
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -100,8 +101,7 @@ class PostgreSQL(SqlDialect):
             cursor.copy_expert(sql, file, size=_BLOCK_BYTES)  # psycopg2
             return
         with cursor.copy(sql) as copy:  # psycopg 3
-            while block := file.read(_BLOCK_BYTES):
-                copy.write(block)
+            shutil.copyfileobj(file, copy, _BLOCK_BYTES)
 
 
 class StagedRowBuffer(CsvRowBuffer):
