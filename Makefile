@@ -7,6 +7,9 @@ WORKERS ?= 5
 
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+# The tests start more than a hundred Pythons. Where this is set, as in many containers, each compiles Airflow and the
+# tests anew, which takes longer than what it then does.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test tests-of-parts tests-of-whole test-thorough test-oldest lint format docs ui build benchmarks constraints clean
 

@@ -23,7 +23,6 @@ class VoiceError(Exception):
     :param code: the vendor's own error code; None when it gave none.
     :param request_id: the vendor's id of the request, for its support desk; None when it gave none.
     :param permanent: whether the same request would fail again; None: the class's default.
-    :param details: the fields of a subclass as JSON values, for :meth:`to_dict`.
     """
 
     permanent_by_default = True
@@ -37,7 +36,6 @@ class VoiceError(Exception):
         code: str | None = None,
         request_id: str | None = None,
         permanent: bool | None = None,
-        **details: Any,
     ) -> None:
         super().__init__(message)
         self.vendor = vendor
@@ -45,7 +43,6 @@ class VoiceError(Exception):
         self.code = code
         self.request_id = request_id
         self.permanent = self.permanent_by_default if permanent is None else permanent
-        self.details = details
 
     @property
     def message(self) -> str:
@@ -53,20 +50,9 @@ class VoiceError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON, so that a trigger can hand it to its task: see :func:`error_from_dict`.
-
-        :return: class name, message and fields.
-        """
-        return {
-            "class": type(self).__name__,
-            "message": self.message,
-            "vendor": self.vendor,
-            "status_code": self.status_code,
-            "code": self.code,
-            "request_id": self.request_id,
-            "permanent": self.permanent,
-            **self.details,
-        }
+        """Return class name, message and fields as JSON, for :func:`error_from_dict` in another process."""
+        fields = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {"class": type(self).__name__, "message": self.message, **fields}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with the message alone and lose the rest.
@@ -111,7 +97,7 @@ class RateLimited(VoiceError):
     permanent_by_default = False
 
     def __init__(self, message: str = "", *, retry_after: float | None = None, **kwargs: Any) -> None:
-        super().__init__(message, retry_after=retry_after, **kwargs)
+        super().__init__(message, **kwargs)
         self.retry_after = retry_after
 
 
@@ -142,8 +128,8 @@ class CallNotCompleted(VoiceError):
     """
 
     def __init__(self, message: str = "", *, status: str | None = None, **kwargs: Any) -> None:
-        super().__init__(message, status=None if status is None else str(status), **kwargs)
-        self.status = status
+        super().__init__(message, **kwargs)
+        self.status = None if status is None else str(status)
 
 
 class StaleRun(VoiceError):
@@ -160,9 +146,12 @@ class NotAllowedNow(VoiceError):
     """
 
     def __init__(self, message: str = "", *, next_at: datetime | str | None = None, **kwargs: Any) -> None:
-        at = datetime.fromisoformat(next_at) if isinstance(next_at, str) else next_at
-        super().__init__(message, next_at=None if at is None else at.isoformat(), **kwargs)
-        self.next_at = at
+        super().__init__(message, **kwargs)
+        self.next_at = datetime.fromisoformat(next_at) if isinstance(next_at, str) else next_at
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON, with ``next_at`` as text."""
+        return {**super().to_dict(), "next_at": None if self.next_at is None else self.next_at.isoformat()}
 
 
 class IncompleteHistory(VoiceError):

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -59,8 +59,6 @@ class CallStatus(str, Enum):
         return str(self.value)
 
 
-TERMINAL_STATUSES = frozenset(status for status in CallStatus if status.is_terminal)
-
 _unknown_statuses: set[tuple[str, str]] = set()
 
 
@@ -104,7 +102,7 @@ def status_of(value: object) -> CallStatus:
     :raises InvalidRequest: when there is no such status.
     """
     try:
-        return CallStatus(fold_status(value))
+        return CallStatus(fold_status(value) if isinstance(value, str) else "")
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
         raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None
@@ -295,6 +293,14 @@ class CallRef:
             to, tag, agent_id = (_text(value.get(name)) for name in ("to", "tag", "agent_id"))
             return cls(_call_id(value.get("id")), to, placed_at, tag, agent_id)
         return cls(_call_id(value))
+
+    def completed(self, other: CallRef) -> CallRef:
+        """Return this reference with the fields that only another one to the same call knows.
+
+        :param other: the other reference.
+        :return: a reference that knows as much as both.
+        """
+        return replace(self, **{name: value for name, value in vars(other).items() if getattr(self, name) is None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as JSON, without the number: trigger arguments are logged.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidPhoneNumber
 
 if TYPE_CHECKING:
-    from phonenumbers import PhoneNumber
+    from phonenumbers import NumberParseException, PhoneNumber
 
 MASK = "•"
 
@@ -46,13 +46,12 @@ def parse_number(text: str, region: str | None = None) -> str:
     written = text.strip()
     if not _WRITTEN.fullmatch(written) or not re.search(r"\d", written):
         raise _refused(text, "it has letters, an extension or signs that are not part of one phone number")
+    if region is None and not written.removeprefix("tel:").strip().startswith(("+", "\uff0b")):
+        raise _refused(text, "it has no country code; write it with + or give a region")
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
-        international = written.removeprefix("tel:").strip().startswith(("+", "\uff0b"))
-        raise _refused(
-            text, _parse_reason(error.error_type, known_country=international or region is not None)
-        ) from None
+        raise _refused(text, _parse_reason(error)) from None
     reason = _possible_reason(number)
     if reason:
         raise _refused(text, reason)
@@ -77,16 +76,12 @@ def _checked_region(region: str | None) -> str | None:
     return region.upper()
 
 
-def _parse_reason(error_type: int, *, known_country: bool) -> str:
-    from phonenumbers import NumberParseException as Problem
-
-    if error_type == Problem.INVALID_COUNTRY_CODE:
-        return "no such country code" if known_country else "it has no country code; write it with + or give a region"
+def _parse_reason(error: NumberParseException) -> str:
     return {
-        Problem.TOO_LONG: "too long",
-        Problem.TOO_SHORT_AFTER_IDD: "too short",
-        Problem.TOO_SHORT_NSN: "too short",
-    }.get(error_type, "it is not a phone number")
+        error.INVALID_COUNTRY_CODE: "no such country code",
+        error.NOT_A_NUMBER: "it is not a phone number",
+        error.TOO_LONG: "too long",
+    }.get(error.error_type, "too short")
 
 
 def _possible_reason(number: PhoneNumber) -> str | None:
@@ -116,9 +111,7 @@ def mask_number(number: str | None) -> str:
     """
     if number is None:
         return "-"
-    digits = "".join(char for char in number if char.isdecimal())
-    if not digits.isascii():
-        digits = "".join(str(unicodedata.decimal(char)) for char in digits)
+    digits = "".join(str(unicodedata.decimal(char)) for char in number if char.isdecimal())
     plus = "+" if number.strip().startswith(("+", "\uff0b", "%2B", "tel:+")) else ""
     if number.strip()[:3].upper() == "%2B":
         digits = digits[1:]
@@ -193,23 +186,11 @@ def may_be_same_number(written: str | None, number: str) -> bool:
     return digits.lstrip("0") == national
 
 
-def candidate_time_zones(number: str) -> tuple[str, ...]:
-    """Return the IANA time zones in which the number may be.
-
-    :param number: an E.164 number.
-    :return: zone names, e.g. ``("America/Los_Angeles",)``; empty when nothing is known: "unknown" is never UTC.
-    :raises InvalidPhoneNumber: when it is not an E.164 number.
-    """
-    import phonenumbers
-
-    return time_zones_of(phonenumbers.parse(parse_number(number), None))
-
-
 def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:
-    """Return the IANA time zones of a parsed number.
+    """Return the IANA time zones in which a number may be.
 
     :param parsed: a number that ``phonenumbers`` has parsed.
-    :return: as of :func:`candidate_time_zones`.
+    :return: zone names, e.g. ``("America/Los_Angeles",)``; empty when nothing is known: "unknown" is never UTC.
     """
     from phonenumbers import timezone  # its own metadata, larger than that of the numbers
 

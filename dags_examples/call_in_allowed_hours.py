@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import Param, dag
 
 # [START call_in_allowed_hours]
@@ -27,7 +25,6 @@ def call_in_allowed_hours() -> None:
         policy="us",
         time_zone="{{ params.time_zone or '' }}",
         when_closed="wait",
-        timeout=timedelta(hours=16),
     )
 
 

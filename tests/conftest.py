@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ if "VOICE_TESTS_FOLDER" not in os.environ:
 # Airflow reads its home when it is first imported, so this cannot be a fixture.
 _HOME = tempfile.mkdtemp(prefix="airflow-")
 os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "a secret of the tests, as long as a SHA-512 digest, which PyJWT asks for"
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_HOME}/airflow.db"
@@ -50,6 +52,16 @@ async def _sleep_briefly(seconds: float) -> None:
 uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_briefly})
 
 VENDORS = ("talkover", "talkstack", "unleashx")
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded by now out of the garbage collector's work.
+
+    Airflow and thousands of collected tests are a million objects that stay to the end. Without this each full
+    collection walks through them, and a crash test asks for a full collection after each death.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=VENDORS)

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors.base import Vendor
 from airflow_provider_voice.vendors.talkover import Talkover
@@ -57,6 +59,15 @@ def vendor_at(url: str, name: str, **more: Any) -> Vendor:
     vendor = CLASSES[name](settings, sleep=sleeps)
     vendor.sleeps = sleeps  # type: ignore[attr-defined]  # for tests that ask how long it waited
     return vendor
+
+
+def replace_sleep(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:
+    """Let every vendor object that is made without a ``sleep`` of its own wait by this function.
+
+    The pauses are chosen as in production, so a Retry-After that is too long to wait for still ends the request at once.
+    """
+    for cls in (Vendor, *CLASSES.values()):
+        monkeypatch.setitem(cls.__init__.__kwdefaults__, "sleep", sleep)
 
 
 @dataclass

@@ -38,19 +38,19 @@ class Died(BaseException):
 class Effects:
     """Numbers every effect and dies at one of them.
 
-    :param die_at: ``(number of the effect, "before" or "after")``; None: never.
+    :param die_at: ``(number or name of the effect, "before" or "after")``; a name is its first effect; None: never.
     """
 
-    die_at: tuple[int, str] | None = None
+    die_at: tuple[int | str, str] | None = None
     seen: list[str] = field(default_factory=list)
 
     def run(self, name: str, work: Callable[[], Any]) -> Any:
-        number = len(self.seen)
+        places = (len(self.seen), None if name in self.seen else name)
         self.seen.append(name)
-        if self.die_at == (number, "before"):
+        if self.die_at in [(place, "before") for place in places]:
             raise Died(f"before {name}")
         result = work()
-        if self.die_at == (number, "after"):
+        if self.die_at in [(place, "after") for place in places]:
             raise Died(f"after {name}")
         return result
 

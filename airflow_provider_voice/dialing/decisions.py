@@ -1,6 +1,6 @@
-"""The state machine of dialing, as two tables: the step that a try takes, and its outcome after a search.
+"""The state machine of dialing as one table: what a try does, by the record of earlier tries.
 
-The dialer follows these tables row by row. The first row that matches decides.
+The dialer follows the table row by row. The first row that matches decides.
 
 ======================  ===================================================================================
 occasion of the try     meaning
@@ -11,24 +11,35 @@ occasion of the try     meaning
 ``redial``              a retry after an ending in ``redial_statuses``
 ======================  ===================================================================================
 
-A *search* reads the vendor's list for the call of an earlier create.
+A *search* reads the vendor's list for the call of an earlier create. What the list shows decides:
+
+=========================================================  ================================================
+the vendor's list                                          what happens
+=========================================================  ================================================
+shows one call that is certainly ours                      the try adopts the call
+shows several, or one that may not be ours                 the try fails; nothing is sent
+cannot be read completely                                  the try fails; nothing is sent
+shows no call                                              the second half of the step: place, or fail
+has shown no call for as long as the user demands before   the try places the call
+a stored intent is given up (``redial_when_absent_for``)
+=========================================================  ================================================
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-RecordedState = Literal["none", "intent", "placed", "refused", "ended"]
+if TYPE_CHECKING:
+    from airflow_provider_voice.dialing.record import RecordState
+
 Occasion = Literal["first", "again", "new call", "redial"]
 Step = Literal["place", "attach", "search, then place", "search, then fail", "refuse"]
-Finding = Literal["one call", "nothing", "nothing for long", "unclear", "unreadable"]
-Outcome = Literal["adopt", "place", "fail"]
 
 ANY = None
 
 #: State of the stored record (``none``: there is no record), whether the record is of the same number, agent and
 #: connection as this request (True when there is no record), occasion of the try: step.
-STEPS: tuple[tuple[RecordedState | None, bool | None, Occasion | None, Step], ...] = (
+STEPS: tuple[tuple[RecordState | Literal["none"] | None, bool | None, Occasion | None, Step], ...] = (
     # The user asks for another call.
     (ANY, ANY, "new call", "place"),
     # The intent is stored before a create is sent, so on a first try "no record" means "nothing was sent".
@@ -49,29 +60,18 @@ STEPS: tuple[tuple[RecordedState | None, bool | None, Occasion | None, Step], ..
     ("intent", True, ANY, "search, then fail"),
 )
 
-#: (step, finding of the search): outcome. ``unclear``: several calls match, or it is not certain that the one that
-#: matches is ours.
-OUTCOMES: dict[tuple[Step, Finding], Outcome] = {
-    ("search, then place", "one call"): "adopt",
-    ("search, then place", "nothing"): "place",
-    ("search, then place", "unclear"): "fail",
-    ("search, then place", "unreadable"): "fail",
-    ("search, then fail", "one call"): "adopt",
-    ("search, then fail", "nothing"): "fail",
-    ("search, then fail", "nothing for long"): "place",  # the user allows it: redial_when_absent_for
-    ("search, then fail", "unclear"): "fail",
-    ("search, then fail", "unreadable"): "fail",
-}
 
-
-def row_for(record: RecordedState, same_request: bool, occasion: Occasion) -> int:
-    """Return the number of the first row of :data:`STEPS` that matches a situation.
+def step_for(record: RecordState | Literal["none"], same_request: bool, occasion: Occasion) -> Step:
+    """Return the step of the first row of :data:`STEPS` that matches a situation.
 
     :param record: state of the stored record; ``none`` when there is no record.
     :param same_request: whether the record is of the same request; True when there is no record.
     :param occasion: occasion of the try.
-    :return: the index; the last rows of the table match every situation.
+    :return: the step; the last rows of the table match every situation.
     """
     situation = (record, same_request, occasion)
-    matches = (all(column in (ANY, value) for column, value in zip(row, situation, strict=False)) for row in STEPS)
-    return list(matches).index(True)
+    return next(
+        step
+        for *row, step in STEPS
+        if all(column in (ANY, value) for column, value in zip(row, situation, strict=True))
+    )

@@ -1,7 +1,7 @@
 """Places one call at most once, whatever dies, hangs or is retried.
 
 A create cannot be taken back, and no vendor here has an idempotency key. So the order is: store an intent; send; store
-the call id. The tables of :mod:`airflow_provider_voice.dialing.decisions` list the next step of a later try.
+the call id. The table of :mod:`airflow_provider_voice.dialing.decisions` lists the step of a later try.
 
 Nothing here imports Airflow: the operator hands in the facts of the task and its state store.
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_voice.dialing.decisions import OUTCOMES, STEPS, Finding, Occasion, row_for
+from airflow_provider_voice.dialing.deadline import Deadline
+from airflow_provider_voice.dialing.decisions import Occasion, step_for
 from airflow_provider_voice.dialing.outcomes import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
     LATE_ARRIVAL,
@@ -31,15 +32,16 @@ from airflow_provider_voice.exceptions import (
     CallNotCompleted,
     CallOutcomeUnknown,
     InvalidRequest,
+    LedgerFailed,
     RateLimited,
     VendorUnavailable,
     VoiceError,
 )
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time, write_time
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, write_time
 from airflow_provider_voice.phone import mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_voice.dialing.record import StateStore
     from airflow_provider_voice.dialing.task_facts import TaskFacts
@@ -117,7 +119,6 @@ class Dialer:
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
     :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
     :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
-    :param now: this machine's clock; for tests.
 
     >>> dialer = Dialer(hook, store, facts)  # doctest: +SKIP
     >>> dialer.dial(CallRequest(to="+14155552671", agent_id="agent_1")).how  # doctest: +SKIP
@@ -135,7 +136,6 @@ class Dialer:
         calls_of_others: Callable[[], frozenset[str]] = frozenset,
         on_refusal: Callable[[VoiceError], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._hook = hook
         self._records = RecordStore(store)
@@ -145,7 +145,6 @@ class Dialer:
         self._calls_of_others = calls_of_others
         self._on_refusal = on_refusal
         self._sleep = sleep
-        self._now = now
 
     def dial(self, request: CallRequest) -> DialedCall:
         """Return the call of this task or key: the one that was placed before, or a new one.
@@ -167,11 +166,10 @@ class Dialer:
         """
         record = self._records.of_call(call)
         if record is not None:
-            record.state, record.status = "ended", call.status.value
             if record.owner == self._facts.instance:
                 # A retry that follows this try may ring again; a clear may not: see TaskFacts.is_retry_since.
                 record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
-            self._records.save_if_possible(record)
+            self._records.save_call(record, call, "ended")
 
     def hung_up(self, call: Call) -> None:
         """Store that the killed task asked the vendor to end the call, so that no retry takes its end for a success.
@@ -186,7 +184,7 @@ class Dialer:
     def _follow(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Do the step that the table names."""
         is_same = record is None or record.fingerprint == self._fingerprint(request)
-        *_, step = STEPS[row_for(record.state if record else "none", is_same, self._occasion(record))]
+        step = step_for(record.state if record else "none", is_same, self._occasion(record))
         if step == "place":
             return self._place(request, self._next(record, request))
         if step == "search, then place":
@@ -218,7 +216,7 @@ class Dialer:
         values: dict[str, Any] = {
             "key": self._key(request, generation),
             "state": "intent",
-            "intent_at": self._now(),
+            "intent_at": _now(),
             "fingerprint": self._fingerprint(request),
             "max_tries": facts.max_tries,
             "try_number": facts.try_number,
@@ -230,11 +228,11 @@ class Dialer:
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
         try:
-            self._store_intent(record)
+            deadline = self._store_intent(record)
         except IntentTaken:
-            log.info("Another task places this call right now; this one attaches to it.")
+            log.info("Another task or try places this call right now; this one attaches to it.")
             return self._follow(request, self._records.load())
-        self._hook.vendor.http.before_create = lambda: self._check_still_ours(record)
+        self._hook.vendor.http.before_create = lambda: self._check_still_ours(deadline)
         try:
             call = self._hook.make_call(replace(request, tag=record.key))
         except _HeldBack:
@@ -246,30 +244,32 @@ class Dialer:
                 if self._on_refusal is not None:
                     self._on_refusal(error)
                 raise
-            record.given_up_at = self._now()
+            record.given_up_at = _now()
             self._records.save_if_possible(record)
             return self._search_then_fail(request, record, error)
         self._records.save_call(record, call)
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
         return DialedCall(call, "placed", record.generation)
 
-    def _check_still_ours(self, record: Record) -> None:
+    def _check_still_ours(self, deadline: Deadline) -> None:
         """Raise when this process stood still for so long that a retry may have placed the call in its place."""
-        age = self._now() - record.intent_at
-        if age >= LATE_ARRIVAL:
+        if deadline.has_passed:
             raise _HeldBack(
-                f"The create was held back, because its intent was stored {age.total_seconds():.0f} s before, and a "
+                f"The create was held back, because its intent was stored more than {LATE_ARRIVAL} before, and a "
                 "retry may have rung meanwhile. Nothing was sent.",
                 vendor=self._hook.vendor.name,
             )
 
-    def _store_intent(self, record: Record) -> None:
-        """Store the intent as soon as there is a place in the pace; ask each time whether anybody may be rung now."""
-        attempts = [moment for text in record.earlier_attempts if (moment := read_time(text))]
+    def _store_intent(self, record: Record) -> Deadline:
+        """Store the intent as soon as there is a place in the pace; ask each time whether anybody may be rung now.
+
+        :return: the moment from which a retry may take the create for lost.
+        """
         waited = 0.0
         while True:
-            self._before_ringing(attempts)
-            record.intent_at, record.clock_offset = self._now(), self._hook.vendor.http.clock_offset
+            self._before_ringing(record.earlier_attempts)
+            deadline = Deadline(LATE_ARRIVAL.total_seconds())
+            record.intent_at, record.clock_offset = _now(), self._hook.vendor.http.clock_offset
             try:
                 self._records.save(record)
             except IntentTaken:
@@ -286,7 +286,7 @@ class Dialer:
                 self._records.save_if_possible(record)
                 raise
             else:
-                return
+                return deadline
 
     def _search_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Place the call unless the vendor shows that this run has already rung the person."""
@@ -296,24 +296,18 @@ class Dialer:
                 "an earlier one, and the list may show it late. Upgrade to be sure."
             )
         fresh = self._next(record, request)
-        evidence = self._evidence_of_run(request, fresh)
         # Another index of a mapped task rang long ago, if at all, so one search does. A thousand new indexes in a
         # cleared run would otherwise cost five thousand requests.
-        for pause in SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]:
-            self._sleep(pause)
-            stored = self._records.load() if record is None else None
-            if stored is not None:
-                log.warning("The state store returned no record at first, and returns one now.")
-                return self._follow(request, stored)
-            # An unclear or unreadable list is raised, and fails the try.
-            found = find_call(self._hook.vendor, request, evidence, now=self._now)
-            if found is not None:
-                return self._adopt(fresh, found)
-        return self._place(request, fresh)
+        delays = SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]
+        # An unclear or unreadable list is raised, and fails the try.
+        found = self._search(request, record, self._evidence_of_run(request, fresh), delays)
+        if isinstance(found, Record):
+            return self._follow(request, found)
+        return self._place(request, fresh) if found is None else self._adopt(fresh, found)
 
     def _evidence_of_run(self, request: CallRequest, fresh: Record) -> Evidence:
         """Return the evidence of a call that an unrecorded try of this run may have placed."""
-        facts, now = self._facts, self._now()
+        facts, now = self._facts, _now()
         began = facts.run_began_at or now - timedelta(days=1)
         follows_clear = self._rules.new_call_on_clear and facts.max_tries > facts.retries
         if follows_clear and facts.run_started_at is not None:
@@ -336,22 +330,18 @@ class Dialer:
 
     def _search_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
         """Search for the call of a create whose outcome is not known; send nothing unless the user allows it."""
-        problem: VoiceError | None = None
-        for pause in SEARCH_DELAYS:
-            self._sleep(pause)
-            answered = self._answered(record)
-            if answered is not None:
-                return self._follow(request, answered)
-            try:
-                found = self._search(request, record)
-            except CallOutcomeUnknown:
-                raise
-            except VoiceError as error:
-                problem = error
-                break
-            if found is not None:
-                return self._adopt(record, found)
-        if OUTCOMES["search, then fail", self._absence(request, record, problem)] == "place":
+        found, problem = None, None
+        try:
+            found = self._search(request, record, self._evidence_of_intent(request, record), SEARCH_DELAYS)
+        except (CallOutcomeUnknown, LedgerFailed):
+            raise
+        except VoiceError as error:
+            problem = error
+        if isinstance(found, Record):
+            return self._follow(request, found)
+        if found is not None:
+            return self._adopt(record, found)
+        if self._is_absent_for_long(request, record, problem):
             log.warning(
                 "The vendor's list has been without the call since %s: ringing again, as redial_when_absent_for asks.",
                 write_time(record.absent_since),
@@ -359,18 +349,28 @@ class Dialer:
             return self._place(request, self._next(record, request))
         raise self._still_unknown(request, record, problem, cause)
 
-    def _answered(self, record: Record) -> Record | None:
-        """Return the stored record once the task that sent the create, if it is another one, has stored its answer."""
-        stored = None if record.owner == self._facts.instance else self._records.load()
-        return stored if stored is not None and (stored.key, stored.state) != (record.key, "intent") else None
+    def _search(
+        self, request: CallRequest, record: Record | None, evidence: Evidence, delays: Iterable[float]
+    ) -> Call | Record | None:
+        """Search until the vendor's list shows the call, or another try or task has changed the stored record."""
+        known = record and (record.generation, record.state)
+        for delay in delays:
+            self._sleep(delay)
+            stored = self._records.load()
+            if stored is not None and (stored.generation, stored.state) != known:
+                log.info("The stored record of the call has changed, or was not readable at first.")
+                return stored
+            found = find_call(self._hook.vendor, request, evidence)
+            if found is not None:
+                return found
+        return None
 
-    def _search(self, request: CallRequest, record: Record) -> Call | None:
-        """Search the vendor's list once for the call of a stored intent."""
-        vendor = self._hook.vendor
+    def _evidence_of_intent(self, request: CallRequest, record: Record) -> Evidence:
+        """Return the evidence of the call of a stored intent."""
         if record.clock_offset is None:
             # Kept with the intent: a later try may run on a machine whose clock is another.
-            record.clock_offset = clock_offset(vendor).total_seconds()
-        evidence = Evidence(
+            record.clock_offset = clock_offset(self._hook.vendor).total_seconds()
+        return Evidence(
             since=record.intent_at,
             until=record.given_up_at or record.intent_at + LONGEST_CREATE,
             clock_offset=record.clock_offset,
@@ -378,23 +378,19 @@ class Dialer:
             not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),
             # Before anybody is rung a second time, no call of any later moment may be the lost one.
-            latest=self._now() if self._rules.redial_when_absent_for is not None else None,
+            latest=_now() + LATE_ARRIVAL if self._rules.redial_when_absent_for is not None else None,
         )
-        return find_call(vendor, request, evidence, now=self._now)
 
-    def _absence(self, request: CallRequest, record: Record, problem: VoiceError | None) -> Finding:
-        """Return the finding of a try that found no call, and store since when the list has been without it."""
+    def _is_absent_for_long(self, request: CallRequest, record: Record, problem: VoiceError | None) -> bool:
+        """Store since when the list has been without the call; return whether the user allows another ring by now."""
         # By the vendor's clock: the next try may run on a machine whose clock is another.
-        now = self._now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
-        absent_since = None if problem is not None else record.absent_since or now
-        if absent_since is None or absent_since != record.absent_since:
-            record.absent_since = absent_since
-            self._records.save_if_possible(record)
-        if absent_since is None:
-            return "unreadable"
+        now = _now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
+        record.absent_since = None if problem is not None else record.absent_since or now
+        self._records.save_if_possible(record)  # with the clock offset of the search
         wanted = self._rules.redial_when_absent_for
-        delay = timedelta(seconds=request.delay_seconds)
-        return "nothing for long" if wanted is not None and now - absent_since >= wanted + delay else "nothing"
+        if wanted is None or record.absent_since is None:
+            return False
+        return now - record.absent_since >= wanted + timedelta(seconds=request.delay_seconds)
 
     def _adopt(self, record: Record, call: Call) -> DialedCall:
         self._records.save_call(record, call)
@@ -403,27 +399,26 @@ class Dialer:
 
     def _attach(self, record: Record, request: CallRequest) -> DialedCall:
         """Return the call that the record names, as the vendor shows it now or as it was stored."""
-        data: Mapping[str, Any] = record.call or {}
+        if record.call is None:
+            raise CallOutcomeUnknown(f"A person found that {mask_number(request.to)} was rung, by a call whose id is "
+                                     f"not known, so there is no call to attach to. {self._to_ring_again}")  # fmt: skip
+        ref = replace(CallRef.of(record.call), to=request.to, agent_id=request.agent_id)
         if record.was_hung_up:
-            raise self._hung_up_error(f"Call {data.get('id')} was hung up, because an earlier try of the task was "
-                                      "killed and end_call_on_kill is set.", record.status)  # fmt: skip
-        log.info("Call %s was placed before; this try attaches to it.", data.get("id"))
-        tag = data.get("tag") or record.key
-        ref = CallRef(str(data["id"]), request.to, read_time(data.get("created_at")), tag, request.agent_id)
+            raise self._hung_up_error(f"Call {ref.id} was hung up, because an earlier try of the task was killed and "
+                                      "end_call_on_kill is set.", record.status)  # fmt: skip
+        log.info("Call %s was placed before; this try attaches to it.", ref.id)
         call = None
-        status = data.get("status", CallStatus.QUEUED.value)
         try:
             call = self._hook.get_call(ref)
-            # A vendor keeps its list for a while only, and the record keeps how the call ended.
-            status = record.status or status
         except VoiceError as error:
             if error.permanent:
                 raise
             log.info("The vendor does not show the call now: %s", error.message)
         if call is None:
+            # A vendor keeps its list for a while only, and the record keeps how the call ended.
             call = Call(
-                id=ref.id, vendor=self._hook.vendor.name, status=CallStatus(status), to=request.to,
-                direction="outbound", agent_id=request.agent_id, created_at=ref.placed_at, tag=tag,
+                id=ref.id, vendor=self._hook.vendor.name, status=CallStatus(record.status or CallStatus.QUEUED),
+                to=ref.to, direction="outbound", agent_id=ref.agent_id, created_at=ref.placed_at, tag=ref.tag,
             )  # fmt: skip
         # The trigger of a deferred try may have ended the call when a user killed that try.
         was_waiting = self._rules.hangs_up_when_deferred and record.state == "placed"
@@ -449,13 +444,15 @@ class Dialer:
         advice = "A retry searches again."
         if self._facts.is_last_try:
             advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
+            if self._facts.call_key:
+                advice += " Or settle this one with 'voice-outreach resolve-key'."
         list_says = "the vendor's list does not show the call"
         if problem is not None:
             list_says = f"the vendor's list cannot be read ({problem.message})"
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
             f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
-            f"{self._hook.voice_conn_id}, searched at {write_time(self._now())}). Nothing is sent again. {advice}",
+            f"{self._hook.voice_conn_id}, searched at {write_time(_now())}). Nothing is sent again. {advice}",
             vendor=self._hook.vendor.name,
             status_code=cause.status_code if cause else None,
             request_id=cause.request_id if cause else None,
@@ -464,18 +461,16 @@ class Dialer:
         )
 
     def _of_another_request(self, request: CallRequest) -> InvalidRequest:
-        to = mask_number(request.to)
-        if self._facts.call_key:
-            return InvalidRequest(
-                f"The call_key {mask_numbers_in(self._facts.call_key)!r} stands for a call to another number, by "
-                f"another agent or over another connection than this one to {to}, so nobody is rung. "
-                f"One key is one call. {self._to_ring_again}"
-            )
-        where = f" under map index {self._facts.map_index}" if self._facts.map_index >= 0 else ""
+        facts = self._facts
+        if facts.call_key:
+            owner, advice = f"The call_key {mask_numbers_in(facts.call_key)!r}", "One key is one call."
+        else:
+            owner = f"The record of the task (map index {facts.map_index})"
+            advice = "If the list of a mapped task has changed, start a new run for the people who are new in it."
         return InvalidRequest(
-            f"The task stored the call of another number, agent or connection{where} than that of {to}, so neither "
-            "call can stand for the other and nobody is rung. If the list of a mapped task has changed, start a new "
-            f"run for the people who are new in it. {self._to_ring_again}"
+            f"{owner} stands for the call of another number, agent or connection than that of "
+            f"{mask_number(request.to)}, so neither call can stand for the other and nobody is rung. {advice} "
+            f"{self._to_ring_again}"
         )
 
     def _fingerprint(self, request: CallRequest) -> str:
@@ -493,3 +488,7 @@ class Dialer:
         """
         nonce = uuid.uuid4().hex if self._records.are_kept else ""
         return self._tag_prefix(request) + digest(str(self._facts.map_index), str(generation), nonce)[:16]
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

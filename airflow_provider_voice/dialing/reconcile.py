@@ -12,8 +12,6 @@ from airflow_provider_voice.models import Call, write_time
 from airflow_provider_voice.phone import mask_number, may_be_same_number, same_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_voice.models import CallRequest
     from airflow_provider_voice.vendors.base import Vendor
 
@@ -38,7 +36,7 @@ class Evidence:
 
     .. code-block:: python
 
-        find_call(vendor, request, Evidence(since=sent_at, until=given_up_at, tag="afv-1"), now=clock)
+        find_call(vendor, request, Evidence(since=sent_at, until=given_up_at, tag="afv-1"))
     """
 
     #: The create was not sent before this moment.
@@ -61,7 +59,7 @@ class Evidence:
     latest: datetime | None = None
 
 
-def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: Callable[[], datetime]) -> Call | None:
+def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence) -> Call | None:
     """Find the one call that the create can have made.
 
     The tag decides where the vendor's records show tags. Otherwise number, agent and direction must match, and the call
@@ -72,14 +70,13 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence, *, now: 
     :param vendor: the vendor.
     :param request: the call wanted, with E.164 number and agent.
     :param evidence: the facts about the create.
-    :param now: this machine's clock.
     :return: the call; None when the vendor's list was read completely and shows no call that matches.
     :raises CallOutcomeUnknown: when several calls match, or it is not certain that the one that matches is ours, with
         their ids.
     :raises VoiceError: when the list cannot be read.
     """
     offset = clock_offset(vendor) if evidence.clock_offset is None else timedelta(seconds=evidence.clock_offset)
-    until = evidence.until or now()
+    until = evidence.until or datetime.now(timezone.utc)
     first = evidence.since + offset - CLOCK_TOLERANCE
     last = max(until + LATE_ARRIVAL, evidence.latest or until) + evidence.delay + offset
     certain_until = until + evidence.delay + offset + CLOCK_TOLERANCE

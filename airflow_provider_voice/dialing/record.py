@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations of Record
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
 
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
-from airflow_provider_voice.models import read_time, write_time
+from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_voice.models import Call
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ RecordState = Literal["intent", "placed", "refused", "ended"]
 
 
 class IntentTaken(Exception):
-    """Another task that shares the store has stored the intent of this call first. Nothing was sent."""
+    """Another task or try has stored this call, or a later one, first; nothing of this one was stored."""
 
 
 @dataclass
@@ -63,18 +64,21 @@ class Record:
     given_up_at: datetime | None = None
     #: Seconds the vendor's clock was ahead of the worker's; None when it is not known.
     clock_offset: float | None = None
-    #: ``id``, ``created_at``, ``status`` and ``tag`` of the call; None until the call is known.
+    #: ``CallRef.to_dict()`` of the call and its last known ``status``; None until the call is known.
     call: dict[str, Any] | None = None
-    #: The status the call ended with; None until it has ended.
-    status: str | None = None
     #: Whether a killed try asked the vendor to end the call.
     was_hung_up: bool = False
     #: Since when every complete read of the vendor's list was without the call; None: not read or not complete.
     absent_since: datetime | None = None
     #: Ids of the calls of earlier generations.
     earlier_ids: list[str] = field(default_factory=list)
-    #: When earlier generations may have rung the person, ISO 8601: a contact policy counts them.
-    earlier_attempts: list[str] = field(default_factory=list)
+    #: When earlier generations may have rung the person: a contact policy counts them.
+    earlier_attempts: list[datetime] = field(default_factory=list)
+
+    @property
+    def status(self) -> str | None:
+        """The last known status of the call; None until the call is known."""
+        return (self.call or {}).get("status")
 
     def next(self, **values: Any) -> Record:
         """Return the record of the next intended call of the same task or key.
@@ -82,8 +86,8 @@ class Record:
         :param values: the new values of fields; the other fields start with their defaults.
         :return: a record that lists the calls before it.
         """
-        ids = [str(self.call.get("id"))] if self.call else []
-        rang = [] if self.state == "refused" else [str(write_time(self.intent_at))]
+        ids = [str(self.call["id"])] if self.call else []
+        rang = [] if self.state == "refused" else [self.intent_at]
         return Record(
             generation=self.generation + 1,
             earlier_ids=self.earlier_ids + ids,
@@ -92,12 +96,8 @@ class Record:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON.
-
-        :return: the fields by name, times as text.
-        """
-        data = dict(vars(self))
-        data.update({name: write_time(data[name]) for name in _TIMES})
+        """Return the record as JSON: the fields by name, times as text."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 
     @classmethod
@@ -109,16 +109,12 @@ class Record:
         :raises CallOutcomeUnknown: when the data is no record. An unreadable intent is an intent all the same.
         """
         try:
-            known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-            known.update({name: read_time(known.get(name)) for name in _TIMES})
-            if known["intent_at"] is not None and known["state"] in get_args(RecordState):
-                return cls(**known)
-        except (TypeError, KeyError):
-            pass
-        raise CallOutcomeUnknown(
-            "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look in "
-            f"the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
-        )
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError:
+            raise CallOutcomeUnknown(
+                "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look "
+                f"in the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
+            ) from None
 
 
 class StateStore(Protocol):
@@ -143,6 +139,11 @@ class StateStore(Protocol):
 
 class RecordStore:
     """The record of one task or key in its state store.
+
+    A process may stand still for an hour and wake up while a later try is at work. So every write is preceded by a
+    read, and a record that another try has stored meanwhile stays. That leaves the time between the read and the write,
+    because Airflow's task state store cannot compare and set. There Airflow 3.3 itself protects the record: a try that
+    was replaced has no task instance any more, and its writes are refused.
 
     .. code-block:: python
 
@@ -172,9 +173,14 @@ class RecordStore:
         """Store a record durably before returning.
 
         :param record: the record.
+        :raises IntentTaken: when another try or task has stored this generation or a later one; its record stays.
         """
-        if self._store is not None:
-            self._store.set(RECORD_KEY, record.to_json())
+        if self._store is None:
+            return
+        stored = self.load()
+        if stored is not None and stored.key != record.key and stored.generation >= record.generation:
+            raise IntentTaken("another try has stored its own record")
+        self._store.set(RECORD_KEY, record.to_json())
 
     def of_call(self, call: Call) -> Record | None:
         """Return the stored record of a call.
@@ -190,19 +196,15 @@ class RecordStore:
         is_its = record is not None and record.call is not None and record.call.get("id") == call.id
         return record if is_its else None
 
-    def save_call(self, record: Record, call: Call) -> None:
-        """Store that the vendor answered with a call.
+    def save_call(self, record: Record, call: Call, state: RecordState = "placed") -> None:
+        """Store that the vendor answered with a call, or how the call ended.
 
         :param record: the record of its intent.
         :param call: the call.
+        :param state: ``placed`` (default) or ``ended``.
         """
-        record.state = "placed"
-        record.call = {
-            "id": call.id,
-            "created_at": write_time(call.created_at),
-            "status": call.status.value,
-            "tag": call.tag,
-        }
+        record.state = state
+        record.call = {**CallRef.of(call).to_dict(), "tag": call.tag or record.key, "status": call.status.value}
         self.save_if_possible(record)
 
     def save_if_possible(self, record: Record) -> None:
@@ -213,7 +215,7 @@ class RecordStore:
         try:
             self.save(record)
         except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call is placed
-            log.warning("Could not store the state of the call (%s); a retry will search for it.", type(error).__name__)
+            log.warning("Could not store the state of the call (%s); a retry searches for it.", type(error).__name__)
 
 
 def digest(*parts: str) -> str:
@@ -223,6 +225,3 @@ def digest(*parts: str) -> str:
     :return: SHA-256 as 64 hexadecimal digits.
     """
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-
-_TIMES = ("intent_at", "given_up_at", "absent_since")

@@ -105,11 +105,6 @@ class TaskFacts:
         """Whether an earlier try, or another index of a mapped task whose list changed, may have placed the call."""
         return self.try_number > 1 or self.list_may_have_changed
 
-    @property
-    def is_first_since_clear(self) -> bool:
-        """Whether this is the first try after a user cleared the task: a clear sets max_tries to tries plus retries."""
-        return self.max_tries > self.retries and self.try_number == self.max_tries - self.retries + 1
-
     def is_retry_since(self, record: Record) -> bool:
         """Return whether this is a retry of the task whose try stored the record, not a clear and not another task.
 
@@ -131,7 +126,8 @@ class TaskFacts:
         :return: True only when a clear is certain.
         """
         if record is None:
-            return self.is_first_since_clear
+            # A clear sets max_tries to the tries so far plus the retries.
+            return self.max_tries > self.retries and self.try_number == self.max_tries - self.retries + 1
         if self.max_tries > record.max_tries:
             return True
         is_further_try = self.is_beyond_retries and self.try_number > record.try_number

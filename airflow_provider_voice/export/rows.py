@@ -52,6 +52,14 @@ KEY = ("source", "call_id")
 BOOKKEEPING = ("fetched_at", "first_seen_at", "settled_at", "missing_since", "abandoned_at")
 #: Columns whose change counts as an update.
 CONTENT = tuple(name for name in COLUMNS if name not in (*KEY, *BOOKKEEPING))
+#: Facts that never un-happen: who called whom, when, by which agent, and that the record was changed. A later record
+#: that lacks one is a poorer record (Talkstack docs: get-call-data has fewer fields than the history) and no news.
+#: The others follow the vendor to NULL: a recording may be deleted, and then its address must not stay.
+LASTING = (
+    "tag", "agent_id", "agent_name", "direction", "to_number", "from_number", "is_testing", "created_at", "updated_at",
+)  # fmt: skip
+#: The same, but only of a call that has ended: when the vendor takes the ending back, these were mistakes.
+LASTING_ONCE_ENDED = ("duration_seconds", "cost", "ended_at")
 
 # The fields of a call in the order of the columns, from call_id to ended_at.
 _fields_of = attrgetter(
@@ -60,7 +68,7 @@ _fields_of = attrgetter(
 )  # fmt: skip
 # Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
 _VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
-# A longer duration is a mistake of the vendor, such as a time in milliseconds, and too long for a date.
+# No call lasts longer. A longer duration is a mistake of the vendor, such as a time in milliseconds.
 _LONGEST_CALL_SECONDS = 7 * 86_400
 _encode = msgspec.json.Encoder(order="sorted").encode
 Row = tuple[Any, ...]
@@ -124,6 +132,8 @@ class RowMaker:
         if not call.status.is_terminal:
             return False
         times = [moment for moment in (call.ended_at, call.updated_at) if moment is not None]
+        # Its duration says nothing about when a call ended that may have begun late (UnleashX states no other time).
+        lasted = min(call.duration_seconds or 0, _LONGEST_CALL_SECONDS) if times else _LONGEST_CALL_SECONDS
         if call.created_at is not None:  # also beside the others, which may be placeholders such as the year 1
-            times.append(call.created_at + timedelta(seconds=min(call.duration_seconds or 0, _LONGEST_CALL_SECONDS)))
+            times.append(call.created_at + timedelta(seconds=lasted))
         return bool(times) and max(times) <= self._settled_before

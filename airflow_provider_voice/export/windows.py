@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FIRST_SPAN = timedelta(days=1)
+# The end of the hour that an instant lies in is the hour of this much later; that of a whole hour is itself.
+_TO_NEXT_HOUR = timedelta(hours=1) - timedelta.resolution
 #: Bounds before it are refused: no vendor existed, and date arithmetic would end before the year 1.
 EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -158,7 +160,7 @@ class ReadPlan:
     :param requested: the run's own window.
     :param windows: the stretches that are read and then covered: the requested window, and those that earlier runs
         could not read yet, both up to the vendor's present.
-    :param rechecked: covered stretches before these windows that are read once more.
+    :param rechecked: covered stretches before these windows, and the rest of their hours, that are read once more.
     :param unread: the part of the requested window that lies in the vendor's future; a later run reads it.
     """
 
@@ -185,21 +187,22 @@ def plan_reading(
     :param now: the vendor's time, by which its calls are dated.
     :param present: the latest of the clocks concerned. The part of the window after it is everybody's future, and is
         no hole.
-    :param recheck: how far before a window covered stretches are read once more.
+    :param recheck: how far before a window covered stretches are read once more; after it, to the end of the hour.
     :param covered: the stretches that were exported.
     :param unread: stretches that earlier runs were asked for and could not read yet.
     :return: the windows to read, to read again, and to leave to a later run.
     """
     wanted = requested.cut(requested.start, max(present, now))
     windows = joined(window.cut(window.start, now) for window in [wanted, *unread])
-    looked_back = [Window(_hour_before(window.start, recheck), window.start) for window in windows or [wanted]]
-    outside = without(looked_back, covered)
-    return ReadPlan(wanted, windows, without(looked_back, outside), without([wanted], windows))
+    # Whole hours: the log counts calls by the hour, and a part of one must not replace the count of the whole.
+    read = windows or [wanted]
+    around = [Window(_hour(window.start - recheck), _hour(window.end + _TO_NEXT_HOUR)) for window in read]
+    beside = without(around, windows)
+    return ReadPlan(wanted, windows, without(beside, without(beside, covered)), without([wanted], windows))
 
 
-def _hour_before(moment: datetime, span: timedelta) -> datetime:
-    # Whole hours: the log counts calls by the hour.
-    return (moment - span).replace(minute=0, second=0, microsecond=0)
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:

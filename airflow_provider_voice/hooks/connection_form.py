@@ -1,6 +1,6 @@
-"""The connection form for Airflow before 3.2. Later ones read the same texts from ``get_provider_info``.
+"""The texts of the connection form, and the form itself for Airflow before 3.2.
 
-``get_provider_info`` imports nothing and nothing imports it; a test compares the two.
+Later ones read the texts from ``get_provider_info``, which takes them from here; so this imports nothing when it loads.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: The ledger of one machine, under ``AIRFLOW_HOME``.
 LEDGER_FILE = "voice_outreach.db"
+_USES_MANY_MACHINES = re.compile("celery|kubernetes|edge|ecs|batch|lambda", re.IGNORECASE)
 
 
 def sql_engine(conn_id: str) -> Engine:
@@ -47,6 +49,22 @@ def ledger_engine(ledger_conn_id: str | None = None) -> Engine:
 
     home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
     return create_engine(f"sqlite:///{home / LEDGER_FILE}", hide_parameters=True)
+
+
+def shared_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
+    """Return the engine of a ledger that a retry finds again, on whichever worker it runs.
+
+    :param ledger_conn_id: see :func:`ledger_engine`.
+    :return: the engine; its errors leave out the parameters of statements.
+    :raises InvalidRequest: when the ledger would be a file of one machine, and the executor uses several.
+    """
+    executor = conf.get("core", "executor", fallback="")
+    if not ledger_conn_id and _USES_MANY_MACHINES.search(executor):
+        raise InvalidRequest(
+            f"Without ledger_conn_id the ledger is a file of one machine, and {executor} may run a retry on another: "
+            "it would ring everybody again. Set ledger_conn_id to a database that all workers reach."
+        )
+    return ledger_engine(ledger_conn_id)
 
 
 def existing_ledger_engine(ledger_conn_id: str | None = None) -> Engine:

@@ -49,7 +49,7 @@ class VoiceCallNotifier(BaseNotifier):
     has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: errors
     are logged.
 
-    :param to: the numbers, in the order in which they are rung; one text with commas is a list too.
+    :param to: the numbers, in the order in which they are rung, each once; one text with commas is a list too.
     :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
     :param voice_conn_id: the voice connection, default ``voice_default``.
     :param agent_id: the vendor's agent; None: the connection's ``default_agent_id``.
@@ -300,14 +300,14 @@ def _no_number() -> Any:
 
 
 def _numbers(to: Any, region: str | None) -> list[str]:
-    """Return the numbers, E.164. One that cannot be dialed is logged and left out: the others must still be rung."""
-    numbers: list[str] = []
+    """Return the numbers, E.164, each once. One that cannot be dialed is logged and left out: the others are rung."""
+    numbers: dict[str, None] = {}
     for text in _listed(to) or _no_number():
         try:
-            numbers.append(parse_number(text, region))
+            numbers[parse_number(text, region)] = None
         except (InvalidPhoneNumber, InvalidRequest) as error:
             log.warning("A number of the alarm is left out: %s", error.message)
-    return numbers or _no_number()
+    return list(numbers) or _no_number()
 
 
 def _facts_of(context: Any) -> dict[str, str]:

@@ -12,8 +12,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTim
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
-from airflow_provider_voice.dialing.may_ring import ClosedNow, MayRing
+from airflow_provider_voice.dialing.may_ring import ClosedNow, ask_policy
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
+from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
@@ -25,20 +26,13 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import (
-    Call,
-    CallRef,
-    CallRequest,
-    CallStatus,
-    read_time,
-    statuses_of,
-    write_time,
-)
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
     check_keyed,
+    check_person,
     check_templated,
     delay_of,
     key_or_none,
@@ -64,7 +58,7 @@ from airflow_provider_voice.utils.validation import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -99,7 +93,7 @@ class MakeCallOperator(BaseOperator):
     :param wait_for_completion: wait until the call has ended, default False.
     :param deferrable: wait in the triggerer and hold no worker; default ``[operators] default_deferrable``.
     :param poll_interval: time between two polls, as a ``timedelta`` or in seconds, default 30.
-    :param timeout: time to wait for the end at most, as a ``timedelta`` or in seconds, default 3600.
+    :param timeout: time to wait for the end of the call at most, as a ``timedelta`` or in seconds, default 3600.
     :param success_statuses: endings that count as a success when waiting, default ``completed``; another one fails the
         task without a retry.
     :param redial_statuses: endings after which the task fails *with* a retry that rings again (Airflow 3.3+);
@@ -108,7 +102,8 @@ class MakeCallOperator(BaseOperator):
         clear of a task that is *running* counts as a retry, because Airflow does not distinguish them while the task
         has retries left: clear it when it has ended.
     :param stale_run: ``fail`` (default) or ``skip`` a backfill or an old run, or ``call`` all the same.
-    :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
+    :param max_run_age: how long ago a run may have been due when it rings somebody, as a ``timedelta`` or in seconds,
+        default one day. Not with ``stale_run="call"``.
     :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list was
         readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
     :param end_call_on_kill: hang up when the task is killed, default False; Talkover only. Airflow kills a task when a
@@ -122,8 +117,8 @@ class MakeCallOperator(BaseOperator):
     :param jurisdiction: ISO 3166 code of the law that protects the person, such as ``US-FL``, for ``policy``; None:
         from the number.
     :param when_closed: what happens when ``policy`` does not allow the call now. ``wait`` (default) defers the task
-        until it does, whatever ``deferrable`` says, for ``timeout`` at most and while the run is no older than
-        ``max_run_age``; ``skip`` skips the task; ``fail`` fails it.
+        until it does, whatever ``deferrable`` says, while the run is no older than ``max_run_age``: over a night, but
+        not over a weekend unless you raise it. ``skip`` skips the task; ``fail`` fails it.
     :param call_key: the business key of the call, such as an invoice's number. The person is rung once per key, in
         any run or DAG: every other task with the key attaches to that call. Needs ``ledger_conn_id``; with
         ``redial_statuses`` only the task that placed the call rings again. None (default): the call is this task's own.
@@ -213,10 +208,8 @@ class MakeCallOperator(BaseOperator):
             self.deferrable = boolean("deferrable", deferrable)
             self.poll_interval = seconds_of("poll_interval", poll_interval)
             self.timeout = seconds_of("timeout", timeout)
-            self.success_statuses = sorted(status.value for status in endings_of("success_statuses", success_statuses))
-            self.redial_statuses = sorted(
-                status.value for status in endings_of("redial_statuses", redial_statuses, may_be_empty=True)
-            )
+            self.success_statuses = endings_of("success_statuses", success_statuses)
+            self.redial_statuses = endings_of("redial_statuses", redial_statuses, may_be_empty=True)
             self.on_clear = on_clear
             self.stale_run = stale_run
             self.max_run_age = duration("max_run_age", max_run_age)
@@ -244,7 +237,8 @@ class MakeCallOperator(BaseOperator):
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("when_closed", self.when_closed, get_args(WhenClosed))
         check_templated({name: plain(getattr(self, name)) for name in MakeCallOperator.template_fields})
-        both = sorted(set(self.success_statuses) & set(self.redial_statuses))
+        check_person(self.policy, self.time_zone, self.jurisdiction, self.when_closed)
+        both = sorted(status.value for status in self.success_statuses & self.redial_statuses)
         if both:
             raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
         if self.redial_statuses and not self.wait_for_completion:
@@ -265,35 +259,29 @@ class MakeCallOperator(BaseOperator):
         :param context: the task's context.
         :return: the call as a dictionary, with ``how`` and ``generation``.
         """
-        return self._execute(context, datetime.now(timezone.utc))
-
-    def execute_when_open(
-        self, context: Context, event: Any = None, waiting_since: str | None = None
-    ) -> dict[str, Any]:
-        """Continue when the contact policy may allow the call: ask it again, and do the same as :meth:`execute`.
-
-        :param context: the task's context.
-        :param event: the payload of Airflow's ``DateTimeTrigger``; not needed.
-        :param waiting_since: when the policy was first asked, ISO 8601; None: now.
-        :return: the same as :meth:`execute`.
-        """
-        del event
-        return self._execute(context, read_time(waiting_since) or datetime.now(timezone.utc))
-
-    def _execute(self, context: Context, asked_since: datetime) -> dict[str, Any]:
         with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             request = self._request()
-            dialer = self._dialer(context, request, asked_since)
+            dialer = self._dialer(context, request)
             try:
                 dialed = dialer.dial(request)
             except ClosedNow as closed:
-                self._defer_until(closed.opens_at, asked_since)
+                self._defer_until(closed.opens_at)
             self._publish(context, dialer, dialed)
             if self.wait_for_completion and not dialed.call.status.is_terminal:
                 if self.deferrable:
                     self._defer(dialed)
                 dialed = replace(dialed, call=self._wait(dialer, CallRef.of(dialed.call)))
             return self._finish(dialer, dialed)
+
+    def execute_when_open(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Continue when the contact policy may allow the call: ask it again, and do the same as :meth:`execute`.
+
+        :param context: the task's context.
+        :param event: the payload of Airflow's ``DateTimeTrigger``; not needed.
+        :return: the same as :meth:`execute`.
+        """
+        del event
+        return self.execute(context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Continue after the trigger: return the call that has ended, or fail as a wait without a trigger does.
@@ -308,12 +296,10 @@ class MakeCallOperator(BaseOperator):
             from airflow_provider_voice.triggers.call_status import call_from_event
 
             request, memo, seen = self._request(), event["memo"], event["calls"][0]
-            watch = CallWatch([])
             call = None if seen is None else call_from_event(seen, CallRef(seen["id"], request.to))
-            if call is not None:
-                self._placed = call
-                watch = CallWatch([CallRef.of(call)])
-                watch.take({call.id: call})
+            self._placed = call
+            watch = CallWatch([] if call is None else [CallRef.of(call)])
+            watch.take({} if call is None else {call.id: call})
             if event.get("error"):
                 raise error_from_dict(event["error"])
             if event.get("timed_out") or call is None:
@@ -354,28 +340,34 @@ class MakeCallOperator(BaseOperator):
         choices = {StaleRun: self.stale_run, NotAllowedNow: self.when_closed}
         return tuple(error for error, choice in choices.items() if choice == "skip")
 
-    def _dialer(self, context: Context, request: CallRequest, asked_since: datetime | None = None) -> Dialer:
-        """Return the dialer of this task, or of its key.
+    def _check_may_ring(
+        self, context: Context, request: CallRequest, attempts: Callable[[], Iterable[datetime]]
+    ) -> None:
+        """Raise unless the task may ring the person now."""
+        if self._killed:
+            raise AirflowException("The task was killed before it placed its call; nobody was rung.")
+        last_moment = None
+        if self.stale_run != "call":
+            last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
+        if self.policy is not None:
+            from airflow_provider_voice.policy import Person  # rule files and calendars: only a task with a policy
 
-        :param asked_since: when the contact policy was first asked; None: the call was placed already.
-        """
+            ask_policy(
+                self.policy,
+                Person(request.to, self.time_zone, self.jurisdiction),
+                attempts(),
+                delay=timedelta(seconds=request.delay_seconds),
+                when_closed=self.when_closed,
+                deadline=last_moment,
+            )
+
+    def _dialer(self, context: Context, request: CallRequest) -> Dialer:
+        """Return the dialer of this task, or of its key."""
         facts = TaskFacts.of(context, self.retries, key_or_none(plain(self.call_key)))
         ledger = self._ledger(facts, request)
-        may_ring = MayRing(
-            request,
-            context.get("dag_run"),
-            max_run_age=None if self.stale_run == "call" else self.max_run_age,
-            policy=self.policy,
-            time_zone=text_or_none("time_zone", self.time_zone),
-            jurisdiction=text_or_none("jurisdiction", self.jurisdiction),
-            when_closed=self.when_closed,
-            deadline=None if asked_since is None else asked_since + timedelta(seconds=self.timeout),
-        )
 
         def before_ringing(attempts: list[datetime]) -> None:
-            if self._killed:
-                raise AirflowException("The task was killed before it placed its call; nobody was rung.")
-            may_ring.check(ledger.earlier_attempts if ledger else lambda: attempts)
+            self._check_may_ring(context, request, ledger.earlier_attempts if ledger else lambda: attempts)
 
         def calls_of_others() -> frozenset[str]:
             # The call of another task of the run may be that of the key.
@@ -388,7 +380,7 @@ class MakeCallOperator(BaseOperator):
             facts,
             DialRules(
                 new_call_on_clear=self.on_clear == "new_call",
-                redial_statuses=statuses_of(self.redial_statuses),
+                redial_statuses=self.redial_statuses,
                 redial_when_absent_for=self.redial_when_absent_for,
                 hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
             ),
@@ -406,18 +398,14 @@ class MakeCallOperator(BaseOperator):
         engine = ledger_engine(connection_id(self.ledger_conn_id, "ledger_conn_id"))
         return CallKeyStore.of(engine, self.hook, facts, request, subject=text_or_none("subject", self.subject))
 
-    def _defer_until(self, opens_at: datetime, asked_since: datetime) -> NoReturn:
+    def _defer_until(self, opens_at: datetime) -> NoReturn:
         """Hold no worker until the contact policy may allow the call."""
         # Imported late: only a task that has to wait needs it.
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         # The scheduler can fail a deferred task whose trigger fires within a second or two.
         moment = max(opens_at, datetime.now(timezone.utc) + _SHORTEST_DEFERRAL)
-        self.defer(
-            trigger=DateTimeTrigger(moment=moment),
-            method_name="execute_when_open",
-            kwargs={"waiting_since": write_time(asked_since)},
-        )
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_when_open")
         raise AssertionError("defer() returned")
 
     def _publish(self, context: Context, dialer: Dialer, dialed: DialedCall) -> None:
@@ -433,12 +421,11 @@ class MakeCallOperator(BaseOperator):
 
     def _fail_if_killed(self, dialer: Dialer) -> None:
         """Let Airflow retry a killed task: a worker that shuts down kills its tasks too, and a retry attaches."""
-        if not self._killed:
-            return
-        call_id = self._placed.id if self._placed else "of the task"
-        if self._hung_up and self._placed is not None:
-            dialer.hung_up(self._placed)
-        raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody again.")
+        if self._killed and self._placed is not None:
+            if self._hung_up:
+                dialer.hung_up(self._placed)
+            call_id = self._placed.id
+            raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody.")
 
     def _defer(self, dialed: DialedCall) -> None:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.
@@ -488,7 +475,6 @@ class MakeCallOperator(BaseOperator):
         self._fail_if_killed(dialer)
         if self.wait_for_completion:
             dialer.ended(dialed.call)
-            redial = statuses_of(self.redial_statuses)
-            check_ending(dialed.call, statuses_of(self.success_statuses), retryable=redial)
+            check_ending(dialed.call, self.success_statuses, retryable=self.redial_statuses)
             self._fail_if_killed(dialer)
         return dialed.to_dict()

@@ -7,7 +7,7 @@ task runs: a DAG file that names an operator need not load them.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 from urllib.parse import quote
 
@@ -17,12 +17,13 @@ from airflow.sdk import Asset, BaseOperator
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
-from airflow_provider_voice.hooks.sql import ledger_engine, sql_engine
+from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import MaskedValue, plain
+from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -52,8 +53,7 @@ if TYPE_CHECKING:
 
 StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
-# How a list of people begins that a template turned into text; neither SQL nor a path does.
-_LIST_AS_TEXT = ("[", "{")
+EmptyAction = Literal["fail", "cancel"]
 
 
 def outreach_asset(campaign: str) -> Asset:
@@ -68,6 +68,12 @@ def outreach_asset(campaign: str) -> Asset:
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
 
+def _masked_contacts(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith(LIST_AS_TEXT) and not has_template(value):
+        return MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
+    return masked_list(value, "contacts")
+
+
 class _OutreachBase(BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
@@ -75,6 +81,9 @@ class _OutreachBase(BaseOperator):
         "campaign", "contacts", "contacts_conn_id", "voice_conn_id", "agent_id", "region", "context", "ledger_conn_id",
         "subject", "do_not_call", "do_not_call_conn_id", "ends_at", "plan_id", "max_concurrent", "calls_per_minute",
     )  # fmt: skip
+    # Airflow shows template fields, so a list of people is masked at once.
+    contacts = MaskedField(_masked_contacts)
+    do_not_call = MaskedField(partial(masked_list, noun="numbers"))
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
     operator_extra_links = (CampaignLink(),)
@@ -110,6 +119,7 @@ class _OutreachBase(BaseOperator):
         max_run_age: timedelta | float = timedelta(days=1),
         on_invalid: ProblemAction = "report",
         on_unknown: ProblemAction = "report",
+        on_empty: EmptyAction = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: timedelta | float = 30,
         call_timeout: timedelta | float = timedelta(hours=4),
@@ -140,6 +150,7 @@ class _OutreachBase(BaseOperator):
         self.stale_run = stale_run
         self.on_invalid = on_invalid
         self.on_unknown = on_unknown
+        self.on_empty = on_empty
         self.deferrable = deferrable
         self.end_calls_on_kill = end_calls_on_kill
         self.plan_id = plan_id
@@ -159,8 +170,11 @@ class _OutreachBase(BaseOperator):
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("on_invalid", self.on_invalid, get_args(ProblemAction))
         one_of("on_unknown", self.on_unknown, get_args(ProblemAction))
+        one_of("on_empty", self.on_empty, get_args(EmptyAction))
         if not self.campaign or not isinstance(self.campaign, str):
             raise InvalidRequest("campaign must be a name; runs with the same name go on with the same contacts.")
+        if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
+            check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
         if isinstance(self.variables, str):
             raise InvalidRequest("variables must be a list of columns, not one text.")
         if is_literal(self.max_concurrent):
@@ -172,26 +186,6 @@ class _OutreachBase(BaseOperator):
         # Loaded now, so that a broken rule file is an import error.
         self._policy  # noqa: B018 - a cached property
 
-    @property
-    def contacts(self) -> Any:
-        """The source of the contacts. Airflow shows template fields, so a list of people is masked at once."""
-        return self._contacts
-
-    @contacts.setter
-    def contacts(self, value: Any) -> None:
-        if isinstance(value, str) and value.lstrip().startswith(_LIST_AS_TEXT) and not has_template(value):
-            value = MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
-        self._contacts = masked_list(value, "contacts")
-
-    @property
-    def do_not_call(self) -> Any:
-        """The do-not-call list, masked likewise."""
-        return self._do_not_call
-
-    @do_not_call.setter
-    def do_not_call(self, value: Any) -> None:
-        self._do_not_call = masked_list(value, "numbers")
-
     @cached_property
     def hook(self) -> VoiceHook:
         """The hook of the voice connection."""
@@ -201,7 +195,7 @@ class _OutreachBase(BaseOperator):
     def _database(self) -> Database:
         from airflow_provider_voice.outreach.database import Database  # loads SQLAlchemy
 
-        return Database(ledger_engine(self.ledger_conn_id))
+        return Database(shared_ledger_engine(self.ledger_conn_id))
 
     @cached_property
     def _record(self) -> CampaignRecord:
@@ -282,6 +276,12 @@ class _OutreachBase(BaseOperator):
         return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
+        if not counts.rows and self.on_empty == "fail" and (left := self._record.open_contacts()):
+            raise InvalidRequest(
+                f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. An "
+                "empty source would cancel those who wait, so nothing was changed and nobody was called. Correct the "
+                "source; if it is right, set on_empty='cancel'."
+            )
         if counts.rejected and self.on_invalid == "fail":
             raise InvalidRequest(
                 f"{counts.rejected} of {counts.rows} contacts cannot be called; nobody was. Their reasons are in "
@@ -294,44 +294,20 @@ class _OutreachBase(BaseOperator):
             )
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows of the source, none of them kept."""
-        source = plain(self.contacts)
-        if source is None or (isinstance(source, str) and source.lstrip().startswith(_LIST_AS_TEXT)):
-            raise InvalidRequest(
-                "contacts were rendered as nothing or as the text of a list. Hand over the other task's output itself "
-                "(contacts=task.output), or set render_template_as_native_obj=True on the DAG. Nobody was called."
-            )
-        if not isinstance(source, str):
-            yield from source
-        elif self.contacts_conn_id:
-            with sql_engine(self.contacts_conn_id).connect() as connection:
-                streamed = connection.execution_options(stream_results=True, yield_per=1000)
-                yield from map(dict, streamed.exec_driver_sql(source).mappings())
-        else:
-            from airflow.sdk import ObjectStoragePath  # fsspec: only for a file
-
-            from airflow_provider_voice.outreach.contact_files import read_rows
-
-            # Airflow's own open is untyped.
-            with ObjectStoragePath(source).open("rb") as file:  # type: ignore[no-untyped-call]  # see above
-                yield from read_rows(source.rpartition("/")[2], file)
+        engine = sql_engine(self.contacts_conn_id) if self.contacts_conn_id else None
+        return rows_of(plain(self.contacts), engine, _open_file)
 
     def _do_not_call_list(self) -> DoNotCall | None:
-        source = plain(self.do_not_call)
-        if source is None or (isinstance(source, str) and not source.strip()):
-            if self._expects_do_not_call:
-                raise InvalidRequest(
-                    "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
-                    "Nobody is called. An empty list of numbers, [], is a list."
-                )
-            return None
-        from airflow_provider_voice.outreach.gate import ListedNumbers, NumbersQuery
+        from airflow_provider_voice.outreach.gate import do_not_call_of  # loads SQLAlchemy
 
-        if not isinstance(source, str):
-            return ListedNumbers(lambda: source)
-        if not self.do_not_call_conn_id:
-            raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
-        return NumbersQuery(sql_engine(self.do_not_call_conn_id), source)
+        engine = sql_engine(self.do_not_call_conn_id) if self.do_not_call_conn_id else None
+        return do_not_call_of(plain(self.do_not_call), engine, is_expected=self._expects_do_not_call)
+
+
+def _open_file(path: str) -> Any:
+    from airflow.sdk import ObjectStoragePath  # fsspec: only for a file
+
+    return ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]  # Airflow's own open is untyped
 
 
 class OutreachOperator(_OutreachBase):
@@ -380,11 +356,13 @@ class OutreachOperator(_OutreachBase):
     :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
     :param on_invalid: ``report`` (default) contacts that cannot be called, or ``fail`` before anybody is called.
     :param on_unknown: ``report`` (default) contacts that may have been rung, or ``fail`` in the end.
+    :param on_empty: ``fail`` (default) when the source has no row while contacts are not final, or ``cancel`` those who
+        wait.
     :param deferrable: hold no worker while nothing can happen for longer than a minute; default ``[operators]
         default_deferrable``.
     :param poll_interval: time between two polls of the calls in progress, as a ``timedelta`` or in seconds, default 30.
-    :param call_timeout: how long a call may take before its contact becomes ``unknown``, as a ``timedelta`` or in
-        seconds, default 4 hours.
+    :param call_timeout: how long a call may take before its contact becomes ``unknown``, and how long an attempt of
+        unknown outcome keeps its place of ``max_concurrent``, as a ``timedelta`` or in seconds, default 4 hours.
     :param end_calls_on_kill: hang up when a user kills the task, default False.
     :param plan_id: the ``plan_id`` that ``PlanOutreachOperator`` returned: the task fails when contacts or settings
         have changed since. None (default): no plan is needed.

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
-from airflow_provider_voice.models import read_time
+from airflow_provider_voice.models import CallStatus, read_time, write_time
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger, count_attempts
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
 from airflow_provider_voice.outreach.states import AttemptState
+from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,6 +73,46 @@ def key_of_task(facts: TaskFacts) -> str:
     :return: DAG and task, readable, and a hash of the task instance.
     """
     return f"{facts.dag_id}/{facts.task_id}"[:_MOST_NAME] + f"/{facts.instance}"
+
+
+def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str | None = None) -> AttemptState:
+    """Settle a key whose call has no known outcome, by a person's decision.
+
+    :param database: the ledger's database.
+    :param call_key: the business key.
+    :param rang: whether the phone rang. If not, the attempt does not count, and the next task with the key rings.
+    :param call_id: the vendor's id of the call that rang, to which tasks then attach; ``None``: not known.
+    :return: the new state of the attempt.
+    :raises InvalidRequest: when the key has no call without an outcome, or its create may still be under way.
+    """
+
+    def work(connection: Connection) -> AttemptState:
+        mine = (attempts.c.campaign == "") & (attempts.c.contact_key == call_key)
+        query = select(attempts).where(mine).order_by(attempts.c.attempt.desc()).limit(1)
+        row, now = connection.execute(database.locked(query)).one_or_none(), database.now(connection)
+        named = mask_numbers_in(repr(call_key))[:80]
+        if row is None or row.state != AttemptState.INTENT.value:
+            raise InvalidRequest(
+                f"The key {named} has no call whose outcome is unknown, so there is nothing to resolve."
+            )
+        settled_at = row.intended_at + LATE_ARRIVAL
+        if now < settled_at:
+            raise InvalidRequest(
+                f"The create for the key {named} may still be under way. Resolve it after {write_time(settled_at)}."
+            )
+        state = AttemptState.REFUSED if not rang else AttemptState.PLACED if call_id else AttemptState.ENDED
+        call = {"id": call_id} if rang and call_id else None
+        values = {
+            "state": state.value,
+            "status": None if call or not rang else CallStatus.UNKNOWN.value,
+            "call_id": call_id if call else None,
+            "ended_at": None if call else now,
+            "record": json.dumps({**json.loads(row.record), "state": state.value, "call": call}),
+        }
+        connection.execute(attempts.update().where(mine, attempts.c.attempt == row.attempt).values(**values))
+        return state
+
+    return database.transact(work)
 
 
 class CallKeyStore:
@@ -219,9 +261,9 @@ class CallKeyStore:
         is_over = state in (AttemptState.ENDED, AttemptState.REFUSED)
         return {
             "state": state.value,
-            "status": value.get("status"),
+            "status": call.get("status") if is_over else None,
             "call_id": call.get("id"),
-            "placed_at": read_time(call.get("created_at")),
+            "placed_at": read_time(call.get("placed_at")),
             "ended_at": self._database.now(connection) if is_over else None,
             "owner": value.get("owner"),
             "record": json.dumps(value),

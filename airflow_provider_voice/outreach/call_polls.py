@@ -77,7 +77,7 @@ class CallPolls:
                 return False
             self._poll = None
             has_ended = self._settle(asked, future.result())
-        if self._asking.is_due() and self._record.take_turn_to_poll(self._between_polls):
+        if self._asking.is_due() and self._record.take_turn_to_poll(self._ledger.voice_conn_id, self._between_polls):
             # A run over another voice connection cannot read these calls, and it must end all the same.
             evidence = f"was placed over another voice connection, and its ending did not show in {self._call_timeout}."
             left = self._ledger.left_behind(self._call_timeout)

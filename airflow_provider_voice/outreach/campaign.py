@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.exceptions import (
     CapabilityNotSupported,
     LedgerFailed,
@@ -26,7 +27,7 @@ from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.call_polls import CallPolls
 from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, CampaignRecord
-from airflow_provider_voice.outreach.clocks import Deadline, Interval
+from airflow_provider_voice.outreach.clocks import Interval
 from airflow_provider_voice.outreach.gate import Gate
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.lost_calls import LostCalls
@@ -77,7 +78,8 @@ class CampaignSettings:
     :param rules: when a contact is called again.
     :param ends_at: nobody is called from then on; ``None``: no end.
     :param poll_interval: seconds between two polls of the calls in progress, default 30.
-    :param call_timeout: how long a call may take; one whose ending never shows becomes ``unknown``, default 4 hours.
+    :param call_timeout: how long a call may take; one whose ending never shows becomes ``unknown``, and an attempt of
+        unknown outcome holds its place of ``max_concurrent`` for so long. Default 4 hours.
     :param end_calls_on_kill: whether calls in progress are hung up when the task is killed, default False.
     """
 
@@ -144,7 +146,7 @@ class Campaign:
         self._agent_id = settings.agent_id or hook.vendor.settings.default_agent_id
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
         self._killed = threading.Event()
-        self._pacing = Pacing(database, hook.voice_conn_id, settings.limits)
+        self._pacing = Pacing(database, hook.voice_conn_id, settings.limits, settings.call_timeout)
         self._senders = Senders(
             hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
         )
@@ -344,10 +346,11 @@ class Campaign:
         if not self._buffer:
             return
         verdicts = self._gate.check(self._buffer)
+        # After half a lease a create is not sent any more: another worker may soon treat it as lost, and the verdict is
+        # as old. A ledger that lets us wait for its locks uses up the time, too.
+        deadline = Deadline(self.ledger.lease_seconds / 2)
         self.ledger.decide(verdicts.refused)
         self._buffer = verdicts.allowed
-        # After half a lease a create is not sent any more: another worker may soon treat it as lost.
-        deadline = Deadline(self.ledger.lease_seconds / 2)
         self._doubts_intents = True
         intents = self.ledger.store_intents(
             verdicts.allowed,
@@ -358,6 +361,8 @@ class Campaign:
             ends_at=self.settings.ends_at,
         )
         self._doubts_intents = False
+        if self.settings.ends_at is not None and intents.stored:
+            deadline.shorten((self.settings.ends_at - intents.stored[0][0].intended_at).total_seconds())
         self._senders.send([Job(attempt, contact, deadline) for attempt, contact in intents.stored])
         self._buffer = list(intents.waiting)
         self._place_at = time.monotonic() + (intents.wait if intents.waiting else 0.0)
@@ -408,9 +413,9 @@ class Campaign:
 
     def _seconds_to_wait(self, outlook: Outlook) -> float:
         moments = [outlook.next_due_at] if outlook.state == RUNNING and not outlook.due else []
-        moments += [outlook.next_poll_at] if outlook.in_call else []
         moments += [outlook.lease_ends_at] if outlook.dialing else []
         seconds = [(moment - outlook.now).total_seconds() for moment in moments if moment is not None]
+        seconds += [self.settings.poll_interval] if outlook.in_call else []
         return min(_IDLE_SECONDS, max(0.01, min(seconds, default=_IDLE_SECONDS)))
 
     def _waiting(self, outlook: Outlook) -> Waiting | None:

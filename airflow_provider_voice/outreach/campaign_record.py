@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.ledger import is_loaded
-from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts
+from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts, polls
 from airflow_provider_voice.outreach.states import COUNTED, OPEN, WAITING, AttemptState, ContactState
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class Outlook:
     :param in_call: contacts with a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: no contact waits.
     :param last_due_at: when the last contact that waits is due.
-    :param next_poll_at: when the calls in progress are polled next.
     :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
 
@@ -49,7 +49,6 @@ class Outlook:
     in_call: int
     next_due_at: datetime | None
     last_due_at: datetime | None
-    next_poll_at: datetime | None
     lease_ends_at: datetime | None
 
 
@@ -148,18 +147,24 @@ class CampaignRecord:
 
         self._database.transact(work)
 
-    def take_turn_to_poll(self, interval: timedelta) -> bool:
+    def take_turn_to_poll(self, voice_conn_id: str, interval: timedelta) -> bool:
         """Return whether this worker is the one to poll the calls in progress now; at most one per interval.
 
+        :param voice_conn_id: the voice connection of the calls; each one has turns of its own.
         :param interval: the time between two polls.
         :return: True for one worker; the next poll is an interval from now.
         """
+        own = {"campaign": self.campaign, "voice_conn_id": voice_conn_id}
 
         def work(connection: Connection) -> bool:
             now = self._database.now(connection)
-            is_due = or_(campaigns.c.next_poll_at.is_(None), campaigns.c.next_poll_at <= now)
-            update = campaigns.update().where(self._mine, is_due)
-            return bool(connection.execute(update.values(next_poll_at=now + interval)).rowcount)
+            turn = and_(*(polls.c[name] == value for name, value in own.items()))
+            next_poll = {"next_poll_at": now + interval}
+            if connection.execute(polls.update().where(turn, polls.c.next_poll_at <= now).values(**next_poll)).rowcount:
+                return True
+            if connection.execute(select(polls.c.campaign).where(turn)).one_or_none() is not None:
+                return False
+            return self._database.insert_if_missing(connection, polls, own | next_poll)
 
         return self._database.transact(work)
 
@@ -182,7 +187,8 @@ class CampaignRecord:
                 .where(
                     contacts.c.campaign == self.campaign,
                     contacts.c.state.in_([state.value for state in OPEN]),
-                    is_loaded(self.campaign),
+                    # A call under way counts although half a load has changed its contact.
+                    or_(contacts.c.state.not_in(_WAITING), is_loaded(self.campaign)),
                 )
                 .group_by(contacts.c.state)
             )
@@ -199,11 +205,15 @@ class CampaignRecord:
                 in_call=in_call.number if in_call else 0,
                 next_due_at=min((row.next_due_at for row in waiting if row.next_due_at), default=None),
                 last_due_at=max((row.last_due_at for row in waiting if row.last_due_at), default=None),
-                next_poll_at=own.next_poll_at,
                 lease_ends_at=dialing.lease_ends_at if dialing else None,
             )
 
         return self._database.transact(work)
+
+    def open_contacts(self) -> int:
+        """Return how many contacts are not final."""
+        mine = (contacts.c.campaign == self.campaign) & contacts.c.state.in_([state.value for state in OPEN])
+        return int(self._database.rows(select(func.count()).where(mine))[0][0])
 
     def counts(self) -> dict[str, Any]:
         """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""
@@ -237,12 +247,12 @@ class CampaignRecord:
             now = self._database.now(connection)
             one = (contacts.c.campaign == self.campaign) & (contacts.c.contact_key == key)
             row = connection.execute(self._database.locked(select(contacts).where(one))).one_or_none()
-            is_other = row is not None and attempt not in (None, row.last_attempt)
-            if row is None or is_other or row.state != ContactState.UNKNOWN.value:
-                raise InvalidRequest(
-                    f"The contact {key!r:.80} of campaign {self.campaign!r:.80} is not in 'unknown', so there is "
-                    "nothing to resolve."
-                )
+            contact = f"contact {shown_key(key)} of campaign {self.campaign!r:.80}"
+            if row is None:
+                raise InvalidRequest(f"There is no {contact} in this ledger. 'voice-outreach unknown' lists the keys.")
+            if row.state != ContactState.UNKNOWN.value or attempt not in (None, row.last_attempt):
+                found = f"it is in {row.state!r}, its last attempt is {row.last_attempt}"
+                raise InvalidRequest(f"The {contact} is not in 'unknown' ({found}): there is nothing to resolve.")
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
             values: dict[str, Any] = {
                 "state": state.value,

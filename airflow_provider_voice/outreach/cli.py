@@ -1,4 +1,4 @@
-"""``voice-outreach``: show campaigns, settle unknown contacts, pause, resume and cancel.
+"""``voice-outreach``: show campaigns, settle unknown contacts and call keys, pause, resume and cancel.
 
 Everything acts on the ledger, by its Airflow connection, from any machine that has Airflow's connections.
 """
@@ -6,16 +6,18 @@ Everything acts on the ledger, by its Airflow connection, from any machine that 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.models import write_time
+from airflow_provider_voice.outreach.call_key import resolve_key
 from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import LedgerViews
-from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.phone import mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,10 @@ def main(argv: Sequence[str] | None = None, *, database: Database | None = None)
     options = _parser().parse_args(argv)
     try:
         _run(options, database or _database(options.ledger_conn_id))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except VoiceError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
@@ -57,9 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     resolve = commands.add_parser("resolve", help="settle a contact that may have been rung")
     resolve.add_argument("campaign")
     resolve.add_argument("key")
-    verdict = resolve.add_mutually_exclusive_group(required=True)
-    verdict.add_argument("--rang", dest="rang", action="store_true", help="the phone rang: it is done with")
-    verdict.add_argument("--did-not-ring", dest="rang", action="store_false", help="nobody was rung: it is due again")
+    keyed = commands.add_parser("resolve-key", help="settle a call_key whose call may have rung")
+    keyed.add_argument("key")
+    keyed.add_argument("--call-id", help="with --rang: the vendor's id of the call; tasks attach to it")
+    for command in (resolve, keyed):
+        verdict = command.add_mutually_exclusive_group(required=True)
+        verdict.add_argument("--rang", dest="rang", action="store_true", help="the phone rang: it is done with")
+        verdict.add_argument("--did-not-ring", dest="rang", action="store_false", help="nobody was rung: it is due")
     return parser
 
 
@@ -71,6 +81,10 @@ def _database(conn_id: str | None) -> Database:
 
 
 def _run(options: argparse.Namespace, database: Database) -> None:
+    if options.command == "resolve-key":
+        settled = resolve_key(database, options.key, rang=options.rang, call_id=options.call_id)
+        _print(f"{mask_numbers_in(options.key)}: intent -> {settled}")
+        return
     record, views = CampaignRecord(database, options.campaign), LedgerViews(database)
     summary = _existing(options.campaign, views)
     if options.command in _STATES:
@@ -125,7 +139,9 @@ def _print_unknown(campaign: str, views: LedgerViews) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    # Also where the terminal cannot show every character: the mask of a number is a bullet.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
 
 
 if __name__ == "__main__":

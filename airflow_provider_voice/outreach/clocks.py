@@ -1,4 +1,4 @@
-"""The clocks of a worker: when something is due again, and until when a create may be sent."""
+"""The clock of a worker: when something is due again."""
 
 from __future__ import annotations
 
@@ -22,27 +22,3 @@ class Interval:
             return False
         self._next_at = now + self._seconds
         return True
-
-
-class Deadline:
-    """A moment after which a create must not be sent, because its lease may belong to another worker.
-
-    Seconds count by two clocks, and the one that runs ahead decides: ``CLOCK_BOOTTIME`` goes on while the process is
-    stopped and while its machine sleeps; the wall clock, once it is set again, shows that a virtual machine was frozen.
-
-    :param seconds: from now on.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._boot_time, self._wall_time = _boot_time() + seconds, time.time() + seconds
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the moment has come by one of the clocks."""
-        return _boot_time() >= self._boot_time or time.time() >= self._wall_time
-
-
-def _boot_time() -> float:
-    # macOS has no such clock; there the monotonic one stands still while the machine sleeps.
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, or_, select
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
 from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.schema import campaigns, contacts
-from airflow_provider_voice.outreach.states import WAITING, ContactState
+from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, WAITING, ContactState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 _WAITING = [state.value for state in WAITING]
+_CALLED = (ContactState.DIALING.value, ContactState.IN_CALL.value)
+_READ_BY_REDIAL = ("time_zone", "jurisdiction", "variables", "row_digest")
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _Chunk:
 
     new: list[dict[str, Any]] = field(default_factory=list)
     changed: list[dict[str, Any]] = field(default_factory=list)
+    called: list[dict[str, Any]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
 
@@ -144,6 +147,7 @@ class ContactLoader:
         if writes.new:
             connection.execute(contacts.insert(), writes.new)
         self._database.execute_many(connection, self._change(), writes.changed)
+        self._database.execute_many(connection, self._change_of_called(), writes.called)
         for part in _chunks(writes.seen):
             touched = contacts.update().where(
                 mine, contacts.c.contact_key.in_(part), contacts.c.load_number < self.number
@@ -225,8 +229,19 @@ class ContactLoader:
             load = max(self.number, row.load_number)
             key = {"b_key": contact.key, "b_load": load, "b_now": now, "b_attempts": attempts}
             writes.changed.append({**key, **{f"b_{name}": value for name, value in values.items()}})
+        elif row.state in _CALLED and contact.to == row.to_number and contact.digest != row.row_digest:
+            load = {"b_key": contact.key, "b_load": max(self.number, row.load_number)}
+            writes.called.append(load | {f"b_{name}": values[name] for name in _READ_BY_REDIAL})
         else:
             writes.seen.append(contact.key)
+
+    def _change_of_called(self) -> Any:
+        """Return the update of a contact whose call is under way: its redial goes by the new zone and variables."""
+        update = contacts.update().where(
+            contacts.c.campaign == self._campaign, contacts.c.contact_key == bindparam("b_key")
+        )
+        new: dict[str, Any] = {name: bindparam(f"b_{name}") for name in _READ_BY_REDIAL}
+        return update.values(first_load=bindparam("b_load"), load_number=bindparam("b_load"), **new)
 
     def _change(self) -> Any:
         names = ("state", "reason", "to_number", "time_zone", "jurisdiction", "variables", "merged_into", "due_at",
@@ -327,6 +342,8 @@ def _takes_change(row: Any, contact: Contact) -> bool:
         return bool(row.last_attempt == 0 and (changed or contact.state is not state))
     if state in WAITING and contact.state is ContactState.MERGED:
         return True
+    if state is ContactState.EXCLUDED and row.reason == ON_DO_NOT_CALL_LIST and row.to_number == contact.to:
+        return False  # the wish is about the number; it holds also while the list cannot show it
     return changed and (state in WAITING or (state is ContactState.EXCLUDED and row.last_attempt == 0))
 
 

@@ -107,12 +107,12 @@ class Contact:
 
 
 def shown_key(key: str) -> str:
-    """Return a contact's key for a reason or a log: a key that is a phone number is masked.
+    """Return a contact's key for a reason, a log or an error: what may be a phone number in it is masked.
 
     :param key: the key.
     :return: its first 80 characters, quoted.
     """
-    return repr(mask_numbers_in(key[:80]) if key.startswith("+") else key[:80])
+    return repr(mask_numbers_in(key)[:80])
 
 
 def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str | None = None) -> Iterator[Contact]:

@@ -6,18 +6,20 @@ import logging
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import bindparam, text
 
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, VoiceError
-from airflow_provider_voice.outreach.states import ContactState, NextState
+from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, ContactState, NextState
+from airflow_provider_voice.outreach.user_queries import querying
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -118,8 +120,10 @@ class Gate:
             return set()
         try:
             return self._do_not_call.listed(numbers)
-        except VoiceError:
-            raise
+        except VoiceError as error:
+            if error.permanent or isinstance(error, LedgerFailed):
+                raise
+            name = error.code
         except Exception as error:  # noqa: BLE001 - a list that cannot be read allows nobody
             name = type(error).__name__
         raise LedgerFailed(f"The do-not-call list cannot be read ({name}), so nobody is called. It is asked again.")
@@ -142,7 +146,7 @@ class Gate:
         if contact.attempts >= self._max_attempts:
             return NextState(ContactState.EXHAUSTED, f"all of {self._max_attempts} attempts were made")
         if is_listed:
-            return NextState(ContactState.EXCLUDED, "on the do-not-call list")
+            return NextState(ContactState.EXCLUDED, ON_DO_NOT_CALL_LIST)
         return None
 
     def place_of(self, contact: Claimed) -> Place | NextState | None:
@@ -189,13 +193,39 @@ def _guarded(ask: Callable[[], T]) -> T | NextState:
         return NextState(ContactState.EXCLUDED, f"the policy could not decide: {said}")
 
 
-class ListedNumbers:
+class _WholeList:
+    """A do-not-call list that is read as a whole: one that had entries and has none now is taken for broken."""
+
+    def __init__(self) -> None:
+        self._had_entries = False
+
+    def _matching(self, numbers: Collection[str], entries: Iterable[object]) -> set[str]:
+        has_entries = False
+
+        def noted() -> Iterator[object]:
+            nonlocal has_entries
+            for entry in entries:
+                has_entries = True
+                yield entry
+
+        found = matching(numbers, noted())
+        if self._had_entries and not has_entries:
+            raise LedgerFailed(
+                "The do-not-call list had entries and is empty now, so nobody is called. It is asked again. If it is "
+                "right, run the task again."
+            )
+        self._had_entries = has_entries
+        return found
+
+
+class ListedNumbers(_WholeList):
     """A do-not-call list whose numbers were written by people.
 
     :param read: reads the whole list as it is now; called for every batch.
     """
 
     def __init__(self, read: Callable[[], Iterable[object]]) -> None:
+        super().__init__()
         self._read = read
 
     def listed(self, numbers: Collection[str]) -> set[str]:
@@ -204,10 +234,10 @@ class ListedNumbers:
         :param numbers: E.164 numbers.
         :return: those on the list.
         """
-        return matching(numbers, self._read())
+        return self._matching(numbers, self._read())
 
 
-class NumbersQuery:
+class NumbersQuery(_WholeList):
     """A do-not-call list in a database, queried for every batch.
 
     :param engine: the list's database.
@@ -216,6 +246,7 @@ class NumbersQuery:
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
+        super().__init__()
         self._engine = engine
         self._sql = sql
 
@@ -225,11 +256,38 @@ class NumbersQuery:
         :param numbers: E.164 numbers.
         :return: those on the list.
         """
-        with self._engine.connect() as connection:
+        with querying("do_not_call", self._engine) as connection:
             if ":numbers" in self._sql:
                 query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
                 return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
-            return matching(numbers, connection.exec_driver_sql(self._sql).scalars())
+            return self._matching(numbers, connection.exec_driver_sql(self._sql).scalars())
+
+
+def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> DoNotCall | None:
+    """Return the do-not-call list that a user gave.
+
+    :param source: SQL, a list of numbers, or nothing.
+    :param engine: the database that SQL runs on.
+    :param is_expected: whether nothing means that the list is missing, and not that there is none.
+    :return: the list; ``None``: there is none.
+    :raises InvalidRequest: when the list is missing, is SQL without a database, or is no list.
+    """
+    if source is None or (isinstance(source, str) and not source.strip()):
+        if is_expected:
+            raise InvalidRequest(
+                "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
+                "Nobody is called. An empty list of numbers, [], is a list."
+            )
+        return None
+    if isinstance(source, str):
+        if engine is None:
+            raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
+        return NumbersQuery(engine, source)
+    if not isinstance(source, Iterable):
+        raise InvalidRequest(f"do_not_call must be SQL or a list of numbers, not {type(source).__name__}.")
+    # Kept: an iterator would be empty when it is asked before the second call.
+    entries = list(source)
+    return ListedNumbers(lambda: entries)
 
 
 def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:

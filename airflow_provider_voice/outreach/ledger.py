@@ -297,6 +297,7 @@ class Ledger:
         return Attempt(
             id=f"afv-{uuid.uuid4().hex}", key=item.key, to=item.to, number=item.last_attempt + 1, agent_id=agent_id,
             call_id=None, intended_at=now, clock_offset=clock_offset, fence=item.fence,
+            voice_conn_id=self.voice_conn_id,
         )  # fmt: skip
 
     def _insert_intents(self, connection: Connection, made: Sequence[tuple[Attempt, Claimed]], now: datetime) -> None:
@@ -487,5 +488,5 @@ def _attempt(row: Any, fence: int) -> Attempt:
     return Attempt(
         id=row.attempt_id, key=row.contact_key, to=row.to_number, number=row.attempt, agent_id=row.agent_id,
         call_id=row.call_id, intended_at=row.intended_at, placed_at=row.placed_at, clock_offset=row.clock_offset,
-        fence=fence,
+        fence=fence, voice_conn_id=row.voice_conn_id,
     )  # fmt: skip

@@ -57,6 +57,8 @@ class LostCall:
     def evidence(self) -> str:
         """The facts that a person needs to settle it; the number is masked."""
         problem = self.last_problem or "the vendor's list does not show it"
+        if not self.searches:
+            problem = f"a run over its voice connection, {self.attempt.voice_conn_id!r}, can search for it"
         return (
             f"A create to {mask_number(self.attempt.to)} was intended at {write_time(self.attempt.intended_at)}; "
             f"{self.cause}; {problem} (searched {self.searches} time(s), tag {self.attempt.id}, agent "
@@ -126,15 +128,21 @@ class LostCalls:
         if not (is_first or self._others or self._take_over_interval.is_due()):
             return
         for attempt in self._ledger.claim_unsettled(_TAKEN_OVER, ContactState.DIALING):
-            self.add(attempt, "its worker ended before it stored an answer")
             self._recovering.add(attempt.id)
+            lost = LostCall(attempt, "its worker ended before it stored an answer")
+            (self._waiting if self._can_see(attempt) else self._settled).append(lost)
         if is_first:
             # The vendor's list may by now show calls that an earlier run gave up.
             for attempt in self._ledger.claim_unsettled(_TAKEN_OVER, ContactState.UNKNOWN):
-                self._waiting.append(LostCall(attempt, "", is_known=True))
+                if self._can_see(attempt):
+                    self._waiting.append(LostCall(attempt, "", is_known=True))
         if self._others:
             now = self._ledger.others_dialing()
             self._others = {key: fence for key, fence in self._others.items() if now.get(key) == fence}
+
+    def _can_see(self, attempt: Attempt) -> bool:
+        """Return whether our connection's list would show the call of an attempt; if not, a search proves nothing."""
+        return attempt.voice_conn_id == self._ledger.voice_conn_id
 
     def search(self) -> None:
         """Take the result of the search under way, and begin the next one that is due."""
@@ -219,7 +227,7 @@ def find_lost_call(
             not_these=others,
         )
         request = CallRequest(to=attempt.to, agent_id=attempt.agent_id)
-        lost.call = find_call(hook.vendor, request, evidence, now=lambda: datetime.now(timezone.utc))
+        lost.call = find_call(hook.vendor, request, evidence)
     except CallOutcomeUnknown as error:
         lost.last_problem = error.message
     except VoiceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, or_, select
 
 from airflow_provider_voice.exceptions import LedgerFailed
+from airflow_provider_voice.outreach.clocks import Interval
 from airflow_provider_voice.outreach.schema import attempts, pacing
-from airflow_provider_voice.outreach.states import IN_PROGRESS
+from airflow_provider_voice.outreach.states import IN_PROGRESS, AttemptState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.vendors.rate_limit import Limiter
+
+log = logging.getLogger(__name__)
 
 #: The part of a minute's calls that may be caught up at once. A minute never sees more than 1 + BURST of its limit,
 #: and a worker that was held up for this part of a minute loses nothing.
@@ -26,9 +30,12 @@ BURST = 0.04
 LIMITS_COUNT_FOR = timedelta(minutes=2)
 #: Seconds without calls after a 429 that names no time.
 SLOW_SECONDS = 5.0
-#: How long an attempt without a known ending holds a place: a campaign's, and that of a task that does not wait.
-HELD_FOR = timedelta(hours=4)
+#: The longest call, unless a campaign says otherwise: no vendor documents one. An attempt without a known ending holds
+#: its place for so long.
+LONGEST_CALL = timedelta(hours=4)
+#: The same for the call of a task that does not wait for its ending, so that the ledger never has it.
 HELD_FOR_OTHERS = timedelta(minutes=15)
+_SECONDS_BETWEEN_HINTS = 60.0
 #: The row that is locked where a cap over all connections must hold.
 ALL_CONNECTIONS = "*"
 #: The limits of a pacing row, and until when each counts.
@@ -102,12 +109,17 @@ class Pacing:
     :param database: the ledger's database.
     :param voice_conn_id: the connection.
     :param limits: the limits of this campaign; of all campaigns at work, the tightest limits count.
+    :param longest_call: how long an attempt of a campaign without a known ending holds its place, default 4 hours.
     """
 
-    def __init__(self, database: Database, voice_conn_id: str, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, voice_conn_id: str, limits: Limits, longest_call: timedelta = LONGEST_CALL
+    ) -> None:
         self._database = database
         self._conn_id = voice_conn_id
         self._limits = limits
+        self._longest_call = longest_call
+        self._hints = Interval(_SECONDS_BETWEEN_HINTS)
 
     def lock(self, connection: Connection) -> Places:
         """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction.
@@ -128,7 +140,10 @@ class Pacing:
             count = int(tokens + 1e-6)
             wait = max(0.0, 1.0 - tokens) * 60.0 / per_minute
         if limits.max_concurrent is not None:
-            free = max(0, limits.max_concurrent - self._in_progress(connection, now))
+            held = self._held(connection, now)
+            free = max(0, limits.max_concurrent - sum(held.values()))
+            if free == 0:
+                self._log_unknown(held.get(AttemptState.UNKNOWN.value, 0), limits.max_concurrent)
             # An ending frees a place; endings come by polls, so there is no sense in asking often.
             wait = max(wait, 1.0) if free == 0 else wait
             count = free if count is None else min(count, free)
@@ -204,17 +219,26 @@ class Pacing:
         most = tightest["max_concurrent"]
         return Limits(tightest["calls_per_minute"], None if most is None else int(most))
 
-    def _in_progress(self, connection: Connection, now: datetime) -> int:
+    def _held(self, connection: Connection, now: datetime) -> dict[str, int]:
+        """Return how many attempts hold a place, by their state."""
         is_campaigns = attempts.c.source == "outreach"
-        query = select(func.count()).where(
+        query = select(attempts.c.state, func.count()).where(
             attempts.c.voice_conn_id == self._conn_id,
             attempts.c.state.in_([state.value for state in IN_PROGRESS]),
             or_(
-                and_(is_campaigns, attempts.c.intended_at > now - HELD_FOR),
+                and_(is_campaigns, attempts.c.intended_at > now - self._longest_call),
                 and_(~is_campaigns, attempts.c.intended_at > now - HELD_FOR_OTHERS),
             ),
         )
-        return int(connection.execute(query).scalar_one())
+        return {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.state))}
+
+    def _log_unknown(self, unknown: int, places: int) -> None:
+        if unknown and self._hints.is_due():
+            log.warning(
+                "All %d places of %s are taken, %d of them by calls of unknown outcome, whose phones may be ringing. "
+                "'voice-outreach resolve' frees such a place; otherwise it is free %s after the attempt.",
+                places, self._conn_id, unknown, self._longest_call,
+            )  # fmt: skip
 
     def _row(self, connection: Connection, name: str) -> Any:
         query = self._database.locked(select(pacing).where(pacing.c.voice_conn_id == name))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect
 
 #: The version this code reads and writes.
-VERSION = 1
+VERSION = 2
 #: The longest campaign name and contact key, in characters: both together fit into an index of MySQL.
 KEY_LENGTH = 250
 #: The longest reason of a contact's state and the longest evidence of an unknown attempt, in characters.
@@ -103,10 +103,16 @@ campaigns = _table(
     Column("load_number", Integer, nullable=False, default=0),
     Column("loaded_number", Integer, nullable=False, default=0),
     Column("begun_by", _text(KEY_LENGTH)),
-    Column("next_poll_at", UtcTime),
-    Column("calls_per_minute", Double),
     Column("plan_id", _text(80)),
     Column("created_at", UtcTime, nullable=False),
+)
+
+polls = _table(
+    "voice_outreach_polls",
+    # The workers of a campaign poll its calls in turns; those of another voice connection see other calls.
+    Column("campaign", _text(KEY_LENGTH), primary_key=True),
+    Column("voice_conn_id", _text(KEY_LENGTH), primary_key=True),
+    Column("next_poll_at", UtcTime, nullable=False),
 )
 
 contacts = _table(
@@ -222,7 +228,7 @@ def migrate(connection: Connection) -> None:
         )
     if stored == VERSION:
         return
-    # Version 1 is the first: create_all creates missing tables, also after a creation that was broken off.
+    # create_all creates missing tables, also after a creation that was broken off. Version 2 added one to version 1.
     metadata.create_all(connection)
     connection.execute(versions.delete().where(versions.c.component == "ledger"))
     connection.execute(versions.insert().values(component="ledger", version=VERSION))

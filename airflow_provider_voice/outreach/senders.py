@@ -28,9 +28,9 @@ from airflow_provider_voice.models import CallRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_voice.dialing.deadline import Deadline
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call
-    from airflow_provider_voice.outreach.clocks import Deadline
     from airflow_provider_voice.outreach.states import Attempt, Claimed
     from airflow_provider_voice.vendors.rate_limit import Limiter
 

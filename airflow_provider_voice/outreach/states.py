@@ -64,8 +64,12 @@ class AttemptState(str, Enum):
 
 #: Attempts that rang, or may have: these count for the caps of a policy and for ``max_attempts``.
 COUNTED = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.ENDED, AttemptState.UNKNOWN)
-#: Attempts that hold one of the places of ``max_concurrent``.
-IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED)
+#: Attempts that hold one of the places of ``max_concurrent``: the phone of an unknown one may be ringing.
+IN_PROGRESS = (AttemptState.INTENT, AttemptState.PLACED, AttemptState.UNKNOWN)
+
+
+#: Why a contact is ``excluded`` whose number was on the do-not-call list.
+ON_DO_NOT_CALL_LIST = "on the do-not-call list"
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Attempt:
     :param placed_at: when the call was created, by the vendor's clock.
     :param clock_offset: seconds the vendor's clock was ahead of the ledger's; ``None``: not known then.
     :param fence: the claim under which it was made or is searched for.
+    :param voice_conn_id: the voice connection that it goes through.
     """
 
     id: str
@@ -120,6 +125,7 @@ class Attempt:
     placed_at: datetime | None = None
     clock_offset: float | None = None
     fence: int = 0
+    voice_conn_id: str | None = None
 
     @property
     def ref(self) -> CallRef:

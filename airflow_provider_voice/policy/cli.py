@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VoiceError as error:
         _write(sys.stderr, f"voice-policy: {error.message}")
         return BAD_INPUT
-    _write(sys.stdout, text)
+    try:
+        _write(sys.stdout, text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(code)
 
 

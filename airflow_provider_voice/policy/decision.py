@@ -41,8 +41,8 @@ class Person:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "to", parse_number(self.to))
-        object.__setattr__(self, "time_zone", _known_zone(self.time_zone))
-        object.__setattr__(self, "jurisdiction", _known_jurisdiction(self.jurisdiction))
+        object.__setattr__(self, "time_zone", known_zone(self.time_zone))
+        object.__setattr__(self, "jurisdiction", known_jurisdiction(self.jurisdiction))
 
     def __repr__(self) -> str:
         return f"Person({mask_number(self.to)}, time_zone={self.time_zone!r}, jurisdiction={self.jurisdiction!r})"
@@ -136,7 +136,13 @@ class Decision:
 # The errors below do not quote the value: it comes from a row about a person, and may be in the wrong column.
 
 
-def _known_zone(value: Any) -> str | None:
+def known_zone(value: Any) -> str | None:
+    """Return the time zone of a person.
+
+    :param value: the name of an IANA zone, or None or an empty text when it is not known.
+    :return: the name without blanks around it; None when it is not known.
+    :raises InvalidRequest: when the zone does not exist. The message does not quote it.
+    """
     name = _text_or_none(value, "time_zone")
     if name is None:
         return None
@@ -149,7 +155,13 @@ def _known_zone(value: Any) -> str | None:
     return name
 
 
-def _known_jurisdiction(value: Any) -> str | None:
+def known_jurisdiction(value: Any) -> str | None:
+    """Return the jurisdiction of a person.
+
+    :param value: an ISO 3166 code, or None or an empty text when it is not known.
+    :return: the code; None when it is not known.
+    :raises InvalidRequest: when the jurisdiction does not exist. The message does not quote it.
+    """
     code = _text_or_none(value, "jurisdiction")
     if code is None:
         return None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from airflow_provider_voice.sandbox.arguments import VendorName
+from airflow_provider_voice.sandbox.arguments import VENDORS, VendorName
 from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.sample_crm import write_crm
@@ -28,21 +29,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="voice-sandbox",
         description="Run Talkover, Talkstack and UnleashX on a local port; no phone is called.",
         epilog=f"The last digits of a number decide how a call to it goes: {endings}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one (default 8765)")
-    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go (default 0)")
-    parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed (default 0)")
+    parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go")
+    parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go")
+    parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed")
+    parser.add_argument("--vendor", default="talkover", choices=VENDORS, help="the vendor of voice_default")
     parser.add_argument(
-        "--vendor", default="talkover", choices=get_args(VendorName), help="the vendor of voice_default"
+        "--warehouse", type=Path, default="warehouse.db", help="SQLite file; contacts and ledger beside it"
     )
     parser.add_argument(
-        "--warehouse",
-        type=Path,
-        default=Path("warehouse.db"),
-        help="SQLite file of the examples; their contacts and ledger are beside it",
+        "--examples", type=Path, metavar="FOLDER", default=argparse.SUPPRESS, help="copy the example DAGs and exit"
     )
-    parser.add_argument("--examples", type=Path, metavar="FOLDER", help="copy the example DAGs to FOLDER and exit")
     return parser
 
 
@@ -77,18 +76,10 @@ def export_lines(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> list[
     :return: one ``export`` command each.
     """
     connections = {"voice_default": sandbox.connection(vendor)}
-    connections |= {f"voice_{name}": sandbox.connection(name) for name in get_args(VendorName)}
-    files = {
-        "warehouse": warehouse,
-        "crm": _crm_beside(warehouse),
-        "outreach_ledger": warehouse.with_name("outreach_ledger.db"),
-    }
+    connections |= {f"voice_{name}": sandbox.connection(name) for name in VENDORS}
+    files = {"warehouse": warehouse, **{name: warehouse.with_name(f"{name}.db") for name in ("crm", "outreach_ledger")}}
     connections |= {name: {"conn_type": "sqlite", "host": str(path.resolve())} for name, path in files.items()}
     return [f"export AIRFLOW_CONN_{name.upper()}={shlex.quote(json.dumps(c))}" for name, c in connections.items()]
-
-
-def _crm_beside(warehouse: Path) -> Path:
-    return warehouse.with_name("crm.db")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,14 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.examples:
+    if "examples" in options:
         copied = "".join(f"{path}\n" for path in copy_examples(options.examples))
-        sys.stdout.write(copied or f"{options.examples} has every example already.\n")
+        _print(copied or f"{options.examples} has every example already.\n")
         return 0
     try:
         quirks = VendorQuirks(list_delay=options.list_delay)
-        sandbox = Sandbox(port=options.port, speed=options.speed, seed=options.seed, quirks=quirks)
-        with sandbox:
+        with Sandbox(port=options.port, speed=options.speed, seed=options.seed, quirks=quirks) as sandbox:
             _serve(sandbox, options.vendor, options.warehouse)
     except (ValueError, OSError) as error:
         parser.error(f"The sandbox cannot run: {error}.")
@@ -116,14 +106,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> None:
     """Write the contacts of the examples, print the connections, then wait for SIGINT or SIGTERM."""
-    if not _crm_beside(warehouse).exists():
-        write_crm(_crm_beside(warehouse))
+    crm = warehouse.with_name("crm.db")
+    if not crm.exists():
+        write_crm(crm)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     # Comments and exports only, so that all of it can be pasted into a shell.
     lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
     lines += export_lines(sandbox, vendor, warehouse)
-    sys.stdout.write("\n".join([*lines, ""]))
-    sys.stdout.flush()
+    _print("\n".join([*lines, ""]))
     stopped.wait()
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

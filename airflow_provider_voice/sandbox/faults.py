@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_voice.sandbox.arguments import check_choice
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -57,38 +59,28 @@ class Fault:
     after: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(FaultKind):
-            raise ValueError(f"{self.kind!r} is not a fault. Use one of {', '.join(get_args(FaultKind))}.")
-        if self.operation not in get_args(Operation):
-            raise ValueError(f"{self.operation!r} is not an operation. Use one of {', '.join(get_args(Operation))}.")
+        check_choice("kind", self.kind, FaultKind)
+        check_choice("operation", self.operation, Operation)
         if self.status is None:
             self.status = 103 if self.kind == "interim" else 503
         if self.kind == "interim" and self.status not in _INTERIM:
             raise ValueError(f"An interim response has a status from 100 to 199, not {self.status}.")
-        self._left = self.times
-        self._passed = 0
+        self._matches = 0
 
     def hits(self, vendor: str, operation: str, number: str | None) -> bool:
-        """Return whether the fault hits this request, and count the hit.
+        """Return whether the fault hits this request, and count the request.
 
         :param vendor: the vendor that got the request.
         :param operation: the purpose of the request.
         :param number: the number to be called, ``None`` when the request names none.
         :return: True for a hit.
         """
-        matches = (
-            self.vendor in (None, vendor)
-            and self.operation in ("any", operation)
-            and (self.number is None or self.number == number)
-            and (self.times == 0 or self._left > 0)
-        )
-        if not matches:
+        if self.vendor not in (None, vendor) or self.operation not in ("any", operation):
             return False
-        self._passed += 1
-        if self._passed <= self.after:
+        if self.number not in (None, number):
             return False
-        self._left -= 1
-        return True
+        self._matches += 1
+        return self._matches > self.after and (self.times == 0 or self._matches <= self.after + self.times)
 
     @property
     def is_handled(self) -> bool:

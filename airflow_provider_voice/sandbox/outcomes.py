@@ -17,13 +17,21 @@ MAGIC_ENDINGS = {
     "06": "never answered",
     "07": "very long",
 }
-_SEEDED = (("completed", 60), ("no answer", 15), ("voicemail", 12), ("busy", 8), ("failed", 5))
+# How calls to other numbers go, and how often.
+_SEEDED = {"completed": 60, "no answer": 15, "voicemail": 12, "busy": 8, "failed": 5}
 
 QUEUED_SECONDS = 2.0
 RINGING_SECONDS = 6.0
-NO_ANSWER_SECONDS = 30.0
-VERY_LONG_SECONDS = 2 * 3600.0
 FOREVER = float("inf")
+_RINGING = (QUEUED_SECONDS, CallStatus.RINGING)
+_NOT_ANSWERED = {
+    "busy": (_RINGING, (QUEUED_SECONDS + 2, CallStatus.BUSY)),
+    "failed": ((QUEUED_SECONDS, CallStatus.FAILED),),
+    "never answered": (_RINGING,),
+    "no answer": (_RINGING, (QUEUED_SECONDS + 30, CallStatus.NO_ANSWER)),
+}
+# Seconds talked, where the seed does not decide.
+_TALK_SECONDS = {"very long": 2 * 3600, "voicemail": 12}
 
 
 @dataclass(frozen=True)
@@ -72,19 +80,10 @@ def course_of(number: str, seed: int) -> Course:
     :return: the course, the same for the same number and seed.
     """
     rng = random.Random(f"{seed} {number}")
-    kind = MAGIC_ENDINGS.get(number[-2:]) or rng.choices([name for name, _ in _SEEDED], [w for _, w in _SEEDED])[0]
-    ringing = (QUEUED_SECONDS, CallStatus.RINGING)
-    if kind == "never answered":
-        return Course((ringing,), 0)
-    if kind == "busy":
-        return Course((ringing, (QUEUED_SECONDS + 2, CallStatus.BUSY)), 0)
-    if kind == "failed":
-        return Course(((QUEUED_SECONDS, CallStatus.FAILED),), 0)
-    if kind == "no answer":
-        return Course((ringing, (QUEUED_SECONDS + NO_ANSWER_SECONDS, CallStatus.NO_ANSWER)), 0)
-    talk = VERY_LONG_SECONDS if kind == "very long" else float(rng.randint(20, 180))
+    kind = MAGIC_ENDINGS.get(number[-2:]) or rng.choices(list(_SEEDED), list(_SEEDED.values()))[0]
+    if kind in _NOT_ANSWERED:
+        return Course(_NOT_ANSWERED[kind], 0)
+    talk = _TALK_SECONDS.get(kind) or rng.randint(20, 180)
     answered = QUEUED_SECONDS + RINGING_SECONDS
-    ending = CallStatus.COMPLETED
-    if kind == "voicemail":
-        talk, ending = 12.0, CallStatus.VOICEMAIL
-    return Course((ringing, (answered, CallStatus.IN_PROGRESS), (answered + talk, ending)), int(talk))
+    ending = CallStatus.VOICEMAIL if kind == "voicemail" else CallStatus.COMPLETED
+    return Course((_RINGING, (answered, CallStatus.IN_PROGRESS), (answered + talk, ending)), talk)

@@ -1,4 +1,4 @@
-"""The common part of the three vendors' routes: token check, faults, list order, responses and the request log."""
+"""The common part of the three vendors' routes: token check, faults, list order and pages, the request log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import struct
 from abc import ABC, abstractmethod
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from starlette.responses import Response
 
 from airflow_provider_voice.sandbox.arguments import seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault
     from airflow_provider_voice.sandbox.quirks import VendorQuirks
     from airflow_provider_voice.sandbox.world import SandboxCall, World
+
+    Row = TypeVar("Row")
 
 #: The HTTP status and JSON body of a response.
 Handled = tuple[int, Any]
@@ -41,11 +43,14 @@ class VendorRoutes(ABC):
     """
 
     name: ClassVar[VendorName]
+    #: The token of a connection, and further fields of its ``extra``.
+    token: ClassVar[str]
+    connection_extra: ClassVar[Mapping[str, str]] = {}
     #: Credential headers with their values, any of which is enough; and the response to a request without one.
-    credentials: ClassVar[dict[str, str]]
+    credentials: ClassVar[Mapping[str, str]]
     unauthorized: ClassVar[Handled]
     #: Our status -> the vendor's documented status, where they differ.
-    statuses: ClassVar[dict[CallStatus, str]]
+    statuses: ClassVar[Mapping[CallStatus, str]]
     #: Rows that a page of a list holds at most, unless the quirks set another limit.
     usual_max_page: ClassVar[int] = 100
 
@@ -88,6 +93,21 @@ class VendorRoutes(ABC):
         elif self.quirks.order == "shuffled":
             random.shuffle(calls)
         return calls
+
+    def page_of(
+        self, request: Request, rows: Sequence[Row], size_field: str, usual_size: int
+    ) -> tuple[Sequence[Row], int, int]:
+        """Return the rows of the page that a query asks for, its number and its size.
+
+        :param request: the request.
+        :param rows: the rows of all pages.
+        :param size_field: the parameter for the size of a page; that for its number is ``page``.
+        :param usual_size: the size of a page when the query asks for none.
+        :return: rows, number from 1, size.
+        """
+        size = min(positive_int(request, size_field, usual_size), self.max_page)
+        page = positive_int(request, "page", 1)
+        return rows[(page - 1) * size : page * size], page, size
 
     def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
         """Return whether a call was created on one of the days of a filter, in this vendor's time zone.
@@ -136,22 +156,23 @@ class VendorRoutes(ABC):
         return endpoint
 
     async def _fail(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
-        handled = work() if fault.is_handled else None
-        if fault.kind == "slow":
-            await asyncio.sleep(seconds_of(fault.seconds))
-        if fault.kind == "interim":
-            _send_interim(request, fault.status or 0)
-        if fault.kind in ("lost_answer", "reset", "cut"):
-            return _Broken(request, json.dumps(handled[1]).encode() if fault.kind == "cut" and handled else b"")
+        response = self._answer(*(work() if fault.is_handled else (200, None)))
         if fault.kind == "refused":
             return self._answer(402, {"success": False, "error": True, "message": "Insufficient credits."})
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
         if fault.kind == "status":
             return self._scripted(fault)
-        if handled is None:
-            raise RuntimeError(f"fault {fault.kind} has no answer")
-        return self._answer(*handled)
+        if fault.kind == "slow":
+            await asyncio.sleep(seconds_of(fault.seconds))
+        elif fault.kind == "interim":
+            # ASGI has no interim responses, so this one is written to the connection below it.
+            _exchange(request).transport.write(
+                b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % (fault.status or 0)
+            )
+        else:
+            _break_off(_exchange(request), bytes(response.body) if fault.kind == "cut" else b"")
+        return response
 
     def _scripted(self, fault: Fault) -> Response:
         body = {"message": "scripted fault"} if fault.body is None else fault.body
@@ -169,39 +190,21 @@ class VendorRoutes(ABC):
         return Response(json.dumps(body).encode(), status, sent, media_type="application/json")
 
 
-def _send_interim(request: Request, status: int) -> None:
-    # ASGI has no interim responses, so this one is written to the transport below it.
-    request.scope["sandbox_transport"].write(b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % status)
+def _exchange(request: Request) -> Any:
+    """Return uvicorn's object of a request and its response, because some faults need the connection itself."""
+    return request.receive.__self__  # type: ignore[attr-defined]  # the owner of a bound method
 
 
-class _Broken(Response):
-    """A response that closes the connection, after a part of it or at once."""
-
-    def __init__(self, request: Request, part_of: bytes) -> None:
-        super().__init__()
-        self._request = request
-        self._part_of = part_of
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Abort uvicorn's transport, because ASGI has no message for that.
-
-        :param scope: unused.
-        :param receive: unused.
-        :param send: sends the part of the response that arrives.
-        """
-        del scope, receive
-        if self._part_of:
-            length = str(len(self._part_of)).encode()
-            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            half = self._part_of[: len(self._part_of) // 2]
-            await send({"type": "http.response.body", "body": half, "more_body": True})
-            await asyncio.sleep(0.05)  # let the half leave before the connection breaks
-        transport = self._request.scope["sandbox_transport"]
-        raw = transport.get_extra_info("socket")
-        if raw is not None and not self._part_of:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+def _break_off(exchange: Any, body: bytes) -> None:
+    """Send half of a body and close the connection, or reset the connection when there is no body."""
+    if body:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        exchange.transport.write(head + body[: len(body) // 2])
+    else:
+        raw = exchange.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    exchange.disconnected = True  # so that uvicorn sends nothing more
+    exchange.transport.close()
 
 
 async def _json_body(request: Request) -> dict[str, Any]:
@@ -210,6 +213,16 @@ async def _json_body(request: Request) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def passes(query: Mapping[str, str], values: Mapping[str, str]) -> bool:
+    """Return whether a row passes those filters of a query that compare for equality.
+
+    :param query: the parameters of the query by name.
+    :param values: the row's value for each of these filters.
+    :return: whether it is listed.
+    """
+    return all(query.get(name) in (None, value) for name, value in values.items())
 
 
 def positive_int(request: Request, name: str, default: int) -> int:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
-from airflow_provider_voice.sandbox import talkover, talkstack, unleashx
 from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
+from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
+from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
+from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
 from airflow_provider_voice.sandbox.world import (
     DEFAULT_AGENTS,
     Clock,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-_START_SECONDS = 20.0
+_STOP_SECONDS = 20.0
 
 
 class Sandbox:
@@ -70,12 +72,9 @@ class Sandbox:
         self.host = host
         self.port = port
         self.world = World(clock, seed=seed, speed=speed, list_delay=quirks.list_delay)
-        vendors = (
-            talkover.TalkoverRoutes(self.world, quirks),
-            talkstack.TalkstackRoutes(self.world, quirks),
-            unleashx.UnleashXRoutes(self.world, quirks),
-        )
-        self.app = _WithTransport(Starlette(routes=[route for vendor in vendors for route in vendor.routes()]))
+        vendors = [routes(self.world, quirks) for routes in (TalkoverRoutes, TalkstackRoutes, UnleashXRoutes)]
+        self._vendors = {vendor.name: vendor for vendor in vendors}
+        self.app = Starlette(routes=[route for vendor in vendors for route in vendor.routes()])
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -83,20 +82,17 @@ class Sandbox:
         """Start to listen."""
         import uvicorn  # only for those who start one
 
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((self.host, self.port))
+        sock = socket.create_server((self.host, self.port))
         self.port = sock.getsockname()[1]
         config = uvicorn.Config(self.app, log_level="critical", lifespan="off", date_header=False, http="h11")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([sock],), daemon=True, name="voice-sandbox")
         self._thread.start()
-        waiting = threading.Event()
-        for _ in range(int(_START_SECONDS / 0.01)):
-            if self._server.started:
-                return self
-            waiting.wait(0.01)
-        raise RuntimeError(f"The sandbox did not start within {_START_SECONDS:.0f} s.")
+        while not self._server.started:
+            self._thread.join(0.01)
+            if not self._thread.is_alive():
+                raise RuntimeError("The sandbox's server ended while it started.")
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,7 +101,7 @@ class Sandbox:
         self._server.should_exit = True
         self._server.force_exit = True
         if self._thread is not None:
-            self._thread.join(_START_SECONDS)
+            self._thread.join(_STOP_SECONDS)
 
     @property
     def url(self) -> str:
@@ -180,12 +176,10 @@ class Sandbox:
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
         :return: the fields by name; ``extra`` is a dictionary.
         """
-        tokens = {"talkover": talkover.TOKEN, "talkstack": talkstack.TOKEN, "unleashx": unleashx.TOKEN}
-        extra: dict[str, Any] = {"default_agent_id": DEFAULT_AGENTS[vendor]}
-        if vendor == "talkstack":
-            extra["project_id"] = talkstack.PROJECT
+        routes = self._vendors[vendor]
         address = {"schema": "http", "host": self.host, "port": self.port}
-        return {"conn_type": vendor, **address, "password": tokens[vendor], "extra": extra}
+        extra = {"default_agent_id": DEFAULT_AGENTS[vendor], **routes.connection_extra}
+        return {"conn_type": vendor, **address, "password": routes.token, "extra": extra}
 
     def connection_json(self, vendor: VendorName) -> str:
         """Return the connection as the text for an ``AIRFLOW_CONN_...`` variable.
@@ -194,15 +188,3 @@ class Sandbox:
         :return: JSON.
         """
         return json.dumps(self.connection(vendor))
-
-
-class _WithTransport:
-    """Puts uvicorn's transport into the scope, because some faults need the connection itself."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # `receive` is a bound method of uvicorn's request cycle, which knows its transport.
-        scope["sandbox_transport"] = getattr(getattr(receive, "__self__", None), "transport", None)
-        await self._app(scope, receive, send)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, passes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.sandbox.world import SandboxCall
 
-TOKEN = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
 AGENTS = {"agent_sandbox": "published", "agent_second": "published", "agent_draft": "draft"}
 PREFIX = "/api/v1"
 
@@ -34,7 +33,8 @@ class TalkoverRoutes(VendorRoutes):
 
     name = "talkover"
     statuses = _STATUSES
-    credentials = {"Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    token = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
+    credentials = {"Authorization": f"Bearer {token}"}  # noqa: RUF012 - as declared above
     unauthorized = (401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}})
 
     def routes(self) -> list[Route]:
@@ -59,9 +59,9 @@ class TalkoverRoutes(VendorRoutes):
         """List the agents, paged under ``meta``."""
         del body
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
-        per_page, page = positive_int(request, "per_page", 20), positive_int(request, "page", 1)
+        shown, page, per_page = self.page_of(request, rows, "per_page", 20)
         meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
-        return 200, {"data": rows[(page - 1) * per_page : page * per_page], "meta": meta}
+        return 200, {"data": shown, "meta": meta}
 
     def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
@@ -114,14 +114,12 @@ class TalkoverRoutes(VendorRoutes):
         calls = [
             call
             for call in self.ordered()
-            if query.get("agent_id") in (None, call.agent_id)
-            and query.get("direction") in (None, call.direction)
-            and query.get("status") in (None, self.status_of(call, now))
+            if passes(query, {"agent_id": call.agent_id, "direction": call.direction})
+            and passes(query, {"status": self.status_of(call, now)})
             and self.in_days(call, query.get("date_from"), query.get("date_to"))
-            and (not query.get("search") or any(query["search"] in text for text in (call.to, call.from_, call.sid)))
+            and any(query.get("search", "") in text for text in (call.to, call.from_, call.sid))
         ]
-        per_page, page = min(positive_int(request, "per_page", 20), self.max_page), positive_int(request, "page", 1)
-        rows = calls[(page - 1) * per_page : page * per_page]
+        rows, page, per_page = self.page_of(request, calls, "per_page", 20)
         answer = {"success": True, "data": [self._row(call, now) for call in rows]}
         if self.quirks.pagination != "missing":
             answer["pagination"] = self._pagination(len(calls), len(rows), page, per_page)

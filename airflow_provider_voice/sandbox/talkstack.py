@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, passes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.sandbox.world import SandboxCall
 
-TOKEN = "talkstack_sandbox_key"  # noqa: S105 - the sandbox's own, known to everybody
 PROJECT = "project-sandbox"
 AGENTS = ("agent-sandbox", "agent-second")
 VOICES = ("Ada", "Grace")
@@ -29,7 +28,9 @@ class TalkstackRoutes(VendorRoutes):
 
     name = "talkstack"
     statuses = {CallStatus.IN_PROGRESS: "in-progress", CallStatus.NO_ANSWER: "no-answer"}  # noqa: RUF012 - as declared above
-    credentials = {"x-api-key": TOKEN, "Authorization": f"Bearer {TOKEN}"}  # noqa: RUF012 - as declared above
+    token = "talkstack_sandbox_key"  # noqa: S105 - the sandbox's own, known to everybody
+    connection_extra = {"project_id": PROJECT}  # noqa: RUF012 - as declared above
+    credentials = {"x-api-key": token, "Authorization": f"Bearer {token}"}  # noqa: RUF012 - as declared above
     unauthorized = (401, {"message": "Unauthorized", "status": "error"})
     usual_max_page = 1000
 
@@ -92,9 +93,7 @@ class TalkstackRoutes(VendorRoutes):
         rows = [
             {**_row(call, now), "status": self._history_status(call, now), "direction": f"{call.direction}-api"}
             for call in self.ordered()
-            if query.get("to") in (None, call.to)
-            and query.get("from") in (None, call.from_)
-            and query.get("status") in (None, self._history_status(call, now))
+            if passes(query, {"to": call.to, "from": call.from_, "status": self._history_status(call, now)})
             and _in_days(call, query)
         ]
         return 200, {"message": "call history", "status": "success", "data": rows[: min(size, self.max_page)]}

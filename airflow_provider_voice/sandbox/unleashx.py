@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
-from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, positive_int
+from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, passes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.sandbox.world import SandboxCall
 
-TOKEN = "unleashx_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
 AGENTS = {101: 1, 102: 3, 103: 1}  # agent -> status: 1 active, 3 inactive
 PREFIX = "/api/v1/global"
 
@@ -42,7 +41,8 @@ class UnleashXRoutes(VendorRoutes):
 
     name = "unleashx"
     statuses = _STATUSES
-    credentials = {"token": TOKEN, "api_access_token": TOKEN}  # noqa: RUF012 - as declared above
+    token = "unleashx_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
+    credentials = {"token": token, "api_access_token": token}  # noqa: RUF012 - as declared above
     unauthorized = (401, {"error": True, "message": "Invalid Auth Key or Session Expired"})
 
     def routes(self) -> list[Route]:
@@ -96,19 +96,14 @@ class UnleashXRoutes(VendorRoutes):
         calls = [
             call
             for call in self.ordered()
-            if query.get("agent_id") in (None, call.agent_id)
-            and (query.get("calling_number") or "") in _customer(call)
-            and query.get("provider_number") in (None, _own_number(call))
-            and (query.get("input_data") or "") in json.dumps(call.variables)
-            and query.get("status") in (None, self.status_of(call, now))
+            if passes(query, {"agent_id": call.agent_id, "provider_number": _own_number(call)})
+            and passes(query, {"status": self.status_of(call, now)})
+            and query.get("calling_number", "") in _customer(call)
+            and query.get("input_data", "") in json.dumps(call.variables)
             and self.in_days(call, query.get("fromdate"), query.get("todate"))
         ]
-        limit, page = min(positive_int(request, "limit", 10), self.max_page), positive_int(request, "page", 1)
-        return 200, {
-            "datalist": [
-                _row(call, self.status_of(call, now), now) for call in calls[(page - 1) * limit : page * limit]
-            ]
-        }
+        shown, _, _ = self.page_of(request, calls, "limit", 10)
+        return 200, {"datalist": [_row(call, self.status_of(call, now), now) for call in shown]}
 
 
 def _customer(call: SandboxCall) -> str:

@@ -8,10 +8,10 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallStatus, Direction
-from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
+from airflow_provider_voice.sandbox.arguments import VENDORS, seconds_of
 from airflow_provider_voice.sandbox.outcomes import Course, course_of
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class SandboxCall:
     :param to: the number that is called.
     :param from_: the number that calls.
     :param agent_id: the agent that talks.
-    :param direction: ``outbound`` or ``inbound``.
     :param created_at: when the vendor accepted it, by the sandbox's clock.
     :param course: the statuses it passes through, in seconds of an ordinary call.
+    :param direction: ``outbound`` (default) or ``inbound``.
     :param speed: how many seconds of the course pass in one second of the clock, default 1.
     :param delay_seconds: seconds of the course before the vendor begins with the call, default 0.
     :param is_testing: whether it is a test call, default False.
@@ -98,9 +98,9 @@ class SandboxCall:
     to: str
     from_: str
     agent_id: str
-    direction: Direction
     created_at: datetime
     course: Course
+    direction: Direction = "outbound"
     speed: float = 1.0
     delay_seconds: int = 0
     is_testing: bool = False
@@ -145,12 +145,12 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the time by the sandbox's clock.
         """
-        changed = self.created_at
-        if self.hung_up_at is not None and now >= self.hung_up_at:
+        if self.hung_up_at is not None and self._is_hung_up(now):
             changed = self.hung_up_at
-        elif seconds := self.course.last_change(self._course_seconds(now)):
-            changed = self._clock_time(seconds)
-        return max(changed, self.touched_at) if self.touched_at else changed
+        else:
+            seconds = self.course.last_change(self._course_seconds(now))
+            changed = self._clock_time(seconds) if seconds else self.created_at
+        return max(changed, self.touched_at or changed)
 
     def duration(self, now: datetime) -> int:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
@@ -203,7 +203,7 @@ class World:
         self.speed = speed
         self.seed_number = seed
         self.list_delay = seconds_of(list_delay)
-        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in get_args(VendorName)}
+        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in VENDORS}
         self.rings: list[Ring] = []
         self.faults: list[Fault] = []
         self.requests: list[LoggedRequest] = []
@@ -271,22 +271,21 @@ class World:
         self, vendor: str, to: str, agent_id: str, created_at: datetime, rng: random.Random | None = None, **more: Any
     ) -> SandboxCall:
         self._keys += 1
-        bits = rng.getrandbits(128) if rng else uuid.uuid4().int
-        call_id = str(uuid.UUID(int=bits, version=4))
-        fields = {"direction": "outbound", **more}
-        numbers = (to, CALLER_ID) if fields["direction"] == "outbound" else (CALLER_ID, to)
+        unique = uuid.UUID(int=rng.getrandbits(128), version=4) if rng else uuid.uuid4()
+        sid = f"CA{unique.hex}"
+        called, caller = (CALLER_ID, to) if more.get("direction") == "inbound" else (to, CALLER_ID)
         return SandboxCall(
             vendor=vendor,
             key=self._keys,
-            id=f"CA{uuid.UUID(call_id).hex}" if vendor == "talkstack" else call_id,
-            sid=f"CA{uuid.UUID(call_id).hex}",
-            to=numbers[0],
-            from_=numbers[1],
+            id=sid if vendor == "talkstack" else str(unique),
+            sid=sid,
+            to=called,
+            from_=caller,
             agent_id=str(agent_id),
             created_at=created_at,
             course=course_of(to, self.seed_number),
             speed=self.speed,
-            **fields,
+            **more,
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:

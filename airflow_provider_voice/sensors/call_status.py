@@ -19,9 +19,17 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
-from airflow_provider_voice.utils.call_references import call_refs, is_literal_call, masked_calls
+from airflow_provider_voice.utils.call_references import call_refs, masked_calls
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import boolean, connection_id, endings_of, is_literal, one_of, seconds_of
+from airflow_provider_voice.utils.validation import (
+    boolean,
+    connection_id,
+    endings_of,
+    is_final,
+    is_literal,
+    one_of,
+    seconds_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -115,7 +123,7 @@ class CallStatusSensor(BaseSensorOperator):
             connection_id(self.voice_conn_id)
         if is_literal(self.expected_statuses):
             self._accepted()
-        if is_literal_call(self.call):
+        if is_final(self.call):
             call_refs(self.call)
 
     @property
@@ -271,8 +279,7 @@ class CallStatusSensor(BaseSensorOperator):
         return results if isinstance(self.call, list) else results[0]
 
     def _new_watch(self, refs: list[CallRef], state: Any = None) -> CallWatch:
-        stored = state if isinstance(state, dict) else None
-        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=stored)
+        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
 
 
 def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:

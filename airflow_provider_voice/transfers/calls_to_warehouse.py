@@ -207,9 +207,9 @@ class CallsToWarehouseOperator(BaseOperator):
 def _log_result(loaded: Loaded) -> None:
     counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
     log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
-    if loaded.holes:
+    for hole in loaded.holes:
         log.warning(
-            "No export covers %s. The next run reads the part that lay in the vendor's future; export the rest with "
-            "start and end.",
-            "; ".join(f"{hole['start']} to {hole['end']}" for hole in loaded.holes),
+            'No export covers %(start)s to %(end)s. Run the task once with start="%(start)s" and end="%(end)s" to load '
+            "these calls; only a part that lay in the vendor's future is read by the next run anyway.",
+            hole,
         )

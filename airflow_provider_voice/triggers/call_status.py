@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from contextlib import aclosing
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
     from datetime import timedelta
 
-_ARGUMENTS = (
-    "voice_conn_id", "calls", "deadline", "poll_interval", "grace_period", "tolerated_outage", "memo",
-    "end_call_on_kill",
-)  # fmt: skip
 #: A trigger fires this many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
 #: ended. That takes a pass or two of the scheduler's loop: measured 9 s with 200 sensors on two cores under a load of
@@ -103,8 +100,7 @@ class CallStatusTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
-        return "airflow_provider_voice.triggers.call_status.CallStatusTrigger", arguments
+        return f"{__name__}.CallStatusTrigger", {name: getattr(self, name) for name in signature(type(self)).parameters}
 
     def shared_stream_key(self) -> Hashable | None:
         """Return the key that all triggers of one connection share; None when polling is not shared."""
@@ -142,38 +138,34 @@ class CallStatusTrigger(BaseEventTrigger):
         yield event
 
     async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
-        """Wait for the calls; a failure of a poll is put into the event and not raised."""
+        """Wait for the calls; why a wait failed is put into the event and not raised."""
         began = time.monotonic()
-        with poll.subscribed(self._watch, self.poll_interval):
-            payload = await self._take_results(results)
+        error, timed_out = None, False
+        try:
+            with poll.subscribed(self._watch, self.poll_interval):
+                await self._take_results(results)
+        except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
+            timed_out = True
+        except VoiceError as failure:
+            error = failure.to_dict()
         if self.trigger_id is not None:  # in dag.test() there is no scheduler
             await asyncio.sleep(began + EARLIEST_EVENT_SECONDS - time.monotonic())
-        return TriggerEvent({**payload, "memo": self.memo})  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+        # JSON without a full number: Airflow logs events.
+        calls = [None if call is None else masked(call) for call in self._watch.results]
+        payload = {"calls": calls, "error": error, "timed_out": timed_out, "memo": self.memo}
+        return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
-    async def _take_results(self, results: AsyncIterator[PollResult]) -> dict[str, Any]:
-        """Take results until the wait is over and return the payload of the event."""
-        error: VoiceError | None = None
-        timed_out, polled = False, False
-        ours = {ref.id for ref in self._watch.refs}
-        while not (self._watch.is_over or timed_out or error):
-            left = self.deadline - time.time()
-            if not polled:
-                # A call may have ended while no triggerer ran: it is polled once, also past the deadline.
-                left = max(left, _FIRST_POLL_SECONDS)
-            try:
-                result = await asyncio.wait_for(anext(results), max(left, 0.0))
-            except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
-                timed_out = True
-                continue
-            if not ours & result.requested:
-                continue  # a poll that had begun before this trigger subscribed
-            polled = True
-            try:
+    async def _take_results(self, results: AsyncIterator[PollResult]) -> None:
+        """Take results until every call has ended; raise what ends the wait before that, ``TimeoutError`` too."""
+        # A call may have ended while no triggerer ran: it is polled once, also past the deadline.
+        until = max(self.deadline, time.time() + _FIRST_POLL_SECONDS)
+        while not self._watch.is_over:
+            result = await asyncio.wait_for(anext(results), until - time.time())
+            if {ref.id for ref in self._watch.pending} <= result.requested:
+                until = self.deadline
                 self._take(result)
-            except VoiceError as failure:
-                error = failure
-            timed_out = not (self._watch.is_over or error) and time.time() >= self.deadline
-        return _event_of(self._watch, error=error, timed_out=timed_out)
+            # else: another trigger's poll, or one that had begun before this trigger subscribed. It says nothing about
+            # calls that it did not request, even if it shows some of ours.
 
     def _take(self, result: PollResult) -> None:
         if result.error is not None:
@@ -202,15 +194,6 @@ def _epoch_seconds(deadline: Any) -> float:
     if not is_number or not 0 <= deadline <= _LAST_EPOCH_SECOND:
         raise InvalidRequest(f"deadline must be epoch seconds, not {shown(deadline)}.")
     return float(deadline)
-
-
-def _event_of(watch: CallWatch, *, error: VoiceError | None, timed_out: bool) -> dict[str, Any]:
-    """Return the payload of an event, as JSON without a full number: Airflow logs events."""
-    return {
-        "calls": [None if call is None else masked(call) for call in watch.results],
-        "error": None if error is None else error.to_dict(),
-        "timed_out": timed_out,
-    }
 
 
 # Digits of a number that are cut out of a recording's URL; a mask, too, leaves the country and the area code.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.models import Call, CallStatus
 
-_ARGUMENTS = (
-    "voice_conn_id", "agent_id", "direction", "statuses", "poll_interval", "look_back", "listing_delay",
-)  # fmt: skip
 _PAYLOAD_FIELDS = (
     "id", "status", "direction", "agent_id", "tag", "duration_seconds", "created_at", "ended_at",
 )  # fmt: skip
@@ -92,8 +90,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, all JSON."""
-        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
-        return "airflow_provider_voice.triggers.calls_finished.CallsFinishedTrigger", arguments
+        arguments = {name: getattr(self, name) for name in signature(type(self)).parameters}
+        return f"{__name__}.CallsFinishedTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until the trigger is stopped; errors are logged and retried, because no task is waiting for them.

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import check_delay, json_object
-from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
-from airflow_provider_voice.utils.masking import MaskedValue, masked_number
+from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number, shown
+from airflow_provider_voice.utils.masking import MaskedValue
 from airflow_provider_voice.utils.validation import (
     boolean_or_text,
     connection_id,
-    has_template,
+    is_final,
     is_literal,
-    is_resolved,
     whole_or_text,
 )
 
@@ -33,9 +32,11 @@ def masked_dialed(value: Any) -> Any:
     :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, (str, MaskedValue)) or not is_resolved(value):
-        return masked_number(value)
-    return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
+    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
+        return value
+    if not isinstance(value, str):
+        return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
+    return MaskedValue(value, mask_number(value)) if any(char.isdigit() for char in value) else value
 
 
 def masked_values(value: Any) -> Any:
@@ -45,13 +46,11 @@ def masked_values(value: Any) -> Any:
         the code of the DAG and stays as it is. Any other value is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, MaskedValue) or not is_resolved(value) or has_template(value):
+    if value is None or isinstance(value, MaskedValue) or not is_final(value):
         return value
     if not isinstance(value, Mapping):
         return MaskedValue(value, f"a value of type {type(value).__name__}, where a mapping is needed")
-    if not value:
-        return value
-    return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value})
+    return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value}) if value else value
 
 
 def masked_list(value: Any, noun: str) -> Any:
@@ -62,7 +61,7 @@ def masked_list(value: Any, noun: str) -> Any:
     :return: the value, or a :class:`MaskedValue` of it.
     """
     is_text = isinstance(value, (str, MaskedValue))
-    if is_text or not hasattr(value, "__len__") or not is_resolved(value) or has_template(value):
+    if is_text or not hasattr(value, "__len__") or not is_final(value):
         return value
     return MaskedValue(value, f"{len(value)} {noun}")
 
@@ -89,9 +88,13 @@ def agent_of(value: object) -> str | None:
     :return: the id; None where the connection's default applies.
     :raises InvalidRequest: for anything but text, a whole number and None.
     """
+    return _text_of_id("agent_id", value)
+
+
+def _text_of_id(name: str, value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(whole_or_text("agent_id", value))
-    return text_or_none("agent_id", value)
+        value = str(whole_or_text(name, value))
+    return text_or_none(name, value)
 
 
 def masked_key(value: Any) -> Any:
@@ -116,9 +119,7 @@ def key_or_none(value: object) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(whole_or_text("call_key", value))
-    key = value.strip() if isinstance(value, str) else ""
+    key = (_text_of_id("call_key", value) or "").strip()
     if key in ("", "None") or not key.isprintable():
         raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
     return key
@@ -187,6 +188,31 @@ def delay_of(value: object) -> int:
     return number
 
 
+def check_person(policy: object, time_zone: object, jurisdiction: object, when_closed: object) -> None:
+    """Check the arguments that only a contact policy reads, as far as they are known when a DAG is parsed.
+
+    :param policy: the contact policy; None: there is none.
+    :param time_zone: the IANA time zone of the person, None, a template, or another task's output.
+    :param jurisdiction: the ISO 3166 code of the law that protects the person, likewise.
+    :param when_closed: the task's reaction while the policy does not allow the call.
+    :raises InvalidRequest: when one is given without a policy, or does not exist.
+    """
+    if policy is None:
+        ignored = {"time_zone": time_zone, "jurisdiction": jurisdiction, "when_closed": when_closed}
+        given = [name for name, value in ignored.items() if value not in (None, "", "wait")]
+        if given:
+            raise InvalidRequest(
+                f"{', '.join(given)}: only a contact policy reads this, and the task has none. Add policy=, such as "
+                "policy='us', or leave it out."
+            )
+        return
+    from airflow_provider_voice.policy.decision import known_jurisdiction, known_zone  # see policy_of
+
+    for check, value in ((known_zone, time_zone), (known_jurisdiction, jurisdiction)):
+        if is_literal(value):
+            check(value)
+
+
 def policy_of(value: Any) -> ContactPolicy | None:
     """Load a policy while the DAG is parsed, so that a broken rule file is an import error.
 
@@ -214,8 +240,6 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "is_testing": partial(boolean_or_text, "is_testing"),
     "variables": partial(json_object, "variables"),
     "context": partial(json_object, "context"),
-    "time_zone": partial(text_or_none, "time_zone"),
-    "jurisdiction": partial(text_or_none, "jurisdiction"),
     "subject": partial(text_or_none, "subject"),
     "call_key": key_or_none,
     "ledger_conn_id": lambda value: None if value is None else connection_id(value, "ledger_conn_id"),

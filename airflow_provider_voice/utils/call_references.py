@@ -16,7 +16,7 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.phone import mask_number, mask_numbers_in
 from airflow_provider_voice.utils.masking import MaskedValue, plain
-from airflow_provider_voice.utils.validation import has_template, is_resolved
+from airflow_provider_voice.utils.validation import is_final
 
 # The fields of a call that help the reader of a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
@@ -79,15 +79,6 @@ def _calls_from_text(value: Any) -> Any:
     )
 
 
-def is_literal_call(value: Any) -> bool:
-    """Return whether a call is known already, and no part of it is a template or the output of another task.
-
-    :param value: the user's value.
-    :return: whether it is final.
-    """
-    return is_resolved(value) and not has_template(value)
-
-
 def masked_calls(value: Any) -> Any:
     """Return a call, or each call of a list, masked for display.
 
@@ -96,7 +87,7 @@ def masked_calls(value: Any) -> Any:
     :return: a :class:`MaskedValue`, or a list of them; call ids, templates and values of other types stay as they are.
     """
     value = plain(value)
-    if not is_literal_call(value):
+    if not is_final(value):
         return value
     if isinstance(value, str):
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.phone import mask_number
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,24 +50,13 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, MaskedValue) else value
 
 
-def masked_number(value: Any) -> Any:
-    """Return a phone number masked.
-
-    :param value: the number, a template, or the output of another task.
-    :return: a :class:`MaskedValue` of a number; any other value as it is.
-    """
-    if isinstance(value, str) and "{{" not in value and "{%" not in value and any(char.isdigit() for char in value):
-        return MaskedValue(value, mask_number(value))
-    return value
-
-
 class MaskedField:
     """A template field that is masked as soon as its value is final: Airflow renders templates into it and shows it.
 
     .. code-block:: python
 
         class RingOperator(BaseOperator):
-            to = MaskedField(masked_number)
+            to = MaskedField(masked_dialed)
 
     :param mask: returns the value as it is, or a :class:`MaskedValue` of it.
     """

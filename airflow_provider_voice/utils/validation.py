@@ -176,15 +176,12 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
     :return: the statuses.
     :raises InvalidRequest: when there is none, or one that is no status or no ending.
     """
-    items = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
-    if may_be_empty and items in ([], [None]):
-        return frozenset()
-    if not items or not all(isinstance(item, str) for item in items):
-        raise InvalidRequest(f"{name} must list statuses with which a call ends, not {shown(values)}.")
     try:
-        statuses = statuses_of(items)
+        statuses = statuses_of(values)
     except InvalidRequest as error:
         raise InvalidRequest(f"{name}: {error.message}") from None
+    if not statuses and not may_be_empty:
+        raise InvalidRequest(f"{name} must list statuses with which a call ends, and it lists none.")
     endless = sorted(status.value for status in statuses if not status.is_terminal)
     if endless:
         raise InvalidRequest(f"A call does not end as {', '.join(endless)}; {name} lists endings only.")
@@ -198,6 +195,15 @@ def is_literal(value: object) -> bool:
     :return: False for a text with ``{{`` or ``{%`` and for what Airflow resolves when the task runs.
     """
     return not _is_template(value) and is_resolved(value)
+
+
+def is_final(value: object) -> bool:
+    """Return whether no part of a value is a template or another task's output.
+
+    :param value: an argument of an operator; it may hold itself.
+    :return: whether neither Airflow's rendering nor another task changes any of it.
+    """
+    return is_resolved(value) and not has_template(value)
 
 
 def is_resolved(value: object) -> bool:

@@ -209,8 +209,8 @@ class Vendor(ABC):
         """
         wanted: dict[str, CallRef] = {}
         for ref in refs:
-            # Of two references to one call the one with its number is worth more.
-            wanted[ref.id] = ref if ref.to or ref.id not in wanted else wanted[ref.id]
+            # Two tasks may wait for one call, and one of them may know no more than its id.
+            wanted[ref.id] = wanted[ref.id].completed(ref) if ref.id in wanted else ref
         if not wanted:
             return {}
         before = self.http.sent

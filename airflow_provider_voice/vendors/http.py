@@ -332,7 +332,7 @@ class HttpClient:
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
         if isinstance(error, RateLimited) and error.retry_after is None:
-            error.retry_after = error.details["retry_after"] = wait
+            error.retry_after = wait
         return wait
 
     def _run(self, attempt: Callable[[], ApiResponse], *, repeat: bool) -> ApiResponse:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 #: Asked for one after the other while a reply is full; the default is 20.
 PAGE_SIZES = (100, 1000, 10_000)
-#: Fewer rows than this are taken for complete although no reply was larger: a new project has a handful of calls.
-SMALLEST_CUT = 10
+#: No vendor limits a reply to fewer rows, nor to a number that is neither round nor a power of two.
+SMALLEST_LIMIT = 10
+_ROUND = 5
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 # Failures of one reply that leave the other replies usable.
@@ -100,8 +101,13 @@ class _History:
         return rows
 
     def _is_plausible(self, count: int) -> bool:
-        """Whether so few rows are taken for complete: nothing shows that this vendor cuts its replies there."""
-        return count < SMALLEST_CUT and len(self._ids) <= self._largest
+        """Whether a reply is taken for complete although no other was larger, as in the first days of a project.
+
+        Its size is no limit that anybody sets, and no other reply, under whatever filter, showed a row beyond those of
+        the largest one: rows that were cut off would have shown there.
+        """
+        may_be_limit = count >= SMALLEST_LIMIT and (count % _ROUND == 0 or count.bit_count() == 1)
+        return not may_be_limit and len(self._ids) <= self._largest
 
     def _ask(self, query: Mapping[str, str]) -> tuple[dict[str, Call], bool]:
         """Return the rows by id, and whether they are certainly all there are."""
@@ -135,6 +141,7 @@ class _History:
 def _cut(day: date, which: str, count: int) -> IncompleteHistory:
     return IncompleteHistory(
         f"Talkstack's history of {day} has {count} calls {which}, as many as one reply seems to hold, and no way to "
-        "ask for the rest. Nothing of it is used; ask the vendor for a larger page.",
+        "ask for the rest. Nothing of it is used. In a new project the next few calls settle whether any are missing; "
+        "otherwise ask the vendor for a larger page.",
         vendor="talkstack",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_voice.export import row_buffer
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.vendors import http, pagination
+from airflow_provider_voice.vendors import pagination
 from tests.airflow_database import copy_migrated_database
 from tests.integration.databases import (
     MARIADBD,
@@ -25,6 +26,7 @@ from tests.integration.databases import (
     mariadb_server,
     postgres_server,
 )
+from tests.support import replace_sleep
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +42,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     How long both are has tests of its own: tests/unit/vendors/test_pagination.py and test_http.py.
     """
     monkeypatch.setattr(pagination, "PAUSES", (0.02, 0.04, 0.08))
-    backoff = http._backoff
-    monkeypatch.setattr(http, "_backoff", lambda state: backoff(state) / 20)
+    replace_sleep(monkeypatch, lambda seconds: time.sleep(seconds / 20))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
@@ -50,6 +51,10 @@ FAULTS = {
     "conflict after accept": ({"kind": "status", "status": 409, "accepted": True}, True),
     "too early after accept": ({"kind": "status", "status": 425, "accepted": True}, True),
 }
+#: After each of these the phone rings and the answer is lost, as after ``answer lost``: some of the crashes that may follow
+#: run for them, all for the others. ``VOICE_FULL_MATRIX=1`` runs all for each.
+LIKE_A_LOST_ANSWER = [name for name in FAULTS if name.endswith(" after accept") or name == "cut answer"]
+FULL = bool(os.environ.get("VOICE_FULL_MATRIX"))
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +105,10 @@ def test_crash_matrix(connected, mode, fault) -> None:
     fresh().attempt(counted)
     assert "store.set intent" in counted.seen
     assert counted.seen.index("store.set intent") < counted.seen.index("vendor.create")
-    cells = [None, *((number, when) for number in range(min(len(counted.seen), 14)) for when in ("before", "after"))]
-    for cell in cells:
+    crashes = [(number, when) for number in range(min(len(counted.seen), 16)) for when in ("before", "after")]
+    if fault in LIKE_A_LOST_ANSWER and not FULL:
+        crashes = random.Random(f"{fault} {mode} {connected.vendor_name}").sample(crashes, 8)
+    for cell in [None, *crashes]:
         task = fresh()
         first = Effects(cell)
         outcome = task.finish(first)
@@ -125,7 +132,7 @@ def test_a_list_that_shows_the_call_late(connected, mode, when) -> None:
     connected.world.list_delay = 3600
     task = Task(connected, **MODES[mode])
     connected.add_fault("lost_answer")
-    outcome = task.attempt(Effects((1, when)) if when == "before" else None)
+    outcome = task.attempt(Effects(("store.set intent", when)) if when == "before" else None)
     assert outcome is None
     connected.advance(3700)
     outcome = task.finish()
@@ -302,7 +309,7 @@ def test_stale_runs_do_not_ring(connected, kind, age, stale_run, state) -> None:
 
 def test_a_stale_run_still_follows_the_call_it_placed(connected) -> None:
     task = Task(connected, **MODES["wait"])
-    task.attempt(Effects((4, "before")))
+    task.attempt(Effects(("vendor.read", "before")))
     assert len(connected.rings) == 1
     task.run.run_after -= timedelta(days=3)
     assert task.finish().state == "success"
@@ -442,7 +449,7 @@ def test_a_corrected_number_of_a_mapped_task_whom_another_index_rang(connected) 
 
 def test_cleared_while_it_runs_a_task_without_retries_places_the_new_call(connected) -> None:
     task = Task(connected, retries=0, on_clear="new_call", **MODES["wait"])
-    task.attempt(Effects((4, "before")))
+    task.attempt(Effects(("vendor.read", "before")))
     assert len(connected.rings) == 1
     task.clear_while_running()
     outcome = task.attempt()
@@ -462,7 +469,7 @@ def test_a_task_that_the_scheduler_lost_is_not_taken_for_a_cleared_one(connected
 
 def test_cleared_while_it_runs_a_task_with_retries_says_that_no_new_call_was_placed(connected, caplog) -> None:
     task = Task(connected, on_clear="new_call", **MODES["wait"])
-    task.attempt(Effects((4, "before")))
+    task.attempt(Effects(("vendor.read", "before")))
     task.clear_while_running()
     outcome = task.finish()
     assert (outcome.result["how"], len(connected.rings)) == ("reattached", 1)
@@ -474,9 +481,7 @@ def test_a_retry_after_the_clear_for_a_new_call_places_no_third_one(connected) -
     task.store = None
     task.attempt()
     task.clear()
-    counted = Effects()
-    Task(connected, map_index=9, to=BUSY).attempt(counted)
-    task.attempt(Effects((counted.seen.index("vendor.create") - 2, "after")))
+    task.attempt(Effects(("vendor.create", "after")))
     task.finish()
     assert connected.rings_per_number()[DONE] <= 2
 

@@ -11,7 +11,13 @@ import pytest
 import time_machine
 
 from airflow_provider_voice.dialing import dialer as dialer_module
-from airflow_provider_voice.exceptions import CallNotCompleted, CallOutcomeUnknown, InvalidRequest, NotAllowedNow
+from airflow_provider_voice.exceptions import (
+    CallNotCompleted,
+    CallOutcomeUnknown,
+    InvalidRequest,
+    NotAllowedNow,
+    StaleRun,
+)
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sandbox import Sandbox
 from tests.tries import Run, Task
@@ -50,7 +56,7 @@ def busy_sandbox(night: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatc
 
 
 def task_with(sandbox: Sandbox, clock: time_machine.Coordinates, policy: str, **arguments: Any) -> Task:
-    task = Task(sandbox, run=Run(), policy=policy, **{**TOKYO, "timeout": timedelta(hours=12), **arguments})
+    task = Task(sandbox, run=Run(), policy=policy, **{**TOKYO, **arguments})
     task.waits = []
 
     def on_wait(moment: datetime) -> None:
@@ -64,6 +70,7 @@ def task_with(sandbox: Sandbox, clock: time_machine.Coordinates, policy: str, **
 
 
 def test_waits_at_night_and_rings_in_the_morning_once(busy_sandbox, night, rules) -> None:
+    """With the default ``timeout`` of an hour, which bounds the wait for the call's end only."""
     task = task_with(busy_sandbox, night, rules)
     outcome = task.finish()
     assert (outcome.state, outcome.result["how"]) == ("success", "placed")
@@ -88,25 +95,31 @@ def test_skips_or_fails_at_once(busy_sandbox, night, rules, when_closed, state) 
     assert not busy_sandbox.rings
 
 
-@pytest.mark.parametrize("limit", [{"timeout": timedelta(hours=6)}, {"max_run_age": timedelta(hours=6)}], ids=str)
-def test_waits_no_longer_than_the_task_and_the_run_allow(busy_sandbox, night, rules, limit) -> None:
-    task = task_with(busy_sandbox, night, rules, **limit)
+def test_waits_no_longer_than_the_run_may_ring(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules, max_run_age=timedelta(hours=6))
     outcome = task.finish()
     assert isinstance(outcome.error, NotAllowedNow)
     assert (outcome.tries, task.waits) == (1, [])
     assert not busy_sandbox.rings
 
 
-def test_the_wait_is_bounded_from_the_first_time_that_the_policy_was_asked(busy_sandbox, night, rules) -> None:
-    task = task_with(busy_sandbox, night, rules, timeout=timedelta(hours=8))
+def test_a_wait_that_ends_late_rings_nobody_for_an_old_run(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules, max_run_age=timedelta(hours=8))
 
     def fires_late(moment: datetime) -> None:
         task.waits.append(moment)
-        night.move_to(moment + timedelta(hours=9))  # closed again, and the 8 hours are over
+        night.move_to(moment + timedelta(hours=3))  # open, but the run was due ten hours ago
 
     task.on_wait = fires_late
     outcome = task.finish()
-    assert isinstance(outcome.error, NotAllowedNow)
+    assert isinstance(outcome.error, StaleRun)
+    assert task.waits == [OPENS]
+    assert not busy_sandbox.rings
+
+
+def test_a_run_that_may_be_of_any_age_waits_until_the_policy_opens(busy_sandbox, night, rules) -> None:
+    task = task_with(busy_sandbox, night, rules, stale_run="call", max_run_age=timedelta(hours=1))
+    assert task.finish().state == "success"
     assert task.waits == [OPENS]
 
 

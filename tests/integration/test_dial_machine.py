@@ -56,7 +56,7 @@ class Dialing(RuleBasedStateMachine):
         ]
         self.done: dict[int, dict] = {}
 
-    @rule(index=st.integers(0, TASKS - 1), number=st.integers(0, 9), when=st.sampled_from(["before", "after", None]))
+    @rule(index=st.integers(0, TASKS - 1), number=st.integers(0, 11), when=st.sampled_from(["before", "after", None]))
     def try_once(self, index: int, number: int, when: str | None) -> None:
         outcome = self.tasks[index].attempt(Effects((number, when) if when else None))
         if outcome is not None and outcome.state == "success":

@@ -22,6 +22,7 @@ from tests.integration.exporting import FakeVoiceHook, sqlite_hook
 
 pytestmark = pytest.mark.airflow
 HOUR = timedelta(hours=1)
+HOURS = "SELECT name, at_vendor, in_table FROM voice_calls_export_log WHERE kind = 'hour' ORDER BY name"
 BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
 CALLS = [
     Call(f"c{number:04}", "talkover", CallStatus.COMPLETED, created_at=BEGIN + number * timedelta(minutes=20))
@@ -65,16 +66,16 @@ class History:
         self.runs: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self.holes: list[Window] = []
 
-    def run(self, due: datetime, interval: Window | None = None, bounds: Window | None = None) -> None:
-        """Run the task once more."""
+    def run(self, due: datetime, interval: Window | None = None, bounds: Window | None = None) -> dict[str, Any]:
+        """Run the task once more and return its result; nothing, where the vendor's list broke off."""
         first, last = (interval.start, interval.end) if interval else (due, due)
         dag_run = SimpleNamespace(run_after=due, data_interval_start=first, data_interval_end=last)
         ti = SimpleNamespace(dag_id="d", task_id="t", map_index=-1, run_id=f"run {len(self.runs)}")
         arguments = {"start": bounds.start.isoformat(), "end": bounds.end.isoformat()} if bounds else {}
         self.runs.append(({"ti": ti, "dag_run": dag_run}, arguments))
-        self.retry(len(self.runs) - 1)
+        return self.retry(len(self.runs) - 1)
 
-    def retry(self, number: int) -> None:
+    def retry(self, number: int) -> dict[str, Any]:
         """Run again, like a retry or a clear of a run."""
         context, arguments = self.runs[number]
         operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", recheck=0, **arguments)
@@ -83,8 +84,9 @@ class History:
             result = operator.execute(context)
         except Exception as error:
             assert self.voice.breaks_off, error
-            return
+            return {}
         self.holes = [Window(read_time(hole["start"]), read_time(hole["end"])) for hole in result["holes"]]
+        return result
 
     def covered(self) -> list[Window]:
         return self.warehouse.read(lambda state: state.coverage(Scope("voice_default")).covered())
@@ -170,3 +172,14 @@ def test_a_backfill_and_windows_ahead_leave_nothing_of_the_schedule_out(tmp_path
         Window(BEGIN + 10 * HOUR, BEGIN + 40 * HOUR),
     ]
     assert joined(history.covered()) == history.covered()
+
+
+def test_an_hour_that_is_exported_again_in_part_keeps_its_full_count(tmp_path) -> None:
+    history = History(tmp_path, timedelta(0))
+    now = history.voice.time = BEGIN + 24 * HOUR
+    history.run(now, bounds=Window(BEGIN, now))
+    before = execute(history.warehouse.hook, HOURS)
+    result = history.run(now, bounds=Window(BEGIN + HOUR / 3, BEGIN + HOUR / 2))
+    assert [hour["at_vendor"] for hour in result["hours"]] == [hour["in_table"] for hour in result["hours"]] == [3]
+    assert {hour["changed"] for hour in result["hours"]} == {0}
+    assert execute(history.warehouse.hook, HOURS) == before

@@ -71,8 +71,9 @@ class Standalone:
             )
 
     def stop(self) -> None:
+        # Its executor would wait for tasks that still wait for their calls.
         for process in reversed(self.processes):
-            end_group(process)
+            end_group(process, grace=5)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -10,10 +10,10 @@ from airflow_provider_voice.operators.make_call import MakeCallOperator
 
 # Busy lines are over at once; 06 is never answered.
 LINES = {
-    "reused": ("+14155552602", {}),
-    "renewed": ("+14155552702", {"on_clear": "new_call"}),
-    "deferred": ("+14155552606", {"wait_for_completion": True, "deferrable": True}),
-    "running": ("+14155552706", {"wait_for_completion": True, "deferrable": False}),
+    "reused": ("+14155553602", {}),
+    "renewed": ("+14155553702", {"on_clear": "new_call"}),
+    "deferred": ("+14155553606", {"wait_for_completion": True, "deferrable": True}),
+    "running": ("+14155553706", {"wait_for_completion": True, "deferrable": False}),
 }
 
 

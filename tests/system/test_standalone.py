@@ -2,58 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import shutil
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.sandbox import Sandbox
-from tests.system.airflow_standalone import Standalone
+from tests.system.airflow_standalone import DAGS, Standalone
+from tests.system.conftest import Runs
 
 pytestmark = pytest.mark.standalone
 
 
-def write_hours(airflow: Standalone, opening: datetime) -> None:
-    """Write the rule file of the DAG ``held_back``: nobody is called before the opening."""
-    local = opening.astimezone(ZoneInfo(airflow.environment["HELD_BACK_ZONE"]))
-    Path(airflow.environment["HELD_BACK_POLICY"]).write_text(
-        f"title: Test\nas_of: 2026-01-01\nrules:\n  - id: opening\n    hours: {{mon-sun: ['{local:%H:%M}-24:00']}}\n"
-    )
-
-
-@pytest.fixture(scope="module")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    with Sandbox(speed=60) as sandbox:
-        airflow = Standalone(sandbox, tmp_path_factory.mktemp("standalone"))
-        now = datetime.now(timezone.utc)
-        # A clock on which it is noon, so that no hours of the test reach over midnight.
-        airflow.environment["HELD_BACK_ZONE"] = f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "Etc/GMT"
-        airflow.environment["HELD_BACK_POLICY"] = str(airflow.home / "held_back.yaml")
-        write_hours(airflow, now + timedelta(hours=1))
-        shutil.copy(Path(__file__).with_name("dags_held_back.py"), airflow.home / "dags")
-        try:
-            airflow.start()
-            yield airflow
-        finally:
-            airflow.stop()
-
-
-def test_mapped_calls_run_to_success_with_deferred_waits(standalone: Standalone) -> None:
-    standalone.api("PATCH", "/api/v2/dags/mapped_calls", {"is_paused": False})
-    run = standalone.api("POST", "/api/v2/dags/mapped_calls/dagRuns", {"logical_date": None})
-    path = f"/api/v2/dags/mapped_calls/dagRuns/{run['dag_run_id']}"
+def test_mapped_calls_run_to_success_with_deferred_waits(standalone: Standalone, runs: Runs) -> None:
+    path = f"/api/v2/dags/mapped_calls/dagRuns/{runs.mapped_calls}"
 
     state = standalone.until(lambda: (s := standalone.api("GET", path)["state"]) in ("success", "failed") and s, 300)
 
     tasks = standalone.api("GET", f"{path}/taskInstances")["task_instances"]
     assert state == "success", [(task["task_id"], task["map_index"], task["state"]) for task in tasks]
     assert {task["state"] for task in tasks} == {"success"}
-    assert set(standalone.sandbox.rings_per_number().values()) == {1}
-    assert len(standalone.sandbox.rings) == 10
+    with (DAGS / "contacts.csv").open(newline="") as lines:
+        people = [row["phone"].replace(" ", "") for row in csv.DictReader(lines)]
+    assert len(people) == 10
+    rings = standalone.sandbox.rings_per_number()
+    assert {number: rings.get(number, 0) for number in people} == dict.fromkeys(people, 1)
     fields = [task["rendered_fields"] for task in tasks if task["task_id"] in ("ring", "wait")]
     assert len(fields) == 20
     assert not any("415555" in json.dumps(field) or "212555" in json.dumps(field) for field in fields)
@@ -83,6 +56,20 @@ def test_connection_form_shows_the_fields_and_the_test_button_answers(standalone
     assert "Check the token" in refused["message"]
 
 
+def test_a_call_outside_its_hours_is_deferred_and_rings_once_when_they_begin(
+    standalone: Standalone, runs: Runs
+) -> None:
+    sandbox, number = standalone.sandbox, "+14155552702"
+    # It was deferred before the hours began: see the fixture.
+    path = f"/api/v2/dags/held_back/dagRuns/{runs.held_back}/taskInstances/ring"
+
+    state = standalone.until(lambda: (s := standalone.api("GET", path)["state"]) in ("success", "failed") and s, 240)
+    assert state == "success"
+    assert sandbox.rings_per_number()[number] == 1
+    (ring,) = [ring for ring in sandbox.rings if ring.number == number]
+    assert ring.at >= runs.opening
+
+
 def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
     sandbox = standalone.sandbox
     standalone.api("PATCH", "/api/v2/dags/on_call_finished", {"is_paused": False})
@@ -107,21 +94,3 @@ def test_a_dag_runs_when_calls_end(standalone: Standalone) -> None:
     assert state["total_entries"] == 1
     logs = "".join(path.read_text(errors="replace") for path in standalone.home.rglob("*.log"))
     assert not any(call.from_.lstrip("+") in logs or call.to.lstrip("+") in logs for call in ended)
-
-
-def test_a_call_outside_its_hours_is_deferred_and_rings_once_when_they_begin(standalone: Standalone) -> None:
-    sandbox, number = standalone.sandbox, "+14155552702"
-    opening = (datetime.now(timezone.utc) + timedelta(seconds=100)).replace(second=0, microsecond=0)
-    write_hours(standalone, opening)
-    standalone.api("PATCH", "/api/v2/dags/held_back", {"is_paused": False})
-    run = standalone.api("POST", "/api/v2/dags/held_back/dagRuns", {"logical_date": None})["dag_run_id"]
-    path = f"/api/v2/dags/held_back/dagRuns/{run}/taskInstances/ring"
-
-    standalone.until(lambda: standalone.api("GET", path)["state"] == "deferred", 90)
-    assert number not in sandbox.rings_per_number()
-
-    state = standalone.until(lambda: (s := standalone.api("GET", path)["state"]) in ("success", "failed") and s, 240)
-    assert state == "success"
-    assert sandbox.rings_per_number()[number] == 1
-    (ring,) = [ring for ring in sandbox.rings if ring.number == number]
-    assert ring.at >= opening

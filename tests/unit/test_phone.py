@@ -2,19 +2,20 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber
 from airflow_provider_voice.phone import (
-    candidate_time_zones,
     mask_number,
     mask_numbers_in,
     may_be_same_number,
     parse_number,
     same_number,
     shown,
+    time_zones_of,
 )
 
 
@@ -91,9 +92,12 @@ def test_masking_in_a_text_leaves_dates_readable() -> None:
 
 
 def test_time_zones_never_take_unknown_for_utc() -> None:
-    assert candidate_time_zones("+14155552671") == ("America/Los_Angeles",)
-    assert len(candidate_time_zones("+18005550199")) != 1
-    assert candidate_time_zones("+80012345678") == ()
+    zones = {
+        number: time_zones_of(phonenumbers.parse(number)) for number in ("+14155552671", "+18005550199", "+80012345678")
+    }
+    assert zones["+14155552671"] == ("America/Los_Angeles",)
+    assert len(zones["+18005550199"]) != 1
+    assert zones["+80012345678"] == ()
 
 
 def test_vendors_may_drop_the_plus() -> None:

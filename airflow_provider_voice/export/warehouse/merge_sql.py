@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, exists, func, insert, null, or_, select, update
 
-from airflow_provider_voice.export.rows import COLUMNS, CONTENT, KEY
+from airflow_provider_voice.export.rows import COLUMNS, CONTENT, KEY, LASTING, LASTING_ONCE_ENDED
 from airflow_provider_voice.models import CallStatus
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ class MergeSql:
         self._staged: Any = dialect.stage.alias("s")
         t, s = self._stored.c, self._staged.c
         self._is_same = and_(*(t[name] == s[name] for name in KEY))
-        # A call keeps its direction, which a record that was read alone may lack (Talkstack docs: get-call-data).
-        self._content = {name: s[name] for name in CONTENT} | {"direction": func.coalesce(s.direction, t.direction)}
+        kept = {name: func.coalesce(s[name], t[name]) for name in (*LASTING, *LASTING_ONCE_ENDED)}
+        # Not IN: SQLAlchemy leaves its list unwritten inside of IS DISTINCT FROM.
+        is_active = or_(*(s.status == status for status in ACTIVE))
+        once_ended = {name: case((is_active, s[name]), else_=kept[name]) for name in LASTING_ONCE_ENDED}
+        self._content = {name: s[name] for name in CONTENT} | kept | once_ended
         # With NULL as a value like any other.
         self._is_changed = or_(*(value.is_distinct_from(t[name]) for name, value in self._content.items()))
         # The time of the reading, by the database's clock, is the only order that cannot stay wrong: an updated_at may
@@ -92,8 +95,10 @@ class MergeSql:
 
     def _settles(self, settled_before: datetime) -> ColumnElement[bool]:
         """Return the condition that an unchanged row is settled: read the same long ago, or ended long ago."""
-        t, long_ago = self._stored.c, self._stored.c.fetched_at <= settled_before
-        return and_(t.settled_at.is_(None), t.status.not_in(ACTIVE), long_ago | self._staged.c.settled_at.is_not(None))
+        t, s = self._stored.c, self._staged.c
+        # Without a time of its end or last change, a call's age says nothing about an ending that was seen lately.
+        ended_long_ago = s.settled_at.is_not(None) & or_(s.ended_at.is_not(None), s.updated_at.is_not(None))
+        return and_(t.settled_at.is_(None), t.status.not_in(ACTIVE), (t.fetched_at <= settled_before) | ended_long_ago)
 
     def insert(self) -> CompilerElement:
         """Return the statement that adds the staged rows that are not stored."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
+from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.views import LedgerViews, NoLedgerYet, ReadOnlyDatabase
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 _DEFAULT_TABLE = "voice_calls"
 
 
@@ -37,7 +42,9 @@ def recent_calls() -> RecentCalls | None:
         return None
     name = conf.get("voice", "warehouse_table", fallback=None) or _DEFAULT_TABLE
     schema, _, table = name.rpartition(".")
-    return RecentCalls(_usable("warehouse_conn_id", conn_id, lambda: _sql_hook(conn_id)), table, schema or None)
+    for part in (schema, table) if schema else (table,):
+        check_identifier("[voice] warehouse_table", part)
+    return _usable("warehouse_conn_id", conn_id, lambda: RecentCalls(_sql_hook(conn_id), table, schema or None))
 
 
 class Ledgers:
@@ -101,15 +108,15 @@ def _sql_hook(conn_id: str) -> Any:
     return hook
 
 
-def _usable(option: str, conn_id: str | None, work: Any) -> Any:
+def _usable(option: str, conn_id: str | None, work: Callable[[], T]) -> T:
     """Return the result of ``work``; each of its errors becomes one that names the option and the remedy."""
     try:
         return work()
-    except VoiceError:
-        raise
+    except VoiceError as error:
+        reason = f"cannot be used: {error.message}"
     except Exception as error:  # noqa: BLE001 - a hook raises what its driver raises, and may quote a password
-        name = type(error).__name__
+        reason = f"is missing or cannot be used ({type(error).__name__})."
     raise InvalidRequest(
-        f"The connection {conn_id!r}, which [voice] {option} names, is missing or cannot be used ({name}). Create or "
-        "correct it under Admin > Connections, or change the option and restart the API server."
+        f"The connection {conn_id!r}, which [voice] {option} names, {reason} Create or correct it under Admin > "
+        "Connections, or change the option and restart the API server."
     )

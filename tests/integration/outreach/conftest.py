@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from airflow_provider_voice.vendors import http as http_module
 from tests.integration.outreach.rig import Rig
 
 DATABASES = ("sqlite", "postgres", "mariadb")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """Spare the full collection after each death of a worker what earlier tests have loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,9 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import CallRequest
 from airflow_provider_voice.operators import make_call
 from airflow_provider_voice.operators.make_call import MakeCallOperator
+from airflow_provider_voice.outreach import call_key
 from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
+from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
 from airflow_provider_voice.outreach.schema import attempts, pacing
@@ -251,6 +253,27 @@ def test_a_key_of_another_person_or_agent_is_refused(busy, ledger, change) -> No
     assert (outcome.tries, len(busy.rings)) == (1, 1)
     assert "call_key" in outcome.error.message
     assert "4155552" not in outcome.error.message
+
+
+def test_a_key_that_a_person_settled_rings_only_when_nobody_was_rung(busy, ledger, monkeypatch) -> None:
+    monkeypatch.setattr(call_key, "LATE_ARRIVAL", timedelta(0))
+    for rang in (True, False):
+        busy.add_fault("reset")
+        key = f"settled {rang}"
+        assert isinstance(task_of(busy, "first", call_key=key).finish().error, CallOutcomeUnknown)
+        call_key.resolve_key(Database(ledger), key, rang=rang)
+        outcome = task_of(busy, "second", call_key=key).finish()
+        if rang:
+            assert isinstance(outcome.error, CallOutcomeUnknown)
+            assert (outcome.tries, len(busy.rings)) == (1, 0)
+        else:
+            assert (outcome.result["how"], len(busy.rings)) == ("placed", 1)
+    attached = busy.rings[0].call_id
+    busy.add_fault("reset")
+    assert task_of(busy, "first", call_key="by id").attempt() is None
+    call_key.resolve_key(Database(ledger), "by id", rang=True, call_id=attached)
+    outcome = task_of(busy, "second", call_key="by id").finish()
+    assert (outcome.result["how"], outcome.result["id"], len(busy.rings)) == ("reattached", attached, 1)
 
 
 def test_a_key_that_the_vendor_refused_may_be_placed_by_another_task(busy, ledger) -> None:

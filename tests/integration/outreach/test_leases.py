@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.outreach import database
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
-from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
 from airflow_provider_voice.outreach.schema import attempts

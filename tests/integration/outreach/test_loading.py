@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_voice.outreach import contact_loading
+from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
 from tests.integration.outreach.rig import BUSY, COMPLETED, number, people
 
@@ -107,3 +108,16 @@ def test_empty_source_cancels_all(rig) -> None:
     rig.load(people(COMPLETED))
     rig.load([])
     assert rig.states() == {"c0": "canceled"}
+
+
+def test_a_wish_not_to_be_called_outlives_a_source_and_a_list_that_were_empty_for_a_minute(rig) -> None:
+    rig.load(people(COMPLETED))
+    rig.finish(do_not_call=ListedNumbers(lambda: [number(0)]))
+    rig.load([])
+    rig.load([{**people(COMPLETED)[0], "name": "changed"}])
+    rig.finish(do_not_call=ListedNumbers(list))
+    assert rig.states() == {"c0": "excluded"}
+    # Another number is another wish.
+    rig.load([{**people(COMPLETED)[0], "to": number(1)}])
+    rig.finish(do_not_call=ListedNumbers(list))
+    assert rig.rings() == {number(1): 1}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,6 +138,44 @@ def test_a_do_not_call_list_that_renders_to_nothing_calls_nobody(connected, rend
     context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
     with pytest.raises(AirflowFailException, match="do_not_call"):
         operator.execute(context)
+    assert connected.rings == []
+
+
+def executed(operator: OutreachOperator) -> dict[str, Any]:
+    context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
+    return operator.execute({**context, "outlet_events": defaultdict(lambda: SimpleNamespace(extra={}))})
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"contacts": "/no/such/people.csv"}, "contacts: the file"),
+        ({"contacts": "SELECT * FROM peopel", "contacts_conn_id": "crm"}, "The SQL in contacts"),
+        ({"do_not_call": "SELECT x FROM peopel", "do_not_call_conn_id": "crm"}, "The SQL in do_not_call"),
+    ],
+)
+def test_a_source_that_cannot_be_read_ends_the_task_and_names_the_argument(connected, change, text) -> None:
+    arguments = {"contacts": people(COMPLETED), **QUICK, **change}
+    with pytest.raises(AirflowFailException, match=text):
+        executed(OutreachOperator(task_id="call", stale_run="call", **arguments))
+    assert connected.rings == []
+
+
+def test_an_empty_source_cancels_those_who_wait_only_when_it_may(connected) -> None:
+    path = connected.folder / "people.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in people(BUSY)))
+    arguments = {**QUICK, "contacts": str(path), "stale_run": "call", "max_attempts": 2}
+    operator = OutreachOperator(task_id="call", **arguments)
+    operator._record.begin("a run that was killed")
+    operator._load(operator._settings())
+    path.write_text("")
+    for operator_class in (OutreachOperator, PlanOutreachOperator):
+        with pytest.raises(AirflowFailException, match="on_empty='cancel'"):
+            executed(operator_class(task_id="call", **arguments))
+    assert operator._record.counts()["pending"] == 1
+    assert executed(OutreachOperator(task_id="call", on_empty="cancel", **arguments))["canceled"] == 1
+    # Nobody is left who could be canceled.
+    assert executed(OutreachOperator(task_id="call", **arguments))["contacts"] == 1
     assert connected.rings == []
 
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from airflow_provider_voice.outreach.clocks import Deadline
+from airflow_provider_voice.dialing.deadline import Deadline
+from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.pacing import Limits, Pacing
@@ -57,6 +58,41 @@ def test_calls_at_once_are_counted_over_all_campaigns(any_rig) -> None:
     ledgers = [Ledger(any_rig.new_database(), any_rig.name, "voice_default") for _ in range(2)]
     stored = [len(ledger.store_intents(ledger.claim_due(3), pacing, agent_id="a").stored) for ledger in ledgers]
     assert stored == [3, 1]
+
+
+def test_a_phone_that_may_be_ringing_keeps_its_place_until_the_longest_call_has_ended(any_rig, caplog) -> None:
+    any_rig.load(people(*[COMPLETED] * 2))
+    pacing = Pacing(any_rig.database, "voice_default", Limits(max_concurrent=1), timedelta(hours=1))
+    ledger = Ledger(any_rig.database, any_rig.name, "voice_default", lease_seconds=7200)
+    claimed = ledger.claim_due(2)
+    ((attempt, _),) = ledger.store_intents(claimed, pacing, agent_id="a").stored
+    AttemptOutcomes(ledger).unknown([(attempt, "the answer was lost")])
+    assert ledger.store_intents(claimed[1:], pacing, agent_id="a").stored == []
+    assert "1 of them by calls of unknown outcome" in caplog.text
+    any_rig.advance(3500)
+    assert ledger.store_intents(claimed[1:], pacing, agent_id="a").stored == []
+    any_rig.advance(200)
+    assert len(ledger.store_intents(claimed[1:], pacing, agent_id="a").stored) == 1
+
+
+def test_a_person_who_settles_an_unknown_call_frees_its_place(rig) -> None:
+    rig.sandbox.add_fault("reset")
+    rig.load(people(*[COMPLETED] * 2))
+    # One after the other: the first one becomes unknown.
+    campaign = rig.campaign(limits=Limits(max_concurrent=1))
+    sleep, slept = campaign._sleep, []
+
+    def settle_then_sleep(seconds: float) -> None:
+        slept.append(rig.states())
+        if len(slept) == 20:
+            rig.record.resolve(next(key for key, state in rig.states().items() if state == "unknown"), rang=True)
+        sleep(seconds)
+
+    campaign._sleep = settle_then_sleep
+    campaign.run()
+    assert sorted(slept[19].values()) == ["pending", "unknown"]
+    assert sorted(rig.states().values()) == ["exhausted", "reached"]
+    assert len(rig.sandbox.rings) == 1
 
 
 def test_workers_that_ask_at_once_get_no_place_twice(any_rig) -> None:

@@ -115,7 +115,10 @@ def test_an_unknown_campaign_is_not_found(admin: TestClient, seed: Seed) -> None
     assert "no such campaign" in answer.text
 
 
-@pytest.mark.parametrize("name", ["a/b", "spring 2026?x=1&y", "Ünïcode ☎", "..", HOSTILE])
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "spring 2026?x=1&y", "Ünïcode ☎", "..", HOSTILE, "100% \"sure\" 'x' %2F+%", "ü" * 250, "/" * 250],
+)
 def test_any_name_of_a_campaign_works(admin: TestClient, ledger: Engine, name: str) -> None:
     Seed(ledger, name).undecided("c1")
     link = unescape(re.search(r'href="(campaign\?[^"]+)"', shown(admin, "")).group(1))
@@ -448,6 +451,23 @@ def test_a_call_table_that_is_not_there_yet(admin: TestClient, call_table: Calla
     answer = admin.get("/voice/calls")
     assert answer.status_code == 503
     assert "There is no table voice_calls yet" in answer.text
+
+
+def test_a_call_table_that_is_away(admin: TestClient, seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "u", "password": "geheim"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY", json.dumps(fields))
+    monkeypatch.setenv(f"{ENVIRONMENT}WAREHOUSE_CONN_ID", "away")
+    seed.contact("c1", "reached", number(1))
+    seed.attempt("c1", "ended", number(1), call_id="call_1", status="completed")
+    answer = admin.get("/voice/calls")
+    assert answer.status_code == 503
+    one = admin.get("/voice/call", params={"call_id": "call_1"})
+    assert one.status_code == 200
+    assert "Campaign spring" in words(one.text)  # the ledger has it
+    for text_of in (answer.text, one.text):
+        assert "geheim" not in text_of
+        assert "broke off the reading of voice_calls" in words(text_of)
+        assert "Traceback" not in text_of
 
 
 def test_calls_of_the_last_day_by_agent_and_status(admin: TestClient, call_table: Callable[..., None]) -> None:

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 
+from airflow_provider_voice.dialing import deadline as deadline_module
 from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer, DialRules
 from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
 from airflow_provider_voice.dialing.record import IntentTaken
@@ -84,7 +86,9 @@ class World:
         self.facts: dict[str, Any] = {"try_number": 0, "max_tries": 9, "retries": 9, "run_began_at": self.now}
 
     def make_call(self, request: CallRequest) -> Call:
-        self.now += self.stands_still
+        if self.stands_still:
+            self.now += self.stands_still
+            self.clock.move_to(self.now)
         self.vendor.http.before_create()
         self.vendor.creates += 1
         if self.vendor.create_error is not None:
@@ -122,12 +126,12 @@ class World:
             self.rules,
             before_ringing=self.before_ringing,
             sleep=self.slept.append,
-            now=lambda: self.now,
         )
 
     def dial(self, request: CallRequest = REQUEST, **facts: Any) -> Any:
         self.facts = {**self.facts, "try_number": self.facts["try_number"] + 1, **facts}
-        return self.dialer().dial(request)
+        with time_machine.travel(self.now, tick=False) as self.clock:
+            return self.dialer().dial(request)
 
     def lose_a_create(self, request: CallRequest = REQUEST) -> None:
         self.vendor.create_error = CallOutcomeUnknown("lost")
@@ -226,6 +230,47 @@ def test_a_process_that_stood_still_sends_nothing_and_leaves_the_record_to_the_t
     assert world.vendor.creates == 1
 
 
+def test_a_process_that_stood_still_holds_the_create_back_also_when_the_clock_was_set_back(monkeypatch) -> None:
+    world = World()
+    world.stands_still = -30 * MINUTE  # by the wall clock
+    boot = deadline_module._boot_time()
+    passed = iter([0.0, 16 * 60.0])
+    monkeypatch.setattr(deadline_module, "_boot_time", lambda: boot + next(passed))
+    with pytest.raises(VendorUnavailable, match="Nothing was sent"):
+        world.dial()
+    assert world.vendor.creates == 0
+
+
+def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that_followed() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    follower: dict[str, Any] = {}
+
+    def stands_still_after_the_create(request: CallRequest) -> Call:
+        call = world.make_call(request)
+        if not follower:
+            follower.update(world.values["voice_dial"], generation=2, key="afv-later", state="intent")
+            world.values["voice_dial"] = dict(follower)
+        return call
+
+    hook = world.hook
+    hook.make_call = stands_still_after_the_create
+    dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), world.rules).dial(REQUEST)
+    assert dialed.how == "placed"
+    assert world.values["voice_dial"] == follower
+
+
+def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() -> None:
+    world = World()
+    world.lose_a_create()
+    record = world.values["voice_dial"]
+    placed = {**record, "state": "placed", "call": {"id": "c1", "status": "queued"}}
+    reads = iter([record, record, placed, placed, placed])
+    world.facts["try_number"] = 2
+    store = SimpleNamespace(get=lambda key: next(reads), set=lambda key, value: None)
+    assert world.dialer(store).dial(REQUEST).how == "reattached"
+    assert world.vendor.creates == 1
+
+
 def test_a_first_try_costs_no_search_and_a_retry_without_a_record_all_of_them() -> None:
     world = World()
     assert world.dial().how == "placed"
@@ -276,7 +321,7 @@ def test_the_absence_is_measured_by_the_vendors_clock_not_by_the_workers(ahead: 
 def test_a_try_beyond_the_retries_is_no_redial(try_number: int, rings: int) -> None:
     world = World(redial_statuses=frozenset({CallStatus.BUSY}))
     world.dial(max_tries=2, retries=2)
-    world.values["voice_dial"].update(state="ended", status="busy")
+    world.values["voice_dial"]["state"], world.values["voice_dial"]["call"]["status"] = "ended", "busy"
     world.dial(try_number=try_number)
     assert world.vendor.creates == rings
 
@@ -392,7 +437,7 @@ def test_only_the_task_that_placed_the_call_of_a_key_rings_again() -> None:
     other = {**world.facts, "map_index": 3}
     for number in (1, 2, 3):
         second = Dialer(world.hook, world.store, TaskFacts("d", "r", "t", **{**other, "try_number": number}),
-                        world.rules, sleep=world.slept.append, now=lambda: world.now)  # fmt: skip
+                        world.rules, sleep=world.slept.append)  # fmt: skip
         dialed = second.dial(REQUEST)
         assert dialed.how == "reattached"
         second.ended(dialed.call)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 
 from airflow_provider_voice.dialing.reconcile import CLOCK_TOLERANCE, LATE_ARRIVAL, Evidence, find_call
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
@@ -35,7 +36,8 @@ def search(
         return (item for item in calls if start <= item.created_at < end)
 
     vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V", time_zone_margin=margin)
-    return find_call(vendor, REQUEST, evidence, now=lambda: SENT + HOUR)
+    with time_machine.travel(SENT + HOUR, tick=False):
+        return find_call(vendor, REQUEST, evidence)
 
 
 @pytest.mark.parametrize("at", [SENT - CLOCK_TOLERANCE, SENT, GIVEN_UP, GIVEN_UP + CLOCK_TOLERANCE])

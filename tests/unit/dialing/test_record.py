@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_voice.dialing.record import Record, RecordStore
+from airflow_provider_voice.dialing.record import IntentTaken, Record, RecordStore
 from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import Call, CallStatus
 
@@ -25,8 +25,8 @@ def a_record(**values: Any) -> Record:
 def test_a_record_survives_json() -> None:
     record = Record(
         generation=2, key="afv-1", state="ended", intent_at=NOW, fingerprint="f", max_tries=3, try_number=2,
-        clear_number=1, given_up_at=NOW + timedelta(seconds=3), clock_offset=-1.5, call={"id": "c"}, status="busy",
-        was_hung_up=True, absent_since=NOW, earlier_ids=["b"],
+        clear_number=1, given_up_at=NOW + timedelta(seconds=3), clock_offset=-1.5, call={"id": "c", "status": "busy"},
+        was_hung_up=True, absent_since=NOW, earlier_ids=["b"], earlier_attempts=[NOW],
     )  # fmt: skip
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
@@ -65,6 +65,28 @@ def test_a_store_that_fails_after_the_call_is_placed_spoils_nothing(caplog) -> N
     for work in (records.load, lambda: records.save(record)):
         with pytest.raises(RuntimeError):
             work()
+
+
+class OneStore(dict):
+    """A store of one record, as two processes see it."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_a_record_that_another_try_has_stored_meanwhile_stays(generation: int, caplog) -> None:
+    records, late = RecordStore(OneStore()), a_record()
+    records.save(late)
+    newer = a_record(key="afv-2", generation=generation, state="placed")
+    records._store["voice_dial"] = newer.to_json()
+    records.save_call(late, Call(id="c", vendor="v", status=CallStatus.QUEUED, created_at=NOW))
+    assert records.load() == newer
+    assert "Could not store" in caplog.text
+    with pytest.raises(IntentTaken):
+        records.save(a_record())
+    records.save(a_record(key="afv-3", generation=3))
+    assert records.load().generation == 3
 
 
 def test_without_a_store_nothing_is_kept() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_voice.dialing.run_age import check_run_age, latest_start, run_began_at
+from airflow_provider_voice.dialing.run_age import check_run_age, run_began_at
 from airflow_provider_voice.exceptions import StaleRun
 
 NOW = datetime(2026, 1, 10, tzinfo=timezone.utc)
@@ -46,9 +46,9 @@ def test_a_run_begins_no_earlier_than_the_scheduler_may_start_it() -> None:
 
 def test_the_last_moment_to_ring_agrees_with_the_check() -> None:
     for young in (run("manual"), run("scheduled", data_interval_end=NOW - DAY / 2)):
-        last = latest_start(young, DAY)
+        last = check_run_age(young, DAY, now=NOW)
         assert last is not None
         check_run_age(young, DAY, now=last)
         with pytest.raises(StaleRun):
             check_run_age(young, DAY, now=last + timedelta(seconds=1))
-    assert latest_start(run("scheduled", run_after=None), DAY) is None
+    assert check_run_age(run("scheduled", run_after=None), DAY) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -63,6 +64,14 @@ def test_a_placeholder_for_the_end_does_not_settle_a_new_call() -> None:
     for moment in (NOW, NOW - timedelta(hours=25)):
         call = Call("1", "talkover", CallStatus.COMPLETED, created_at=moment, ended_at=year_1, updated_at=year_1)
         assert maker().is_settled(call) is (moment < NOW)
+
+
+@pytest.mark.parametrize(("days", "is_settled"), [(2, False), (7.9, False), (8.1, True)])
+def test_a_call_without_a_time_of_its_end_may_have_run_late(days, is_settled) -> None:
+    moment = NOW - timedelta(days=days)
+    call = Call("1", "unleashx", CallStatus.COMPLETED, duration_seconds=60, created_at=moment)
+    assert maker().is_settled(call) is is_settled
+    assert maker().is_settled(replace(call, ended_at=moment)), "this one states when it ended"
 
 
 def test_settled_by_age_only_when_ended() -> None:

@@ -131,6 +131,16 @@ def test_covered_stretches_before_a_window_are_read_once_more() -> None:
     assert plan(hours(0, 1), NOW + HOUR, covered=covered).rechecked == []
 
 
+def test_the_hours_of_a_window_are_read_as_far_as_they_are_covered() -> None:
+    minute = timedelta(minutes=1)
+    refill = Window(NOW - 50 * minute, NOW - 40 * minute)
+    around = [Window(NOW - HOUR, refill.start), Window(refill.end, NOW)]
+    assert plan(refill, NOW, covered=[hours(-20, 0)]).rechecked == around
+    late = Window(NOW - 30 * minute, NOW)
+    assert plan(refill, NOW, covered=[hours(-20, -1), late]).rechecked == [late]
+    assert plan(hours(-2, -1), NOW, covered=[hours(-20, 0)]).rechecked == []
+
+
 @given(st.lists(st.tuples(st.integers(0, 48), st.booleans()), min_size=1, max_size=20))
 def test_failed_and_late_runs_leave_no_gap(runs) -> None:
     covered: list[Window] = []

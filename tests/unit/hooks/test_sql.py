@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.hooks.sql import LEDGER_FILE, ledger_engine, sql_engine
+from airflow_provider_voice.hooks.sql import LEDGER_FILE, ledger_engine, shared_ledger_engine, sql_engine
 
 NUMBER = "+14155552601"
 
@@ -32,3 +32,22 @@ def test_a_connection_that_is_no_database_is_refused(monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_VOICE", "talkover://:token@")
     with pytest.raises(InvalidRequest, match="'voice' is no SQL database"):
         sql_engine("voice")
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "CeleryExecutor",
+        "LocalExecutor,KubernetesExecutor",
+        "airflow.providers.amazon.aws.executors.ecs.ecs_executor.AwsEcsExecutor",
+    ],
+)
+def test_a_ledger_in_a_file_is_refused_where_a_retry_may_not_find_it(executor, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_LEDGER", f"sqlite:///{tmp_path}/own.db")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    with pytest.raises(InvalidRequest, match="Set ledger_conn_id"):
+        shared_ledger_engine()
+    assert str(shared_ledger_engine("ledger").url.database).endswith("/own.db")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    assert shared_ledger_engine().url.database == str(tmp_path / LEDGER_FILE)

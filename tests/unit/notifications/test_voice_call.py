@@ -47,6 +47,13 @@ def rung(sandbox: Sandbox) -> list[str]:
     return [ring.number for ring in sandbox.rings]
 
 
+def test_a_number_that_is_listed_twice_is_rung_once(world) -> None:
+    written = [BUSY, "+1 (415) 555-2602", f"tel:{BUSY}", SILENT]
+    ring = VoiceCallNotifier(to=written, agent_id="agent_sandbox", escalate_after=1, max_wait=60)
+    ring(failed())
+    assert rung(world) == [BUSY, SILENT]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

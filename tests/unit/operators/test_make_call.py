@@ -206,7 +206,7 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._dialer({"ti": mock.MagicMock()}, made._request(), None)._before_ringing([])
+        made._dialer({"ti": mock.MagicMock()}, made._request())._before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 
@@ -242,6 +242,30 @@ def test_a_number_in_a_key_is_masked() -> None:
     made = make(call_key=f"reminder {NUMBER}", ledger_conn_id="ledger")
     assert "4155552601" not in str(made.call_key) + repr(made.call_key) + str(made.call_key.serialize())
     assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"time_zone": "Asia/Tokyo"},
+        {"time_zone": "{{ params.zone }}"},
+        {"jurisdiction": "US-FL"},
+        {"when_closed": "skip"},
+    ],
+    ids=str,
+)
+def test_arguments_that_only_a_policy_reads_are_refused_without_one(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"Add policy=") as refused:
+        make(**arguments)
+    assert next(iter(arguments)) in refused.value.message
+    assert make(policy="us", **arguments).policy is not None
+    assert make(time_zone="", jurisdiction=None).policy is None
+
+
+@pytest.mark.parametrize("arguments", [{"time_zone": "Mars/Base"}, {"jurisdiction": "XX-99"}], ids=str)
+def test_a_zone_or_jurisdiction_that_does_not_exist_is_refused_at_parse(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="does not exist"):
+        make(policy="us", **arguments)
 
 
 def test_a_subclass_may_template_less() -> None:

@@ -28,12 +28,14 @@ def test_a_plan_has_no_asset() -> None:
         {"stale_run": "never"}, {"on_invalid": "x"}, {"max_concurrent": 0}, {"calls_per_minute": -1},
         {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
         {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
+        {"on_empty": "skip"}, {"contacts": "SELECT 1"}, {"contacts": "people.sql"}, {"contacts": 5}, {"contacts": None},
+        {"contacts": "SELECT 1", "contacts_conn_id": ""},
         {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(change) -> None:
     with pytest.raises(InvalidRequest):
-        OutreachOperator(task_id="call", contacts=[], **{**ARGUMENTS, **change})
+        OutreachOperator(task_id="call", **{"contacts": [], **ARGUMENTS, **change})
 
 
 def test_a_bad_argument_of_a_mapped_campaign_is_not_retried() -> None:
@@ -62,5 +64,5 @@ def test_an_asset_that_the_user_lists_is_not_listed_twice() -> None:
 
 def test_templates_are_left_for_the_task() -> None:
     templated = {"max_concurrent": "{{ params.n }}", "calls_per_minute": "{{ params.n }}", "ends_at": "{{ ds }}"}
-    operator = OutreachOperator(task_id="call", contacts="SELECT 1", **ARGUMENTS, **templated)
+    operator = OutreachOperator(task_id="call", contacts="{{ params.path }}", **ARGUMENTS, **templated)
     assert {name: getattr(operator, name) for name in templated} == templated

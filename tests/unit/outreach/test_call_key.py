@@ -41,10 +41,10 @@ def test_each_task_instance_has_a_key_of_its_own_that_fits() -> None:
 
 def test_a_record_is_one_row_that_counts_as_an_attempt(book: Book) -> None:
     store(book, subject="debt").set("", record(owner="me"))
-    placed = record(state="placed", owner="me", call={"id": "c1", "created_at": "2026-03-02T12:00:01Z"})
+    placed = record(state="placed", owner="me", call={"id": "c1", "placed_at": "2026-03-02T12:00:01Z"})
     store(book).set("", placed)
     book.wait(60)
-    ended = {**placed, "state": "ended", "status": "busy"}
+    ended = {**placed, "state": "ended", "call": {**placed["call"], "status": "busy"}}
     store(book).set("", ended)
     (row,) = book.database.rows(select(attempts))
     assert (row.attempt_id, row.campaign, row.contact_key, row.attempt) == ("afv-1", "", "invoice-1", 1)

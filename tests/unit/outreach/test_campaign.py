@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 
 import pytest
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.exceptions import AuthenticationFailed, RateLimited, RequestRejected
 from airflow_provider_voice.outreach.campaign import CampaignSettings, _step_after
-from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.senders import Job, Result
 from airflow_provider_voice.outreach.states import Attempt, Claimed, ContactState
 

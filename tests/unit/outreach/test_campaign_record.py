@@ -47,9 +47,14 @@ def test_who_waits_at_the_end_expires(book) -> None:
 
 def test_one_worker_polls_at_a_time(book) -> None:
     book.load(1)
-    assert [book.record.take_turn_to_poll(timedelta(seconds=30)) for _ in range(2)] == [True, False]
+
+    def turns(voice_conn_id: str = "one") -> list[bool]:
+        return [book.record.take_turn_to_poll(voice_conn_id, timedelta(seconds=30)) for _ in range(2)]
+
+    assert turns() == [True, False]
+    assert turns("another") == [True, False]
     book.wait(30)
-    assert book.record.take_turn_to_poll(timedelta(seconds=30))
+    assert turns() == [True, False]
 
 
 def test_the_outlook(book) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
+from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
 from airflow_provider_voice.outreach.cli import main
 from tests.unit.outreach.conftest import NUMBERS
 
@@ -51,6 +55,48 @@ def test_a_connection_that_does_not_exist(capsys) -> None:
     assert "There is no connection 'no_ledger'." in capsys.readouterr().err
 
 
-def test_a_verdict_is_needed(book) -> None:
+def test_a_reader_that_wants_no_more_is_no_error(book, monkeypatch) -> None:
+    book.load(1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["cancel", "spring"], database=book.database) == 0
+    assert book.contact().state == "canceled"
+
+
+def test_a_contact_that_is_not_unknown_is_named_without_its_number(book, capsys) -> None:
+    book.load(1)
+    for key, text in (("c0", "is not in 'unknown' (it is in 'pending'"), (NUMBERS[0], "There is no contact")):
+        assert main(["resolve", "spring", key, "--rang"], database=book.database) == 1
+        printed = capsys.readouterr().err
+        assert text in printed
+        assert NUMBERS[0] not in printed
+
+
+@pytest.mark.parametrize("command", [["resolve", "spring", "c0"], ["resolve-key", "invoice-7"]], ids=str)
+def test_a_verdict_is_needed(book, command) -> None:
     with pytest.raises(SystemExit):
-        main(["resolve", "spring", "c0"], database=book.database)
+        main(command, database=book.database)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [(["--rang"], "ended"), (["--rang", "--call-id", "c1"], "placed"), (["--did-not-ring"], "refused")],
+    ids=str,
+)
+def test_a_key_without_an_outcome_is_settled_once_its_create_cannot_be_under_way(book, capsys, verdict, state) -> None:
+    key = f"invoice of {NUMBERS[0]}"
+    intent = {"generation": 1, "key": "afv-1", "state": "intent"}
+    CallKeyStore(book.database, KeyedCall(key, NUMBERS[0], "voice_default")).set("", intent)
+    book.wait(15 * 60 - 1)
+    assert main(["resolve-key", key, *verdict], database=book.database) == 1
+    assert "may still be under way" in capsys.readouterr().err
+    book.wait(1)
+    assert main(["resolve-key", key, *verdict], database=book.database) == 0
+    printed = capsys.readouterr().out
+    assert f"intent -> {state}" in printed
+    assert NUMBERS[0] not in printed
+    assert main(["resolve-key", key, *verdict], database=book.database) == 1
+    assert "nothing to resolve" in capsys.readouterr().err
+    assert main(["resolve-key", "another key", *verdict], database=book.database) == 1

@@ -1,28 +1,10 @@
-"""Deadlines and intervals."""
+"""Intervals."""
 
 from __future__ import annotations
 
 import time
 
-import pytest
-
-from airflow_provider_voice.outreach import clocks
-from airflow_provider_voice.outreach.clocks import Deadline, Interval
-
-
-def test_a_deadline_passes() -> None:
-    assert Deadline(0).has_passed
-    assert not Deadline(1000).has_passed
-
-
-@pytest.mark.parametrize("clock", ["_boot_time", "_wall_time"])
-def test_the_clock_that_runs_ahead_decides(monkeypatch, clock) -> None:
-    deadline = Deadline(30)
-    # The wall clock alone goes on where a whole machine was frozen and its clock was set again.
-    boot, wall = clocks._boot_time(), time.time()
-    monkeypatch.setattr(clocks, "_boot_time", lambda: boot + (31 if clock == "_boot_time" else 0))
-    monkeypatch.setattr(time, "time", lambda: wall + (31 if clock == "_wall_time" else 0))
-    assert deadline.has_passed
+from airflow_provider_voice.outreach.clocks import Interval
 
 
 def test_an_interval_is_due_at_once_and_then_after_its_seconds(monkeypatch) -> None:

@@ -159,3 +159,32 @@ def test_who_is_not_loaded_yet_does_not_expire(book) -> None:
     ContactLoader(book.database, book.name).load(contacts_of([row("c", 2)], Columns()), is_plan=True)
     book.record.sweep(book.now)
     assert (book.contact("a").state, book.contact("c").state) == ("expired", "pending")
+
+
+def test_a_row_that_changes_during_a_call_counts_for_the_redial_once_its_load_is_whole(book) -> None:
+    def refuse(counts) -> None:
+        raise InvalidRequest("no")
+
+    load(book, [row("a", 0) | {"time_zone": "America/New_York", "name": "Ann"}])
+    ledger = book.ledger()
+    (attempt,) = book.intend(ledger)
+    outcomes = AttemptOutcomes(ledger)
+    call = Call(id="call", vendor="talkover", status=CallStatus.QUEUED, vendor_status="", to=attempt.to)
+    outcomes.placed([(attempt, call)])
+    moved = [row("a", 0) | {"time_zone": "America/Los_Angeles", "name": "Anna"}]
+    with pytest.raises(InvalidRequest):
+        load(book, moved, refuse)
+    assert (book.contact("a").state, book.record.outlook().open) == ("in_call", 1)
+    outcomes.ended([(attempt, "busy", book.now, RedialRules().after_ending(CallStatus.BUSY, 1, book.now))])
+    book.wait(3600)
+    assert book.ledger().claim_due(1) == []
+    load(book, moved)
+    (claimed,) = book.ledger().claim_due(1)
+    assert (claimed.time_zone, claimed.variables, claimed.attempts) == ("America/Los_Angeles", {"name": "Anna"}, 1)
+
+
+def test_a_number_that_changes_during_a_call_waits_for_the_next_load(book) -> None:
+    load(book, [row("a", 0)])
+    book.intend(book.ledger())
+    load(book, [row("a", 3)])
+    assert (book.contact("a").state, book.contact("a").to_number) == ("dialing", NUMBERS[0])

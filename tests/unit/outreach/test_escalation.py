@@ -38,7 +38,7 @@ def attempted(book: Book, attempt: int, state: str, status: str | None = None, t
     store = CallKeyStore(book.database, KeyedCall("disk full", to, "voice_default", subject="alarm"))
     record = {"generation": attempt, "key": f"afv-{attempt}"}
     store.set("", {**record, "state": "intent"})
-    store.set("", {**record, "state": state, "status": status})
+    store.set("", {**record, "state": state, "call": {"status": status}})
 
 
 def test_an_alarm_must_make_sense() -> None:

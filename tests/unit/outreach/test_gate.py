@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.outreach.gate import matching
+from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed
+from airflow_provider_voice.outreach.gate import ListedNumbers, do_not_call_of, matching
 
 pytestmark = pytest.mark.once
 NUMBER = "+14155552671"
@@ -51,3 +51,27 @@ def test_others_do_not(entry) -> None:
 def test_entry_that_is_no_number_excludes_everybody(entry) -> None:
     with pytest.raises(InvalidRequest, match="do-not-call list"):
         matching([NUMBER], [entry])
+
+
+def test_a_list_that_was_emptied_while_a_campaign_runs_allows_nobody() -> None:
+    entries = [NUMBER]
+    listed = ListedNumbers(lambda: entries)
+    assert listed.listed([NUMBER]) == {NUMBER}
+    entries.clear()
+    with pytest.raises(LedgerFailed, match="empty now") as raised:
+        listed.listed([NUMBER])
+    assert not raised.value.permanent
+    entries.append("+14155552672")
+    assert listed.listed([NUMBER]) == set()
+    assert ListedNumbers(list).listed([NUMBER]) == set()
+
+
+def test_a_list_that_can_be_read_only_once_still_holds_for_the_second_call() -> None:
+    listed = do_not_call_of(iter([NUMBER]), None, is_expected=True)
+    assert [listed.listed([NUMBER]) for _ in range(2)] == [{NUMBER}, {NUMBER}]
+
+
+@pytest.mark.parametrize("source", ["SELECT 1", 5])
+def test_a_list_that_cannot_be_read_is_refused(source) -> None:
+    with pytest.raises(InvalidRequest, match="do_not_call"):
+        do_not_call_of(source, None, is_expected=True)

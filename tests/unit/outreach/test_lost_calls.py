@@ -10,6 +10,7 @@ from airflow_provider_voice.exceptions import LedgerFailed, VendorUnavailable
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.outreach import lost_calls
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
+from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.lost_calls import LostCalls
 from airflow_provider_voice.outreach.schema import attempts
 
@@ -121,3 +122,27 @@ def test_nobody_is_called_before_what_another_worker_left_is_settled(lost, monke
     other.store(lost.outcomes)
     other.take_over()
     assert not other.block_calls
+
+
+def test_an_attempt_over_another_connection_is_left_to_a_run_over_that_one(book, lost, monkeypatch) -> None:
+    monkeypatch.setattr(lost_calls, "find_call", lambda *args, **more: pytest.fail("the wrong list is searched"))
+    book.wait(3600)
+    other = LostCalls(Hook(), Ledger(book.database, book.name, "another_conn"), lost._reader)
+    other.take_over()
+    assert other.block_calls
+    other.search()
+    other.store(AttemptOutcomes(other._ledger))
+    assert not other.block_calls
+    assert book.contact().state == "unknown"
+    assert "'voice_default'" in book.attempt().evidence
+    # That run searches for it, and adopts its call.
+    book.wait(3600)
+    found(monkeypatch, CALL)
+    own = LostCalls(Hook(), book.ledger(), lost._reader)
+    monkeypatch.setattr(own._ledger, "may_be_of_another", lambda attempt, call_id: False)
+    own.take_over()
+    own.search()
+    own.under_way.result(60)
+    own.search()
+    own.store(AttemptOutcomes(own._ledger))
+    assert book.contact().state == "in_call"

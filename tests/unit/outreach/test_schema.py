@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from airflow_provider_voice.exceptions import LedgerFailed
-from airflow_provider_voice.outreach.schema import VERSION, UtcTime, metadata, migrate, stored_version, versions
+from airflow_provider_voice.outreach.schema import VERSION, UtcTime, metadata, migrate, polls, stored_version, versions
 
 
 @pytest.fixture
@@ -29,6 +29,15 @@ def test_a_creation_that_broke_off_is_finished(connection) -> None:
     versions.create(connection)
     migrate(connection)
     assert stored_version(connection) == VERSION
+
+
+def test_tables_of_an_older_release_are_completed(connection) -> None:
+    migrate(connection)
+    polls.drop(connection)
+    connection.execute(versions.update().values(version=1))
+    migrate(connection)
+    assert stored_version(connection) == VERSION
+    assert polls.name in inspect(connection).get_table_names()
 
 
 def test_tables_of_a_newer_release_are_left_alone(connection) -> None:

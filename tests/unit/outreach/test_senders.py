@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from urllib3.connection import HTTPConnection
 
+from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -19,7 +20,6 @@ from airflow_provider_voice.exceptions import (
     RequestRejected,
     VendorUnavailable,
 )
-from airflow_provider_voice.outreach.clocks import Deadline
 from airflow_provider_voice.outreach.senders import Job, Result, Senders
 from airflow_provider_voice.outreach.states import Attempt, Claimed, ContactState
 from tests.support import vendor_for

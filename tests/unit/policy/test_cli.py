@@ -149,3 +149,11 @@ def test_in_a_terminal_that_knows_ascii_alone() -> None:
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith(b"+1305?????01 at ")
+
+
+def test_a_reader_that_wants_no_more_is_no_error(monkeypatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["rules"]) == 0

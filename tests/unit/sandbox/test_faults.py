@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_voice.sandbox import Fault, Sandbox
+from airflow_provider_voice.sandbox import Fault, Sandbox, VendorQuirks
+
+CREATE = "/api/v1/agents/agent_sandbox/call"
 
 
-def exchange(sandbox: Sandbox) -> str:
-    """Send a create to Talkover and return every byte that comes back."""
+def exchange(sandbox: Sandbox, method: str = "POST", path: str = CREATE) -> str:
+    """Send a request to Talkover, by default a create, and return every byte that comes back."""
     body = json.dumps({"to": "+14155552602"})
     token = sandbox.connection("talkover")["password"]
     request = (
-        "POST /api/v1/agents/agent_sandbox/call HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     )
     with socket.create_connection((sandbox.host, sandbox.port), 30) as connection:
         connection.sendall(request.encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def body_and_length(shown: str) -> tuple[str, int]:
+    """Return the body of a response and the length that its head states."""
+    head, _, body = shown.partition("\r\n\r\n")
+    return body, int(head.lower().partition("content-length: ")[2].split()[0])
 
 
 @pytest.mark.parametrize("status", [100, 102, 103])
@@ -50,6 +59,27 @@ def test_a_redirect_may_follow_a_call_that_was_placed() -> None:
         assert shown.startswith("HTTP/1.1 303 ")
         assert "location: /elsewhere" in shown
         assert len(sandbox.rings) == 1
+
+
+@pytest.mark.parametrize("others", [0, 3000])
+def test_a_cut_response_ends_after_half_of_its_body(others) -> None:
+    with Sandbox(frozen=True, quirks=VendorQuirks(max_page=5000)) as sandbox:
+        sandbox.seed("talkover", others, sandbox.now() - timedelta(hours=1), sandbox.now())
+        sandbox.add_fault("cut", operation="any")
+        cut = exchange(sandbox, "GET", "/api/v1/calls?per_page=5000")
+        sent, stated = body_and_length(cut)
+        assert len(sent) == stated // 2
+        sent, stated = body_and_length(exchange(sandbox))
+        assert len(sent) == stated
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "reset"])
+def test_a_connection_is_reset_before_the_first_byte(kind) -> None:
+    with Sandbox(frozen=True) as sandbox:
+        sandbox.add_fault(kind)
+        with pytest.raises(ConnectionResetError):
+            exchange(sandbox)
+        assert len(sandbox.rings) == (kind == "lost_answer")
 
 
 def test_a_retry_after_may_be_huge() -> None:

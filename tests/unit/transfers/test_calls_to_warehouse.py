@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,3 +110,23 @@ def test_holes_are_warned_of(task: CallsToWarehouseOperator, caplog: pytest.LogC
     result = task.execute(context("by hand"))
     assert result["holes"] == [{"start": "2026-01-07T12:00:00Z", "end": "2026-01-09T12:00:00Z"}]
     assert "No export covers 2026-01-07T12:00:00Z to 2026-01-09T12:00:00Z" in caplog.text
+
+
+def test_a_run_with_the_bounds_of_the_warning_closes_the_hole(
+    task: CallsToWarehouseOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each hole has a warning of its own; the bounds are not at whole hours."""
+    odd = timedelta(microseconds=123_457)
+    for days in (4, 6, 8):
+        task.start, task.end = str(NOON - timedelta(days=days) + odd), str(NOON - timedelta(days=days - 1))
+        task.execute(context(f"of {days} days ago"))
+    task.start = task.end = None
+    task.hook.calls.append(ended(3, 60 * 12 * 9))
+    caplog.clear()
+    assert len(task.execute(context())["holes"]) == 2
+    told = re.findall(r'Run the task once with start="(\S+)" and end="(\S+)"', caplog.text)
+    inserted = 0
+    for number, (task.start, task.end) in enumerate(told):
+        filled = task.execute(context(f"by hand {number}"))
+        inserted += filled["inserted"]
+    assert (len(told), inserted, filled["holes"]) == (2, 1, [])

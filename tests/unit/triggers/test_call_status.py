@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_errors_and_logs_of_a_wait_hold_no_number(caplog) -> None:
 def test_a_result_from_before_the_subscription_is_ignored() -> None:
     ended = wait_with(trigger(grace_period=0), PollResult(frozenset({"c2"}), {}), PollResult(ASKED, {"c1": CALL}))
     assert ended["error"] is None
+
+
+def test_a_result_that_another_wait_requested_says_nothing_about_our_other_calls() -> None:
+    """A wait for one of our calls has a poll of its own, which says nothing about the calls it did not request."""
+    made = trigger(calls=[{"id": "c1"}, {"id": "c2"}], grace_period=0)
+    both = {"c1": CALL, "c2": replace(CALL, id="c2")}
+    ended = wait_with(made, PollResult(ASKED, {"c1": CALL}), PollResult(frozenset(both), both))
+    assert ended["error"] is None
+    assert [call["id"] for call in ended["calls"]] == ["c1", "c2"]
 
 
 def test_no_event_comes_before_the_scheduler_has_noted_the_deferral(monkeypatch) -> None:

@@ -12,6 +12,7 @@ from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
     check_number,
+    check_person,
     delay_of,
     key_or_none,
     masked_dialed,
@@ -35,7 +36,7 @@ def test_what_is_dialed_is_never_shown(value: Any) -> None:
     assert "4155552601" not in str(masked) + repr(masked) + str(masked.serialize())
 
 
-@pytest.mark.parametrize("value", [None, "{{ params.to }}", OUTPUT, "nobody"], ids=str)
+@pytest.mark.parametrize("value", [None, "{{ params.to }}", "{% if x %}1{% endif %}", OUTPUT, "nobody"], ids=str)
 def test_what_is_no_number_yet_stays(value: Any) -> None:
     assert masked_dialed(value) is value
     assert masked_dialed(masked_dialed(NUMBER)) == NUMBER
@@ -124,6 +125,16 @@ def test_a_number_in_a_key_is_not_shown(value: Any) -> None:
 @pytest.mark.parametrize("value", [None, "invoice 7", "{{ params.key }}", OUTPUT], ids=str)
 def test_other_keys_stay_as_they_are(value: Any) -> None:
     assert masked_key(value) is value
+
+
+def test_what_only_a_policy_reads_needs_one_and_exists() -> None:
+    check_person(None, None, "", "wait")
+    check_person("us", "{{ x }}", OUTPUT, "skip")
+    for bad in ((None, NUMBER, None, "wait"), (None, None, "US", "wait"), (None, None, None, "fail"),
+                ("us", NUMBER, None, "wait"), ("us", 7, None, "wait"), ("us", None, "Mars", "wait")):  # fmt: skip
+        with pytest.raises(InvalidRequest) as refused:
+            check_person(*bad)
+        assert "4155552601" not in refused.value.message
 
 
 def test_a_policy_is_loaded_and_a_broken_one_shows_no_number(tmp_path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallStatus
-from airflow_provider_voice.utils.call_references import call_refs, is_literal_call, masked_calls
+from airflow_provider_voice.utils.call_references import call_refs, masked_calls
+from airflow_provider_voice.utils.validation import is_final
 
 NUMBER = "+14155552671"
 CALL = Call("call_1", "talkover", CallStatus.QUEUED, to=NUMBER, from_="+14155550100", agent_id="agent_1").to_dict()
@@ -71,7 +72,7 @@ def test_trigger_arguments_hold_no_number_whatever_the_call_says() -> None:
 def test_templates_and_outputs_of_other_tasks_wait_for_their_values() -> None:
     output = BaseOperator(task_id="ring").output
     for value in ("{{ ti.xcom_pull(task_ids='ring') }}", output, ["call_1", output], {"id": "{{ params.id }}"}):
-        assert not is_literal_call(value)
+        assert not is_final(value)
         assert repr(masked_calls(value)) == repr(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -58,6 +59,13 @@ def test_many_are_found_with_few_requests(sandbox, vendor) -> None:
     found, spent = spent_on(sandbox, vendor, [*refs, CallRef("missing", placed_at=refs[0].placed_at)])
     assert set(found) == {ref.id for ref in refs}
     assert spent <= 3
+
+
+def test_two_references_to_one_call_are_worth_what_they_know_together(vendor) -> None:
+    """A sensor over a bare id shares its poll with the task that knows the tag: UnleashX finds the call by the tag."""
+    (ref,) = place(vendor, 1)
+    for refs in ([CallRef(ref.id), replace(ref, to=None)], [ref, CallRef(ref.id)], [CallRef(ref.id, ref.to), ref]):
+        assert set(vendor.find_many(refs)) == {ref.id}
 
 
 def test_few_are_searched_one_by_one(sandbox, vendor) -> None:

@@ -108,6 +108,41 @@ def test_a_day_that_does_not_fit_is_refused(status, which) -> None:
         list(read_history(History([(status, "2026-01-01")] * 30, largest=15, known=15), FIRST, FIRST))
 
 
+@pytest.mark.parametrize("count", [11, 12, 13, 19, 47, 98])
+@pytest.mark.parametrize("others", [["voicemail"], ["voicemail", "silence", "busy"], []])
+def test_the_first_day_of_a_project_is_read_although_no_reply_is_larger(count, others) -> None:
+    rows = [(status, "2026-01-01") for status in [*others, *["completed"] * (count - len(others))]]
+    assert len(list(read_history(History(rows), FIRST, FIRST))) == count
+
+
+@pytest.mark.parametrize("limit", [10, 20, 25, 50, 64, 75, 100])
+def test_a_day_as_large_as_a_page_may_be_is_refused(limit) -> None:
+    """Behind the last row there may be another one that no filter shows."""
+    rows = [("voicemail" if number % limit == 0 else "completed", "2026-01-01") for number in range(limit)]
+    with pytest.raises(IncompleteHistory):
+        list(read_history(History(rows, largest=limit), FIRST, FIRST))
+
+
+def test_a_row_that_only_a_filter_shows_proves_a_cut_at_any_size() -> None:
+    rows = [(status, "2026-01-01") for status in ["completed"] * 12 + ["voicemail"] + ["busy"] * 3]
+    with pytest.raises(IncompleteHistory, match="cannot filter by"):
+        list(read_history(History(rows, largest=13), FIRST, FIRST))
+
+
+@given(
+    limit=st.sampled_from([10, 20, 25, 50, 64, 100, 128]),
+    statuses=st.lists(st.sampled_from(["completed", "busy", "voicemail", "silence"]), max_size=150),
+)
+def test_a_history_that_is_cut_at_a_usual_limit_is_never_taken_for_complete(limit, statuses) -> None:
+    history = History([(status, "2026-01-01") for status in statuses], largest=limit)
+    try:
+        got = list(read_history(history, FIRST, FIRST))
+    except IncompleteHistory:
+        assert len(statuses) >= 10
+    else:
+        assert len(got) == len(statuses)
+
+
 def test_a_larger_page_that_is_refused_leaves_the_smaller_one() -> None:
     history = History([("completed" if number % 2 else "busy", "2026-01-01") for number in range(120)], known=100)
 

@@ -46,7 +46,7 @@ def test_the_survey_counts_new_stale_and_changed_rows(cursor: sqlite3.Cursor) ->
     for call_id in ("same", "changed", "stale"):
         put(cursor, DIALECT.table, call_id, NOW, cost=1.0)
     put(cursor, DIALECT.stage, "same", NOW - HOUR, cost=1.0)
-    put(cursor, DIALECT.stage, "changed", NOW, cost=None)  # a value that is gone is a change
+    put(cursor, DIALECT.stage, "changed", NOW, cost=3.0)
     put(cursor, DIALECT.stage, "stale", NOW - HOUR, cost=2.0)
     put(cursor, DIALECT.stage, "new", NOW)
     assert survey(cursor) == (4, 3, 1, 1, 0)
@@ -57,7 +57,7 @@ def test_the_survey_counts_new_stale_and_changed_rows(cursor: sqlite3.Cursor) ->
     [
         ({"missing_since": NOW}, {}, True),
         ({"fetched_at": NOW - 2 * HOUR}, {}, True),  # long the same
-        ({}, {"settled_at": NOW}, True),  # ended long ago
+        ({"ended_at": NOW}, {"settled_at": NOW}, True),  # ended long ago
         ({}, {}, False),
         ({"settled_at": NOW}, {"settled_at": NOW}, False),
         ({"fetched_at": NOW + HOUR, "missing_since": NOW}, {}, False),  # read later by another run
@@ -80,13 +80,32 @@ def test_a_row_that_was_read_earlier_changes_nothing(cursor: sqlite3.Cursor) -> 
     assert stored(cursor, "c") == before
 
 
-def test_a_record_that_was_read_alone_takes_no_direction_away(cursor: sqlite3.Cursor) -> None:
-    put(cursor, DIALECT.table, "1", NOW - HOUR, direction="inbound", status="busy")
-    put(cursor, DIALECT.stage, "1", NOW, status="busy")
+FULL = {
+    "tag": "t", "agent_id": "a", "agent_name": "Ada", "direction": "inbound", "to_number": "+1", "from_number": "+2",
+    "is_testing": True, "created_at": NOW, "updated_at": NOW, "duration_seconds": 9, "cost": 0.5, "ended_at": NOW,
+}  # fmt: skip
+
+
+def test_a_record_that_was_read_alone_takes_no_fact_away(cursor: sqlite3.Cursor) -> None:
+    put(cursor, DIALECT.table, "1", NOW - HOUR, status="busy", recording_url="https://r", **FULL)
+    before = stored(cursor, "1")
+    put(cursor, DIALECT.stage, "1", NOW, status="busy", recording_url="https://r")
     assert survey(cursor)[:4] == (1, 1, 0, 0)
-    DIALECT.execute(cursor, DIALECT.stage.update().values(status="failed"))
+    DIALECT.execute(cursor, DIALECT.stage.update().values(status="failed", recording_url=None))
+    assert survey(cursor)[:4] == (1, 1, 0, 1)
     DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW))
-    assert (stored(cursor, "1")["direction"], stored(cursor, "1")["status"]) == ("inbound", "failed")
+    after = stored(cursor, "1")
+    assert (after["status"], after["recording_url"]) == ("failed", None)
+    assert {name: after[name] for name in FULL} == {name: before[name] for name in FULL}
+
+
+@pytest.mark.parametrize("status", ACTIVE)
+def test_an_ending_that_the_vendor_takes_back_leaves_nothing(cursor: sqlite3.Cursor, status: str) -> None:
+    put(cursor, DIALECT.table, "1", NOW - HOUR, **FULL)
+    put(cursor, DIALECT.stage, "1", NOW, status=status)
+    DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW))
+    gone = {name for name, value in stored(cursor, "1").items() if name in FULL and value is None}
+    assert gone == {"duration_seconds", "cost", "ended_at"}
 
 
 def test_a_change_reopens_a_row_that_was_settled_missing_or_abandoned(cursor: sqlite3.Cursor) -> None:
@@ -107,6 +126,17 @@ def test_a_call_settles_once_it_has_ended_and_stayed_the_same(cursor, status, re
     put(cursor, DIALECT.stage, "c", NOW, status=status)
     DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW - HOUR))
     assert (stored(cursor, "c")["settled_at"] is not None) == is_settled
+
+
+@pytest.mark.parametrize(
+    ("times", "is_settled"),
+    [({}, False), ({"ended_at": NOW - 9 * HOUR}, True), ({"updated_at": NOW - 9 * HOUR}, True)],
+)
+def test_an_ending_that_was_seen_lately_is_not_settled_by_the_age_of_the_call(cursor, times, is_settled) -> None:
+    put(cursor, DIALECT.table, "c", NOW - HOUR, **times)
+    put(cursor, DIALECT.stage, "c", NOW, settled_at=NOW, **times)
+    DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW - 2 * HOUR))
+    assert (stored(cursor, "c")["settled_at"] is not None) is is_settled
 
 
 def test_only_rows_that_are_not_stored_are_inserted(cursor: sqlite3.Cursor) -> None:

@@ -53,7 +53,7 @@ def test_an_update_joins_the_stage_and_compares_null_as_a_value() -> None:
     cursor = Recorder()
     load(dialect(), cursor)
     (update,) = (sql for sql in cursor.sql if sql.startswith("UPDATE `calls` AS t, `calls_stage` AS s SET"))
-    assert "NOT (s.cost <=> t.cost)" in update
+    assert "NOT (s.raw <=> t.raw)" in update
     assert " FROM " not in update
 
 

@@ -56,7 +56,27 @@ def test_the_table_may_have_a_schema(option, connection, monkeypatch, name, sche
 def test_a_connection_without_tables_is_refused(option, monkeypatch) -> None:
     option(warehouse_conn_id="web")
     monkeypatch.setattr(sources.BaseHook, "get_hook", lambda conn_id: object())
-    with pytest.raises(InvalidRequest, match="'web' is no SQL database"):
+    with pytest.raises(InvalidRequest, match=r"warehouse_conn_id names.*'web' is no SQL database.*change the option"):
+        sources.recent_calls()
+
+
+def test_a_database_that_calls_are_not_exported_to_is_named_with_its_option(option, monkeypatch) -> None:
+    class Oracle:
+        conn_type = "oracle"
+        get_conn = None
+
+    option(warehouse_conn_id="old")
+    monkeypatch.setattr(sources.BaseHook, "get_hook", lambda conn_id: Oracle())
+    refused = r"'old', which \[voice\] warehouse_conn_id names, cannot be used: Calls cannot be loaded into"
+    with pytest.raises(InvalidRequest, match=refused):
+        sources.recent_calls()
+
+
+@pytest.mark.parametrize("name", ["calls; DROP", "a.b.c", "1st.calls"])
+def test_a_table_that_is_no_name_is_named_with_its_option(option, connection, name) -> None:
+    option(warehouse_conn_id="warehouse", warehouse_table=name)
+    connection("warehouse", conn_type="sqlite", host="/nowhere/warehouse.db")
+    with pytest.raises(InvalidRequest, match=r"\[voice\] warehouse_table must be a name"):
         sources.recent_calls()
 
 
