@@ -57,7 +57,7 @@ def test_the_survey_counts_new_stale_and_changed_rows(cursor: sqlite3.Cursor) ->
     [
         ({"missing_since": NOW}, {}, True),
         ({"fetched_at": NOW - 2 * HOUR}, {}, True),  # long the same
-        ({"ended_at": NOW}, {"settled_at": NOW}, True),  # ended long ago
+        ({"ended_at": NOW}, {"settled_at": NOW, "ended_at": NOW}, True),  # ended long ago
         ({}, {}, False),
         ({"settled_at": NOW}, {"settled_at": NOW}, False),
         ({"fetched_at": NOW + HOUR, "missing_since": NOW}, {}, False),  # read later by another run
