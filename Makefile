@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 PYTEST_ARGS ?=
-WORKERS ?= 5
+WORKERS ?= 4
 
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
@@ -37,8 +37,8 @@ demo: setup  ## run a campaign of 200 contacts with redials on the sandbox and c
 	$(VENV)/bin/python -m dev.demo
 
 # Tests that start a whole Airflow run one at a time. They mostly wait, so the other tests run beside them, and give way
-# where both want a core. Their output is shown at the end. The other tests wait for servers most of the time, too: five
-# workers keep two cores busy.
+# where both want a core. Their output is shown at the end. Half of the time the other tests wait for servers and
+# databases, so four workers keep two cores busy; each worker more costs ten seconds of its own.
 define run_tests
 	@$(MAKE) --no-print-directory -j 2 MARKED='$(1)' tests-of-parts tests-of-whole; \
 		status=$$?; cat .whole.log; exit $$status
@@ -58,7 +58,7 @@ test-thorough: setup  ## run the proofs that take minutes: mutations of the guar
 
 # Also of the modules that know no Airflow: the oldest requests, urllib3, SQLAlchemy, ... come with the oldest Airflow.
 test-oldest: $(OLDEST)/.ready  ## run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	nice -n 10 $(OLDEST)/bin/python -m pytest -m "not standalone and not once and not thorough" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

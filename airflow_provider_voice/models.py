@@ -292,7 +292,7 @@ class CallRef:
             placed_at = read_time(value.get("placed_at") or value.get("created_at"))
             to, tag, agent_id = (_text(value.get(name)) for name in ("to", "tag", "agent_id"))
             return cls(_call_id(value.get("id")), to, placed_at, tag, agent_id)
-        return cls(_call_id(value))
+        return cls(_call_id(value).strip())  # as a user writes it
 
     def completed(self, other: CallRef) -> CallRef:
         """Return this reference with the fields that only another one to the same call knows.
@@ -310,8 +310,12 @@ class CallRef:
         known = {"id": self.id, "placed_at": write_time(self.placed_at), "tag": self.tag, "agent_id": self.agent_id}
         return {name: value for name, value in known.items() if value is not None}
 
+    def __str__(self) -> str:
+        """Return the id for messages; a phone number given in its place is masked."""
+        return mask_number(self.id) if self.id.startswith("+") else self.id
+
     def __repr__(self) -> str:
-        return f"CallRef(id={self.id!r}, tag={self.tag!r})"
+        return f"CallRef(id={str(self)!r}, tag={self.tag!r})"
 
 
 def _text(value: object) -> str | None:
@@ -323,7 +327,7 @@ def _call_id(value: object) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("A call id is needed: give what MakeCallOperator returned, or the id as text.")
-    return value.strip()
+    return value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ T = TypeVar("T")
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "errno")
 
 
-def without_row_values(work: Callable[[], T], failed: type[VoiceError], message: str) -> T:
+def without_row_values(
+    work: Callable[[], T], failed: type[VoiceError], message: str, remedy: Callable[[Exception], str] = lambda _: ""
+) -> T:
     """Work with a database or a storage, and replace the driver's error by one that quotes no row.
 
     This is a function and no context manager: an error that is raised while a ``with`` block ends is chained to the
@@ -23,6 +25,7 @@ def without_row_values(work: Callable[[], T], failed: type[VoiceError], message:
     :param work: does it.
     :param failed: the class of the error.
     :param message: its message; ``{error}`` in it becomes the class and the code of the driver's error.
+    :param remedy: returns what to do about an error of the driver, which follows the message; empty: nothing is known.
     :return: what ``work`` returns.
     :raises VoiceError: of the class ``failed``, without the driver's text; errors of ours pass.
     """
@@ -31,6 +34,6 @@ def without_row_values(work: Callable[[], T], failed: type[VoiceError], message:
     except VoiceError:
         raise
     except Exception as error:  # noqa: BLE001 - drivers and storages share no base class
-        name = type(error).__name__
+        name, advice = type(error).__name__, remedy(error)
         code = next(filter(None, (getattr(error, attribute, None) for attribute in _CODES)), name)
-    raise failed(message.replace("{error}", f"{name}, {code}"), code=str(code))
+    raise failed(f"{message.replace('{error}', f'{name}, {code}')} {advice}".rstrip(), code=str(code))

@@ -1,4 +1,4 @@
-"""Reads the settings of a vendor from an Airflow connection. Ranges are checked by ``Settings`` itself."""
+"""Reads the settings of a vendor from an Airflow connection. ``Settings`` checks most values itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 _MAX_PORT = 65_535
 # A host name, an address or a URL: no spaces, no control characters, nothing that a URL would have to quote.
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%?#-]+")
+# Fields of the extra that the settings take, and check, under the same name.
+_PLAIN_FIELDS = (
+    "project_id", "default_agent_id", "default_region", "connect_timeout", "read_timeout", "requests_per_minute",
+)  # fmt: skip
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
@@ -39,59 +46,55 @@ def _read(connection: Connection, extra: dict[str, Any], default: str) -> Settin
     if not token:
         raise InvalidRequest("There is no token. Put it into the password field.")
     allow_http = _flag(extra, "allow_http")
-    host, calls_host = (connection.host or "").strip(), _text(extra, "calls_host")
+    host, calls_host = (connection.host or "").strip(), extra.get("calls_host") or ""
+    if not isinstance(calls_host, str):
+        raise InvalidRequest("calls_host must be text.")
     scheme, port = connection.schema, connection.port
-    numbers = {name: _number(extra, name) for name in ("connect_timeout", "read_timeout", "requests_per_minute")}
     return Settings(
         token=token,
         base_url=_base_url(host, default, allow_http, scheme=scheme, port=port) if host else None,
-        calls_base_url=_base_url(calls_host, default, allow_http) if calls_host else None,
-        project_id=_text(extra, "project_id"),
-        default_agent_id=_text(extra, "default_agent_id"),
-        default_region=_text(extra, "default_region"),
+        calls_base_url=_base_url(calls_host.strip(), default, allow_http) if calls_host.strip() else None,
         status_overrides=_overrides(extra),
-        limit_key=f"{connection.conn_type} {connection.conn_id}",
-        **{name: number for name, number in numbers.items() if number is not None},  # type: ignore[arg-type]  # Settings checks them
+        **{name: extra[name] for name in _PLAIN_FIELDS if extra.get(name) not in (None, "")},
     )
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
     # Not extra_dejson: it logs a broken extra with its text, and goes on as if there were none.
+    return _json_object(connection.extra or "{}", "The extra is not a JSON object.")
+
+
+def _json_object(text: str, problem: str) -> dict[str, Any]:
     try:
-        extra = json.loads(connection.extra or "{}")
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        extra = None
-    if not isinstance(extra, dict):
-        raise InvalidRequest("The extra is not a JSON object.")
-    return extra
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidRequest(problem)
+    return value
 
 
 def _base_url(text: str, default: str, allow_http: bool, *, scheme: str | None = None, port: int | None = None) -> str:
     """Build the base URL: with or without scheme in ``text``; a host without a path gets the vendor's own."""
-    written_scheme, separator, rest = text.partition("://")
-    if not separator:
-        rest, written_scheme = text, str(scheme or "").strip().removesuffix("://")
     try:
-        parts = urlsplit(f"//{rest}")
-        name, written_port = parts.hostname or "", parts.port
-    except ValueError:
-        name = ""
-    if not _ADDRESS.fullmatch(text) or not name:
+        url = parse_url(text if "://" in text else f"//{text}")
+    except LocationParseError:
+        url = Url()
+    if not _ADDRESS.fullmatch(text) or not url.host:
         raise InvalidRequest("The host is not a host name or URL.")
-    if parts.username is not None or parts.query or parts.fragment:
+    if url.auth or url.query is not None or url.fragment is not None:
         raise InvalidRequest("The host must be a host name or a base URL, without user, query or fragment.")
-    loopback = _is_loopback(name)
-    used = (written_scheme or ("http" if loopback else "https")).lower()
+    loopback = _is_loopback(url.host.strip("[]"))
+    used = url.scheme or str(scheme or "").strip().removesuffix("://").lower() or ("http" if loopback else "https")
     if used not in ("http", "https"):
         raise InvalidRequest("The scheme must be https (or http).")
     if used == "http" and not (loopback or allow_http):
         raise InvalidRequest("The token would be sent unencrypted: use https, or set allow_http to true in the extra.")
-    address = f"[{name}]" if ":" in name else name
-    number = written_port or port
+    number = url.port or port or None
     if number and (isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MAX_PORT):
         raise InvalidRequest(f"The port must be an integer from 1 to {_MAX_PORT}.")
-    path = parts.path.rstrip("/") or urlsplit(default).path
-    return f"{used}://{address}{f':{number}' if number else ''}{path}"
+    path = (url.path or "").rstrip("/") or urlsplit(default).path
+    return Url(used, host=url.host, port=number, path=path).url
 
 
 def _is_loopback(name: str) -> bool:
@@ -103,13 +106,6 @@ def _is_loopback(name: str) -> bool:
         return False
 
 
-def _text(extra: dict[str, Any], name: str) -> str | None:
-    value = extra.get(name)
-    if value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)):
-        return None if value is None else str(value).strip() or None
-    raise InvalidRequest(f"{name} must be text.")
-
-
 def _flag(extra: dict[str, Any], name: str) -> bool:
     value = str(extra.get(name) or "").strip().lower()
     if value not in _TRUE + _FALSE:
@@ -117,22 +113,10 @@ def _flag(extra: dict[str, Any], name: str) -> bool:
     return value in _TRUE
 
 
-def _number(extra: dict[str, Any], name: str) -> float | None:
-    text = _text(extra, name)
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        raise InvalidRequest(f"{name} must be a number.") from None
-    return int(number) if number is not None and number.is_integer() else number
-
-
 def _overrides(extra: dict[str, Any]) -> dict[str, Any]:
     value = extra.get("status_overrides") or {}
-    if isinstance(value, str):  # from a form or a URI it comes as text
-        try:
-            value = json.loads(value) if value.strip() else {}
-        except (ValueError, RecursionError):
-            value = False
-    if not isinstance(value, dict):
-        raise InvalidRequest('status_overrides must be a JSON object such as {"answered": "completed"}.')
-    return value
+    if isinstance(value, dict):
+        return value
+    # From a form or a URI it comes as text.
+    problem = 'status_overrides must be a JSON object such as {"answered": "completed"}.'
+    return _json_object(str(value).strip() or "{}", problem)

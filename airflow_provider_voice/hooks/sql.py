@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, conf
 from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -25,9 +25,17 @@ def sql_engine(conn_id: str) -> Engine:
 
     :param conn_id: a connection whose hook is a ``DbApiHook``.
     :return: the engine; its errors leave out the parameters of statements.
-    :raises InvalidRequest: when the connection is no SQL database.
+    :raises InvalidRequest: when the connection is no SQL database, or the provider of its type is not installed.
     """
-    hook = BaseHook.get_hook(conn_id)
+    try:
+        hook = BaseHook.get_hook(conn_id)
+    except AirflowNotFoundException:
+        raise
+    except AirflowException as error:
+        raise InvalidRequest(
+            f"The connection {conn_id!r} cannot be used: {error}. Install the provider of its type on this machine, "
+            "such as apache-airflow-providers-sqlite or apache-airflow-providers-postgres."
+        ) from None
     if not hasattr(hook, "get_sqlalchemy_engine"):
         raise InvalidRequest(f"The connection {conn_id!r} is no SQL database (its hook has no SQLAlchemy engine).")
     # Parameters are people's numbers; SQLAlchemy would put them into its errors.

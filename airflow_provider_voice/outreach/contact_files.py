@@ -12,6 +12,8 @@ from airflow_provider_voice.phone import mask_numbers_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+#: The endings of the names of files that can be read.
+ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
 _BATCH = 1000
 #: A field of a CSV that is longer is a quote that nobody closed.
 _LONGEST_FIELD = 1_000_000

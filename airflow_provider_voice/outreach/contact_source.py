@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.outreach.contact_files import ENDINGS, read_rows
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _LONGEST_PATH = 120
 _QUERY = re.compile(r"\s*\(?\s*(--|/\*|(select|with|values|table|exec|call)\s)", re.IGNORECASE)
-_NEEDS_CONNECTION = "contacts is SQL, so it needs contacts_conn_id: the connection it runs on."
 #: How a list of people begins that a template turned into text; neither SQL nor a path does.
 LIST_AS_TEXT = ("[", "{")
 
@@ -35,8 +35,9 @@ def check_source(contacts: Any, *, has_connection: bool) -> None:
             "(contacts=task.output), or set render_template_as_native_obj=True on the DAG. Nobody was called."
         )
     if isinstance(contacts, str):
-        if not has_connection and (_QUERY.match(contacts) or contacts.rstrip().endswith(".sql")):
-            raise InvalidRequest(_NEEDS_CONNECTION)
+        is_query = _QUERY.match(contacts) and not contacts.rstrip().lower().endswith(ENDINGS)
+        if not has_connection and (is_query or contacts.rstrip().endswith(".sql")):
+            raise InvalidRequest("contacts is SQL, so it needs contacts_conn_id: the connection it runs on.")
     elif isinstance(contacts, Mapping) or not isinstance(contacts, Iterable):
         raise InvalidRequest(f"contacts must be SQL, a path or a list of mappings, not {type(contacts).__name__}.")
 
@@ -61,8 +62,6 @@ def rows_of(contacts: Any, engine: Engine | None, open_file: Callable[[str], IO[
             streamed = connection.execution_options(stream_results=True, yield_per=_BATCH)
             yield from map(dict, streamed.exec_driver_sql(contacts).mappings())
     else:
-        from airflow_provider_voice.outreach.contact_files import read_rows  # csv and json: only for a file
-
         with _opened(contacts, open_file) as file:
             yield from read_rows(contacts.rpartition("/")[2], file)
 

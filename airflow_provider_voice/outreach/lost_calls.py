@@ -61,7 +61,7 @@ class LostCall:
             problem = f"a run over its voice connection, {self.attempt.voice_conn_id!r}, can search for it"
         return (
             f"A create to {mask_number(self.attempt.to)} was intended at {write_time(self.attempt.intended_at)}; "
-            f"{self.cause}; {problem} (searched {self.searches} time(s), tag {self.attempt.id}, agent "
+            f"{self.cause.rstrip('.')}; {problem} (searched {self.searches} time(s), tag {self.attempt.id}, agent "
             f"{self.attempt.agent_id})."
         )
 

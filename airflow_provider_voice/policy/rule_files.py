@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import shown
 from airflow_provider_voice.policy.rule_format import RuleFile, parse_rule_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def load_rule_file(source: str | os.PathLike[str]) -> RuleFile:
     :raises InvalidRequest: when there is no such file or it disagrees with the format.
     """
     if not isinstance(source, str | Path) or not str(source).strip():
-        raise InvalidRequest(f"A rule file is a name or a path, not {source!r:.60}. Write 'us' or 'company.yaml'.")
+        raise InvalidRequest(f"A rule file is a name or a path, not {shown(source)}. Write 'us' or 'company.yaml'.")
     if isinstance(source, str) and not _looks_like_path(source):
         return _shipped_file(source)
     path = Path(source).absolute()  # the cache outlives a change of the working directory

@@ -62,7 +62,8 @@ def next_step(decision: Decision, *, when_closed: WhenClosed = "wait", deadline:
     opens = f"The next allowed instant is {decision.next_at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
     if deadline is not None and decision.next_at > deadline:
         late = (
-            f"{decision.reason} {opens}, after the deadline {deadline.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC."
+            f"{decision.reason} {opens}, after the deadline {deadline.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC. "
+            "To wait longer, raise max_run_age."
         )
         return NextStep("fail", None, late, decision.next_at)
     return NextStep("wait", decision.next_at, f"{decision.reason} {opens}.", decision.next_at)

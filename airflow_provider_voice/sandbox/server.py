@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -17,18 +17,7 @@ from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
 from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
 from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
-from airflow_provider_voice.sandbox.world import (
-    DEFAULT_AGENTS,
-    Clock,
-    LoggedRequest,
-    Ring,
-    SandboxCall,
-    World,
-)
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
+from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, LoggedRequest, Ring, SandboxCall, World
 
 _STOP_SECONDS = 20.0
 
@@ -94,9 +83,7 @@ class Sandbox:
                 raise RuntimeError("The sandbox's server ended while it started.")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop listening."""
         self._server.should_exit = True
         self._server.force_exit = True

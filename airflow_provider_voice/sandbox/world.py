@@ -31,20 +31,18 @@ class Clock:
     def __init__(self, *, frozen: bool = False, start: datetime | None = None) -> None:
         self._start = start or datetime.now(timezone.utc)
         self._began = time.monotonic()
-        self._advanced = 0.0
         self._frozen = frozen
 
     def now(self) -> datetime:
         """Return the vendors' time, aware UTC."""
-        passed = 0.0 if self._frozen else time.monotonic() - self._began
-        return self._start + timedelta(seconds=passed + self._advanced)
+        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
 
     def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
         :param by: how far, seconds or a ``timedelta``.
         """
-        self._advanced += seconds_of(by)
+        self._start += timedelta(seconds=seconds_of(by))
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ class SandboxCall:
     :param to: the number that is called.
     :param from_: the number that calls.
     :param agent_id: the agent that talks.
+    :param direction: ``outbound`` or ``inbound``.
     :param created_at: when the vendor accepted it, by the sandbox's clock.
     :param course: the statuses it passes through, in seconds of an ordinary call.
-    :param direction: ``outbound`` (default) or ``inbound``.
     :param speed: how many seconds of the course pass in one second of the clock, default 1.
     :param delay_seconds: seconds of the course before the vendor begins with the call, default 0.
     :param is_testing: whether it is a test call, default False.
@@ -98,9 +96,9 @@ class SandboxCall:
     to: str
     from_: str
     agent_id: str
+    direction: Direction
     created_at: datetime
     course: Course
-    direction: Direction = "outbound"
     speed: float = 1.0
     delay_seconds: int = 0
     is_testing: bool = False
@@ -254,12 +252,12 @@ class World:
         :param seed: decides numbers, moments and ids, default 0.
         :return: the new calls.
         """
-        # Mixed with the number of calls so far: a second batch has other ids than the first.
-        rng = random.Random(f"{seed} {self._keys}")
         span = (end - start).total_seconds()
-        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
-        agent = agent_id or DEFAULT_AGENTS[vendor]
         with self._lock:
+            # Mixed with the number of calls so far: a second batch has other ids than the first.
+            rng = random.Random(f"{seed} {self._keys}")
+            moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+            agent = agent_id or DEFAULT_AGENTS[vendor]
             added = [
                 self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
                 for moment in moments
@@ -273,7 +271,8 @@ class World:
         self._keys += 1
         unique = uuid.UUID(int=rng.getrandbits(128), version=4) if rng else uuid.uuid4()
         sid = f"CA{unique.hex}"
-        called, caller = (CALLER_ID, to) if more.get("direction") == "inbound" else (to, CALLER_ID)
+        fields = {"direction": "outbound", **more}
+        called, caller = (to, CALLER_ID) if fields["direction"] == "outbound" else (CALLER_ID, to)
         return SandboxCall(
             vendor=vendor,
             key=self._keys,
@@ -285,7 +284,7 @@ class World:
             created_at=created_at,
             course=course_of(to, self.seed_number),
             speed=self.speed,
-            **more,
+            **fields,
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:

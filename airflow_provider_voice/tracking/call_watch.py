@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import CallNotCompleted, CallNotFound, VoiceError
-from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.models import CallRef, CallStatus
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_provider_voice.models import Call, CallRef
+    from airflow_provider_voice.models import Call
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,8 @@ class CallWatch:
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.refs = list(refs)
-        self._by_id = {ref.id: ref for ref in self.refs}
+        #: The calls that are not known to have ended, by id.
+        self._pending = {ref.id: ref for ref in self.refs}
         self._calls: dict[str, Call] = {}
         self._grace = grace
         self._outage = outage
@@ -75,16 +75,12 @@ class CallWatch:
     @property
     def pending(self) -> list[CallRef]:
         """Return the calls that are not known to have ended."""
-        return [
-            ref
-            for ref in self._by_id.values()
-            if not (ref.id in self._calls and self._calls[ref.id].status.is_terminal)
-        ]
+        return list(self._pending.values())
 
     @property
     def is_over(self) -> bool:
         """Return whether every call has ended."""
-        return not self.pending
+        return not self._pending
 
     @property
     def results(self) -> list[Call | None]:
@@ -118,20 +114,17 @@ class CallWatch:
                 log.info("Call %s is %s (at %s: %s).", ref.id, call.status, call.vendor, _vendor_term(call))
             self._calls[ref.id] = call
             # With the number, the time and the agent of the call the next poll is cheaper.
-            self._by_id[ref.id] = replace(
-                ref,
-                to=ref.to or call.to,
-                placed_at=ref.placed_at or call.created_at,
-                agent_id=ref.agent_id or call.agent_id,
-            )
+            self._pending[ref.id] = ref.completed(CallRef.of(call))
+            if call.status.is_terminal:
+                del self._pending[ref.id]
 
     def _miss(self, ref: CallRef, now: float) -> None:
         since = self._missing_since.setdefault(ref.id, now)
         if now - since < self._grace:
-            log.info("The vendor does not show call %s yet.", ref.id)
+            log.info("The vendor does not show call %s yet.", ref)
             return
         raise CallNotFound(
-            f"The vendor has not shown call {ref.id} for {now - since:.0f} s. Check the id and that the connection is "
+            f"The vendor has not shown call {ref} for {now - since:.0f} s. Check the id and that the connection is "
             "the one the call was placed with."
         )
 
@@ -173,9 +166,7 @@ class CallWatch:
         :return: the error, which names up to five of the calls.
         """
         pending = self.pending
-        named = ", ".join(
-            f"{ref.id} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS]
-        )
+        named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
         more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(
             f"Not ended within {seconds:.0f} s: call {named}{more}. Raise timeout, or check the vendor's dashboard.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from inspect import signature
@@ -98,12 +99,9 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
         :return: one event for up to 100 calls.
         """
-        hooks = ConnectionHook(self.voice_conn_id)
-        try:
+        with closing(ConnectionHook(self.voice_conn_id)) as hooks:
             async for event in self._events(hooks):
                 yield event
-        finally:
-            hooks.close()
 
     async def _events(self, hooks: ConnectionHook) -> AsyncIterator[TriggerEvent]:
         stored, failures = await self._load(), 0
@@ -125,7 +123,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 continue
             failures = 0
             pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
-            if stored is None and await self._save(endings.state):
+            if stored is None and not ended and await self._save(endings.state):
                 stored = endings.state  # the first poll reports nothing, so its state need not wait for an event
             for first in range(0, len(ended), CALLS_PER_EVENT):
                 calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]

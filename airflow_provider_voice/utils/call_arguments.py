@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -224,8 +223,6 @@ def policy_of(value: Any) -> ContactPolicy | None:
         return None
     from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
 
-    if isinstance(value, (list, tuple)) and not all(isinstance(name, (str, os.PathLike)) for name in value):
-        raise InvalidRequest("policy is a list with something else than names and paths of rule files.")
     try:
         return as_policy(value)
     except InvalidRequest as error:

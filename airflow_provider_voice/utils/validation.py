@@ -146,8 +146,6 @@ def boolean_or_text(name: str, value: object) -> bool:
     :return: the boolean.
     :raises InvalidRequest: when the value is not understood; nothing is guessed.
     """
-    if isinstance(value, bool):
-        return value
     text = str(value).strip().lower() if isinstance(value, str) or (isinstance(value, int) and value in (0, 1)) else ""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE

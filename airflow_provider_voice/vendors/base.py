@@ -34,19 +34,11 @@ from airflow_provider_voice.models import (
     read_time,
     statuses_of,
 )
-from airflow_provider_voice.phone import (
-    mask_number,
-    mask_numbers_in,
-    may_be_same_number,
-    parse_number,
-    same_number,
-    shown,
-)
+from airflow_provider_voice.phone import mask_number, may_be_same_number, parse_number, same_number, shown
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
-from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
-from airflow_provider_voice.vendors.parsing import as_object, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,10 +91,14 @@ class Vendor(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     default_base_url: ClassVar[str]
+    #: The header that carries the token, and its value with the token as ``{}``.
+    credential_header: ClassVar[tuple[str, str]]
     #: Our status by the vendor's status, in the form of :func:`fold_status`.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
     error_marks: ClassVar[Mapping[str, type[VoiceError]]]
+    #: Fields of a request that the vendor's create has no field for, and what to do instead.
+    unsupported: ClassVar[Mapping[str, str]] = {}
     #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
     #: Whether the call list shows our tag, so that a call without it was not placed here.
@@ -115,24 +111,15 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
         self._sleep = sleep
+        header, form = self.credential_header
         self.http = HttpClient(
             settings,
             title=self.title,
             vendor=self.name,
-            credential_headers=self.credential_headers(settings.token),
-            explain=self.explain,
-            limit_key=settings.limit_key or f"{self.name} {self.base_url}",
+            credential_headers={header: form.format(settings.token)},
+            error_marks=self.error_marks,
             sleep=sleep,
         )
-
-    @staticmethod
-    @abstractmethod
-    def credential_headers(token: str) -> dict[str, str]:
-        """Return the headers that carry the token.
-
-        :param token: the credential.
-        :return: header name -> value.
-        """
 
     @abstractmethod
     def check(self) -> str:
@@ -143,16 +130,11 @@ class Vendor(ABC):
         """
 
     @abstractmethod
-    def find(self, ref: CallRef) -> Call | None:
-        """Return one call, or None when the vendor does not show it (yet).
-
-        :param ref: the call; with number, time and agent the request is cheaper.
-        :return: the call as the vendor shows it now.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
+    def _find(self, ref: CallRef) -> Call | None:
+        """Return one call, or None when the vendor does not show it (yet)."""
 
     @abstractmethod
-    def _create(self, request: CallRequest, doing: str) -> Call:
+    def _create(self, request: CallRequest) -> Call:
         """Send one create; ``request`` is complete and checked."""
 
     @abstractmethod
@@ -170,7 +152,7 @@ class Vendor(ABC):
         """
         request = self.complete(request)
         self.check_request(request)
-        return self._create(request, f"the call to {mask_number(request.to)}")
+        return self._create(request)
 
     def complete(self, request: CallRequest) -> CallRequest:
         """Return the request with E.164 number, agent and tag.
@@ -191,12 +173,27 @@ class Vendor(ABC):
             tag=request.tag or f"afv-{uuid.uuid4().hex}",
         )
 
-    def check_request(self, request: CallRequest) -> None:  # noqa: B027 - a vendor without limits needs none
+    def check_request(self, request: CallRequest) -> None:
         """Refuse a request that this vendor cannot carry out, before anything is sent.
 
         :param request: the completed request.
         :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
+        for name, advice in self.unsupported.items():
+            if getattr(request, name):
+                raise CapabilityNotSupported(f"{self.title}'s calls have no {name}: {advice}.", vendor=self.name)
+        if TAG_KEY in {**request.variables, **request.context}:
+            raise InvalidRequest(f"variables and context must not hold {TAG_KEY!r}: the provider keeps its tag there.")
+
+    def find(self, ref: CallRef) -> Call | None:
+        """Return one call, or None when the vendor does not show it (yet).
+
+        :param ref: the call; with number, time and agent the request is cheaper.
+        :return: the call as the vendor shows it now, with the id of ``ref``.
+        :raises VoiceError: for a refusal by the vendor, of the class that fits.
+        """
+        call = self._find(ref)
+        return None if call is None else _with_ref(call, ref)
 
     def find_many(self, refs: Iterable[CallRef]) -> dict[str, Call]:
         """Return the calls by id, by the cheapest plan the vendor allows; those it does not show are absent.
@@ -217,14 +214,15 @@ class Vendor(ABC):
         found: dict[str, Call] = {}
         for is_dated in (True, False):
             group = {key: ref for key, ref in wanted.items() if (ref.placed_at is not None) is is_dated}
-            found.update(self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group))
+            calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
+            found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
         log.info("%s was asked for %d call(s): %d found, by %d request(s).", self.title, len(wanted), len(found), sent)
         return found
 
+    @abstractmethod
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Find many calls, either all with a creation time or all without one."""
-        return self._find_each(wanted)
 
     def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Find each call alone; one that the vendor rejects is absent, so that the others are still found."""
@@ -314,7 +312,7 @@ class Vendor(ABC):
         :raises CapabilityNotSupported: where the vendor has no such request.
         """
         raise CapabilityNotSupported(
-            f"{self.title} has no request that ends a call; {describe(ref)} continues.", vendor=self.name
+            f"{self.title} has no request that ends a call; call {ref} continues.", vendor=self.name
         )
 
     def now(self) -> datetime:
@@ -331,58 +329,22 @@ class Vendor(ABC):
                 # The response shows the clock even if the token may not do this; the caller's own request decides.
                 if self.http.clock_offset is None:
                     raise
-        return datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0)
-
-    def _capture_now(self) -> Callable[[], datetime]:
-        """Capture this instant; return a callable that converts it to the vendor's clock once the offset is known."""
-        began = datetime.now(timezone.utc)
-        # A Date header is up to a second behind.
-        return lambda: began + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0)
+        return self.http.now()
 
     def close(self) -> None:
         """Close the vendor's connections."""
         self.http.close()
 
-    def read_status(self, vendor_status: object) -> CallStatus:
-        """Translate one of this vendor's statuses, with the connection's overrides.
-
-        :param vendor_status: the vendor's status.
-        :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once.
-        """
-        known = self._statuses.get(fold_status(vendor_status)) if isinstance(vendor_status, str) else None
-        scrubbed = None if vendor_status is None else self.http.scrub(vendor_status)
-        return known or read_status(scrubbed, self._statuses, vendor=self.title)
-
     def status_fields(self, vendor_status: str | None) -> dict[str, Any]:
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
-        :param vendor_status: the vendor's status; a number in an unknown one is masked, because statuses are logged.
-        :return: the two fields by name.
+        :param vendor_status: the vendor's status.
+        :return: the two fields by name; of an unknown status, which is logged once, numbers are masked.
         """
-        status = self.read_status(vendor_status)
-        is_known = vendor_status is None or fold_status(vendor_status) in self._statuses
-        return {"status": status, "vendor_status": vendor_status if is_known else self.http.scrub(vendor_status, 60)}
-
-    def explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
-        """Return the error that a response means, or None for a good one; a status of 200 does not make it good.
-
-        :param response: the response.
-        :param doing: the purpose of the request, for the message.
-        :return: the error, not raised yet.
-        """
-        if response.ok and not states_error(response.body):
-            return None
-        text, code = error_text(response.body)
-        text = text or response.plain_text or ("" if response.is_empty else response.unreadable)
-        text, code = self.http.scrub(text or ""), self.http.scrub(code or "", 60)
-        # The status of an error in a good response is the code of its body, where that is a status.
-        status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
-        cls = error_class(status, f"{code} {text}", self.error_marks)
-        detail = f": {text.rstrip('.')}" if text else ""
-        marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
-        verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self.title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
-        return cls(message, vendor=self.name, code=code or None, **response.details)
+        if vendor_status is not None and fold_status(vendor_status) not in self._statuses:
+            vendor_status = self.http.scrub(vendor_status, 60)
+        status = read_status(vendor_status, self._statuses, vendor=self.title)
+        return {"status": status, "vendor_status": vendor_status}
 
     def _read_window(
         self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
@@ -394,14 +356,15 @@ class Vendor(ABC):
         """
         name = f"{self.title}'s call list"
 
-        def read_span(span: Span, seen: set[str], passes: int) -> Iterator[Call]:
+        def read_span(span: Span, passes: int) -> Iterator[Call]:
+            started = datetime.now(timezone.utc)
             return iter_pages(
                 page_reader(span),
                 name=name,
                 page_concurrency=query.page_concurrency,
                 passes=passes,
-                began=self._capture_now(),
-                seen=seen,
+                # A Date header is up to a second behind.
+                began=lambda: started + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
                 sleep=self._sleep,
             )
 
@@ -413,11 +376,6 @@ class Vendor(ABC):
             name=name,
         )
 
-    def _search_pages(self, read_page: Callable[[int], Page], passes: int) -> Iterator[Call]:
-        """Yield the calls of a paged list for a search that will be repeated, so that it need not be complete."""
-        name = f"{self.title}'s call list"
-        return iter_pages(read_page, name=name, passes=passes, must_be_complete=False, sleep=self._sleep)
-
     def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
         if call.created_at is None:
             raise IncompleteHistory(
@@ -428,7 +386,7 @@ class Vendor(ABC):
         return query.start <= call.created_at < query.end
 
     def _send_create(
-        self, request: CallRequest, doing: str, url: str, body: Any, envelope: str, *id_fields: str, **more: Any
+        self, request: CallRequest, url: str, body: Any, envelope: str, *id_fields: str, **more: Any
     ) -> Call:
         """Send a create and return its call.
 
@@ -441,8 +399,9 @@ class Vendor(ABC):
             return as_object(as_object(answer).get(envelope)) or as_object(answer)
 
         def call_id_in(answer: Any) -> str | None:
-            return first_text(record_in(answer), *id_fields)
+            return first_id(record_in(answer), *id_fields)
 
+        doing = f"the call to {mask_number(request.to)}"
         response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
         record, now = record_in(response.body), response.server_time
         status, moment = first_text(record, "call_status", "status"), read_time(record.get("created_at"))
@@ -473,7 +432,7 @@ class Vendor(ABC):
         return value == wanted
 
     def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        value = first_text(row, *names)
+        value = first_id(row, *names)
         if value:
             return value
         raise IncompleteHistory(
@@ -492,18 +451,20 @@ class Vendor(ABC):
 
 
 _REDIRECTS = range(300, 400)
-_ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
 
 
-def describe(ref: CallRef) -> str:
-    """Return the call's name for messages; a phone number given as an id is masked.
-
-    :param ref: the call.
-    :return: ``call`` and the id.
-    """
-    return f"call {mask_numbers_in(ref.id) if ref.id.startswith('+') else ref.id}"
+def _with_ref(call: Call, ref: CallRef) -> Call:
+    """Return a call that was found by a reference, with the facts of its create that the vendor does not show."""
+    return replace(
+        call,
+        id=ref.id,  # UnleashX's list gives the call a number of its own
+        to=(ref.to if ref.tag else None) or call.to or ref.to,  # with our tag it is the number that was rung, in E.164
+        agent_id=call.agent_id or ref.agent_id,
+        created_at=call.created_at or ref.placed_at,
+        tag=call.tag or ref.tag,
+    )
 
 
 def _aware(name: str, value: object) -> datetime:

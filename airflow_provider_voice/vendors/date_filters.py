@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from airflow_provider_voice.models import CallRef
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Span = tuple[datetime, datetime]
 # No vendor documents the time zone of its days (UTC-12 to UTC+14) or whether the last day is included.
 MARGIN = timedelta(days=2)
+# How long ago a call of which only the id is known may have been created.
+_UNDATED = timedelta(days=31)
 
 
 def days_with_margin(start: datetime, end: datetime) -> Span:
@@ -33,18 +35,15 @@ def days_with_margin(start: datetime, end: datetime) -> Span:
     return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
 
 
-def spans_of(refs: Collection[CallRef], days_back: Sequence[tuple[int, int]]) -> list[Span]:
-    """Return the spans in which calls are to be searched for.
+def span_of(refs: Collection[CallRef]) -> Span:
+    """Return the span in which calls are to be searched for.
 
     :param refs: the calls; those without a creation time do not count where others have one.
-    :param days_back: days before now, from and to, for calls without a creation time.
-    :return: one span around the creation times; without any, the spans before now.
+    :return: a span around the creation times; without any, the last month.
     """
-    placed = [ref.placed_at for ref in refs if ref.placed_at is not None]
-    if placed:
-        return [days_with_margin(min(placed), max(placed))]
     now = datetime.now(timezone.utc)
-    return [days_with_margin(now - timedelta(days=first), now - timedelta(days=last)) for first, last in days_back]
+    placed = [ref.placed_at for ref in refs if ref.placed_at is not None] or [now - _UNDATED, now]
+    return days_with_margin(min(placed), max(placed))
 
 
 def split_span(span: Span, smallest: timedelta) -> tuple[Span, ...]:

@@ -15,14 +15,14 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | a body that cannot be read, a lost or slow response           |                      |            |
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
-make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either. The
-vendor's file decides which error a refusal becomes; ``transport.py`` sends and reads the bytes.
+make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either.
+``error_shapes.py`` reads the errors, each vendor's file says what its texts mean, and ``transport.py`` sends and reads
+the bytes.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
 import time
 from dataclasses import dataclass, field
@@ -46,6 +46,7 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors import transport
+from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
 from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, retry_after_of
 from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
@@ -57,11 +58,11 @@ if TYPE_CHECKING:
 MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
-_MAX_BACKOFF = 30.0
 _TEXT_LIMIT = 200
 _OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
 #: Statuses by which a vendor's documentation says that a create was refused.
 REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
+_ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
 
@@ -74,8 +75,7 @@ class ApiResponse:
     :param headers: the headers, case-insensitive.
     :param body: the parsed JSON body; None when there is none.
     :param unreadable: why the body is not JSON, for messages; None when it is.
-    :param text: the body as text when it is not JSON, cut to its beginning.
-    :param is_empty: whether there is no body.
+    :param text: the body as text when it is not JSON, cut to its beginning; empty when there is no body.
     :param received_at: this machine's time.
     """
 
@@ -84,7 +84,6 @@ class ApiResponse:
     body: Any = None
     unreadable: str | None = None
     text: str = ""
-    is_empty: bool = False
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -93,18 +92,25 @@ class ApiResponse:
         return _OK <= self.status < _REDIRECT
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether the response names another address, or none."""
+        return _REDIRECT <= self.status < _BAD_REQUEST
+
+    @property
     def is_page(self) -> bool:
         """Whether the body is an HTML page, which some server in front of the API wrote."""
-        return "html" in self.headers.get("Content-Type", "").lower() or self.text.lstrip()[:1] == "<"
+        return "html" in self.headers.get("Content-Type", "").lower() or self.text.startswith("<")
 
     @property
     def plain_text(self) -> str | None:
         """The body when it is text, which is how Talkstack may write its errors (no error body of it is documented).
 
-        None for an HTML page, for other bodies and for characters that cannot be printed.
+        Empty when there is no body; None for an HTML page, for other bodies and for characters that cannot be printed.
         """
-        text = " ".join((self.body if isinstance(self.body, str) else self.text).split())
-        return text if text and text.isprintable() and not self.is_page else None
+        if self.unreadable is None and not isinstance(self.body, str):
+            return None
+        text = " ".join((self.body or self.text).split())
+        return text if text.isprintable() and not self.is_page else None
 
     @property
     def date(self) -> datetime | None:
@@ -124,6 +130,19 @@ class ApiResponse:
         return {"status_code": self.status, "request_id": request_id or None}
 
 
+class _NoResponse(Exception):
+    """No usable response came: why, for messages, and whether another attempt may succeed.
+
+    Unlike the library's error it does not hold the URL, and with it a phone number.
+    """
+
+    def __init__(self, problem: Exception) -> None:
+        self.reason = _reason(problem)
+        # Not after an unusable response, nor with an invalid URL (a ValueError).
+        self.is_temporary = not isinstance(problem, (UnusableResponse, ValueError))
+        super().__init__(self.reason)
+
+
 class _AttemptFailed(Exception):
     """One attempt failed: the error to raise, whether another attempt is safe, and the seconds to wait before it."""
 
@@ -141,8 +160,8 @@ class HttpClient:
     :param title: the vendor's name in messages.
     :param vendor: the vendor's name in errors.
     :param credential_headers: the headers that carry it.
-    :param explain: returns the error that a response means; None when it is a good response.
-    :param limit_key: users of the same key share ``requests_per_minute`` in this process.
+    :param error_marks: the vendor's codes and parts of texts, in lower case, to classes; see
+        :func:`~airflow_provider_voice.vendors.error_shapes.error_class`.
     :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the token cannot be sent in a header.
     """
@@ -154,8 +173,7 @@ class HttpClient:
         title: str,
         vendor: str,
         credential_headers: dict[str, str],
-        explain: Callable[[ApiResponse, str], VoiceError | None],
-        limit_key: str,
+        error_marks: Mapping[str, type[VoiceError]],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._token = settings.token
@@ -165,9 +183,10 @@ class HttpClient:
         self._title = title
         self._vendor = vendor
         self._credential_headers = credential_headers
-        self._explain = explain
+        self._error_marks = error_marks
         #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
-        self.limiter: Limiter | None = limiter_for(limit_key, settings.requests_per_minute)
+        key = (vendor, settings.base_url, self._token)
+        self.limiter: Limiter | None = limiter_for(key, settings.requests_per_minute)
         self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
         self._session = new_session(credential_headers, Transport())
         self._retrying = tenacity.Retrying(
@@ -213,13 +232,10 @@ class HttpClient:
         def attempt() -> ApiResponse:
             try:
                 response = self._send(self._session, method, url, params, body)
-            except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
-                problem = failure
-            else:
-                return response if accept is not None and accept(response) else self._check_read(response, doing)
-            # Raised out of the except block: the cause would carry the URL, and with it a phone number.
-            text = f"{self._title} could not be read while asking for {doing}: {_reason(problem)}. Try again later."
-            raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
+            except _NoResponse as failed:
+                text = f"{self._title} could not be read while asking for {doing}: {failed.reason}. Try again later."
+                raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
+            return response if accept is not None and accept(response) else self._check_read(response, doing)
 
         return self._run(attempt, repeat=True)
 
@@ -245,14 +261,13 @@ class HttpClient:
                 session.headers["Connection"] = "close"
                 try:
                     response = self._send(session, "POST", url, None, body)
-                except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
-                    problem = failure
-                else:
-                    return self._check_create(response, doing, call_id_in)
-            if not adapter.connected and not isinstance(problem, UnusableResponse):
-                text = f"{self._title} could not be reached for {doing}: {_reason(problem)}. Nothing was sent."
-                raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=_is_temporary(problem))
-            raise _AttemptFailed(self._unknown(doing, _reason(problem)), retry=False)
+                except _NoResponse as failed:
+                    if adapter.connected:
+                        raise _AttemptFailed(self._unknown(doing, failed.reason), retry=False) from None
+                    text = f"{self._title} could not be reached for {doing}: {failed.reason}. Nothing was sent."
+                    error = VendorUnavailable(text, vendor=self._vendor)
+                    raise _AttemptFailed(error, retry=failed.is_temporary) from None
+            return self._check_create(response, doing, call_id_in)
 
         return self._run(attempt, repeat=self.repeats_creates)
 
@@ -267,6 +282,10 @@ class HttpClient:
         shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", shown).strip()
         return mask_numbers_in(shown)[:limit]
 
+    def now(self) -> datetime:
+        """Return the time by the vendor's clock, or by this machine's before the first response."""
+        return datetime.now(timezone.utc) + timedelta(seconds=self.clock_offset or 0.0)
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
@@ -276,29 +295,30 @@ class HttpClient:
             self.limiter.acquire()
         self.sent += 1
         request = requests.Request(method, url, params=params, json=body)
-        raw, content = transport.send(session, request, self._timeout)
-        status, headers = raw.status_code, raw.headers
+        try:
+            raw, content = transport.send(session, request, self._timeout)
+        except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
+            problem = failure
+        else:
+            return self._read(raw.status_code, raw.headers, content.strip())
+        raise _NoResponse(problem)  # outside of the except block, which would add the library's error as the context
+
+    def _read(self, status: int, headers: Mapping[str, str], content: bytes) -> ApiResponse:
         try:
             response = ApiResponse(status, headers, body=_parse(content))
         except (ValueError, RecursionError):
             kind = self.scrub(headers.get("Content-Type", "no content type").split(";")[0], 40)
-            unreadable = f"{len(content)} bytes of {kind}, which are not JSON" if content.strip() else "an empty body"
-            text, is_empty = content[:500].decode(errors="replace"), not content.strip()
-            response = ApiResponse(status, headers, unreadable=unreadable, text=text, is_empty=is_empty)
+            unreadable = f"{len(content)} bytes of {kind}, which are not JSON" if content else "an empty body"
+            response = ApiResponse(status, headers, unreadable=unreadable, text=content[:500].decode(errors="replace"))
         if response.date is not None:
             self.clock_offset = (response.date - response.received_at).total_seconds()
         return response
 
     def _check_read(self, response: ApiResponse, doing: str) -> ApiResponse:
         """Return a good response; raise the error of another one."""
-        if _REDIRECT <= response.status < _BAD_REQUEST:
-            raise _AttemptFailed(self._redirected(response, doing), retry=False)
         error = self._explain(response, doing)
-        if error is None and response.unreadable is None:
-            return response
         if error is None:
-            text = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
-            error = VendorUnavailable(text, vendor=self._vendor, **response.details)
+            return response
         raise _AttemptFailed(error, retry=not error.permanent, wait=self._wait_before_retry(response, error))
 
     def _check_create(self, response: ApiResponse, doing: str, call_id_in: Callable[[Any], str | None]) -> ApiResponse:
@@ -307,12 +327,13 @@ class HttpClient:
         error = self._explain(response, doing)
         if response.ok and error is None and has_call_id:
             return response
-        if response.status == _TOO_MANY_REQUESTS and error is not None and not has_call_id and not response.is_page:
-            raise _AttemptFailed(error, retry=True, wait=self._wait_before_retry(response, error))
-        if error is not None and not has_call_id and self._is_refusal(response, error):
-            raise _AttemptFailed(error, retry=False)
-        if _REDIRECT <= response.status < _BAD_REQUEST:
-            reason = f"{self._redirected(response, doing).message.rstrip('.')}"
+        if error is not None and not has_call_id:
+            if response.status == _TOO_MANY_REQUESTS and not response.is_page:
+                raise _AttemptFailed(error, retry=True, wait=self._wait_before_retry(response, error))
+            if self._is_refusal(response, error):
+                raise _AttemptFailed(error, retry=False)
+        if error is not None and response.is_redirect:
+            reason = error.message.rstrip(".")
         elif response.ok:
             reason = f"its response has no call id but {response.unreadable or 'other content'}"
         else:
@@ -323,11 +344,11 @@ class HttpClient:
     def _is_refusal(response: ApiResponse, error: VoiceError) -> bool:
         """Whether the API itself states that it did not place the call."""
         if not response.ok:
-            is_stated = isinstance(response.body, dict) or response.plain_text is not None or response.is_empty
+            is_stated = isinstance(response.body, dict) or response.plain_text is not None
             return response.status in REFUSALS and is_stated and not response.is_page
         code = error.code or ""
         is_object = isinstance(response.body, dict) and not response.is_page
-        return is_object and (not code.isdigit() or int(code) in REFUSALS)
+        return is_object and (not code.isdecimal() or int(code) in REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
@@ -341,6 +362,27 @@ class HttpClient:
         except _AttemptFailed as failed:
             error = failed.error
         raise error
+
+    def _explain(self, response: ApiResponse, doing: str) -> VoiceError | None:
+        """Return the error that a response means, or None for a good one; a status of 200 does not make it good."""
+        if response.is_redirect:
+            return self._redirected(response, doing)
+        if response.ok and not states_error(response.body):
+            if response.unreadable is None:
+                return None
+            message = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
+            return VendorUnavailable(message, vendor=self._vendor, **response.details)
+        text, code = error_text(response.body)
+        text = text or (response.unreadable if response.plain_text is None else response.plain_text)
+        text, code = self.scrub(text or ""), self.scrub(code or "", 60)
+        # The status of an error in a good response is the code of its body, where that is a status.
+        status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
+        cls = error_class(status, f"{code} {text}", self._error_marks)
+        detail = f": {text.rstrip('.')}" if text else ""
+        marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
+        verb = "could not handle" if cls is VendorUnavailable else "refused"
+        message = f"{self._title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
+        return cls(message, vendor=self._vendor, code=code or None, **response.details)
 
     def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:
         try:
@@ -384,39 +426,33 @@ def _storable(value: Any) -> Any:
     return value
 
 
+_full_jitter = tenacity.wait_random_exponential(max=30)
+
+
 def _backoff(state: tenacity.RetryCallState) -> float:
     """Return seconds: exponential with full jitter, and never less than the vendor asked for."""
     failed = state.outcome.exception() if state.outcome else None
-    asked = getattr(failed, "wait", None) or 0.0
-    # random is right here: jitter spreads load, it guards nothing
-    jitter = random.uniform(0, min(_MAX_BACKOFF, 2.0 ** (state.attempt_number - 1)))  # noqa: S311 - see above
-    return float(max(asked, jitter))
+    return max(getattr(failed, "wait", None) or 0.0, _full_jitter(state))
 
 
-def _is_temporary(problem: BaseException) -> bool:
-    """Whether another attempt may succeed: not after an unusable response, nor with an invalid URL (a ValueError)."""
-    return not isinstance(problem, (UnusableResponse, ValueError))
+# A failure by a part of its repr: the library's own text holds the URL.
+_REASONS = {
+    "ConnectTimeout": "no connection within the connect timeout",
+    "ReadTimeout": "no response within the read timeout",
+    "SSLError": "TLS failed",
+    "ProxyError": "the proxy failed",
+    "InvalidURL": "its address is not a valid URL",
+    "NameResolution": "its host has no address",
+    "NewConnection": "it accepts no connection",
+    "ConnectionReset": "it reset the connection",
+    "RemoteDisconnected": "it closed the connection without a response",
+    "BrokenPipe": "it closed the connection early",
+    "IncompleteRead": "its response was cut",
+}
 
 
-def _reason(problem: BaseException) -> str:
-    """Describe a failure without the library's own text, which holds the URL."""
+def _reason(problem: Exception) -> str:
     if isinstance(problem, UnusableResponse):
         return str(problem)
-    kinds: tuple[tuple[type[BaseException], str], ...] = (
-        (requests.exceptions.ConnectTimeout, "no connection within the connect timeout"),
-        (requests.exceptions.ReadTimeout, "no response within the read timeout"),
-        (requests.exceptions.SSLError, "TLS failed"),
-        (requests.exceptions.ProxyError, "the proxy failed"),
-        (requests.exceptions.InvalidURL, "its address is not a valid URL"),
-    )
-    for kind, text in kinds:
-        if isinstance(problem, kind):
-            return text
-    name = next((name for name in _CAUSES if name in repr(problem)), type(problem).__name__)
-    return f"the connection failed ({name})"
-
-
-_CAUSES = (
-    "NameResolution", "NewConnection", "ConnectionReset", "RemoteDisconnected", "BrokenPipe", "IncompleteRead",
-    "ReadTimeout",
-)  # fmt: skip
+    found = next((text for name, text in _REASONS.items() if name in repr(problem)), None)
+    return found or f"the connection failed ({type(problem).__name__})"

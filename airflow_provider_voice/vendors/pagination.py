@@ -42,34 +42,34 @@ class Page:
     :param calls: its calls.
     :param total: calls in the list, as the vendor counts them; None where it does not.
     :param last_page: number of the last page, as the vendor states it; None where it does not.
-    :param per_page: calls a full page holds, as the vendor states it; None where it does not.
     """
 
     calls: list[Call]
     total: int | None = None
     last_page: int | None = None
-    per_page: int | None = None
 
 
 class _Pass:
     """One reading of all pages, first to last."""
 
-    def __init__(self, ids: set[str]) -> None:
-        self.ids = ids
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
         self.first_page_is_full = False
-        self.pages = 0
+        #: Of the calls that existed when the reading began: all, and those that no earlier pass listed.
+        self.existing = self.new = 0
+        #: Calls created since, which no earlier pass listed.
+        self.later = 0
         #: Changes with every id, repeated ones included, and with their order.
         self.fingerprint = 0
 
     def add(self, call_id: str) -> bool:
         """Note one call; return whether this pass had not seen it."""
         self.fingerprint = hash((self.fingerprint, call_id))
-        before = len(self.ids)
+        is_new = call_id not in self.ids
         self.ids.add(call_id)
-        is_new = len(self.ids) > before
         self.repeats += not is_new
         return is_new
 
@@ -79,6 +79,19 @@ class _Pass:
         return not self.repeats and len(self.ids) >= max(self.totals, default=0)
 
 
+def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -> Iterator[Call]:
+    """Yield the calls of a list that is read once, for a search that stops early and will be repeated.
+
+    The list need not be complete: a call that moves between pages meanwhile may be missed, and no page more is read
+    where only the vendor's counts deny that it is there.
+
+    :param read_page: reads the page of that number, from 1.
+    :param page_size: calls asked for per page, default 100.
+    :return: the calls, page after page.
+    """
+    return _iter_pass(_iter_pages_once(read_page, 1), _Pass(), page_size, full_page=page_size)
+
+
 def iter_pages(
     read_page: Callable[[int], Page],
     *,
@@ -86,9 +99,7 @@ def iter_pages(
     page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
-    must_be_complete: bool = True,
     began: Callable[[], datetime] | None = None,
-    seen: set[str] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
     """Yield every call of a paged list once.
@@ -101,7 +112,7 @@ def iter_pages(
     - a pass finds no further call of those that existed at the beginning, and all of these have been seen.
 
     Only a page without calls ends a pass, or one that is shorter than an earlier one and that the vendor counts as the
-    last: pages may be shorter than asked for, whatever size the vendor states, and counts may be capped.
+    last: pages may be shorter than asked for, and counts may be capped.
 
     :param read_page: reads the page of that number, from 1.
     :param name: the list, for messages.
@@ -109,21 +120,18 @@ def iter_pages(
     :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
-    :param must_be_complete: whether to raise after the last pass, and to read one page more where only the vendor's
-        counts deny that it is there; a search that will be repeated need not.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
-    :param seen: receives the ids of the calls; default a new set.
     :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
     :raises IncompleteHistory: when no pass gave a complete picture.
     """
-    seen = set() if seen is None else seen
+    seen: set[str] = set()
     existing = _ExistingCalls()
     previous: _Pass | None = None
     for number in range(passes):
         if number:
             sleep(PAUSES[min(number, len(PAUSES)) - 1])
-        current = _Pass(set() if number else seen)  # one set serves both in the first pass, mostly the only one
+        current = _Pass()
         # Of pages read at the same time, a later one may be answered first, and calls that move in between are
         # missed. So a list that has changed is read page by page.
         pages = _iter_pages_once(read_page, 1 if number else page_concurrency)
@@ -132,10 +140,9 @@ def iter_pages(
             pages = chain([first], pages)
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
-        existing.start_pass()
-        for call in _iter_pass(pages, current, page_size, trusts_counts=not must_be_complete):
-            is_new = number == 0 or call.id not in seen
-            existing.note(call, is_new=is_new)
+        for call in _iter_pass(pages, current, page_size):
+            is_new = call.id not in seen
+            existing.note(call, current, is_new=is_new)
             if is_new:
                 seen.add(call.id)
                 yield call
@@ -144,16 +151,15 @@ def iter_pages(
         if previous is not None and previous.fingerprint == current.fingerprint:
             _accept_unmoved_list(current, page_size, name)
             return
-        if previous is not None and existing.are_all_seen(previous.repeats):
+        if previous is not None and existing.are_all_seen(current, previous.repeats):
             return
         previous = current
-    if must_be_complete:
-        raise IncompleteHistory(
-            f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
-            f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
-            "older window.",
-            permanent=False,  # another time it may stand still
-        )
+    raise IncompleteHistory(
+        f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
+        f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
+        "older window.",
+        permanent=False,  # another time it may stand still
+    )
 
 
 class _ExistingCalls:
@@ -164,32 +170,29 @@ class _ExistingCalls:
         self.until: datetime | None = None
         #: How many there were by the vendor's count.
         self.counted: int | None = None
-        self._seen = self._seen_in_pass = self._new_in_pass = self._later_in_pass = 0
+        self._seen = 0
 
-    def start_pass(self) -> None:
-        self._seen_in_pass = self._new_in_pass = self._later_in_pass = 0
-
-    def note(self, call: Call, *, is_new: bool) -> None:
+    def note(self, call: Call, current: _Pass, *, is_new: bool) -> None:
         if self.until is not None and call.created_at is not None and call.created_at > self.until:
-            self._later_in_pass += is_new
+            current.later += is_new
             return
-        self._seen_in_pass += 1
-        self._new_in_pass += is_new
+        current.existing += 1
+        current.new += is_new
         self._seen += is_new
 
-    def are_all_seen(self, repeats_before: int) -> bool:
+    def are_all_seen(self, current: _Pass, repeats_before: int) -> bool:
         """Whether the pass found none that was new, and none is missing.
 
         Where the vendor counts, calls that were created since do not make up for a missing one. Where it does not, or
         counts fewer than there are (a capped count), the pass must have listed all that any pass did, and new calls
         must explain why the pass before listed some twice.
 
+        :param current: the pass.
         :param repeats_before: calls that the pass before listed again.
         """
         if self.counted is not None and self._seen <= self.counted:
-            return self._new_in_pass == 0 and self._seen == self.counted
-        is_same = self._new_in_pass == 0 and self._seen_in_pass == self._seen
-        return is_same and self._later_in_pass >= repeats_before
+            return current.new == 0 and self._seen == self.counted
+        return current.new == 0 and current.existing == self._seen and current.later >= repeats_before
 
 
 def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) -> datetime | None:
@@ -250,8 +253,14 @@ def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) ->
         pool.shutdown(cancel_futures=True)
 
 
-def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_counts: bool) -> Iterator[Call]:
-    """Yield the calls of one pass that it has not listed before."""
+def _iter_pass(
+    pages: Iterator[Page], current: _Pass, page_size: int, *, full_page: int | None = None
+) -> Iterator[Call]:
+    """Yield the calls of one pass that it has not listed before.
+
+    :param full_page: calls of a full page; None: as many as the longest page so far, as pages may be shorter than asked
+        for.
+    """
     without_news = longest = 0
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
@@ -265,30 +274,22 @@ def _iter_pass(pages: Iterator[Page], current: _Pass, page_size: int, *, trusts_
         without_news = 0 if len(current.ids) > before else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
-        full = min(page.per_page or page_size, page_size) if trusts_counts else longest
-        if _is_last(page, number, len(current.ids), full):
+        # A full page is never the last one for certain: counts may be capped.
+        is_full = len(page.calls) >= (longest if full_page is None else full_page)
+        if not is_full and _counts_are_reached(page, number, len(current.ids)):
             return
         longest = max(longest, len(page.calls))
 
 
-def _is_last(page: Page, number: int, calls_read: int, full: int) -> bool:
-    """Return whether, by the vendor's counts, no page follows.
-
-    A full page is never the last one for certain: counts may be capped.
-
-    :param page: the page.
-    :param number: its number.
-    :param calls_read: different calls up to here.
-    :param full: calls of a full page.
-    """
+def _counts_are_reached(page: Page, number: int, calls_read: int) -> bool:
+    """Return whether, by the vendor's counts, no page follows; False where it does not count."""
     if page.total is None and page.last_page is None:
         return False
-    counts_are_reached = number >= (page.last_page or 0) and calls_read >= (page.total or 0)
-    return counts_are_reached and len(page.calls) < full
+    return number >= (page.last_page or 0) and calls_read >= (page.total or 0)
 
 
 def iter_window(
-    read_span: Callable[[Span, set[str], int], Iterator[Call]],
+    read_span: Callable[[Span, int], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     *,
@@ -297,8 +298,7 @@ def iter_window(
 ) -> Iterator[Call]:
     """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
 
-    :param read_span: yields the calls of a span of the vendor's filter and adds their ids to a set; its arguments are
-        the span, the set and the most passes.
+    :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span and the most passes.
     :param span: the window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
@@ -306,14 +306,11 @@ def iter_window(
     :return: the calls that are asked for.
     :raises IncompleteHistory: when the smallest part cannot be read, or the parts show fewer calls than the window did.
     """
-    seen: set[str] = set()
-    outside: set[str] = set()
+    yielded: set[str] = set()
     try:
-        for call in read_span(span, seen, MAX_PASSES):
-            if is_in_window(call):
-                yield call
-            else:
-                outside.add(call.id)
+        for call in filter(is_in_window, read_span(span, MAX_PASSES)):
+            yielded.add(call.id)
+            yield call
     except IncompleteHistory as error:
         parts = split(span)
         if error.permanent or not parts:
@@ -321,12 +318,14 @@ def iter_window(
         log.info("%s Reading it in smaller parts.", error.message)
     else:
         return
-    yielded, seen_in_parts = seen - outside, set[str]()
+    in_parts: set[str] = set()
     for part in parts:
-        for call in _iter_parts(read_span, part, split, seen_in_parts):
-            if call.id not in yielded and is_in_window(call):
-                yield call
-    missing = len(yielded - seen_in_parts)
+        for call in filter(is_in_window, _iter_parts(read_span, part, split)):
+            if call.id not in in_parts:
+                in_parts.add(call.id)
+                if call.id not in yielded:
+                    yield call
+    missing = len(yielded - in_parts)
     if missing:
         raise IncompleteHistory(
             f"{name} shows {missing} calls in a large window that are missing from the parts of it: its time filters "
@@ -336,24 +335,19 @@ def iter_window(
 
 
 def _iter_parts(
-    read_span: Callable[[Span, set[str], int], Iterator[Call]],
-    span: Span,
-    split: Callable[[Span], Sequence[Span]],
-    seen: set[str],
+    read_span: Callable[[Span, int], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
 ) -> Iterator[Call]:
+    """Yield the calls of a span, of which some may come again."""
     parts = split(span)
     # The pauses before further passes are for the smallest parts only: a long list without an order is halved a hundred
     # times, and each time they would take a quarter of a minute.
     passes = 1 if parts else MAX_PASSES
     try:
-        for call in read_span(span, set(), passes):
-            if call.id not in seen:
-                seen.add(call.id)
-                yield call
+        yield from read_span(span, passes)
     except IncompleteHistory as error:
         if error.permanent or not parts:
             raise
     else:
         return
     for part in parts:
-        yield from _iter_parts(read_span, part, split, seen)
+        yield from _iter_parts(read_span, part, split)

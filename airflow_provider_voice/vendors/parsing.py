@@ -87,16 +87,6 @@ def as_int(value: Any) -> int | None:
     return int(number) if number is not None and 0 <= number < 2**63 else None
 
 
-def first_value(row: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value under one of the names that is neither None nor empty text.
-
-    :param row: an object of the vendor.
-    :param names: field names, the most likely one first.
-    :return: the value; None when there is none.
-    """
-    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
-
-
 def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     """Return the first value under one of the names that is an id or a text; see :func:`as_text`.
 
@@ -105,3 +95,16 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     :return: the text; None when there is none.
     """
     return next(filter(None, (as_text(row.get(name)) for name in names)), None)
+
+
+def first_id(row: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first value under one of the names that is an id, exactly as the vendor writes it.
+
+    Ids are opaque (Talkover docs: make-call): two that differ in blanks around them are two calls.
+
+    :param row: an object of the vendor.
+    :param names: field names, the most likely one first.
+    :return: the id; None when there is none.
+    """
+    value = next((row[name] for name in names if as_text(row.get(name))), None)
+    return value if isinstance(value, str) else as_text(value)

@@ -12,7 +12,7 @@ from airflow_provider_voice.models import read_time
 from airflow_provider_voice.vendors.parsing import as_float, as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from datetime import datetime
 
 log = logging.getLogger(__name__)
@@ -68,13 +68,13 @@ class RateLimiter:
             self._sleep(max(wait, 0.001))
 
 
-_limiters: dict[tuple[str, int], RateLimiter] = {}
+_limiters: dict[tuple[Hashable, int], RateLimiter] = {}
 
 
-def limiter_for(key: str, per_minute: int | None) -> RateLimiter | None:
+def limiter_for(key: Hashable, per_minute: int | None) -> RateLimiter | None:
     """Return the limiter that all users of ``key`` share in this process.
 
-    :param key: the connection, for example.
+    :param key: the vendor's address and the token, for example: vendors count the requests of a token.
     :param per_minute: requests in any 60 seconds; None: no limit.
     :return: the limiter, or None when there is no limit.
     """
@@ -96,29 +96,22 @@ def retry_after_of(headers: Mapping[str, str], body: Any, *, now: datetime) -> f
     :return: seconds, never negative; None when nothing readable is stated.
     """
     details = as_object(as_object(as_object(body).get("error")).get("details"))
-    waits = [_retry_after(headers.get("Retry-After"), now), _seconds(details.get("retry_after"))]
+    stated = [headers.get("Retry-After"), details.get("retry_after")]
     if str(headers.get("X-RateLimit-Remaining", "")).strip() == "0":
-        waits.append(_reset(headers.get("X-RateLimit-Reset"), now))
-    wait = next((wait for wait in waits if wait is not None), None)
+        stated.append(headers.get("X-RateLimit-Reset"))
+    wait = next((wait for wait in (_seconds_until(value, now) for value in stated) if wait is not None), None)
     if wait is None or wait <= MAX_RETRY_AFTER_SECONDS:
         return wait
     log.warning("The vendor asks to wait for %.0f s; the wait is cut to %.0f s.", wait, MAX_RETRY_AFTER_SECONDS)
     return MAX_RETRY_AFTER_SECONDS
 
 
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    seconds, moment = _seconds(value), read_time(value)
-    return seconds if seconds is not None or moment is None else max(0.0, (moment - now).total_seconds())
-
-
-def _seconds(value: Any) -> float | None:
-    seconds = as_float(value)
-    return None if seconds is None or seconds < 0 else seconds
-
-
-def _reset(value: str | None, now: datetime) -> float | None:
-    seconds = _seconds(value)
-    if seconds is None or seconds < _EPOCH_SECONDS:
-        return seconds
-    epoch = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
-    return max(0.0, epoch - now.timestamp())
+def _seconds_until(value: Any, now: datetime) -> float | None:
+    """Read seconds to wait, a date, or the seconds or milliseconds of the epoch."""
+    seconds, moment = as_float(value), read_time(value)
+    if seconds is None:
+        return None if moment is None else max(0.0, (moment - now).total_seconds())
+    if seconds >= _EPOCH_SECONDS:
+        epoch = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
+        return max(0.0, epoch - now.timestamp())
+    return seconds if seconds >= 0 else None

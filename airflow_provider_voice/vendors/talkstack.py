@@ -7,32 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.exceptions import (
-    AgentNotUsable,
-    CapabilityNotSupported,
-    InvalidPhoneNumber,
-    InvalidRequest,
-    RequestRejected,
-    VendorUnavailable,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import AgentNotUsable, InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
-from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import days_with_margin, spans_of
-from airflow_provider_voice.vendors.parsing import (
-    as_float,
-    as_int,
-    as_object,
-    as_rows,
-    as_text,
-    first_text,
-    first_value,
-)
-from airflow_provider_voice.vendors.talkstack_history import PAGE_SIZES, HistoryReply, read_history
+from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
+from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
+from airflow_provider_voice.vendors.talkstack_history import FAILURES, HistoryReply, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,10 +47,6 @@ _STATUSES = {
 }
 
 
-# No error body is documented; a 400 is the response to a missing agentId or number (Talkstack docs: make-phone-call).
-_ERRORS: dict[str, type[VoiceError]] = {"agent": AgentNotUsable, "number": InvalidPhoneNumber}
-
-
 class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
 
@@ -82,22 +61,20 @@ class Talkstack(Vendor):
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
-    error_marks = _ERRORS
+    # No error body is documented; a 400 is the response to a missing agentId or number (make-phone-call).
+    error_marks: ClassVar = {"agent": AgentNotUsable, "number": InvalidPhoneNumber}
+    credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
+    unsupported: ClassVar = {
+        "context": "use variables, or keep it in your own table",
+        "delay_seconds": "schedule the task instead",
+        "is_testing": "it would ring for real",
+    }
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
         # The most rows that one reply had so far: the vendor's page is at least as large.
         self._largest_reply = 0
-
-    @staticmethod
-    def credential_headers(token: str) -> dict[str, str]:
-        """Return the API key header; a bearer token would end after two hours.
-
-        :param token: the credential.
-        :return: header name -> value.
-        """
-        return {"x-api-key": token}
 
     @property
     def project_id(self) -> str:
@@ -122,51 +99,38 @@ class Talkstack(Vendor):
         return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse a request that make-call has no field for.
+        """Refuse also a request of a connection without a project.
 
         :param request: the completed request.
         :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
+        super().check_request(request)
         _ = self.project_id
-        unsupported = {
-            "context": (request.context, "use variables, or keep it in your own table"),
-            "delay_seconds": (request.delay_seconds, "schedule the task instead"),
-            "is_testing": (request.is_testing, "it would ring for real"),
-        }
-        for name, (value, advice) in unsupported.items():
-            if value:
-                raise CapabilityNotSupported(f"Talkstack's calls have no {name}: {advice}.", vendor=self.name)
 
-    def _create(self, request: CallRequest, doing: str) -> Call:
+    def _create(self, request: CallRequest) -> Call:
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
         if request.variables:
             body["dynamicVariables"] = request.variables
-        url = f"{self.calls_url}/call/makeCall"
         # The call of the response has no status; the "success" beside it is the request's.
-        return self._send_create(request, doing, url, body, "call", "call_id")
+        return self._send_create(request, f"{self.calls_url}/call/makeCall", body, "call", "call_id")
 
-    def find(self, ref: CallRef) -> Call | None:
+    def _find(self, ref: CallRef) -> Call | None:
         """Ask for one call by its ``sid``, which the ``call_id`` of make-call is (inferred).
 
         A status is read from a record of a call under a good HTTP status. The docs list six statuses under "Error
         Responses" (get-call-data), so these are understood in a 400 or 404 too, as far as an error body cannot be
         meant: ``{"status": "busy"}`` may be said of the server and needs the record of a call around it.
-
-        :param ref: the call.
-        :return: the call; None when the vendor does not show it (yet).
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
-        doing = describe(ref)
-        body = {"sid": ref.id, "projectId": self.project_id}
+        doing = f"call {ref}"
         response = self.http.request(
             "POST",
             f"{self.base_url}/call",
             doing=doing,
-            body=body,
+            body={"sid": ref.id, "projectId": self.project_id},
             accept=lambda one: one.status == _NOT_FOUND or _is_status_under_error(one),
         )
         if _is_status_under_error(response) or (response.ok and _is_call_record(response.body)):
-            return _with_ref(self._call(response.body, call_id=ref.id), ref)
+            return self._call(response.body, call_id=ref.id)
         if response.status == _NOT_FOUND:
             return None
         raise self._unreadable(response, doing, "the record of a call")
@@ -181,19 +145,18 @@ class Talkstack(Vendor):
         return {**active, **self._find_each({key: ref for key, ref in wanted.items() if key not in active})}
 
     def _active_in_history(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        oldest = datetime.now(timezone.utc) + timedelta(seconds=self.http.clock_offset or 0.0) - _TRUSTED_FOR
+        oldest = self.http.now() - _TRUSTED_FOR
         young = {key: ref for key, ref in wanted.items() if ref.placed_at is not None and ref.placed_at > oldest}
         if len(young) < LIST_FROM:
             return {}
-        ((first, _),) = spans_of(young.values(), ())
-        size = next((size for size in PAGE_SIZES if size >= 2 * len(young)), PAGE_SIZES[-1])
+        first, _ = span_of(young.values())
         try:
-            rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, size)
-        except (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable) as error:
+            rows = self._ask_history({"startTimeAfter": first.date().isoformat()}, max(100, 2 * len(young)))
+        except FAILURES as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
         calls = [self._call(row) for row in rows if _row_id(row) in young]
-        return {call.id: _with_ref(call, young[call.id]) for call in calls if call.status in _ACTIVE}
+        return {call.id: call for call in calls if call.status in _ACTIVE}
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         # There are no filters by agent and direction, and no pages.
@@ -238,12 +201,12 @@ class Talkstack(Vendor):
             # "outbound-api", "outbound-dial": Twilio's values
             direction=direction.split("-")[0].lower() if direction else None,
             agent_id=as_text(row.get("agentId")),
-            duration_seconds=as_int(first_value(row, "seconds", "duration")),
-            cost=as_float(first_value(row, "cost", "price")),
+            duration_seconds=as_int(first_text(row, "seconds", "duration")),
+            cost=as_float(first_text(row, "cost", "price")),
             recording_url=as_text(recordings[0]) if isinstance(recordings, list) and recordings else None,
-            created_at=read_time(first_value(row, "date", "dateCreated", "date_created", "startTime", "start_time")),
-            updated_at=read_time(first_value(row, "dateUpdated", "date_updated")),
-            ended_at=read_time(first_value(row, "endTime", "end_time")),
+            created_at=read_time(first_text(row, "date", "dateCreated", "date_created", "startTime", "start_time")),
+            updated_at=read_time(first_text(row, "dateUpdated", "date_updated")),
+            ended_at=read_time(first_text(row, "endTime", "end_time")),
             raw=row,
             read_at=time.monotonic(),
         )
@@ -258,15 +221,14 @@ _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recording
 
 
 def _row_id(row: Mapping[str, Any]) -> str | None:
-    return first_text(row, *_ID_FIELDS)
+    return first_id(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:
     """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
     record = as_object(body)
-    if as_text(record.get("status")) is None:
-        return False
-    return _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    is_identified = _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    return is_identified and as_text(record.get("status")) is not None
 
 
 def _is_status_under_error(response: ApiResponse) -> bool:
@@ -290,9 +252,3 @@ def _rows_in(body: Any) -> list[dict[str, Any]] | None:
             return rows
         body = body["data"] if "data" in body else body.get("calls")
     return None
-
-
-def _with_ref(call: Call, ref: CallRef) -> Call:
-    return replace(
-        call, to=call.to or ref.to, agent_id=call.agent_id or ref.agent_id, created_at=call.created_at or ref.placed_at
-    )

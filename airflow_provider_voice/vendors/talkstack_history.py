@@ -34,8 +34,8 @@ SMALLEST_LIMIT = 10
 _ROUND = 5
 #: Values of the status filter (Talkstack docs: get-call-history); ``voicemail`` and ``silence`` are not among them.
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
-# Failures of one reply that leave the other replies usable.
-_FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
+#: Failures of one reply that leave the other replies usable.
+FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
@@ -115,7 +115,7 @@ class _History:
         for size in PAGE_SIZES:
             try:
                 reply = self._note(self._ask_once(query, size))
-            except _FAILURES:
+            except FAILURES:
                 if not rows:
                     raise
                 break  # the larger page was refused or too large to read
@@ -128,7 +128,7 @@ class _History:
         """Return the most rows of one reply; asks once for all calls of the project when this reply is the largest."""
         if reply.count >= self._largest and reply.count and not self._has_sought_larger:
             self._has_sought_larger = True
-            with suppress(*_FAILURES):  # the other filters may do
+            with suppress(*FAILURES):  # the other filters may do
                 self._note(self._ask_once({}, size))
         return max(self._largest, 1)
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_provider_voice import __version__
@@ -25,13 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from requests import PreparedRequest, Session
-    from urllib3.poolmanager import PoolManager, ProxyManager
+    from urllib3.poolmanager import ProxyManager
 
 #: Seconds from the first byte waited for to the last byte of the body, interim responses and headers included.
 MAX_SECONDS = 120.0
-#: Bytes of a body, unpacked; the bytes on the wire may be as many and 1 MiB more for headers and framing.
+#: Bytes of a body, packed and unpacked.
 MAX_BODY_BYTES = 32 * 1024 * 1024
-_WIRE_ALLOWANCE = 1024 * 1024
 _MAX_INTERIM_RESPONSES = 20
 _READ_SIZE = 64 * 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -42,14 +40,13 @@ class UnusableResponse(Exception):
 
 
 class _LimitedReader(io.RawIOBase):
-    """Reads a socket under one deadline and one budget of bytes, whatever part of a response is being read."""
+    """Reads a socket under one deadline, whatever part of a response is being read."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
         self._socket = sock
         self._read_timeout = sock.gettimeout()
         self._deadline = time.monotonic() + MAX_SECONDS
-        self._bytes_left = MAX_BODY_BYTES + _WIRE_ALLOWANCE
 
     def readable(self) -> bool:
         return True
@@ -60,11 +57,7 @@ class _LimitedReader(io.RawIOBase):
             raise UnusableResponse(f"its response took longer than {MAX_SECONDS:.0f} s")
         timeout = self._read_timeout
         self._socket.settimeout(seconds_left if timeout is None else min(timeout, seconds_left))
-        count = self._raw.readinto(buffer)
-        self._bytes_left -= count or 0
-        if self._bytes_left < 0:
-            raise UnusableResponse(_too_large())
-        return cast("int | None", count)
+        return cast("int | None", self._raw.readinto(buffer))
 
     def close(self) -> None:
         self._raw.close()
@@ -119,7 +112,7 @@ class Transport(HTTPAdapter):
         :param kwargs: the same, by name.
         """
         super().init_poolmanager(*args, **kwargs)
-        self._use_own_connections(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes()
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
         """Return the manager of a proxy, with this adapter's connections.
@@ -129,14 +122,11 @@ class Transport(HTTPAdapter):
         :return: the manager.
         """
         manager = cast("ProxyManager", super().proxy_manager_for(*args, **kwargs))
-        self._use_own_connections(manager)
+        manager.pool_classes_by_scheme = self._pool_classes()
         return manager
 
-    def _use_own_connections(self, manager: PoolManager) -> None:
-        manager.pool_classes_by_scheme = {
-            "http": self._pool_class(HTTPConnectionPool),
-            "https": self._pool_class(HTTPSConnectionPool),
-        }
+    def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
+        return {"http": self._pool_class(HTTPConnectionPool), "https": self._pool_class(HTTPSConnectionPool)}
 
     def _pool_class(self, pool_class: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
         adapter = self
@@ -155,26 +145,6 @@ class Transport(HTTPAdapter):
         return type(f"Reporting{pool_class.__name__}", (pool_class,), {"ConnectionCls": ReportingConnection})
 
 
-class CredentialHeaders(AuthBase):
-    """Sets the vendor's credential headers last.
-
-    Passed as ``auth``, because requests would otherwise replace an Authorization header with the one from ``~/.netrc``.
-
-    :param headers: the headers by name.
-    """
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Set the headers on one request."""
-        request.headers.update(self._headers)
-        return request
-
-    def __repr__(self) -> str:
-        return "CredentialHeaders(***)"
-
-
 def new_session(credential_headers: dict[str, str], transport: Transport) -> Session:
     """Return a session that names this package, asks for JSON and carries the credential.
 
@@ -182,11 +152,17 @@ def new_session(credential_headers: dict[str, str], transport: Transport) -> Ses
     :param transport: sends its requests.
     :return: the session; it keeps no cookies, because :func:`send` does not hand it any response.
     """
+
+    def add_credential(request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(credential_headers)
+        return request
+
     session = requests.Session()
     session.headers["User-Agent"] = f"airflow-provider-voice/{__version__} requests/{requests.__version__}"
     session.headers["Accept"] = "application/json"
     session.headers["Accept-Encoding"] = "gzip"
-    session.auth = CredentialHeaders(credential_headers)
+    # As ``auth``, because requests would otherwise set an Authorization header from ~/.netrc.
+    session.auth = add_credential
     session.mount("https://", transport)
     session.mount("http://", transport)
     return session
@@ -225,14 +201,10 @@ def _read_body(response: requests.Response) -> bytes:
         except zlib.error:
             raise UnusableResponse("its packed response is damaged") from None
         if len(body) > MAX_BODY_BYTES:
-            raise UnusableResponse(_too_large())
+            raise UnusableResponse(f"its response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB")
     if unpack is not None and body and not unpack.eof:
         raise UnusableResponse("its packed response is cut")
     return bytes(body)
-
-
-def _too_large() -> str:
-    return f"its response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB"
 
 
 class _MaskNumbers(logging.Filter):
@@ -245,9 +217,10 @@ class _MaskNumbers(logging.Filter):
         return True
 
 
+_mask_numbers = _MaskNumbers()
+
+
 def mask_numbers_in_urllib3_logs() -> None:
-    """Install the filter once; urllib3 writes the path of every request to its DEBUG log."""
+    """Install the filter; urllib3 writes the path of every request to its DEBUG log."""
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(item, _MaskNumbers) for item in logger.filters):
-            logger.addFilter(_MaskNumbers())
+        logging.getLogger(name).addFilter(_mask_numbers)  # a logger takes the same filter once

@@ -10,72 +10,26 @@ import json
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.exceptions import (
-    AgentNotUsable,
-    AuthenticationFailed,
-    CapabilityNotSupported,
-    InvalidPhoneNumber,
-    InvalidRequest,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFailed, InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.phone import shown
-from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor, describe
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, spans_of
-from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_value
+from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
+from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
+
 # "Keep to 3 months" (UnleashX docs: call-summary): longer windows are asked for in pieces.
 MAX_WINDOW = timedelta(days=80)
 # Windows that never stand still are split down to this.
 MIN_WINDOW = timedelta(minutes=1)
-# Days back, from and to, in which a call without a creation time is searched for.
-_DAYS_BACK = ((31, 0),)
-
-_STATUSES = {
-    # UnleashX docs: make-call, and the withdrawn page call-summary
-    "initiated": CallStatus.QUEUED,
-    "queued": CallStatus.QUEUED,
-    "ringing": CallStatus.RINGING,
-    # "answered" is mid-call on the withdrawn page and an outcome in the dashboard: not ended is the safe reading,
-    # status_overrides on the connection is the other one.
-    "answered": CallStatus.IN_PROGRESS,
-    "in_progress": CallStatus.IN_PROGRESS,
-    "running": CallStatus.IN_PROGRESS,  # UnleashX docs: call-logs (call-history)
-    "completed": CallStatus.COMPLETED,
-    "failed": CallStatus.FAILED,
-    "busy": CallStatus.BUSY,
-    "no_answer": CallStatus.NO_ANSWER,
-    "cancelled": CallStatus.CANCELED,
-    "canceled": CallStatus.CANCELED,
-    "rejected": CallStatus.FAILED,
-    "timeout": CallStatus.FAILED,
-    # UnleashX docs: campaign-audience-stats, counted there as success
-    "answer": CallStatus.COMPLETED,
-    "agent_ended": CallStatus.COMPLETED,
-    "user_ended": CallStatus.COMPLETED,
-    # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard's wording)
-    "unanswered": CallStatus.NO_ANSWER,
-    "voicemail": CallStatus.VOICEMAIL,
-}
-
-
-# UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number is
-# required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so "agent" and
-# "phone" alone are no marks: almost any error may speak of them.
-_ERRORS: dict[str, type[VoiceError]] = {
-    "auth key": AuthenticationFailed,
-    "session expired": AuthenticationFailed,
-    **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
-    **dict.fromkeys(("phone number", "phone_number"), InvalidPhoneNumber),
-}
 
 
 class UnleashX(Vendor):
@@ -84,19 +38,45 @@ class UnleashX(Vendor):
     name = "unleashx"
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
-    statuses = _STATUSES
-    error_marks = _ERRORS
+    statuses: ClassVar = {
+        # UnleashX docs: make-call, and the withdrawn page call-summary
+        "initiated": CallStatus.QUEUED,
+        "queued": CallStatus.QUEUED,
+        "ringing": CallStatus.RINGING,
+        # "answered" is mid-call on the withdrawn page and an outcome in the dashboard: not ended is the safe reading,
+        # status_overrides on the connection is the other one.
+        "answered": CallStatus.IN_PROGRESS,
+        "in_progress": CallStatus.IN_PROGRESS,
+        "running": CallStatus.IN_PROGRESS,  # UnleashX docs: call-logs (call-history)
+        "completed": CallStatus.COMPLETED,
+        "failed": CallStatus.FAILED,
+        "busy": CallStatus.BUSY,
+        "no_answer": CallStatus.NO_ANSWER,
+        "cancelled": CallStatus.CANCELED,
+        "canceled": CallStatus.CANCELED,
+        "rejected": CallStatus.FAILED,
+        "timeout": CallStatus.FAILED,
+        # UnleashX docs: campaign-audience-stats, counted there as success
+        "answer": CallStatus.COMPLETED,
+        "agent_ended": CallStatus.COMPLETED,
+        "user_ended": CallStatus.COMPLETED,
+        # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard's wording)
+        "unanswered": CallStatus.NO_ANSWER,
+        "voicemail": CallStatus.VOICEMAIL,
+    }
+    # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
+    # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
+    # "agent" and "phone" alone are no marks: almost any error may speak of them.
+    error_marks: ClassVar = {
+        "auth key": AuthenticationFailed,
+        "session expired": AuthenticationFailed,
+        **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
+        **dict.fromkeys(("phone number", "phone_number"), InvalidPhoneNumber),
+    }
+    credential_header = ("token", "{}")
+    unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
     keeps_tags = True
     time_zone_margin = timedelta(hours=14)
-
-    @staticmethod
-    def credential_headers(token: str) -> dict[str, str]:
-        """Return the ``token`` header.
-
-        :param token: the credential.
-        :return: header name -> value.
-        """
-        return {"token": token}
 
     def check(self) -> str:
         """Send ``POST /verify`` (UnleashX docs: authentication).
@@ -108,73 +88,58 @@ class UnleashX(Vendor):
         return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse a request that make-call has no field for; the agent id must be an integer.
+        """Refuse also an agent id that is no integer, and keys that variables and context share.
 
         :param request: the completed request.
         :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
         """
+        super().check_request(request)
         _agent_number(request.agent_id)
-        if request.delay_seconds:
-            raise CapabilityNotSupported("UnleashX has no delayed calls: leave delay_seconds out.", vendor=self.name)
-        if request.is_testing:
-            raise CapabilityNotSupported("UnleashX has no test calls: it would ring for real.", vendor=self.name)
         both = sorted(request.variables.keys() & request.context.keys())
         if both:
             names = shown(", ".join(both))
             raise InvalidRequest(f"variables and context share the key(s) {names}; UnleashX keeps both in one place.")
-        if TAG_KEY in {**request.variables, **request.context}:
-            raise InvalidRequest(f"variables and context must not hold {TAG_KEY!r}: our own tag is kept there.")
 
-    def _create(self, request: CallRequest, doing: str) -> Call:
+    def _create(self, request: CallRequest) -> Call:
         body = {
             "agent_id": _agent_number(request.agent_id),
             "phone_number": request.to,
             "metadata": {**request.context, **request.variables, TAG_KEY: request.tag},
         }
-        url = f"{self.base_url}/agents/call"
-        return self._send_create(request, doing, url, body, "data", "execution_id", tag=request.tag)
+        return self._send_create(request, f"{self.base_url}/agents/call", body, "data", "execution_id", tag=request.tag)
 
-    def find(self, ref: CallRef) -> Call | None:
+    def _find(self, ref: CallRef) -> Call | None:
         """Find one call by our tag, or by its id fields.
 
         The filter by tag is *inferred* from the docs. Where it finds nothing, the rows of the call's days are compared
         one by one, so that a vendor that does not filter by metadata only costs pages.
-
-        :param ref: the call.
-        :return: the call, with the id of ``ref``; None when the vendor does not show it.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
-        (days,) = spans_of([ref], _DAYS_BACK)
-        filters: list[dict[str, Any]] = [{"input_data": ref.tag}] if ref.tag else []
-        filters.append({"calling_number": _digits(ref.to)} if ref.to else {})
-        for each in filters:
-            calls = self._iter_for_lookup(days, describe(ref), agent_id=ref.agent_id, passes=2, **each)
+        filters: list[dict[str, str | None]] = [{"input_data": ref.tag}] if ref.tag else []
+        for each in (*filters, {"calling_number": _digits(ref.to)}):
+            calls = self._search(span_of([ref]), f"call {ref}", ref.agent_id, **each)
             call = next((call for call in calls if _is_call(call.raw, ref)), None)
             if call is not None:
-                return _with_ref(call, ref)
+                return call
         return None
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Read the list of the calls' days until every one was seen."""
         found: dict[str, Call] = {}
-        (span,) = spans_of(wanted.values(), _DAYS_BACK)
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
         by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
-        for call in self._iter_for_lookup(span, f"{len(wanted)} calls", agent_id=agent_id, passes=1):
+        for call in self._search(span_of(wanted.values()), f"{len(wanted)} calls", agent_id):
             candidates = (by_key[key] for key in _keys_of(call.raw) if key in by_key)
             ref = next((ref for ref in candidates if ref.id not in found and _is_call(call.raw, ref)), None)
             if ref is not None:
-                found[ref.id] = _with_ref(call, ref)
+                found[ref.id] = call
                 if len(found) == len(wanted):
                     break
         return found
 
-    def _iter_for_lookup(
-        self, span: Span, doing: str, *, agent_id: str | None, passes: int, **filters: Any
-    ) -> Iterator[Call]:
-        agent_id = agent_id if (agent_id or "").isdigit() else None
-        return self._search_pages(self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters), passes)
+    def _search(self, span: Span, doing: str, agent_id: str | None = None, **filters: str | None) -> Iterator[Call]:
+        agent_id = agent_id if (agent_id or "").isdecimal() else None
+        return search_pages(self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters))
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         if query.agent_id is not None:
@@ -199,8 +164,7 @@ class UnleashX(Vendor):
         :raises IncompleteHistory: when the list of the number's calls cannot be read completely.
         """
         seen: set[str] = set()
-        days = days_with_margin(start, end)
-        for call in self._iter_for_lookup(days, "our tag", agent_id=None, passes=1, input_data=tag) if tag else ():
+        for call in self._search(days_with_margin(start, end), "our tag", input_data=tag) if tag else ():
             is_in_window = call.created_at is None or start <= call.created_at < end
             if tag and (call.tag or "").startswith(tag) and is_in_window:
                 seen.add(call.id)
@@ -211,8 +175,10 @@ class UnleashX(Vendor):
 
     def _page_reader(self, span: Span, doing: str, *, strict: bool, **filters: Any) -> Callable[[int], Page]:
         """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
-        # Both bounds are always sent: without them the list is of the last month only.
-        bounds = dict(zip(("fromdate", "todate"), _written(span), strict=True))
+        # Days, or times where the span is less than a day (UnleashX docs: call-summary). Both bounds are always sent:
+        # without them the list is of the last month only.
+        form = "%Y-%m-%d" if span[1] - span[0] >= timedelta(days=1) else "%Y-%m-%dT%H:%M:%S"
+        bounds = {"fromdate": span[0].strftime(form), "todate": span[1].strftime(form)}
         params = {**filters, **bounds, "limit": PAGE_SIZE}
 
         def read_page(number: int) -> Page:
@@ -235,7 +201,6 @@ class UnleashX(Vendor):
         return read_page
 
     def _call(self, row: Mapping[str, Any]) -> Call:
-        duration = as_int(row.get("TOTAL_DURATION"))
         tag = _tag_of(row)
         return Call(
             id=self._row_id(row, "ID"),
@@ -246,10 +211,10 @@ class UnleashX(Vendor):
             direction="outbound" if tag else None,  # the row does not state it; we place outbound calls only
             agent_id=as_text(row.get("AGENT_ID")),
             agent_name=as_text(row.get("agent_name")),
-            duration_seconds=duration if duration is not None else _seconds_of(row.get("total_duration")),
-            cost=as_float(first_value(row, "total_cost", "cost")),  # call-cost and openapi.json
+            duration_seconds=as_int(row.get("TOTAL_DURATION")),
+            cost=as_float(first_text(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
-            created_at=read_time(row.get("CREATED_AT")) or _display_time(row),
+            created_at=read_time(row.get("CREATED_AT")),
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
@@ -276,22 +241,10 @@ def _agent_number(agent_id: str | None) -> int:
     return int(agent_id)
 
 
-def _with_ref(call: Call, ref: CallRef) -> Call:
-    # A call placed here keeps the id of its create, whatever number the list gives the row.
-    return replace(call, id=ref.id, tag=call.tag or ref.tag, to=ref.to or call.to)
-
-
 def _is_empty_history(response: ApiResponse) -> bool:
     """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs)."""
     text = str(as_object(response.body).get("message", "")).lower()
     return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
-
-
-def _written(span: Span) -> tuple[str, ...]:
-    """Return the bounds as days, or as times where the span is less than a day (UnleashX docs: call-summary)."""
-    if span[1] - span[0] >= timedelta(days=1):
-        return tuple(moment.date().isoformat() for moment in span)
-    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in span)
 
 
 # Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).
@@ -327,22 +280,6 @@ def _tag_of(row: Mapping[str, Any]) -> str | None:
         if tag:
             return tag
     return None
-
-
-def _seconds_of(text: Any) -> int | None:
-    """Read ``3m:5s`` and ``1h:2m:3s``."""
-    if not isinstance(text, str):
-        return None
-    units = {"h": 3600, "m": 60, "s": 1}
-    parts = [part.strip() for part in text.split(":")]
-    if not all(part[:-1].isascii() and part[:-1].isdigit() and part[-1:] in units for part in parts):
-        return None
-    return as_int(sum(int(part[:-1][:6]) * units[part[-1]] for part in parts))
-
-
-def _display_time(row: Mapping[str, Any]) -> datetime | None:
-    day, clock = row.get("date"), row.get("time")
-    return read_time(f"{day} {clock}") if isinstance(day, str) and isinstance(clock, str) else None
 
 
 def _digits(number: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import status_of
+from airflow_provider_voice.vendors.parsing import as_float, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_TIMEOUT = 3600.0
+_MAX_TIMEOUT = 3600
 _MAX_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one vendor connection; made by the hook, or by hand without Airflow.
+    """The settings of one vendor connection; made by the hook, or by hand without Airflow. Numbers may come as text.
 
     Example::
 
@@ -33,11 +33,10 @@ class Settings:
     :param project_id: Talkstack's project.
     :param default_agent_id: the agent of requests that name none.
     :param default_region: two-letter country of numbers written without ``+``.
-    :param requests_per_minute: limit kept in this process, from 1; None: none.
+    :param requests_per_minute: limit kept in this process by all users of the token, from 1; None: none.
     :param connect_timeout: the longest time to connect, seconds or a ``timedelta``, at most an hour, default 10 s.
     :param read_timeout: the longest time without a byte, seconds or a ``timedelta``, at most an hour, default 30 s.
     :param status_overrides: vendor status -> our status, before the vendor's own map.
-    :param limit_key: users of the same key share the limit; default: vendor and address.
     :raises InvalidRequest: naming the setting that makes no sense; never with its value.
     """
 
@@ -51,19 +50,25 @@ class Settings:
     connect_timeout: timedelta | float = 10.0
     read_timeout: timedelta | float = 30.0
     status_overrides: Mapping[str, Any] = field(default_factory=dict)
-    limit_key: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("project_id", "default_agent_id", "default_region"):
+            given, text = getattr(self, name), as_text(getattr(self, name))
+            if text is None and given not in (None, ""):
+                raise InvalidRequest(f"{name} must be text.")
+            object.__setattr__(self, name, text)
         for name in ("connect_timeout", "read_timeout"):
             given = getattr(self, name)
-            seconds = given.total_seconds() if isinstance(given, timedelta) else given
-            if not _is_number(seconds, _MAX_TIMEOUT):
+            seconds = given.total_seconds() if isinstance(given, timedelta) else as_float(given)
+            if seconds is None or not 0 < seconds <= _MAX_TIMEOUT:
                 raise InvalidRequest(f"{name} must be a timedelta or seconds, more than 0 and at most an hour.")
-            object.__setattr__(self, name, float(seconds))
-        limit = self.requests_per_minute
-        if limit is not None and (not _is_number(limit, _MAX_PER_MINUTE) or int(limit) != limit):
-            raise InvalidRequest(f"requests_per_minute must be an integer from 1 to {_MAX_PER_MINUTE}.")
-        if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", str(self.default_region)):
+            object.__setattr__(self, name, seconds)
+        if self.requests_per_minute is not None:
+            limit = as_float(self.requests_per_minute)
+            if limit is None or not limit.is_integer() or not 1 <= limit <= _MAX_PER_MINUTE:
+                raise InvalidRequest(f"requests_per_minute must be an integer from 1 to {_MAX_PER_MINUTE}.")
+            object.__setattr__(self, "requests_per_minute", int(limit))
+        if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", self.default_region):
             raise InvalidRequest("default_region must be a two-letter country code such as 'US'.")
         try:
             overrides = {str(name): status_of(status) for name, status in self.status_overrides.items()}
@@ -72,8 +77,3 @@ class Settings:
                 'status_overrides must map statuses of the vendor to call statuses, such as {"answered": "completed"}.'
             ) from None
         object.__setattr__(self, "status_overrides", overrides)
-
-
-def _is_number(value: object, most: float) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 < value <= most  # type: ignore[arg-type, operator]  # a number

@@ -287,6 +287,48 @@ def test_any_text_reaches_the_table_unchanged(warehouse) -> None:
     assert [row[0] for row in execute(warehouse.hook, "SELECT agent_name FROM voice_calls ORDER BY call_id")] == odd
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_ids_that_differ_in_blanks_are_different_calls(warehouse, is_known) -> None:
+    calls = [Call(call_id, "talkover", CallStatus.BUSY, created_at=START) for call_id in ("c", " c", "c ")]
+    if is_known:
+        store(warehouse, calls[:1], START)
+    if warehouse.hook.conn_type == "mysql":
+        with pytest.raises(WarehouseFailed):  # its key holds one of the two; they are not merged in silence
+            store(warehouse, calls, START + timedelta(hours=1))
+        calls.pop()
+    store(warehouse, calls, START + timedelta(hours=1))
+    stored = execute(warehouse.hook, "SELECT call_id FROM voice_calls")
+    assert {call_id for (call_id,) in stored} == {call.id for call in calls}
+
+
+def test_a_text_of_any_length_reaches_the_table(warehouse) -> None:
+    """MySQL's TEXT ends at 64 KB."""
+    long = "ü" * 70_000
+    call = Call("c1", "talkover", CallStatus.BUSY, agent_name=long, created_at=START, raw={"transcript": long})
+    for number in (1, 2):
+        store(warehouse, [replace(call, cost=number)], START + number * timedelta(hours=1))
+    assert execute(warehouse.hook, "SELECT agent_name FROM voice_calls") == [(long,)]
+    assert execute(warehouse.hook, "SELECT raw FROM voice_calls WHERE CAST(raw AS CHAR(200000)) LIKE '%üü%'")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("warehouse", [pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+def test_a_value_that_an_older_column_is_too_short_for_is_refused_with_the_fix(warehouse, is_first) -> None:
+    warehouse.prepare()
+    for column in ("agent_name", "raw"):
+        execute(warehouse.hook, f"ALTER TABLE voice_calls MODIFY {column} TEXT CHARACTER SET utf8mb4")
+    call = Call("c1", "talkover", CallStatus.BUSY, created_at=START)
+    if not is_first:
+        store(warehouse, [call], START)
+    long = replace(call, agent_name="secret" * 20_000, raw={"transcript": "secret" * 20_000})
+    for name in ("agent_name", "raw"):
+        with pytest.raises(WarehouseFailed, match=rf"too long for {name}\. Change the column: ALTER") as refused:
+            store(warehouse, [long], START + timedelta(hours=1))
+        assert "secret" not in refused.value.message
+        execute(warehouse.hook, refused.value.message.rpartition("Change the column: ")[2])
+    store(warehouse, [long], START + timedelta(hours=1))
+
+
 def state_of(warehouse, call_id: str) -> tuple:
     columns = "settled_at IS NOT NULL, missing_since IS NOT NULL, abandoned_at IS NOT NULL"
     (row,) = execute(warehouse.hook, f"SELECT {columns} FROM voice_calls WHERE call_id = '{call_id}'")

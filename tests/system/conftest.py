@@ -67,10 +67,10 @@ def runs(standalone: Standalone) -> Runs:
         return str(standalone.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
 
     standalone.until(lambda: standalone.api("GET", "/api/v2/dags/held_back"), 300)
-    opening = (datetime.now(timezone.utc) + timedelta(seconds=100)).replace(second=0, microsecond=0)
+    opening = (datetime.now(timezone.utc) + timedelta(seconds=160)).replace(second=0, microsecond=0)
     write_hours(standalone, opening)
     held_back = start("held_back")
     task = f"/api/v2/dags/held_back/dagRuns/{held_back}/taskInstances/ring"
     # Before the others start: its worker has to be there before the hours begin.
-    standalone.until(lambda: standalone.api("GET", task)["state"] == "deferred", 90)
+    standalone.until(lambda: standalone.api("GET", task)["state"] == "deferred", 150)
     return Runs(held_back, start("to_clear"), start("mapped_calls"), opening)

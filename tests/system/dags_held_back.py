@@ -17,7 +17,6 @@ def held_back() -> None:
         to="+14155552702",
         policy=os.environ["HELD_BACK_POLICY"],
         time_zone=os.environ["HELD_BACK_ZONE"],
-        timeout=1800,
         retries=0,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
 PACKAGE = "airflow_provider_voice"
 ROOT = Path(__file__).parents[2]
 

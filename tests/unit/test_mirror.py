@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 
 #: Modules without a unit file of their name, and why they need none.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.rows import Row
 
-_BATCH = 1000
-
 
 class DayRows:
     """Rows on disk by the UTC day of their creation; SQLite sorts them, in a few MiB of memory.
@@ -32,7 +30,6 @@ class DayRows:
         # "" is a database of this connection alone, in a file without a name that is gone when it is closed.
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE calls (day TEXT, created TEXT, id TEXT, row BLOB)")
-        self._batch: list[tuple[str, str, str, bytes]] = []
 
     def __enter__(self) -> DayRows:
         """Return the rows, which are none yet."""
@@ -54,13 +51,11 @@ class DayRows:
                 f"The vendor shows call {row[1]} without a creation time, so it belongs to no day. No file was written."
             )
         created = created_at.isoformat(timespec="microseconds")
-        self._batch.append((created[:10], created, row[1], pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL)))
-        if len(self._batch) >= _BATCH:
-            self._flush()
+        values = (created[:10], created, row[1], pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL))
+        self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", values)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each day that has any, by ``YYYY-MM-DD``, in order."""
-        self._flush()
         return dict(self._database.execute("SELECT day, COUNT(*) FROM calls GROUP BY day ORDER BY day"))
 
     def of(self, day: str) -> Iterator[Row]:
@@ -69,10 +64,5 @@ class DayRows:
         :param day: the UTC day, as ``YYYY-MM-DD``.
         :return: an iterator over the rows by the time of their creation, then by id.
         """
-        self._flush()
         rows = self._database.execute("SELECT row FROM calls WHERE day = ? ORDER BY created, id", (day,))
         return (pickle.loads(row) for (row,) in rows)  # noqa: S301 - our own file, which nobody else could have written
-
-    def _flush(self) -> None:
-        self._database.executemany("INSERT INTO calls VALUES (?, ?, ?, ?)", self._batch)
-        self._batch = []

@@ -33,7 +33,8 @@ _BINARY: dict[str, Any] = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
 #: The type of a column by its kind, for all databases.
 TYPES: dict[str, TypeEngine[Any]] = {
     "key": Text().with_variant(mysql.VARCHAR(255, **_BINARY), "mysql"),
-    "text": Text().with_variant(mysql.TEXT(**_BINARY), "mysql"),
+    # MySQL's TEXT has 64 KB.
+    "text": Text().with_variant(mysql.LONGTEXT(**_BINARY), "mysql"),
     "whole": BigInteger(),
     "number": Double(),
     "flag": Boolean(),
@@ -147,6 +148,13 @@ class SqlDialect:
         if not self.stored_columns(cursor, self.log):
             self.execute(cursor, CreateTable(self.log, if_not_exists=True))
 
+    def create_stage(self, cursor: Any) -> None:
+        """Create the stage.
+
+        :param cursor: the transaction's cursor.
+        """
+        self.execute(cursor, CreateTable(self.stage))
+
     def stored_columns(self, cursor: Any, table: Table) -> dict[str, str]:
         """Return the types of a table's columns by name, both in lower case.
 
@@ -191,6 +199,15 @@ class SqlDialect:
         :param cursor: the transaction's cursor.
         :param source: the source.
         """
+
+    def remedy(self, error: Exception) -> str:
+        """Return what a user can do about an error of the driver.
+
+        :param error: the error; nothing of it that may be a row's value is returned.
+        :return: a sentence; empty where nothing is known.
+        """
+        del error
+        return ""
 
     def new_buffer(self, hook: Any) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`.

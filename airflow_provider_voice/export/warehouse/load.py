@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, insert, or_, select, update
-from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.rows import COLUMNS
@@ -146,7 +145,7 @@ class Loading:
                 dialect.fill(dialect.table, self._cursor, load.rows)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
         if not self._is_staged:
-            self._execute(CreateTable(dialect.stage))
+            dialect.create_stage(self._cursor)
             dialect.fill(dialect.stage, self._cursor, load.rows)
         merge, settled_before = MergeSql(dialect), load.read_at - load.settle_after
         ((staged, known, *sums),) = self._execute(merge.survey(settled_before))

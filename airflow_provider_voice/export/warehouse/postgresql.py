@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
@@ -166,7 +165,7 @@ class StagedRowBuffer(CsvRowBuffer):
         limit = "idle_in_transaction_session_timeout"
         sql = f"SELECT set_config('{limit}', '{MOST_STAGE_SECONDS:.0f}s', true) WHERE current_setting('{limit}') = '0'"
         cursor.execute(sql)
-        self._dialect.execute(cursor, CreateTable(self._dialect.stage))
+        self._dialect.create_stage(cursor)
 
     def _roll_back(self) -> None:
         if self._transaction is not None:

@@ -49,7 +49,8 @@ def engine_for(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
             )
         elif name == "mariadb":
             socket = request.getfixturevalue("mariadb")
-            engine = create_engine(f"mysql+pymysql://root@localhost/voice?unix_socket={socket}&charset=utf8mb4")
+            url = f"mysql+pymysql://root@localhost/voice?unix_socket={socket}&charset=utf8mb4"
+            engine = create_engine(url, connect_args={"ssl_disabled": True})
         else:
             engine = create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
         engines.append(engine)

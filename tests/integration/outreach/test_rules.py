@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from airflow_provider_voice.dialing import deadline
 from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
-from airflow_provider_voice.outreach import clocks
 from airflow_provider_voice.outreach.campaign import Waiting
 from airflow_provider_voice.outreach.gate import ListedNumbers
 from airflow_provider_voice.outreach.redial import RedialRules
@@ -140,18 +140,18 @@ def test_a_verdict_that_is_half_a_lease_old_when_it_is_stored_sends_nothing(rig,
         decide(decisions)
         if not late:
             # The ledger's locks are waited for as long as a verdict counts.
-            late.append(clocks._boot_time() + 31)
-            monkeypatch.setattr(clocks, "_boot_time", lambda: late[0])
+            late.append(deadline._boot_time() + 31)
+            monkeypatch.setattr(deadline, "_boot_time", lambda: late[0])
 
     monkeypatch.setattr(campaign.ledger, "decide", decide_late)
-    real, send = clocks._boot_time, campaign._senders.send
+    real, send = deadline._boot_time, campaign._senders.send
     sent = []
 
     def send_and_go_on(jobs) -> None:
         sent.extend(job.deadline.has_passed for job in jobs)
         send(jobs)
         campaign._senders.wait(60)
-        monkeypatch.setattr(clocks, "_boot_time", real)
+        monkeypatch.setattr(deadline, "_boot_time", real)
 
     monkeypatch.setattr(campaign._senders, "send", send_and_go_on)
     campaign.run()

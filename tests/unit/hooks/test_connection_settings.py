@@ -87,7 +87,7 @@ def test_custom_fields_as_numbers_or_as_text() -> None:
     settings = settings_of(connection(extra=fields), DEFAULT)
     assert (settings.requests_per_minute, settings.connect_timeout, settings.read_timeout) == (60, 2.0, 3.5)
     assert (settings.default_agent_id, settings.default_region, settings.project_id) == ("101", "US", "p")
-    assert Talkover(settings).read_status("answered") == "completed"
+    assert Talkover(settings).status_fields("answered")["status"] == "completed"
     with pytest.raises(InvalidRequest):
         Talkover(settings_of(connection(extra={"status_overrides": {"answered": "talked"}}), DEFAULT))
 

@@ -51,3 +51,10 @@ def test_a_ledger_in_a_file_is_refused_where_a_retry_may_not_find_it(executor, t
     assert str(shared_ledger_engine("ledger").url.database).endswith("/own.db")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
     assert shared_ledger_engine().url.database == str(tmp_path / LEDGER_FILE)
+
+
+def test_a_connection_whose_provider_is_missing_names_the_remedy(monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", '{"conn_type": "no_such_database", "password": "geheim"}')
+    with pytest.raises(InvalidRequest, match=r"no_such_database.* Install the provider") as raised:
+        sql_engine("elsewhere")
+    assert "geheim" not in str(raised.value)

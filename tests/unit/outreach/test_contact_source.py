@@ -34,7 +34,9 @@ def test_sql_without_a_connection_is_no_path(sql) -> None:
         check_source(sql, has_connection=False)
 
 
-@pytest.mark.parametrize("path", ["people.csv", "s3://bucket/select/people.csv", "/data/with names/people.csv"])
+@pytest.mark.parametrize(
+    "path", ["people.csv", "s3://bucket/select/people.csv", "/data/with names/people.csv", "select people.csv"]
+)
 def test_a_path_is_no_sql(path) -> None:
     check_source(path, has_connection=False)
 

@@ -16,6 +16,7 @@ from airflow_provider_voice.policy.rule_format import parse_rule_file
 from airflow_provider_voice.policy.zones import load_zone, next_offset_change
 from tests.unit.policy.oracle import DAYS, Oracle, offset_changes
 
+pytestmark = pytest.mark.once
 UTC = timezone.utc
 BERLIN_NUMBER = "+493012345678"
 

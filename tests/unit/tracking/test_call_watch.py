@@ -108,6 +108,18 @@ def test_a_number_in_a_vendors_status_is_masked(caplog) -> None:
     assert "busy" in failed.value.message
 
 
+def test_a_number_given_as_an_id_is_masked(caplog) -> None:
+    clock = Clock()
+    watch = CallWatch([CallRef("+14155552671")], grace=300, clock=clock)
+    with caplog.at_level("INFO"):
+        watch.take({})
+    clock.now = 301
+    with pytest.raises(CallNotFound) as missing:
+        watch.take({})
+    assert "4155552671" not in caplog.text + missing.value.message + watch.timed_out(9).message + repr(watch.refs)
+    assert "+1415•••••71" in missing.value.message
+
+
 def test_the_next_poll_of_one_call_reads_nothing_of_the_others() -> None:
     """A thousand triggers ask this after each shared poll, in one step of the event loop."""
 

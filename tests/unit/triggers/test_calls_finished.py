@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest
+from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers import calls_finished
 from airflow_provider_voice.triggers.calls_finished import CallsFinishedTrigger
@@ -79,3 +83,40 @@ def test_a_direction_that_was_not_checked_when_the_dag_was_parsed_fails_every_po
     hook = calls_finished.VoiceHook.for_connection("voice_default")
     with pytest.raises(CapabilityNotSupported):
         made._poll(hook, ReportedEndings(look_back=timedelta(days=1), listing_delay=timedelta(hours=1)))
+
+
+def test_no_state_is_stored_before_the_endings_that_it_counts_as_reported(monkeypatch) -> None:
+    """The first poll's state could not be stored; the second poll's was, before its event: a crash there lost it."""
+    made = CallsFinishedTrigger(poll_interval=0.01)
+    begun = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+    ringing = Call("c1", "talkover", CallStatus.RINGING, created_at=begun)
+    batches = iter([[ringing], [replace(ringing, status=CallStatus.BUSY)]])
+    stored: list[Any] = []
+
+    class Store:
+        fails = iter([True, True])  # at once, and after the pause
+
+        async def aget(self, key: str) -> None:
+            return None
+
+        async def aset(self, key: str, value: Any) -> None:
+            if next(self.fails, False):
+                raise RuntimeError("the API server is away")
+            stored.append(value)
+
+    class Hooks:
+        async def get(self) -> Any:
+            http = SimpleNamespace(sent=0)
+            settings = SimpleNamespace(requests_per_minute=1000)
+            return SimpleNamespace(vendor=SimpleNamespace(http=http, settings=settings))
+
+    made.asset_state_store = Store()
+    monkeypatch.setattr(made, "_poll", lambda hook, endings: endings.take(next(batches), begun))
+
+    async def first_event() -> Any:
+        async with aclosing(made._events(Hooks())) as events:
+            return (await anext(events)).payload
+
+    event = asyncio.run(first_event())
+    assert [call["id"] for call in event["calls"]] == ["c1"]
+    assert stored == []

@@ -167,3 +167,11 @@ def test_the_clock_is_read_off_a_refusal_too(scripted, name) -> None:
     assert abs(vendor.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
     with pytest.raises(VendorUnavailable):
         vendor_at(scripted(lambda seen: Reply({}, hang_up=True)).url, name).now()
+
+
+def test_connections_with_one_token_share_its_rate_limit() -> None:
+    """Vendors count the requests of a token."""
+    one, same = (vendor_at("http://127.0.0.1:1", "talkover", requests_per_minute=60) for _ in range(2))
+    assert one.http.limiter is same.http.limiter
+    other = type(one)(replace(one.settings, token="another-token"))
+    assert other.http.limiter is not one.http.limiter

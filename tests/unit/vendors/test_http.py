@@ -86,6 +86,7 @@ def read(vendor):
         Reply({"message": "no", "id": "call_1"}, status=400),
         Reply(GOOD | {"success": False}),
         Reply({"error": True, "code": 500, "message": "broken"}),
+        Reply({"error": True, "code": "500", "message": "broken"}),
         Reply({}, status=302, headers={"Location": "https://example.org/api"}),
         Reply({}, status=303, headers={"Location": "https://example.org/api"}),
         Reply({}, status=304),
@@ -111,6 +112,7 @@ def read(vendor):
         "400 with id",
         "failure with id",
         "500 in a 200",
+        "500 as text in a 200",
         "302",
         "303",
         "304",
@@ -142,6 +144,12 @@ def test_a_refused_create_is_sent_once(scripted, status) -> None:
     assert refused.value.permanent
     assert not isinstance(refused.value, CallOutcomeUnknown)
     assert refused.value.status_code == status
+
+
+def test_a_code_that_only_looks_like_a_number_is_a_code(scripted) -> None:
+    server = scripted(lambda seen: {"error": True, "code": "\u00b2", "message": "no"})
+    with pytest.raises(RequestRejected):
+        vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,8 @@ def test_a_page_shorter_than_asked_for_is_no_end(cap, counts) -> None:
     stated = {
         "none": {},
         "pages of the size asked for": {"total": 45, "last_page": 1},
-        "capped total": {"total": 2 * cap, "last_page": 2, "per_page": cap},
-        "right": {"total": 45, "last_page": last, "per_page": cap},
+        "capped total": {"total": 2 * cap, "last_page": 2},
+        "right": {"total": 45, "last_page": last},
     }[counts]
 
     def read_page(number):
@@ -301,14 +301,14 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
     read_page = moving_list(10, order="updated", touched=5)
     spans = []
 
-    def read_span(span, seen, passes):
+    def read_span(span, passes):
         spans.append(span)
         first, last = span
 
         def keep(one):
             return first <= int(one.id) <= last
 
-        return iter_list(lambda number: read_page(number, keep), seen=seen, passes=passes)
+        return iter_list(lambda number: read_page(number, keep), passes=passes)
 
     def split(span):
         middle = sum(span) // 2
@@ -323,8 +323,8 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
 def test_parts_that_show_fewer_calls_than_the_window_are_refused() -> None:
     read_page = moving_list(10, order="updated", touched=5)
 
-    def read_span(span, seen, passes):
-        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), seen=seen, passes=passes)
+    def read_span(span, passes):
+        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), passes=passes)
 
     calls = iter_window(read_span, (0, 9), lambda span: ((0, 4), (4, 9)), is_in_window=bool, name="The list")
     with pytest.raises(IncompleteHistory, match="missing from the parts"):
@@ -335,9 +335,7 @@ def test_the_smallest_part_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="kept changing"):
         list(
             iter_window(
-                lambda span, seen, passes: iter_list(
-                    moving_list(10, order="updated", touched=5), seen=seen, passes=passes
-                ),
+                lambda span, passes: iter_list(moving_list(10, order="updated", touched=5), passes=passes),
                 0,
                 lambda span: (),
                 is_in_window=bool,

@@ -12,8 +12,8 @@ from airflow_provider_voice.vendors.parsing import (
     as_int,
     as_rows,
     as_text,
+    first_id,
     first_text,
-    first_value,
     path_segment,
 )
 
@@ -39,8 +39,12 @@ def test_an_id_that_would_address_another_path_is_refused(value) -> None:
         path_segment(value)
 
 
-def test_the_first_value_that_says_something() -> None:
-    assert first_value({"a": None, "b": "", "c": 0, "d": 1}, "a", "b", "c", "d") == 0
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": 7.0}, "7")],
+)
+def test_an_id_is_as_the_vendor_writes_it(row, found) -> None:
+    assert first_id(row, "id", "sid") == found
 
 
 def test_the_first_text_passes_over_values_of_other_types() -> None:

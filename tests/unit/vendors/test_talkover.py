@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from airflow_provider_voice.exceptions import CallNotFound, InvalidRequest, RequestRejected
 from airflow_provider_voice.models import CallRef, CallRequest
-from tests.support import NUMBER, Reply, vendor_at, vendor_for
+from tests.support import NUMBER, Reply, ScriptedServer, vendor_at, vendor_for
 
 REQUEST = CallRequest(NUMBER, agent_id="101")
 
@@ -55,3 +55,15 @@ def test_a_bare_id_is_found_on_older_days_too(sandbox) -> None:
     vendor = vendor_for(sandbox, "talkover")
     old = sandbox.seed("talkover", 6, sandbox.now() - timedelta(days=20), sandbox.now() - timedelta(days=15))
     assert set(vendor.find_many([CallRef(call.id) for call in old])) == {call.id for call in old}
+
+
+def test_ids_that_differ_in_blanks_around_them_are_different_calls() -> None:
+    """Ids are opaque: no page of the docs says that blanks do not count."""
+    now = datetime.now(timezone.utc)
+    rows = [{"id": key, "status": "busy", "created_at": now.isoformat()} for key in ("c1", " c1", "c1 ")]
+    server = ScriptedServer(lambda seen: {"data": rows, "pagination": {"current_page": 1, "last_page": 1, "total": 3}})
+    try:
+        calls = vendor_at(server.url, "talkover").list_calls(now - timedelta(hours=1), now + timedelta(hours=1))
+        assert sorted(call.id for call in calls) == [" c1", "c1", "c1 "]
+    finally:
+        server.close()

@@ -93,16 +93,14 @@ class Lists:
         self.pages.append((status, number))
         every = [call for calls in self.calls.values() for call in calls]
         listed = every if status is None else self.calls.get(status, [])
-        return Page(listed[(number - 1) * 100 : number * 100], len(listed), max(1, -(-len(listed) // 100)), 100)
+        return Page(listed[(number - 1) * 100 : number * 100], len(listed), max(1, -(-len(listed) // 100)))
 
     def search(self, ref):
         self.searched.append(ref.id)
         return next((call for calls in self.calls.values() for call in calls if call.id == ref.id), None)
 
     def find(self, *ids, to="+14155552601"):
-        return find_in_lists(
-            {name: CallRef(name, to) for name in ids}, self.read_page, self.search, lambda seconds: None
-        )
+        return find_in_lists({name: CallRef(name, to) for name in ids}, self.read_page, self.search)
 
 
 def test_a_short_list_is_read_until_every_call_was_seen() -> None:

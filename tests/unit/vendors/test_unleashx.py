@@ -79,6 +79,13 @@ def test_unleashx_finds_its_tag_and_keeps_the_execution_id(scripted, where) -> N
     assert server.seen[0].query["input_data"] == ["afv-1"]
 
 
+@pytest.mark.parametrize(("tag", "to"), [("afv-1", NUMBER), (None, "4155552601")])
+def test_a_call_placed_here_keeps_the_number_that_was_rung(scripted, tag, to) -> None:
+    row = {"ID": 7, "CALLING_NUMBER": "4155552601", "INPUT_DATA": {"airflow_call_tag": "afv-1"}, "call_id": "exec-uuid"}
+    vendor = vendor_at(scripted(lambda seen: {"datalist": [row]}).url, "unleashx")
+    assert vendor.find(CallRef("exec-uuid", NUMBER, NOW, tag)).to == to
+
+
 def test_unleashx_finds_its_call_also_where_the_filter_finds_nothing(scripted) -> None:
     row = {"ID": 7, "STATUS": "busy", "CREATED_AT": NOW.isoformat(), "EXECUTION_ID": "exec-uuid"}
     server = scripted(lambda seen: {"datalist": [] if "input_data" in seen.query else [row]})

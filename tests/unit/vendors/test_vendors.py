@@ -200,7 +200,7 @@ def test_a_value_without_a_field_at_the_vendor_is_refused_before_it_is_sent(sand
             {"variables": {"a": 1}, "context": {"a": 2}},
         ],
     }
-    for fields in refused[vendor.name]:
+    for fields in [*refused[vendor.name], {"variables": {"airflow_call_tag": "x"}}]:
         with pytest.raises((CapabilityNotSupported, InvalidRequest)):
             vendor.create(CallRequest(NUMBER, **fields))
     assert not sandbox.requests
