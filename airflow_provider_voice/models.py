@@ -68,7 +68,7 @@ def fold_status(text: object) -> str:
     :param text: a status as a vendor or a user writes it.
     :return: lower case, with blanks and hyphens as ``_``.
     """
-    return re.sub(r"[\s\-_]+", "_", str(text).strip()).lower()
+    return "_".join(str(text).replace("-", " ").replace("_", " ").split()).lower()
 
 
 def read_status(text: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
@@ -124,6 +124,7 @@ def statuses_of(values: object) -> frozenset[CallStatus]:
     return frozenset(status_of(value) for value in values)
 
 
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # UnleashX: ``created_at`` of a transaction; ``date`` and ``time`` of an execution.
 _DISPLAY_FORMATS = ("%d %b %Y, %I:%M %p", "%d %b, %Y %H:%M", "%d %b, %Y")
 
@@ -137,16 +138,15 @@ def read_time(value: object) -> datetime | None:
     :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
     moment = value if isinstance(value, datetime) else None
-    if isinstance(value, str) and value.strip():
-        text = value.strip()
-        moment = _parse_iso(text) if re.match(r"\d{4}-\d{2}-\d{2}", text) else _parse_other(text)
+    if isinstance(value, str) and (text := value.strip()):
+        moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
     if moment is None:
         return None
     try:
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (OverflowError, ValueError):
         return None
-    return datetime.combine(moment.date(), moment.timetz())  # a plain datetime also for a pendulum one
+    return moment if type(moment) is datetime else datetime.combine(moment.date(), moment.timetz())  # pendulum's
 
 
 def _parse_iso(text: str) -> datetime | None:

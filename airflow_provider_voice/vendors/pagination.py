@@ -241,9 +241,10 @@ def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) ->
     pool = ThreadPoolExecutor(page_concurrency, thread_name_prefix="voice-pages")
     try:
         while True:
-            # Where the vendor does not state the last page, no more pages are read ahead than have come. Beyond a
-            # stated last page, where calls may have been added since, one page is read at a time.
-            ahead = page_concurrency if first.last_page else min(page_concurrency, number - 1 - len(waiting))
+            # Where the vendor states the last page, as many pages again are read for a consumer that is busy: a vendor
+            # that waits for it costs a tenth at 50 ms a request. Where it does not, no more pages are read ahead than
+            # have come. Beyond a stated last page, where calls may have been added since, one page is read at a time.
+            ahead = 2 * page_concurrency if first.last_page else min(page_concurrency, number - 1 - len(waiting))
             while not waiting or (len(waiting) < ahead and number <= last):
                 waiting.append(pool.submit(read_page, number))
                 number += 1

@@ -209,8 +209,13 @@ class SqlDialect:
         del error
         return ""
 
-    def new_buffer(self) -> RowBuffer:
-        """Return an empty buffer for rows, to be read by :meth:`fill`."""
+    def new_buffer(self, hook: Any) -> RowBuffer:
+        """Return an empty buffer for rows, to be read by :meth:`fill`.
+
+        :param hook: the database's hook, for a buffer that already writes to the database.
+        :return: the buffer.
+        """
+        del hook
         return PlainRowBuffer(self.time)
 
     def fill(self, table: Table, cursor: Any, buffer: Any) -> None:

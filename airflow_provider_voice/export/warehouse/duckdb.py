@@ -51,8 +51,13 @@ class DuckDB(SqlDialect):
         )
         return sql, (self._schema, table.name)
 
-    def new_buffer(self) -> RowBuffer:
-        """Return a buffer of rows in the form that DuckDB reads."""
+    def new_buffer(self, hook: Any) -> RowBuffer:
+        """Return a buffer of rows in the form that DuckDB reads.
+
+        :param hook: not used.
+        :return: the buffer.
+        """
+        del hook
         return CsvRowBuffer()
 
     def fill(self, table: Table, cursor: Any, buffer: Any) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
 from airflow_provider_voice.export.models import Loaded
+from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
 from airflow_provider_voice.export.warehouse.table_state import is_followed
@@ -62,9 +63,16 @@ class Transaction:
     def __init__(self, hook: Any, dialect: SqlDialect) -> None:
         self._hook = hook
         self._dialect = dialect
+        #: The cursor; None before the transaction begins.
+        self.cursor: Any = None
 
     def __enter__(self) -> Any:
-        """Connect, begin and return the cursor."""
+        """Return the cursor; connect and begin where that has not happened yet."""
+        if self.cursor is None:
+            self.cursor = self._begin()
+        return self.cursor
+
+    def _begin(self) -> Any:
         self._connection = self._hook.get_conn()
         if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
             # sqlite3: our statements begin and end the transaction, not the driver behind our back.
@@ -86,6 +94,12 @@ class Transaction:
             else:
                 self._ends.rollback()
 
+    def roll_back(self) -> None:
+        """Roll back and close the connection, also a lost one; nothing happens where the transaction has not begun."""
+        if self.cursor is not None:
+            with suppress(Exception):
+                self.__exit__(Exception, None, None)
+
 
 class Loading:
     """Loads the rows of one export inside a transaction.
@@ -93,12 +107,14 @@ class Loading:
     :param cursor: the transaction's cursor.
     :param dialect: the database's dialect.
     :param load: the rows, and the run that read them.
+    :param is_staged: whether the transaction already has a stage with all rows, default False.
     """
 
-    def __init__(self, cursor: Any, dialect: SqlDialect, load: Load) -> None:
+    def __init__(self, cursor: Any, dialect: SqlDialect, load: Load, *, is_staged: bool = False) -> None:
         self._cursor = cursor
         self._dialect = dialect
         self._load = load
+        self._is_staged = is_staged
         self._stored = dialect.table.c
         self._is_followed = is_followed(dialect, load.scope.source)
 
@@ -120,17 +136,23 @@ class Loading:
 
     def _merge(self) -> Loaded:
         load, dialect = self._load, self._dialect
-        if not self._execute(select(self._stored.call_id).where(self._stored.source == load.scope.source).limit(1)):
+        of_source = select(self._stored.call_id).where(self._stored.source == load.scope.source)
+        if not self._execute(of_source.limit(1)):
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
-            dialect.fill(dialect.table, self._cursor, load.rows)
+            if self._is_staged:
+                self._execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
+            else:
+                dialect.fill(dialect.table, self._cursor, load.rows)
             return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
-        dialect.create_stage(self._cursor)
-        dialect.fill(dialect.stage, self._cursor, load.rows)
-        merge = MergeSql(dialect)
-        ((staged, known, stale, changed),) = self._execute(merge.survey())
-        done = Loaded(inserted=staged - known, updated=int(changed or 0), stale_ignored=int(stale or 0))
-        if known:
-            self._execute(merge.update(load.read_at - load.settle_after))
+        if not self._is_staged:
+            dialect.create_stage(self._cursor)
+            dialect.fill(dialect.stage, self._cursor, load.rows)
+        merge, settled_before = MergeSql(dialect), load.read_at - load.settle_after
+        ((staged, known, *sums),) = self._execute(merge.survey(settled_before))
+        stale, changed, noted = (int(number or 0) for number in sums)
+        done = Loaded(inserted=staged - known, updated=changed, stale_ignored=stale)
+        if changed or noted:
+            self._execute(merge.update(settled_before))
         if done.inserted:
             self._execute(merge.insert())
         if done.inserted or done.updated:

@@ -49,11 +49,19 @@ class MergeSql:
         # the next reading, because a row that changed is not settled.
         self._is_older = s.fetched_at < t.fetched_at
 
-    def survey(self) -> CompilerElement:
-        """Return the query that counts the staged rows: all, those stored, those older, and those changed."""
-        # A row that is not stored is neither older nor changed: a comparison with its NULL is not true.
-        stale, due = self._is_changed & self._is_older, self._is_changed & ~self._is_older
-        counts = (func.sum(case((condition, 1), else_=0)) for condition in (stale, due))
+    def survey(self, settled_before: datetime) -> CompilerElement:
+        """Return the query that counts the staged rows: all, stored, stale, changed, and noted ones.
+
+        A noted row is unchanged, but settles now, or had been missing.
+
+        :param settled_before: see :meth:`update`.
+        :return: the SELECT statement; a sum over no row is NULL.
+        """
+        # A row that is not stored is in none of the sums: a comparison with its NULL is not true. The age comes first,
+        # because a database compares the contents only where it leaves the answer open.
+        stale, changed = self._is_older & self._is_changed, ~self._is_older & self._is_changed
+        noted = ~self._is_older & (self._stored.c.missing_since.is_not(None) | self._settles(settled_before))
+        counts = (func.sum(case((condition, 1), else_=0)) for condition in (stale, changed, noted))
         joined = self._staged.outerjoin(self._stored, self._is_same)
         return select(func.count(), func.count(self._stored.c.call_id), *counts).select_from(joined)
 

@@ -37,7 +37,7 @@ class Warehouse:
 
     def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
-        return self.dialect.new_buffer()
+        return self.dialect.new_buffer(self.hook)
 
     def prepare(self) -> None:
         """Create the table and its log where they are missing, and the columns an older version did not have.
@@ -88,11 +88,16 @@ class Warehouse:
         :return: the counts.
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
-        return self._in_transaction("the load", lambda cursor: Loading(cursor, self.dialect, load).run())
+        staged = load.rows.staged()
 
-    def _in_transaction(self, doing: str, work: Callable[[Any], T]) -> T:
+        def run(cursor: Any) -> Loaded:
+            return Loading(cursor, self.dialect, load, is_staged=staged is not None).run()
+
+        return self._in_transaction("the load", run, staged)
+
+    def _in_transaction(self, doing: str, work: Callable[[Any], T], transaction: Any = None) -> T:
         def run() -> T:
-            with Transaction(self.hook, self.dialect) as cursor:
+            with transaction or Transaction(self.hook, self.dialect) as cursor:
                 return work(cursor)
 
         message = (

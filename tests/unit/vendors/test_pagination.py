@@ -89,6 +89,23 @@ def test_pages_are_read_at_once_and_come_in_order() -> None:
     assert [call.id for call in calls] == items
 
 
+def test_pages_are_read_while_the_consumer_is_busy_but_not_without_end() -> None:
+    items = [str(number) for number in range(200)]
+    plain, asked, came = pages_of(items, 10, totals=True, last_pages=True), [], threading.Event()
+
+    def read_page(number):
+        asked.append(number)
+        if number == 9:
+            came.set()
+        return plain(number)
+
+    calls = iter_list(read_page, page_concurrency=4)
+    first = [next(calls).id for _ in range(11)]  # the consumer is at the first call of page 2
+    assert came.wait(10), "pages 2 to 9 are twice as many as are read at once"
+    assert max(asked) == 9
+    assert first + [call.id for call in calls] == items
+
+
 def test_pages_are_read_ahead_where_the_last_page_is_unknown() -> None:
     """No more ahead than have come: pages 3 and 4, 5 and 6, ... are under way together, and few are read in vain."""
     items = [str(number) for number in range(95)]

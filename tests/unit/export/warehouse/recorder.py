@@ -51,7 +51,7 @@ class Recorder:
     def fetchall(self) -> list[tuple[Any, ...]]:
         statement = self.sql[-1]
         if "OUTER JOIN" in statement:
-            return [(3, 1, 0, 1)]  # staged, stored, stale, changed
+            return [(3, 1, 0, 1, 0)]  # staged, stored, stale, changed, noted
         if "LIMIT" in statement and "GROUP BY" not in statement:
             return [("c1",)]
         if "pg_attribute" in statement and self.exists:
@@ -71,7 +71,7 @@ def load(dialect: SqlDialect, cursor: Recorder) -> Loaded:
     """Load one call of one window, with one call that is missing."""
     window = Window(NOW - HOUR, NOW)
     maker = RowMaker("s", "plain", NOW, NOW, timedelta(0))
-    with dialect.new_buffer() as rows:
+    with dialect.new_buffer(None) as rows:
         rows.add(maker.row(one_call()), NOW - HOUR)
         plan = ReadPlan(window, [window], unread=[Window(NOW, NOW + HOUR)])
         return Loading(

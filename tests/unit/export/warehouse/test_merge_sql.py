@@ -32,7 +32,7 @@ def put(cursor: sqlite3.Cursor, table: Any, call_id: str, fetched_at: datetime, 
 
 
 def survey(cursor: sqlite3.Cursor) -> tuple[int, ...]:
-    ((*counts,),) = DIALECT.execute(cursor, MergeSql(DIALECT).survey())
+    ((*counts,),) = DIALECT.execute(cursor, MergeSql(DIALECT).survey(NOW - 2 * HOUR))
     return tuple(counts)
 
 
@@ -49,7 +49,27 @@ def test_the_survey_counts_new_stale_and_changed_rows(cursor: sqlite3.Cursor) ->
     put(cursor, DIALECT.stage, "changed", NOW, cost=3.0)
     put(cursor, DIALECT.stage, "stale", NOW - HOUR, cost=2.0)
     put(cursor, DIALECT.stage, "new", NOW)
-    assert survey(cursor) == (4, 3, 1, 1)
+    assert survey(cursor) == (4, 3, 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_noted"),
+    [
+        ({"missing_since": NOW}, {}, True),
+        ({"fetched_at": NOW - 2 * HOUR}, {}, True),  # long the same
+        ({"ended_at": NOW}, {"settled_at": NOW, "ended_at": NOW}, True),  # ended long ago
+        ({}, {}, False),
+        ({"settled_at": NOW}, {"settled_at": NOW}, False),
+        ({"fetched_at": NOW + HOUR, "missing_since": NOW}, {}, False),  # read later by another run
+    ],
+)
+def test_the_survey_counts_unchanged_rows_of_which_something_is_noted(cursor, before, now, is_noted) -> None:
+    put(cursor, DIALECT.table, "c", **{"fetched_at": NOW - HOUR, **before})
+    put(cursor, DIALECT.stage, "c", NOW, **now)
+    unchanged = stored(cursor, "c")
+    assert survey(cursor) == (1, 1, 0, 0, is_noted)
+    DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW - 2 * HOUR))
+    assert (stored(cursor, "c") != unchanged) == is_noted, "the update is needed where the survey says so"
 
 
 def test_a_row_that_was_read_earlier_changes_nothing(cursor: sqlite3.Cursor) -> None:
@@ -70,9 +90,9 @@ def test_a_record_that_was_read_alone_takes_no_fact_away(cursor: sqlite3.Cursor)
     put(cursor, DIALECT.table, "1", NOW - HOUR, status="busy", recording_url="https://r", **FULL)
     before = stored(cursor, "1")
     put(cursor, DIALECT.stage, "1", NOW, status="busy", recording_url="https://r")
-    assert survey(cursor) == (1, 1, 0, 0)
+    assert survey(cursor)[:4] == (1, 1, 0, 0)
     DIALECT.execute(cursor, DIALECT.stage.update().values(status="failed", recording_url=None))
-    assert survey(cursor) == (1, 1, 0, 1)
+    assert survey(cursor)[:4] == (1, 1, 0, 1)
     DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW))
     after = stored(cursor, "1")
     assert (after["status"], after["recording_url"]) == ("failed", None)
