@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.rows import Row
 
-#: Rows that are written at once.
-BATCH = 1000
+#: Rows that are written at once; few, because the page threads wait for the interpreter while rows are encoded.
+BATCH = 200
 
 
 class RowBuffer(ABC):
