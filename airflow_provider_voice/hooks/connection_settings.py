@@ -55,7 +55,7 @@ def _read(connection: Connection, extra: dict[str, Any], default: str) -> Settin
         base_url=_base_url(host, default, allow_http, scheme=scheme, port=port) if host else None,
         calls_base_url=_base_url(calls_host.strip(), default, allow_http) if calls_host.strip() else None,
         status_overrides=_overrides(extra),
-        **{name: extra[name] for name in _PLAIN_FIELDS if extra.get(name) not in (None, "")},
+        **{name: extra[name] for name in _PLAIN_FIELDS if not _is_blank(extra.get(name))},
     )
 
 
@@ -95,6 +95,11 @@ def _base_url(text: str, default: str, allow_http: bool, *, scheme: str | None =
         raise InvalidRequest(f"The port must be an integer from 1 to {_MAX_PORT}.")
     path = (url.path or "").rstrip("/") or urlsplit(default).path
     return Url(used, host=url.host, port=number, path=path).url
+
+
+def _is_blank(value: object) -> bool:
+    """Whether a field of the form was left empty."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _is_loopback(name: str) -> bool:

@@ -194,13 +194,14 @@ def _read_body(response: requests.Response) -> bytes:
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise UnusableResponse("its response is packed in a way that was not asked for")
     unpack = zlib.decompressobj(_GZIP_OR_ZLIB) if "gzip" in encoding or encoding == "deflate" else None
-    body = bytearray()
+    body, received = bytearray(), 0
     while piece := response.raw.read(_READ_SIZE, decode_content=False):
+        received += len(piece)
         try:
             body += piece if unpack is None else unpack.decompress(piece, MAX_BODY_BYTES + 1 - len(body))
         except zlib.error:
             raise UnusableResponse("its packed response is damaged") from None
-        if len(body) > MAX_BODY_BYTES:
+        if max(received, len(body)) > MAX_BODY_BYTES:  # bytes after the end of a packed body are kept by zlib
             raise UnusableResponse(f"its response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB")
     if unpack is not None and body and not unpack.eof:
         raise UnusableResponse("its packed response is cut")

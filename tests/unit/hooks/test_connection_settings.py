@@ -92,6 +92,16 @@ def test_custom_fields_as_numbers_or_as_text() -> None:
         Talkover(settings_of(connection(extra={"status_overrides": {"answered": "talked"}}), DEFAULT))
 
 
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_custom_field_is_none(blank) -> None:
+    names = (
+        "requests_per_minute", "connect_timeout", "read_timeout", "default_agent_id", "default_region", "project_id",
+        "calls_host", "status_overrides",
+    )  # fmt: skip
+    settings, without = (settings_of(connection(extra=extra), DEFAULT) for extra in (dict.fromkeys(names, blank), {}))
+    assert settings == without
+
+
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=4), st.one_of(st.none(), st.integers(), st.text(max_size=8)), max_size=2),

@@ -108,6 +108,17 @@ def test_a_body_beyond_the_limit_is_refused(serve, monkeypatch) -> None:
         send(serve(response_of(b" " * (1024 * 1024 + 1))))
 
 
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"{}") + bytes(2 * 1024 * 1024), b"\x1f\x8b\x08" + bytes(7) + b"\x00\x00\x00\xff\xff" * 300_000],
+    ids=["bytes after its end", "blocks without a byte"],
+)
+def test_a_packed_body_beyond_the_limit_is_refused_however_little_is_in_it(serve, monkeypatch, packed) -> None:
+    monkeypatch.setattr(transport, "MAX_BODY_BYTES", 1024 * 1024)
+    with pytest.raises(UnusableResponse, match="larger than 1 MiB"):
+        send(serve(response_of(packed, b"Content-Encoding: gzip")))
+
+
 def test_an_adapter_knows_whether_a_connection_was_ever_established(serve) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
