@@ -6,7 +6,6 @@ Knows neither HTTP nor the vendor object: it is handed one callable that reads a
 from __future__ import annotations
 
 import math
-import random
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, search_pages
@@ -34,7 +33,7 @@ def find_in_lists(
     1. Where the full list is short against the number of wanted calls, it is read.
     2. Where it is long (other people's calls of the day), the lists of the active statuses are read, as long as their
        counts leave requests for the calls that have ended. A call in none of them has usually ended and is searched for
-       alone, but with no more requests than the full list would take; the next poll searches for the others.
+       alone; where these are more than the full list has pages, that list is read after all.
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
@@ -64,9 +63,8 @@ def find_in_lists(
             for status, first in firsts.items():
                 read(status, first)
             if len(missing) <= pages and all(ref.to for ref in missing.values()):
-                # Random, so that every call that is left out has the same chance the next time.
-                ended = random.sample(list(missing.values()), min(len(missing), pages_left))
-                take(map(search, ended))
+                # All of them: a caller takes a call that is absent for one that the vendor does not show.
+                take(map(search, list(missing.values())))
                 return found
     read(None, full)
     return found

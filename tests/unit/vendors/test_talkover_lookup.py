@@ -128,3 +128,11 @@ def test_a_call_that_no_list_shows_is_absent() -> None:
     lists = Lists(completed=1500)
     assert lists.find("elsewhere") == {}
     assert lists.searched == ["elsewhere"]
+
+
+@pytest.mark.parametrize("wanted", [17, 19, 20])
+def test_a_call_that_stands_still_is_never_absent(wanted) -> None:
+    lists = Lists(completed=1950, ringing=50)
+    ids = [f"completed-{number}" for number in range(1000, 1000 + wanted)]
+    assert set(lists.find(*ids)) == set(ids), "an export marks an absent call as missing"
+    assert len(lists.pages) + len(lists.searched) <= 20 + len(ACTIVE_STATUSES) + 1
