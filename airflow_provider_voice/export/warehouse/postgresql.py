@@ -161,6 +161,10 @@ class StagedRowBuffer(CsvRowBuffer):
 
     def _begin(self, cursor: Any) -> None:
         self._close_at = time.monotonic() + MOST_STAGE_SECONDS
+        # A limit of a whole transaction (PostgreSQL 17) is meant for a load; with the reading in it, each try may fail.
+        cursor.execute("SELECT current_setting('transaction_timeout', true)")
+        if cursor.fetchone()[0] not in (None, "", "0"):
+            raise TimeoutError
         # While the vendor keeps us waiting the transaction is idle. A limit of the database's own stays.
         limit = "idle_in_transaction_session_timeout"
         sql = f"SELECT set_config('{limit}', '{MOST_STAGE_SECONDS:.0f}s', true) WHERE current_setting('{limit}') = '0'"

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import io
-from types import TracebackType
+from contextlib import suppress
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
+import pytest
+
+from airflow_provider_voice.export.row_buffer import BATCH
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from tests.unit.export.warehouse.recorder import Recorder, load
@@ -93,3 +97,29 @@ def test_the_buffers_file_is_read_in_blocks() -> None:
     PostgreSQL("calls", None, "%s").fill(PostgreSQL("calls", None, "%s").table, Cursor(), Buffer())
     assert len(sizes) > 2
     assert max(sizes) < 300_000
+
+
+@pytest.mark.parametrize(("limit", "is_staged"), [(None, True), ("", True), ("0", True), ("90s", False)])
+def test_a_database_that_limits_whole_transactions_gets_none_that_waits_for_the_vendor(
+    limit: str | None, is_staged: bool
+) -> None:
+    class Cursor(Recorder):
+        def fetchone(self) -> tuple[Any]:
+            return (limit,)
+
+    cursor = Cursor()
+    ends: list[str] = []
+    connection = SimpleNamespace(
+        cursor=lambda: cursor,
+        commit=lambda: ends.append("commit"),
+        rollback=lambda: ends.append("rollback"),
+        close=lambda: ends.append("close"),
+    )
+    dialect = PostgreSQL("calls", None, "%s")
+    with dialect.new_buffer(SimpleNamespace(get_conn=lambda: connection)) as buffer, suppress(ZeroDivisionError):
+        for _ in range(2 * BATCH):
+            buffer.add(("s", *COLUMNS))
+        assert ends == ([] if is_staged else ["rollback", "close"])
+        assert cursor.sql.count(COPY) == (2 if is_staged else 0)
+        raise ZeroDivisionError
+    assert ends == ["rollback", "close"]
