@@ -65,7 +65,9 @@ class CallsToWarehouseOperator(BaseOperator):
     :param settle_after: how long a call that has ended must stay the same to be settled, a ``timedelta`` or seconds,
         default 24 hours; until then every run reads it again.
     :param recheck: how far before its window a run reads exported stretches once more, a ``timedelta`` or
-        seconds, default 24 hours: calls that the vendor listed late, and other changes there, are then in the table.
+        seconds, default 27 hours: calls that the vendor listed late, and other changes there, are then in the table.
+        Some hours more than ``settle_after`` spare requests, because a call that is not settled yet and in no list that
+        is read costs one of its own in every run.
     :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
         ``abandoned_at``.
@@ -93,7 +95,7 @@ class CallsToWarehouseOperator(BaseOperator):
         source: str | None = None,
         phone_numbers: PhoneNumberMode = "plain",
         settle_after: timedelta | float = timedelta(hours=24),
-        recheck: timedelta | float = timedelta(hours=24),
+        recheck: timedelta | float = timedelta(hours=27),
         abandon_after: timedelta | float = timedelta(days=7),
         page_concurrency: int = 4,
         **kwargs: Any,

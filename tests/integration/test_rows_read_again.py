@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,3 +97,26 @@ def test_a_vendor_that_cannot_be_reached_fails_the_export(sandbox, load, monkeyp
     monkeypatch.setattr(Talkstack, "find", unreachable)
     with pytest.raises(VendorUnavailable):
         load("talkstack", "run 2")
+
+
+def test_a_call_settles_while_it_is_still_listed(sandbox, connect, database_hook, monkeypatch) -> None:
+    """A Talkstack call that is in no list that is read costs a request of its own in every run."""
+    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.vendors.talkstack import Talkstack
+    from tests.integration.exporting import export
+
+    clock, alone, find = SimpleNamespace(now=sandbox.now, at=lambda ticks: sandbox.now()), [], Talkstack.find
+    monkeypatch.setattr(TableState, "clock", lambda self: clock)
+    monkeypatch.setattr(Talkstack, "find", lambda self, ref: alone.append(ref.id) or find(self, ref))
+    connect(sandbox, "talkstack")
+    hook, begin = database_hook("sqlite"), sandbox.now().replace(minute=0, second=0, microsecond=0) + HOUR
+    # The second call ends in the hour after its own.
+    for moment in (begin + HOUR / 2, begin + HOUR - timedelta(seconds=1)):
+        sandbox.seed("talkstack", 1, moment, moment)
+    for number in range(1, 31):
+        due = begin + number * HOUR
+        # One run begins sooner after its time than another.
+        sandbox.advance(due + timedelta(seconds=20 if number % 2 else 5) - sandbox.now())
+        result = export(hook, due - HOUR, due, run=f"run {number}")
+    assert result["unsettled"] == 0
+    assert alone == []
