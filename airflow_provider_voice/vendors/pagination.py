@@ -258,8 +258,8 @@ def _iter_pass(
 ) -> Iterator[Call]:
     """Yield the calls of one pass that it has not listed before.
 
-    :param full_page: calls of a full page; None: as many as the longest page so far, as pages may be shorter than asked
-        for.
+    :param full_page: calls of a full page, where no page came before; None: that page counts as full. A later page is
+        full when it is as long as the longest before it, as pages may be shorter than asked for.
     """
     without_news = longest = 0
     for number, page in enumerate(pages, start=1):
@@ -275,7 +275,7 @@ def _iter_pass(
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
         # A full page is never the last one for certain: counts may be capped.
-        is_full = len(page.calls) >= (longest if full_page is None else full_page)
+        is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)
         if not is_full and _counts_are_reached(page, number, len(current.ids)):
             return
         longest = max(longest, len(page.calls))

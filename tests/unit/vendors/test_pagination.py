@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.models import Call, CallStatus
-from airflow_provider_voice.vendors.pagination import PAUSES, Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.pagination import PAUSES, Page, iter_pages, iter_window, search_pages
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -52,6 +52,29 @@ def test_every_call_once_whatever_page_size_the_server_really_uses(
     size = min(asked, given_size)
     read_page = pages_of(items, size, totals=totals, last_pages=last_pages)
     assert ids_read(read_page, asked) == items
+
+
+def test_a_search_reads_on_where_pages_are_shorter_than_asked_for_and_the_count_is_capped() -> None:
+    asked = []
+
+    def read_page(number):
+        asked.append(number)
+        listed = pages_of([str(item) for item in range(130)], 20, totals=False, last_pages=False)(number)
+        return Page(listed.calls, total=60, last_page=3)
+
+    assert "125" in [found.id for found in search_pages(read_page)]
+    assert asked == [1, 2, 3, 4, 5, 6, 7], "the seventh is short"
+
+
+def test_a_search_in_one_short_page_costs_one_request() -> None:
+    asked = []
+
+    def read_page(number):
+        asked.append(number)
+        return pages_of(["1", "2"], 20, totals=True, last_pages=True)(number)
+
+    assert [found.id for found in search_pages(read_page)] == ["1", "2"]
+    assert asked == [1]
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.data())
