@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.phone import mask_numbers_in
@@ -44,7 +45,7 @@ def querying(argument: str, engine: Engine) -> Iterator[Connection]:
 def _failure(argument: str, error: SQLAlchemyError) -> VoiceError:
     original: Any = getattr(error, "orig", None) or error
     name = type(original).__name__
-    if isinstance(error, DBAPIError) and not _is_wrong_query(error):
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and not _is_wrong_query(error)):
         text = f"The database of {argument} does not answer or broke off ({name}). Nobody is called until it works."
         return VoiceError(text, code=name, permanent=False)
     # The values of rows are in the texts of a DataError, not in those about names and syntax.

@@ -30,6 +30,13 @@ def test_a_database_that_is_away_is_not(tmp_path) -> None:
     assert not raised.value.permanent
 
 
+def test_a_pool_without_a_free_connection_is_not(tmp_path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with engine.connect(), pytest.raises(VoiceError, match="database of do_not_call does not answer") as raised:
+        ask(engine, "SELECT 1")
+    assert not raised.value.permanent
+
+
 def test_no_number_of_a_query_is_shown() -> None:
     with pytest.raises(InvalidRequest) as raised:
         ask(create_engine("sqlite://"), "SELECT 1 FROM x14155552601")
