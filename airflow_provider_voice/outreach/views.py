@@ -54,6 +54,12 @@ class ReadOnlyDatabase(Database):
             stored = stored_version(connection)
         if stored is None:
             raise NoLedgerYet("This database holds no ledger yet. The first campaign that runs on it creates one.")
+        if stored < VERSION:
+            raise LedgerFailed(
+                f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. The first "
+                "campaign on this release migrates them, and so does 'voice-outreach status' with any campaign.",
+                permanent=True,
+            )
         if stored != VERSION:
             raise LedgerFailed(
                 f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. Run the same "

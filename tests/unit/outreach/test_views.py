@@ -28,6 +28,13 @@ def test_a_reader_of_another_release_says_so(book) -> None:
         LedgerViews(ReadOnlyDatabase(book.database.engine)).campaigns()
 
 
+def test_a_reader_before_the_first_worker_of_an_upgrade_says_who_migrates(book) -> None:
+    book.load(1)
+    book.database.transact(lambda connection: connection.execute(versions.update().values(version=VERSION - 1)))
+    with pytest.raises(LedgerFailed, match="'voice-outreach status'"):
+        LedgerViews(ReadOnlyDatabase(book.database.engine)).campaigns()
+
+
 def test_a_summary_counts_and_expects_an_end(book) -> None:
     book.load(4)
     ledger = book.ledger()
