@@ -18,7 +18,7 @@ import pytest
 
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.sandbox.outcomes import course_of
+from airflow_provider_voice.sandbox.call_courses import course_of
 from airflow_provider_voice.sandbox.world import SandboxCall
 from dev.demo import main
 from dev.environment import airflow_environment
