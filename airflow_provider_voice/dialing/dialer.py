@@ -333,7 +333,11 @@ class Dialer:
         found, problem = None, None
         try:
             found = self._search(request, record, self._evidence_of_intent(request, record), SEARCH_DELAYS)
-        except (CallOutcomeUnknown, LedgerFailed):
+        except LedgerFailed:
+            raise
+        except CallOutcomeUnknown:
+            record.absent_since = None  # the list showed a call that may be the lost one
+            self._records.save_if_possible(record)
             raise
         except VoiceError as error:
             problem = error
@@ -356,7 +360,7 @@ class Dialer:
         known = record and (record.generation, record.state)
         for delay in delays:
             self._sleep(delay)
-            stored = self._records.load()
+            stored = self._records.load_if_possible()
             if stored is not None and (stored.generation, stored.state) != known:
                 log.info("The stored record of the call has changed, or was not readable at first.")
                 return stored

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from airflow_provider_voice.exceptions import CallOutcomeUnknown
+from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
 from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
@@ -168,6 +168,19 @@ class RecordStore:
         """
         data = self._store.get(RECORD_KEY) if self._store is not None else None
         return None if data is None else Record.from_json(data)
+
+    def load_if_possible(self) -> Record | None:
+        """Return the stored record; None also when the store does not answer now.
+
+        :raises VoiceError: when the stored value is no record, or the ledger cannot be read.
+        """
+        try:
+            return self.load()
+        except VoiceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, a search rings nobody
+            log.warning("Could not read the state of the call (%s).", type(error).__name__)
+            return None
 
     def save(self, record: Record) -> None:
         """Store a record durably before returning.

@@ -176,6 +176,23 @@ def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
     assert world.dial().generation == 2
 
 
+def test_a_list_that_showed_a_call_that_may_be_ours_starts_the_absence_anew() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create()
+    world.now += 10 * MINUTE
+    world.vendor.calls.append(Call(id="c9", vendor="v", status=CallStatus.QUEUED, to=REQUEST.to, agent_id="agent_1",
+                                   created_at=world.now - 2 * MINUTE))  # fmt: skip
+    with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
+        world.dial()
+    world.vendor.calls.clear()
+    for minutes in (6, 14):
+        world.now += minutes * MINUTE
+        with pytest.raises(CallOutcomeUnknown, match="does not show the call"):
+            world.dial()
+    world.now += MINUTE
+    assert world.dial().generation == 2
+
+
 def test_before_ringing_again_calls_of_any_later_time_are_searched_for() -> None:
     world = World(redial_when_absent_for=15 * MINUTE)
     world.lose_a_create()
@@ -257,6 +274,23 @@ def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that
     dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), world.rules).dial(REQUEST)
     assert dialed.how == "placed"
     assert world.values["voice_dial"] == follower
+
+
+def test_a_lost_create_is_named_also_when_the_state_store_does_not_answer(caplog) -> None:
+    world = World()
+
+    def everything_fails(request: CallRequest) -> Call:
+        world.fails = True
+        raise CallOutcomeUnknown("lost")
+
+    hook = world.hook
+    hook.make_call = everything_fails
+    dialer = Dialer(hook, world.store, TaskFacts("d", "r", "t"), sleep=world.slept.append)
+    with pytest.raises(CallOutcomeUnknown, match=r"Nobody can tell whether .* was rung") as unknown:
+        dialer.dial(REQUEST)
+    assert not unknown.value.permanent
+    assert "Could not read the state of the call (RuntimeError)" in caplog.text
+    assert world.values["voice_dial"]["state"] == "intent"
 
 
 def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() -> None:
