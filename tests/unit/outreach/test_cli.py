@@ -74,6 +74,22 @@ def test_a_contact_that_is_not_unknown_is_named_without_its_number(book, capsys)
         assert NUMBERS[0] not in printed
 
 
+@pytest.mark.parametrize(
+    "verdict",
+    [["--did-not-ring", "--call-id", "c1"], ["--rang", "--call-id", " "], ["--rang", "--call-id", NUMBERS[1]]],
+    ids=["did not ring", "empty", "number"],
+)
+def test_a_key_is_not_settled_with_a_call_id_that_cannot_be_meant(book, capsys, verdict) -> None:
+    keyed = KeyedCall("invoice-7", NUMBERS[0], "voice_default")
+    CallKeyStore(book.database, keyed).set("", {"generation": 1, "key": "afv-1", "state": "intent"})
+    book.wait(15 * 60)
+    assert main(["resolve-key", "invoice-7", *verdict], database=book.database) == 1
+    printed = capsys.readouterr().err
+    assert "call id" in printed
+    assert NUMBERS[1] not in printed
+    assert main(["resolve-key", "invoice-7", "--did-not-ring"], database=book.database) == 0
+
+
 @pytest.mark.parametrize("command", [["resolve", "spring", "c0"], ["resolve-key", "invoice-7"]], ids=str)
 def test_a_verdict_is_needed(book, command) -> None:
     with pytest.raises(SystemExit):
