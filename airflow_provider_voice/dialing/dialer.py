@@ -469,7 +469,7 @@ class Dialer:
         if facts.call_key:
             owner, advice = f"The call_key {mask_numbers_in(facts.call_key)!r}", "One key is one call."
         else:
-            owner = f"The record of the task (map index {facts.map_index})"
+            owner = "The record of " + (f"map index {facts.map_index}" if facts.map_index >= 0 else "the task")
             advice = "If the list of a mapped task has changed, start a new run for the people who are new in it."
         return InvalidRequest(
             f"{owner} stands for the call of another number, agent or connection than that of "

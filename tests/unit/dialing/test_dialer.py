@@ -305,6 +305,14 @@ def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() 
     assert world.vendor.creates == 1
 
 
+def test_the_record_of_another_request_is_named_by_its_index_where_there_is_one() -> None:
+    for index, named in ((-1, "The record of the task stands"), (3, "The record of map index 3 stands")):
+        world = World()
+        world.dial(map_index=index)
+        with pytest.raises(InvalidRequest, match=named):
+            world.dial(CallRequest("+14155552609", "agent_1"), map_index=index)
+
+
 def test_a_first_try_costs_no_search_and_a_retry_without_a_record_all_of_them() -> None:
     world = World()
     assert world.dial().how == "placed"
