@@ -333,8 +333,6 @@ class Dialer:
         found, problem = None, None
         try:
             found = self._search(request, record, self._evidence_of_intent(request, record), SEARCH_DELAYS)
-        except LedgerFailed:
-            raise
         except CallOutcomeUnknown:
             record.absent_since = None  # the list showed a call that may be the lost one
             self._records.save_if_possible(record)
@@ -452,7 +450,8 @@ class Dialer:
                 advice += " Or settle this one with 'voice-outreach resolve-key'."
         list_says = "the vendor's list does not show the call"
         if problem is not None:
-            list_says = f"the vendor's list cannot be read ({problem.message})"
+            source = "ledger" if isinstance(problem, LedgerFailed) else "vendor's list"
+            list_says = f"the {source} cannot be read ({problem.message})"
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
             f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from airflow_provider_voice.exceptions import CallOutcomeUnknown, VoiceError
+from airflow_provider_voice.exceptions import CallOutcomeUnknown
 from airflow_provider_voice.models import CallRef
 
 if TYPE_CHECKING:
@@ -172,11 +172,11 @@ class RecordStore:
     def load_if_possible(self) -> Record | None:
         """Return the stored record; None also when the store does not answer now.
 
-        :raises VoiceError: when the stored value is no record, or the ledger cannot be read.
+        :raises CallOutcomeUnknown: when the stored value is no record.
         """
         try:
             return self.load()
-        except VoiceError:
+        except CallOutcomeUnknown:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a state backend raises, a search rings nobody
             log.warning("Could not read the state of the call (%s).", type(error).__name__)

@@ -276,20 +276,45 @@ def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that
     assert world.values["voice_dial"] == follower
 
 
-def test_a_lost_create_is_named_also_when_the_state_store_does_not_answer(caplog) -> None:
+@pytest.mark.parametrize(
+    ("failure", "asks_for_others"),
+    [
+        (RuntimeError("no answer"), False),
+        (LedgerFailed("no right", permanent=True), False),
+        (LedgerFailed("away"), True),
+    ],
+    ids=["state store", "ledger", "calls of others in the ledger"],
+)
+def test_a_lost_create_is_named_also_when_the_store_does_not_answer(
+    failure: Exception, asks_for_others: bool, caplog
+) -> None:
     world = World()
+    is_down = False
 
     def everything_fails(request: CallRequest) -> Call:
-        world.fails = True
+        nonlocal is_down
+        is_down = True
         raise CallOutcomeUnknown("lost")
+
+    def get(key: str) -> Any:
+        if is_down:
+            raise failure
+        return world.values.get(key)
+
+    def calls_of_others() -> frozenset[str]:
+        if asks_for_others:
+            raise failure
+        return frozenset()
 
     hook = world.hook
     hook.make_call = everything_fails
-    dialer = Dialer(hook, world.store, TaskFacts("d", "r", "t"), sleep=world.slept.append)
+    dialer = Dialer(hook, SimpleNamespace(get=get, set=world.values.__setitem__), TaskFacts("d", "r", "t"),
+                    calls_of_others=calls_of_others, sleep=world.slept.append)  # fmt: skip
     with pytest.raises(CallOutcomeUnknown, match=r"Nobody can tell whether .* was rung") as unknown:
         dialer.dial(REQUEST)
     assert not unknown.value.permanent
-    assert "Could not read the state of the call (RuntimeError)" in caplog.text
+    assert f"({type(failure).__name__})" in caplog.text
+    assert "list cannot be read" not in unknown.value.message
     assert world.values["voice_dial"]["state"] == "intent"
 
 
