@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.dialing.decisions import Occasion, step_for
-from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
     LATE_ARRIVAL,
     LONGEST_CREATE,

@@ -83,14 +83,14 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
     :param rang: whether the phone rang. If not, the attempt does not count, and the next task with the key rings.
     :param call_id: the vendor's id of the call that rang, to which tasks then attach; ``None``: not known.
     :return: the new state of the attempt.
-    :raises InvalidRequest: when the key has no call without an outcome, its create may still be under way, or the call
-        id is none or of a call that did not ring.
+    :raises InvalidRequest: when the key has no call without an outcome, its create may still be under way, or the
+        call id is empty, a phone number, or contradicts ``rang``.
     """
-    if call_id is not None:
-        call_id = CallRef.of(call_id).id
-        if not rang or call_id.startswith("+"):
-            raise InvalidRequest("A call id is the vendor's id of a call that rang, and no phone number. Leave it out "
-                                 "for a call that did not ring, or whose id is not known.")  # fmt: skip
+    call_id = None if call_id is None else CallRef.of(call_id).id
+    if call_id is not None and not rang:
+        raise InvalidRequest("A call id names a call that rang. Give it with --rang, or leave it out.")
+    if call_id is not None and call_id.startswith("+"):
+        raise InvalidRequest("A phone number is no call id. Give the vendor's id of the call, or leave it out.")
 
     def work(connection: Connection) -> AttemptState:
         mine = (attempts.c.campaign == "") & (attempts.c.contact_key == call_key)
@@ -107,7 +107,8 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
                 f"The create for the key {named} may still be under way. Resolve it after {write_time(settled_at)}."
             )
         state = AttemptState.REFUSED if not rang else AttemptState.PLACED if call_id else AttemptState.ENDED
-        call = {"id": call_id} if call_id else None
+        # The day of the call, without which a vendor's list is searched for the last month only.
+        call = CallRef(call_id, placed_at=row.intended_at).to_dict() if call_id else None
         values = {
             "state": state.value,
             "status": None if call or not rang else CallStatus.UNKNOWN.value,
