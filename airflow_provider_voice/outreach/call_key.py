@@ -84,11 +84,13 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
     :param call_id: the vendor's id of the call that rang, to which tasks then attach; ``None``: not known.
     :return: the new state of the attempt.
     :raises InvalidRequest: when the key has no call without an outcome, its create may still be under way, or the
-        call id is empty or contradicts ``rang``.
+        call id is empty, a phone number, or contradicts ``rang``.
     """
     call_id = None if call_id is None else CallRef.of(call_id).id
     if call_id is not None and not rang:
         raise InvalidRequest("A call id names a call that rang. Give it with --rang, or leave it out.")
+    if call_id is not None and call_id.startswith("+"):
+        raise InvalidRequest("A phone number is no call id. Give the vendor's id of the call, or leave it out.")
 
     def work(connection: Connection) -> AttemptState:
         mine = (attempts.c.campaign == "") & (attempts.c.contact_key == call_key)

@@ -81,14 +81,20 @@ def test_a_verdict_is_needed(book, command) -> None:
         main(command, database=book.database)
 
 
-@pytest.mark.parametrize("verdict", [["--did-not-ring", "--call-id", "c1"], ["--rang", "--call-id", " "]], ids=str)
+@pytest.mark.parametrize(
+    "verdict",
+    [["--did-not-ring", "--call-id", "c1"], ["--rang", "--call-id", " "], ["--rang", "--call-id", NUMBERS[1]]],
+    ids=["did not ring", "empty", "number"],
+)
 def test_a_contradictory_verdict_on_a_key_settles_nothing(book, capsys, verdict) -> None:
     intent = {"generation": 1, "key": "afv-1", "state": "intent"}
     store = CallKeyStore(book.database, KeyedCall("invoice-7", NUMBERS[0], "voice_default"))
     store.set("", intent)
     book.wait(15 * 60)
     assert main(["resolve-key", "invoice-7", *verdict], database=book.database) == 1
-    assert "call id" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "call id" in printed
+    assert NUMBERS[1] not in printed
     assert store.get("") == intent
 
 
