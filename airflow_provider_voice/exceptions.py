@@ -82,7 +82,7 @@ class InsufficientCredits(VoiceError):
 class RequestRejected(VoiceError):
     """The vendor refused the request for another reason (other 4xx, a redirect, ``success: false``).
 
-    Of a create this alone does not prove that no phone rang: see ``dialing.outcomes.proves_no_ring``.
+    Of a create this alone does not prove that no phone rang: see ``dialing.no_ring_proof.proves_no_ring``.
     """
 
 

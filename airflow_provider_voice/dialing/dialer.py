@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.dialing.decisions import Occasion, step_for
-from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import (
     LATE_ARRIVAL,
     LONGEST_CREATE,
@@ -333,7 +333,9 @@ class Dialer:
         found, problem = None, None
         try:
             found = self._search(request, record, self._evidence_of_intent(request, record), SEARCH_DELAYS)
-        except (CallOutcomeUnknown, LedgerFailed):
+        except CallOutcomeUnknown:
+            record.absent_since = None  # the list showed a call that may be the lost one
+            self._records.save_if_possible(record)
             raise
         except VoiceError as error:
             problem = error
@@ -356,7 +358,7 @@ class Dialer:
         known = record and (record.generation, record.state)
         for delay in delays:
             self._sleep(delay)
-            stored = self._records.load()
+            stored = self._records.load_if_possible()
             if stored is not None and (stored.generation, stored.state) != known:
                 log.info("The stored record of the call has changed, or was not readable at first.")
                 return stored
@@ -448,7 +450,8 @@ class Dialer:
                 advice += " Or settle this one with 'voice-outreach resolve-key'."
         list_says = "the vendor's list does not show the call"
         if problem is not None:
-            list_says = f"the vendor's list cannot be read ({problem.message})"
+            source = "ledger" if isinstance(problem, LedgerFailed) else "vendor's list"
+            list_says = f"the {source} cannot be read ({problem.message})"
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
             f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
@@ -465,7 +468,7 @@ class Dialer:
         if facts.call_key:
             owner, advice = f"The call_key {mask_numbers_in(facts.call_key)!r}", "One key is one call."
         else:
-            owner = f"The record of the task (map index {facts.map_index})"
+            owner = "The record of " + (f"map index {facts.map_index}" if facts.map_index >= 0 else "the task")
             advice = "If the list of a mapped task has changed, start a new run for the people who are new in it."
         return InvalidRequest(
             f"{owner} stands for the call of another number, agent or connection than that of "

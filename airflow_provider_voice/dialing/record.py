@@ -169,6 +169,19 @@ class RecordStore:
         data = self._store.get(RECORD_KEY) if self._store is not None else None
         return None if data is None else Record.from_json(data)
 
+    def load_if_possible(self) -> Record | None:
+        """Return the stored record; None also when the store does not answer now.
+
+        :raises CallOutcomeUnknown: when the stored value is no record.
+        """
+        try:
+            return self.load()
+        except CallOutcomeUnknown:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, a search rings nobody
+            log.warning("Could not read the state of the call (%s).", type(error).__name__)
+            return None
+
     def save(self, record: Record) -> None:
         """Store a record durably before returning.
 

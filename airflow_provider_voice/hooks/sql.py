@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: The ledger of one machine, under ``AIRFLOW_HOME``.
 LEDGER_FILE = "voice_outreach.db"
 _USES_MANY_MACHINES = re.compile("celery|kubernetes|edge|ecs|batch|lambda", re.IGNORECASE)
+# Set in a container that an executor starts for one task. The configuration there may name another executor: Airflow's
+# Helm chart names the LocalExecutor in the pods of the KubernetesExecutor.
+_CONTAINER_MARKS = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
 
 
 def sql_engine(conn_id: str) -> Engine:
@@ -67,7 +70,11 @@ def shared_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
     :raises InvalidRequest: when the ledger would be a file of one machine, and the executor uses several.
     """
     executor = conf.get("core", "executor", fallback="")
-    if not ledger_conn_id and _USES_MANY_MACHINES.search(executor):
+    if any(os.environ.get(mark) for mark in _CONTAINER_MARKS):
+        executor = "an executor with a container for each task"
+    elif not _USES_MANY_MACHINES.search(executor):
+        return ledger_engine(ledger_conn_id)
+    if not ledger_conn_id:
         raise InvalidRequest(
             f"Without ledger_conn_id the ledger is a file of one machine, and {executor} may run a retry on another: "
             "it would ring everybody again. Set ledger_conn_id to a database that all workers reach."

@@ -298,8 +298,9 @@ class MakeCallOperator(BaseOperator):
             request, memo, seen = self._request(), event["memo"], event["calls"][0]
             call = None if seen is None else call_from_event(seen, CallRef(seen["id"], request.to))
             self._placed = call
-            watch = CallWatch([] if call is None else [CallRef.of(call)])
-            watch.take({} if call is None else {call.id: call})
+            watch = CallWatch([CallRef(memo["call_id"]) if call is None else CallRef.of(call)])
+            if call is not None:
+                watch.take({call.id: call})
             if event.get("error"):
                 raise error_from_dict(event["error"])
             if event.get("timed_out") or call is None:
@@ -441,7 +442,12 @@ class MakeCallOperator(BaseOperator):
                 calls=[CallRef.of(dialed.call).to_dict()],
                 deadline=time.time() + wait,
                 poll_interval=self.poll_interval,
-                memo={"how": dialed.how, "generation": dialed.generation, "cut_short": cut_short},
+                memo={
+                    "call_id": dialed.call.id,
+                    "how": dialed.how,
+                    "generation": dialed.generation,
+                    "cut_short": cut_short,
+                },
                 end_call_on_kill=self.end_call_on_kill,
             ),
             method_name="execute_complete",

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
-from airflow_provider_voice.models import CallStatus, read_time, write_time
+from airflow_provider_voice.models import CallRef, CallStatus, read_time, write_time
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import Ledger, count_attempts
 from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
@@ -83,8 +83,14 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
     :param rang: whether the phone rang. If not, the attempt does not count, and the next task with the key rings.
     :param call_id: the vendor's id of the call that rang, to which tasks then attach; ``None``: not known.
     :return: the new state of the attempt.
-    :raises InvalidRequest: when the key has no call without an outcome, or its create may still be under way.
+    :raises InvalidRequest: when the key has no call without an outcome, its create may still be under way, or the
+        call id is empty, a phone number, or contradicts ``rang``.
     """
+    call_id = None if call_id is None else CallRef.of(call_id).id
+    if call_id is not None and not rang:
+        raise InvalidRequest("A call id names a call that rang. Give it with --rang, or leave it out.")
+    if call_id is not None and call_id.startswith("+"):
+        raise InvalidRequest("A phone number is no call id. Give the vendor's id of the call, or leave it out.")
 
     def work(connection: Connection) -> AttemptState:
         mine = (attempts.c.campaign == "") & (attempts.c.contact_key == call_key)
@@ -101,11 +107,12 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
                 f"The create for the key {named} may still be under way. Resolve it after {write_time(settled_at)}."
             )
         state = AttemptState.REFUSED if not rang else AttemptState.PLACED if call_id else AttemptState.ENDED
-        call = {"id": call_id} if rang and call_id else None
+        # The day of the call, without which a vendor's list is searched for the last month only.
+        call = CallRef(call_id, placed_at=row.intended_at).to_dict() if call_id else None
         values = {
             "state": state.value,
             "status": None if call or not rang else CallStatus.UNKNOWN.value,
-            "call_id": call_id if call else None,
+            "call_id": call_id,
             "ended_at": None if call else now,
             "record": json.dumps({**json.loads(row.record), "state": state.value, "call": call}),
         }

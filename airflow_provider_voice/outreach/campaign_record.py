@@ -240,7 +240,7 @@ class CampaignRecord:
         :param rang: whether the phone rang; if not, the attempt does not count and the contact is due again.
         :param attempt: the number of the attempt that the person judged; a later one is left alone. ``None``: the last.
         :return: the contact's new state.
-        :raises InvalidRequest: when the contact is not in ``unknown``.
+        :raises InvalidRequest: when the contact is not in ``unknown``, or by a later attempt.
         """
 
         def work(connection: Connection) -> ContactState:
@@ -250,9 +250,14 @@ class CampaignRecord:
             contact = f"contact {shown_key(key)} of campaign {self.campaign!r:.80}"
             if row is None:
                 raise InvalidRequest(f"There is no {contact} in this ledger. 'voice-outreach unknown' lists the keys.")
-            if row.state != ContactState.UNKNOWN.value or attempt not in (None, row.last_attempt):
+            if row.state != ContactState.UNKNOWN.value:
                 found = f"it is in {row.state!r}, its last attempt is {row.last_attempt}"
                 raise InvalidRequest(f"The {contact} is not in 'unknown' ({found}): there is nothing to resolve.")
+            if attempt not in (None, row.last_attempt):
+                raise InvalidRequest(
+                    f"The {contact} is in 'unknown' with attempt {row.last_attempt}, not with attempt {attempt}: look "
+                    "at its evidence again, then resolve that one."
+                )
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
             values: dict[str, Any] = {
                 "state": state.value,

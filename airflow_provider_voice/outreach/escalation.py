@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from sqlalchemy import select
 
 from airflow_provider_voice.dialing.dialer import Dialer, DialRules
-from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.models import CallRequest, CallStatus

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.phone import mask_numbers_in
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 _LONGEST_TEXT = 200
-# Drivers of MySQL and SQLite raise OperationalError for these too: an unknown column or function, a missing privilege
-# on a table or a column; any error in the text of a statement.
-_WRONG_QUERY_IN_MYSQL = {1054, 1142, 1143, 1305, 1370}
-_WRONG_QUERY_IN_SQLITE = ("no such ", "syntax error", "misuse of ", "wrong number of arguments", "ambiguous column")
+# Drivers of MySQL and SQLite raise OperationalError for these too: an unknown or ambiguous column, an unknown function,
+# a wrong number of columns or arguments, a GROUP BY that lacks a column, a subquery without an alias, a missing
+# privilege on a table or a column; any error in the text of a statement.
+_WRONG_QUERY_IN_MYSQL = {1052, 1054, 1055, 1140, 1142, 1143, 1222, 1241, 1248, 1305, 1370, 1582}
+_WRONG_QUERY_IN_SQLITE = (
+    "no such ", "syntax error", "incomplete input", "unrecognized token", "misuse of ", "wrong number of arguments",
+    "ambiguous column",
+)  # fmt: skip
 
 
 @contextmanager
@@ -44,7 +49,7 @@ def querying(argument: str, engine: Engine) -> Iterator[Connection]:
 def _failure(argument: str, error: SQLAlchemyError) -> VoiceError:
     original: Any = getattr(error, "orig", None) or error
     name = type(original).__name__
-    if isinstance(error, DBAPIError) and not _is_wrong_query(error):
+    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and not _is_wrong_query(error)):
         text = f"The database of {argument} does not answer or broke off ({name}). Nobody is called until it works."
         return VoiceError(text, code=name, permanent=False)
     # The values of rows are in the texts of a DataError, not in those about names and syntax.

@@ -54,6 +54,12 @@ class ReadOnlyDatabase(Database):
             stored = stored_version(connection)
         if stored is None:
             raise NoLedgerYet("This database holds no ledger yet. The first campaign that runs on it creates one.")
+        if stored < VERSION:
+            raise LedgerFailed(
+                f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. The first "
+                "campaign on this release migrates them, and so does 'voice-outreach status' with any campaign.",
+                permanent=True,
+            )
         if stored != VERSION:
             raise LedgerFailed(
                 f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. Run the same "
@@ -148,8 +154,8 @@ class HourCount:
 
 
 @dataclass(frozen=True)
-class Window:
-    """When somebody of a campaign can be called.
+class DueTimes:
+    """When contacts of a campaign are due.
 
     :param now: the ledger's time.
     :param due: contacts whose time has come.
@@ -294,21 +300,21 @@ class LedgerViews:
 
         return self.database.transact(work)
 
-    def window(self, campaign: str) -> Window:
+    def due_times(self, campaign: str) -> DueTimes:
         """Return when somebody can be called.
 
         :param campaign: the campaign.
         :return: how many are due, and when the next one is.
         """
 
-        def work(connection: Connection) -> Window:
+        def work(connection: Connection) -> DueTimes:
             now = self.database.now(connection)
             due = func.coalesce(func.sum(case((contacts.c.due_at <= now, 1), else_=0)), 0)
             query = select(due, func.min(contacts.c.due_at)).where(
                 contacts.c.campaign == campaign, contacts.c.state.in_([state.value for state in WAITING])
             )
             number, next_at = connection.execute(query).one()
-            return Window(now, int(number), next_at)
+            return DueTimes(now, int(number), next_at)
 
         return self.database.transact(work)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.sandbox.arguments import VENDORS, VendorName
-from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
+from airflow_provider_voice.sandbox.call_courses import MAGIC_ENDINGS
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.sample_crm import write_crm
 from airflow_provider_voice.sandbox.server import Sandbox

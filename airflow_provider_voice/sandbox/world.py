@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallStatus, Direction
 from airflow_provider_voice.sandbox.arguments import VENDORS, seconds_of
-from airflow_provider_voice.sandbox.outcomes import Course, course_of
+from airflow_provider_voice.sandbox.call_courses import Course, course_of
 
 if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault

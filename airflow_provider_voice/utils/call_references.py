@@ -20,7 +20,7 @@ from airflow_provider_voice.utils.validation import is_final
 
 # The fields of a call that help the reader of a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
-# No vendor's id holds a blank, a bracket or a quote, nor begins with "+", as a number does.
+# No vendor's id holds a blank within, a bracket or a quote, nor begins with "+", as a number does.
 _CALL_ID = re.compile(r"(?!\+|%2B)[^\s()\[\]{}<>'\"]{1,200}", re.IGNORECASE)
 
 
@@ -44,7 +44,8 @@ def _call_ref(value: Any) -> CallRef:
         raise
     except ValueError:  # an integer of thousands of digits
         ref = CallRef("")
-    if not _CALL_ID.fullmatch(ref.id):
+    # The blanks around an id that a vendor wrote are part of it.
+    if not _CALL_ID.fullmatch(ref.id.strip()):
         raise InvalidRequest(
             "A call id is needed, and this value is none (a phone number, or several words). Give the "
             "result of MakeCallOperator, or its XCom call_id."

@@ -32,9 +32,9 @@ from airflow_provider_voice.operators.outreach import OutreachOperator, _Outreac
 from airflow_provider_voice.outreach.cli import _parser as outreach_parser
 from airflow_provider_voice.policy.cli import _parser as policy_parser
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.sandbox.call_courses import MAGIC_ENDINGS
 from airflow_provider_voice.sandbox.cli import _parser as sandbox_parser
 from airflow_provider_voice.sandbox.faults import FaultKind
-from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
 from airflow_provider_voice.sensors.call_status import CallStatusSensor
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator

@@ -6,7 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from airflow_provider_voice.sandbox.outcomes import MAGIC_ENDINGS
+from airflow_provider_voice.sandbox.call_courses import MAGIC_ENDINGS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -91,7 +91,7 @@ def _show_campaign(request: Request, user: GetUserDep, name: str = "") -> Respon
         user,
         "campaign.html",
         summary=summary,
-        window=views.window(name),
+        times=views.due_times(name),
         reasons=views.reasons(name),
         hours=views.hours(name),
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,7 +141,7 @@ def test_a_do_not_call_list_that_renders_to_nothing_calls_nobody(connected, rend
 
 def executed(operator: OutreachOperator) -> dict[str, Any]:
     context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
-    return operator.execute({**context, "outlet_events": defaultdict(lambda: SimpleNamespace(extra={}))})
+    return operator.execute(context)
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def test_the_default_ledger_is_not_created_by_looking(
     [
         (None, "'other', which [voice] ledger_conn_id names, is missing"),
         ({"conn_type": "http", "host": "x"}, "is no SQL database"),
-        ({"conn_type": "no_such_type"}, "'other', which [voice] ledger_conn_id names, is missing or cannot be used"),
+        ({"conn_type": "no_such_type"}, "'other', which [voice] ledger_conn_id names, cannot be used"),
         ({"conn_type": "sqlite", "host": "/nowhere/at/all.db"}, "The ledger's database refused"),
         (
             {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "u", "password": "geheim"},

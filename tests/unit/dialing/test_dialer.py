@@ -176,6 +176,23 @@ def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
     assert world.dial().generation == 2
 
 
+def test_a_list_that_showed_a_call_that_may_be_ours_starts_the_absence_anew() -> None:
+    world = World(redial_when_absent_for=15 * MINUTE)
+    world.lose_a_create()
+    world.now += 10 * MINUTE
+    world.vendor.calls.append(Call(id="c9", vendor="v", status=CallStatus.QUEUED, to=REQUEST.to, agent_id="agent_1",
+                                   created_at=world.now - 2 * MINUTE))  # fmt: skip
+    with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
+        world.dial()
+    world.vendor.calls.clear()
+    for minutes in (6, 14):
+        world.now += minutes * MINUTE
+        with pytest.raises(CallOutcomeUnknown, match="does not show the call"):
+            world.dial()
+    world.now += MINUTE
+    assert world.dial().generation == 2
+
+
 def test_before_ringing_again_calls_of_any_later_time_are_searched_for() -> None:
     world = World(redial_when_absent_for=15 * MINUTE)
     world.lose_a_create()
@@ -259,6 +276,48 @@ def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that
     assert world.values["voice_dial"] == follower
 
 
+@pytest.mark.parametrize(
+    ("failure", "asks_for_others"),
+    [
+        (RuntimeError("no answer"), False),
+        (LedgerFailed("no right", permanent=True), False),
+        (LedgerFailed("away"), True),
+    ],
+    ids=["state store", "ledger", "calls of others in the ledger"],
+)
+def test_a_lost_create_is_named_also_when_the_store_does_not_answer(
+    failure: Exception, asks_for_others: bool, caplog
+) -> None:
+    world = World()
+    is_down = False
+
+    def everything_fails(request: CallRequest) -> Call:
+        nonlocal is_down
+        is_down = True
+        raise CallOutcomeUnknown("lost")
+
+    def get(key: str) -> Any:
+        if is_down:
+            raise failure
+        return world.values.get(key)
+
+    def calls_of_others() -> frozenset[str]:
+        if asks_for_others:
+            raise failure
+        return frozenset()
+
+    hook = world.hook
+    hook.make_call = everything_fails
+    dialer = Dialer(hook, SimpleNamespace(get=get, set=world.values.__setitem__), TaskFacts("d", "r", "t"),
+                    calls_of_others=calls_of_others, sleep=world.slept.append)  # fmt: skip
+    with pytest.raises(CallOutcomeUnknown, match=r"Nobody can tell whether .* was rung") as unknown:
+        dialer.dial(REQUEST)
+    assert not unknown.value.permanent
+    assert f"({type(failure).__name__})" in caplog.text
+    assert "list cannot be read" not in unknown.value.message
+    assert world.values["voice_dial"]["state"] == "intent"
+
+
 def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() -> None:
     world = World()
     world.lose_a_create()
@@ -269,6 +328,14 @@ def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() 
     store = SimpleNamespace(get=lambda key: next(reads), set=lambda key, value: None)
     assert world.dialer(store).dial(REQUEST).how == "reattached"
     assert world.vendor.creates == 1
+
+
+def test_the_record_of_another_request_is_named_by_its_index_where_there_is_one() -> None:
+    for index, named in ((-1, "The record of the task stands"), (3, "The record of map index 3 stands")):
+        world = World()
+        world.dial(map_index=index)
+        with pytest.raises(InvalidRequest, match=named):
+            world.dial(CallRequest("+14155552609", "agent_1"), map_index=index)
 
 
 def test_a_first_try_costs_no_search_and_a_retry_without_a_record_all_of_them() -> None:

@@ -53,6 +53,16 @@ def test_a_ledger_in_a_file_is_refused_where_a_retry_may_not_find_it(executor, t
     assert shared_ledger_engine().url.database == str(tmp_path / LEDGER_FILE)
 
 
+@pytest.mark.parametrize("mark", ["AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER"])
+def test_a_ledger_in_a_file_is_refused_in_a_container_of_one_task(mark, tmp_path, monkeypatch) -> None:
+    # Airflow's Helm chart tells a worker pod of the KubernetesExecutor that the executor is the LocalExecutor.
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    monkeypatch.setenv(mark, "True")
+    with pytest.raises(InvalidRequest, match="Set ledger_conn_id"):
+        shared_ledger_engine()
+
+
 def test_a_connection_whose_provider_is_missing_names_the_remedy(monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", '{"conn_type": "no_such_database", "password": "geheim"}')
     with pytest.raises(InvalidRequest, match=r"no_such_database.* Install the provider") as raised:

@@ -12,12 +12,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_voice.dialing.dialer import DialedCall
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
-from airflow_provider_voice.models import CallStatus
+from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.phone import mask_number
 
@@ -242,6 +243,16 @@ def test_a_number_in_a_key_is_masked() -> None:
     made = make(call_key=f"reminder {NUMBER}", ledger_conn_id="ledger")
     assert "4155552601" not in str(made.call_key) + repr(made.call_key) + str(made.call_key.serialize())
     assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
+
+
+def test_a_wait_for_a_call_that_was_never_reported_names_the_call() -> None:
+    made = make(agent_id="a", wait_for_completion=True, deferrable=True)
+    placed = Call("c7", "talkover", CallStatus.QUEUED, to=NUMBER)
+    with pytest.raises(TaskDeferred) as deferred:
+        made._defer(DialedCall(placed, "placed", 1))
+    event = {"calls": [None], "error": None, "timed_out": True, "memo": deferred.value.trigger.memo}
+    with pytest.raises(AirflowFailException, match=r"call c7 \(never reported\)"):
+        made.execute_complete({}, event)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
 from airflow_provider_voice.outreach.cli import main
@@ -78,6 +79,32 @@ def test_a_contact_that_is_not_unknown_is_named_without_its_number(book, capsys)
 def test_a_verdict_is_needed(book, command) -> None:
     with pytest.raises(SystemExit):
         main(command, database=book.database)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [["--did-not-ring", "--call-id", "c1"], ["--rang", "--call-id", " "], ["--rang", "--call-id", NUMBERS[1]]],
+    ids=["did not ring", "empty", "number"],
+)
+def test_a_contradictory_verdict_on_a_key_settles_nothing(book, capsys, verdict) -> None:
+    intent = {"generation": 1, "key": "afv-1", "state": "intent"}
+    store = CallKeyStore(book.database, KeyedCall("invoice-7", NUMBERS[0], "voice_default"))
+    store.set("", intent)
+    book.wait(15 * 60)
+    assert main(["resolve-key", "invoice-7", *verdict], database=book.database) == 1
+    printed = capsys.readouterr().err
+    assert "call id" in printed
+    assert NUMBERS[1] not in printed
+    assert store.get("") == intent
+
+
+def test_a_call_that_a_person_names_is_searched_for_on_its_day(book) -> None:
+    store = CallKeyStore(book.database, KeyedCall("invoice-7", NUMBERS[0], "voice_default"))
+    store.set("", {"generation": 1, "key": "afv-1", "state": "intent"})
+    placed_at = book.now
+    book.wait(40 * 86_400)
+    assert main(["resolve-key", "invoice-7", "--rang", "--call-id", " c1 "], database=book.database) == 0
+    assert CallRef.of(store.get("")["call"]) == CallRef("c1", placed_at=placed_at)
 
 
 @pytest.mark.parametrize(

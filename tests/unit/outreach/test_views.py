@@ -28,6 +28,13 @@ def test_a_reader_of_another_release_says_so(book) -> None:
         LedgerViews(ReadOnlyDatabase(book.database.engine)).campaigns()
 
 
+def test_a_reader_before_the_first_worker_of_an_upgrade_says_who_migrates(book) -> None:
+    book.load(1)
+    book.database.transact(lambda connection: connection.execute(versions.update().values(version=VERSION - 1)))
+    with pytest.raises(LedgerFailed, match="'voice-outreach status'"):
+        LedgerViews(ReadOnlyDatabase(book.database.engine)).campaigns()
+
+
 def test_a_summary_counts_and_expects_an_end(book) -> None:
     book.load(4)
     ledger = book.ledger()
@@ -55,7 +62,7 @@ def test_undecided_contacts_of_one_campaign_or_of_all(book) -> None:
 def test_a_window_and_the_reasons(book) -> None:
     book.load(2)
     views = LedgerViews(book.database)
-    assert (views.window(book.name).due, views.window(book.name).next_at) == (2, book.now)
-    assert (views.window("other").due, views.window("other").next_at) == (0, None)
+    assert (views.due_times(book.name).due, views.window(book.name).next_at) == (2, book.now)
+    assert (views.due_times("other").due, views.window("other").next_at) == (0, None)
     book.record.set_state("canceled")
     assert [(one.state, one.count) for one in views.reasons(book.name)] == [("canceled", 2)]

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox import Sandbox
-from airflow_provider_voice.sandbox.outcomes import QUEUED_SECONDS, RINGING_SECONDS
+from airflow_provider_voice.sandbox.call_courses import QUEUED_SECONDS, RINGING_SECONDS
 from airflow_provider_voice.sandbox.world import Clock, World
 
 TALKED_TO = "+14155552601"

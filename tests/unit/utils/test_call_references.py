@@ -64,6 +64,14 @@ def test_a_value_that_is_no_call_is_refused_and_never_shown() -> None:
             call_refs(masked_calls(value))
 
 
+def test_an_id_with_blanks_around_it_is_waited_for_as_the_vendor_wrote_it() -> None:
+    (ref,) = call_refs([CallRef(" call_1 ").to_dict()])
+    assert ref.id == " call_1 "
+    for value in ({"id": f" {NUMBER}"}, {"id": "call 1"}):
+        with pytest.raises(InvalidRequest):
+            call_refs(value)
+
+
 def test_trigger_arguments_hold_no_number_whatever_the_call_says() -> None:
     (ref,) = call_refs({"id": "call_1", "to": NUMBER, "tag": NUMBER, "agent_id": f"ask {NUMBER}", "placed_at": NUMBER})
     assert "5552671" not in json.dumps(ref.to_dict())

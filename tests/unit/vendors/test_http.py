@@ -15,7 +15,7 @@ from functools import cache
 
 import pytest
 
-from airflow_provider_voice.dialing.outcomes import proves_no_ring
+from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.exceptions import (
     AuthenticationFailed,
     CallOutcomeUnknown,

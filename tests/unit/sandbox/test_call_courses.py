@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.models import CallStatus
-from airflow_provider_voice.sandbox.outcomes import FOREVER, course_of
+from airflow_provider_voice.sandbox.call_courses import FOREVER, course_of
 
 NUMBERS = st.integers(10_000_000, 99_999_999).map(lambda digits: f"+1415{digits}")
 
