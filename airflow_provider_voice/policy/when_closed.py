@@ -40,7 +40,7 @@ class NextStep:
 
 
 def next_step(decision: Decision, *, when_closed: WhenClosed = "wait", deadline: datetime | None = None) -> NextStep:
-    """Return what to do after a decision.
+    """Return the next step after a decision.
 
     :param decision: the policy's decision about the call, for the present instant.
     :param when_closed: what to do when the call is not allowed. ``wait`` becomes ``fail`` when the call is never

@@ -137,7 +137,7 @@ def fill_call_table(file: Path) -> None:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Any:
-    """Return what takes a picture by its name."""
+    """Return a callable that takes a picture of the page by its name."""
     folder = Path(os.environ.get("VOICE_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return lambda page, name: page.screenshot(path=str(folder / f"{name}.png"))

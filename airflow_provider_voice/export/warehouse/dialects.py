@@ -201,7 +201,7 @@ class SqlDialect:
         """
 
     def remedy(self, error: Exception) -> str:
-        """Return what a user can do about an error of the driver.
+        """Return the remedy for an error of the driver, for the user.
 
         :param error: the error; nothing of it that may be a row's value is returned.
         :return: a sentence; empty where nothing is known.

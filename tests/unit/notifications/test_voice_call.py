@@ -25,7 +25,7 @@ DEADLINE = {"dag_run": {"dag_id": "etl", "dag_run_id": "r1"}, "deadline": {"id":
 
 
 def failed(dag: str = "etl", run: str = "r1", task: str | None = "load") -> dict[str, object]:
-    """Return what Airflow hands to the callback of a task, or of a DAG, as far as the notifier reads it."""
+    """Return the context of a callback, of a task or of a DAG, as far as the notifier reads it."""
     ti = SimpleNamespace(dag_id=dag, run_id=run, task_id=task)
     more = {"ti": ti} if task else {"reason": "task_failure"}
     # As in `airflow dags test`: a serialized DAG makes no template environment.

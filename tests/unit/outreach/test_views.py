@@ -59,10 +59,10 @@ def test_undecided_contacts_of_one_campaign_or_of_all(book) -> None:
     assert views.undecided()[0].evidence == "why"
 
 
-def test_a_window_and_the_reasons(book) -> None:
+def test_due_times_and_the_reasons(book) -> None:
     book.load(2)
     views = LedgerViews(book.database)
-    assert (views.due_times(book.name).due, views.window(book.name).next_at) == (2, book.now)
-    assert (views.due_times("other").due, views.window("other").next_at) == (0, None)
+    assert (views.due_times(book.name).due, views.due_times(book.name).next_at) == (2, book.now)
+    assert (views.due_times("other").due, views.due_times("other").next_at) == (0, None)
     book.record.set_state("canceled")
     assert [(one.state, one.count) for one in views.reasons(book.name)] == [("canceled", 2)]
