@@ -16,7 +16,7 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
 make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either.
-``error_shapes.py`` reads the errors, each vendor's file says what its texts mean, and ``transport.py`` sends and reads
+``error_shapes.py`` reads the errors, each vendor's file maps its texts to errors, and ``transport.py`` sends and reads
 the bytes.
 """
 
