@@ -78,8 +78,8 @@ class CampaignSettings:
     :param rules: when a contact is called again.
     :param ends_at: nobody is called from then on; ``None``: no end.
     :param poll_interval: seconds between two polls of the calls in progress, default 30.
-    :param call_timeout: how long a call may take; a call without an ending by then becomes ``unknown``, and an attempt of
-        unknown outcome holds its place of ``max_concurrent`` for so long. Default 4 hours.
+    :param call_timeout: how long a call may take; a call without an ending by then becomes ``unknown``, and an attempt
+        of unknown outcome holds its place of ``max_concurrent`` for so long. Default 4 hours.
     :param end_calls_on_kill: whether calls in progress are hung up when the task is killed, default False.
     """
 
