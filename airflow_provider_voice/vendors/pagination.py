@@ -52,8 +52,8 @@ class Page:
 class _Pass:
     """One reading of all pages, first to last."""
 
-    def __init__(self) -> None:
-        self.ids: set[str] = set()
+    def __init__(self, ids: set[str]) -> None:
+        self.ids = ids
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
@@ -89,7 +89,7 @@ def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -
     :param page_size: calls asked for per page, default 100.
     :return: the calls, page after page.
     """
-    return _iter_pass(_iter_pages_once(read_page, 1), _Pass(), page_size, full_page=page_size)
+    return _iter_pass(_iter_pages_once(read_page, 1), _Pass(set()), page_size, full_page=page_size)
 
 
 def iter_pages(
@@ -131,7 +131,8 @@ def iter_pages(
     for number in range(passes):
         if number:
             sleep(PAUSES[min(number, len(PAUSES)) - 1])
-        current = _Pass()
+        # One set serves both in the first pass, mostly the only one.
+        current = _Pass(set() if number else seen)
         # Of pages read at the same time, a later one may be answered first, and calls that move in between are
         # missed. So a list that has changed is read page by page.
         pages = _iter_pages_once(read_page, 1 if number else page_concurrency)
@@ -141,7 +142,7 @@ def iter_pages(
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
         for call in _iter_pass(pages, current, page_size):
-            is_new = call.id not in seen
+            is_new = number == 0 or call.id not in seen
             existing.note(call, current, is_new=is_new)
             if is_new:
                 seen.add(call.id)
