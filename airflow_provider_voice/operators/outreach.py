@@ -270,7 +270,7 @@ class _OutreachBase(BaseOperator):
         digest = self._digest(settings)
         region = self.region or self.hook.vendor.settings.default_region
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
-        loader = ContactLoader(self._database, self.campaign)
+        loader = ContactLoader(self._database, self.campaign, settings.rules)
         counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id), is_plan=is_plan)
         self.log.info("Contacts: %d rows, %d cannot be called, %d merged.", counts.rows, counts.rejected, counts.merged)
         return digest.plan_id, loader.number

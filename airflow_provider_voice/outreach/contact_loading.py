@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, or_, select
 
+from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
 from airflow_provider_voice.outreach.contacts import shown_key
-from airflow_provider_voice.outreach.schema import campaigns, contacts
-from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, WAITING, ContactState
+from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
+from airflow_provider_voice.outreach.states import COUNTED, ON_DO_NOT_CALL_LIST, WAITING, ContactState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,11 +62,14 @@ class ContactLoader:
 
     :param database: the ledger's database.
     :param campaign: the campaign; it must have begun.
+    :param rules: when a number that was called before is due again, whichever contact has it now;
+        ``None``: the default rules.
     """
 
-    def __init__(self, database: Database, campaign: str) -> None:
+    def __init__(self, database: Database, campaign: str, rules: RedialRules | None = None) -> None:
         self._database = database
         self._campaign = campaign
+        self._rules = rules or RedialRules()
         self.number = 0
         self._keys: dict[str, int] = {}
         self.counts = LoadCounts()
@@ -160,20 +165,30 @@ class ContactLoader:
         found: dict[str, _Holder] = {}
         if not numbers:
             return found
-        query = select(
-            contacts.c.contact_key, contacts.c.to_number, contacts.c.state, contacts.c.attempts, contacts.c.due_at
-        ).where(
+        query = select(contacts.c.contact_key, contacts.c.to_number).where(
             contacts.c.campaign == self._campaign,
             contacts.c.to_number.in_(numbers),
-            contacts.c.state.not_in([ContactState.MERGED.value, ContactState.REJECTED.value]),
+            contacts.c.state.not_in(
+                [ContactState.MERGED.value, ContactState.REJECTED.value, ContactState.CANCELED.value]
+            ),
         )
         for row in connection.execute(query):
-            holder = found.setdefault(row.to_number, _Holder())
-            holder.attempts = max(holder.attempts, row.attempts)
-            if row.due_at is not None and row.attempts:
-                holder.due_at = max(row.due_at, holder.due_at or row.due_at)
-            if row.state != ContactState.CANCELED.value:
-                holder.key = row.contact_key
+            found.setdefault(row.to_number, _Holder()).key = row.contact_key
+        # From the attempts, because a contact may have another number by now than it was called at.
+        called = (
+            select(attempts.c.to_number, attempts.c.status, attempts.c.ended_at)
+            .where(
+                attempts.c.campaign == self._campaign,
+                attempts.c.to_number.in_(numbers),
+                attempts.c.state.in_([state.value for state in COUNTED]),
+            )
+            .order_by(attempts.c.intended_at)
+        )
+        for attempt in connection.execute(called):
+            holder = found.setdefault(attempt.to_number, _Holder())
+            holder.attempts += 1
+            if attempt.status is not None:
+                holder.due_at = self._rules.after_ending(CallStatus(attempt.status), 0, attempt.ended_at).due_at
         return found
 
     @staticmethod
@@ -211,25 +226,25 @@ class ContactLoader:
             "row_digest": contact.digest,
         }
         holder = same.get(contact.to or "", _Holder())
-        attempts = holder.attempts
         if contact.state is ContactState.PENDING:
             # A redial keeps its time, whoever has the number now.
             values["due_at"] = max(now, holder.due_at or now)
         if row is None:
             loads = {"first_load": self.number, "load_number": self.number}
-            own = {"campaign": self._campaign, "contact_key": contact.key, "attempts": attempts, "last_attempt": 0}
-            writes.new.append({**own, **values, **loads, "fence": 0, "updated_at": now})
+            own = {"campaign": self._campaign, "contact_key": contact.key, "attempts": holder.attempts}
+            writes.new.append({**own, **values, **loads, "last_attempt": 0, "fence": 0, "updated_at": now})
         elif _takes_change(row, contact):
             if contact.state is ContactState.PENDING and row.last_attempt > 0:
                 values["state"] = ContactState.REDIAL.value
             if row.state in _WAITING:
                 # Also of one that is merged: it may have to take the number back.
-                values["due_at"] = row.due_at
-                attempts = row.attempts
+                values["due_at"] = max(row.due_at, holder.due_at or row.due_at)
             load = max(self.number, row.load_number)
-            key = {"b_key": contact.key, "b_load": load, "b_now": now, "b_attempts": attempts}
+            key = {"b_key": contact.key, "b_load": load, "b_now": now, "b_attempts": holder.attempts}
             writes.changed.append({**key, **{f"b_{name}": value for name, value in values.items()}})
-        elif row.state in _CALLED and contact.to == row.to_number and contact.digest != row.row_digest:
+        elif contact.to != row.to_number:
+            pass  # the number that was called has left the source: it is not redialed; a later load brings the new one
+        elif row.state in _CALLED and contact.digest != row.row_digest:
             load = {"b_key": contact.key, "b_load": max(self.number, row.load_number)}
             writes.called.append(load | {f"b_{name}": values[name] for name in _READ_BY_REDIAL})
         else:

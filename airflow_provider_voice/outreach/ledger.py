@@ -102,7 +102,9 @@ class Ledger:
             now = self.database.now(connection)
             if limit <= 0 or (ends_at is not None and now >= ends_at) or not self._is_running(connection):
                 return []
-            due = and_(contacts.c.state.in_(_WAITING), contacts.c.due_at <= now, is_loaded(self.campaign))
+            # Who left the source during a call may not be canceled yet.
+            is_listed = contacts.c.load_number >= _loaded_number(self.campaign)
+            due = and_(contacts.c.state.in_(_WAITING), contacts.c.due_at <= now, is_loaded(self.campaign), is_listed)
             return self._claim(connection, due, limit, now)
 
         return self.database.transact(work)
@@ -472,8 +474,11 @@ def is_loaded(campaign: str) -> Any:
     :param campaign: its name.
     :return: the condition.
     """
-    whole = select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
-    return contacts.c.first_load <= whole
+    return contacts.c.first_load <= _loaded_number(campaign)
+
+
+def _loaded_number(campaign: str) -> Any:
+    return select(campaigns.c.loaded_number).where(campaigns.c.campaign == campaign).scalar_subquery()
 
 
 def _claimed(row: Any) -> Claimed:

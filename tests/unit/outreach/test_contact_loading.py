@@ -10,6 +10,7 @@ from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.contact_loading import ContactLoader
 from airflow_provider_voice.outreach.contacts import Columns, contacts_of
 from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.states import ContactState, NextState
 from tests.unit.outreach.conftest import NUMBERS
 
 
@@ -89,6 +90,26 @@ def test_a_number_under_another_key_is_not_redialed_sooner(book, between) -> Non
     load(book, [row("z", 0)])
     assert fail_as(book, "voicemail") == []
     assert book.contact("z").attempts == 1
+
+
+def test_a_number_that_its_contact_gave_up_is_not_redialed_sooner_nor_more_often(book) -> None:
+    load(book, [row("a", 0)])
+    fail_as(book, "voicemail")
+    load(book, [row("a", 1)])
+    load(book, [row("a", 1), row("b", 0), row("c", 2)])
+    assert fail_as(book, "voicemail") == ["c"]
+    assert (book.contact("b").attempts, book.contact("c").attempts) == (1, 1)
+
+
+def test_who_waits_and_gets_a_number_that_was_called_waits_for_its_redial(book) -> None:
+    load(book, [row("a", 0)])
+    fail_as(book, "voicemail")
+    load(book, [row("b", 1)])
+    load(book, [row("b", 0)])
+    assert fail_as(book, "voicemail") == []
+    book.wait(24 * 3600)
+    assert fail_as(book, "voicemail") == ["b"]
+    assert book.contact("b").attempts == 2
 
 
 def test_who_was_merged_takes_over_attempts_and_time_of_the_one_that_left(book) -> None:
@@ -188,3 +209,29 @@ def test_a_number_that_changes_during_a_call_waits_for_the_next_load(book) -> No
     book.intend(book.ledger())
     load(book, [row("a", 3)])
     assert (book.contact("a").state, book.contact("a").to_number) == ("dialing", NUMBERS[0])
+
+
+@pytest.mark.parametrize("now", [[], [row("a", 3)], [{"contact_id": "a", "to": "nonsense"}]])
+def test_a_number_that_leaves_the_source_during_its_call_is_not_redialed(book, now) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    ledger = book.ledger()
+    attempts = book.intend(ledger, 2)
+    load(book, now)
+    step = NextState(ContactState.REDIAL, "not called: held back", book.now)
+    AttemptOutcomes(ledger).refused([(attempt, step) for attempt in attempts])
+    assert ledger.claim_due(9) == []
+    book.record.sweep(None)
+    assert (book.contact("a").state, book.contact("b").state) == ("canceled", "canceled")
+    load(book, [row("a", 3)])
+    assert [item.to for item in ledger.claim_due(9)] == [NUMBERS[3]]
+
+
+def test_a_person_s_decision_about_a_number_that_left_the_source_calls_nobody(book) -> None:
+    load(book, [row("a", 0)])
+    ledger = book.ledger()
+    AttemptOutcomes(ledger).unknown([(attempt, "nobody can tell") for attempt in book.intend(ledger)])
+    load(book, [row("a", 3)])
+    book.record.resolve("a", rang=False)
+    assert ledger.claim_due(9) == []
+    load(book, [row("a", 3)])
+    assert [item.to for item in ledger.claim_due(9)] == [NUMBERS[3]]
