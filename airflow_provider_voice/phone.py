@@ -186,6 +186,21 @@ def may_be_same_number(written: str | None, number: str) -> bool:
     return digits.lstrip("0") == national
 
 
+def national_digits(number: str) -> str:
+    """Return the digits of a number as people in its country write it, with the prefix of their calls within it.
+
+    >>> national_digits("+79123456789")
+    '89123456789'
+
+    :param number: an E.164 number.
+    :return: digits; a leading zero is kept.
+    """
+    import phonenumbers
+
+    form = phonenumbers.format_number(phonenumbers.parse(number, None), phonenumbers.PhoneNumberFormat.NATIONAL)
+    return re.sub(r"\D", "", form)
+
+
 def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:
     """Return the IANA time zones in which a number may be.
 

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, text
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, ContactState, NextState
 from airflow_provider_voice.outreach.user_queries import querying
+from airflow_provider_voice.phone import national_digits
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
@@ -294,8 +295,9 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     """Return those of the E.164 numbers that a list names, however the list writes them.
 
     A doubt excludes. An entry with ``+`` matches by its digits, also with an extension behind them. An entry without it
-    matches every number that ends in its digits (it may lack the country code, or have a leading zero), and every
-    number that its own digits end in (it may begin with ``00`` or ``011``). A trunk zero behind the country code, as in
+    matches every number that ends in its digits (it may lack the country code, or have a leading zero) or is written so
+    in its country (``8 912 ...`` in Russia), and every number that its own digits end in (it may begin with ``00`` or
+    ``011``). A trunk zero behind the country code, as in
     ``+44 (0)20``, is left out, and text beside the number is not looked at.
 
     :param numbers: E.164 numbers.
@@ -308,6 +310,7 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     for digits, number in by_digits.items():
         for length in range(_FEWEST_DIGITS, len(digits) + 1):
             endings.setdefault(digits[-length:], set()).add(number)
+        endings.setdefault(national_digits(number).lstrip("0"), set()).add(number)
     found: set[str] = set()
     for entry in written:
         for has_plus, digits in _readings(_entry_text(entry)):

@@ -33,6 +33,20 @@ def test_trunk_zero_is_left_out(entry) -> None:
     assert matching([LONDON, NUMBER], [entry]) == {LONDON}
 
 
+@pytest.mark.parametrize(
+    ("number", "entry"),
+    [
+        ("+79123456789", "8 (912) 345-67-89"),
+        ("+77123456789", 87123456789),
+        ("+375294911911", "8 029 491-19-11"),
+        ("+5491123456789", "011 15-2345-6789"),
+        ("+376712345", "712 345"),
+    ],
+)
+def test_the_form_in_which_people_of_its_country_write_a_number_matches(number, entry) -> None:
+    assert matching([number, NUMBER], [entry]) == {number}
+
+
 @pytest.mark.parametrize("entry", [14155552671.0, "14155552671.0", Decimal("14155552671.00")])
 def test_numbers_out_of_columns_of_numbers_match(entry) -> None:
     assert matching([NUMBER], [entry]) == {NUMBER}
