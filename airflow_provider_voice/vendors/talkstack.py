@@ -10,7 +10,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.exceptions import AgentNotUsable, InvalidPhoneNumber, InvalidRequest
+from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
@@ -61,8 +61,9 @@ class Talkstack(Vendor):
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
-    # No error body is documented; a 400 is the response to a missing agentId or number (make-phone-call).
-    error_marks: ClassVar = {"agent": AgentNotUsable, "number": InvalidPhoneNumber}
+    # No error body is documented; a 400 is the response to a missing agentId (make-phone-call). In a 200 a mark proves
+    # that nobody was rung, so "agent" and "number" alone are none: almost any error may speak of them.
+    error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
     credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
     unsupported: ClassVar = {
         "context": "use variables, or keep it in your own table",

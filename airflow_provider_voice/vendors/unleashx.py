@@ -66,12 +66,12 @@ class UnleashX(Vendor):
     }
     # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
     # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
-    # "agent" and "phone" alone are no marks: almost any error may speak of them.
+    # "agent" and "phone number" alone are no marks: almost any error may speak of them.
     error_marks: ClassVar = {
         "auth key": AuthenticationFailed,
         "session expired": AuthenticationFailed,
         **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
-        **dict.fromkeys(("phone number", "phone_number"), InvalidPhoneNumber),
+        **dict.fromkeys(("phone number is required", "phone_number"), InvalidPhoneNumber),
     }
     credential_header = ("token", "{}")
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -53,7 +54,7 @@ REQUEST = CallRequest(NUMBER, agent_id="101")
         ("talkover", 200, {"success": False, "message": "no"}, RequestRejected),
         ("talkstack", 400, {"message": "agentId is missing"}, AgentNotUsable),
         ("talkstack", 401, b"Unauthorized", AuthenticationFailed),
-        ("talkstack", 400, b"number is missing", InvalidPhoneNumber),
+        ("talkstack", 400, b"number is missing", RequestRejected),
         ("unleashx", 200, {"error": True, "message": "Invalid Auth Key or Session Expired"}, AuthenticationFailed),
         ("unleashx", 200, {"error": True, "message": "Agent not found or not active"}, AgentNotUsable),
         ("unleashx", 404, {"error": True, "message": "Agent not found or not active"}, AgentNotUsable),
@@ -70,6 +71,22 @@ def test_every_error_shape_becomes_its_class(scripted, name, status, body, error
     assert refused.value.status_code == status
     assert refused.value.vendor == name
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call placed, but the agent did not answer in time",
+        "The phone number was dialed, and its status is not known yet",
+        "The call to this number is queued; its confirmation timed out",
+    ],
+)
+def test_an_error_in_a_good_response_that_only_speaks_of_agent_and_number_proves_nothing(scripted, name, text) -> None:
+    server = scripted(lambda seen: {"success": False, "message": text})
+    with pytest.raises(RequestRejected) as refused:
+        vendor_at(server.url, name).create(REQUEST)
+    assert not proves_no_ring(refused.value)
 
 
 def test_the_request_of_each_create(scripted) -> None:

@@ -9,7 +9,6 @@ import pytest
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
-    InvalidPhoneNumber,
     RequestRejected,
     VendorUnavailable,
 )
@@ -71,7 +70,7 @@ def test_an_error_body_of_talkstack_is_not_an_ending(scripted, status, body) -> 
     ("body", "expected"),
     [
         (b"agentId is missing", AgentNotUsable),
-        (b"number is missing\n", InvalidPhoneNumber),
+        (b"number is missing\n", RequestRejected),
         (b'"projectId is missing"', RequestRejected),
     ],
 )
