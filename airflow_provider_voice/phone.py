@@ -23,6 +23,7 @@ _MIN_DIGITS, _MAX_DIGITS = 7, 18
 _MAX_E164_DIGITS = 15
 # Runs of digits with the signs that people and URLs put between them.
 _NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
+_MASKED = re.compile(r"[*•xX#]{2}")
 _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
 
 
@@ -162,7 +163,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 
 
 def may_be_same_number(written: str | None, number: str) -> bool:
-    """Return whether a text may be a number: also in its national form, with an exit code, or with no digits at all.
+    """Return whether a text may be a number: also in its national form, with an exit code, masked, or with no digits at all.
 
     For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 
@@ -171,7 +172,7 @@ def may_be_same_number(written: str | None, number: str) -> bool:
     :return: False when it is certainly another number.
     """
     digits = re.sub(r"\D", "", written or "")
-    if not digits or same_number(written, number):
+    if not digits or _MASKED.search(written or "") or same_number(written, number):
         return True
     if (written or "").strip().startswith(("+", "\uff0b")):
         return False

@@ -109,7 +109,7 @@ def test_vendors_may_drop_the_plus() -> None:
 @pytest.mark.parametrize(
     "written",
     [None, "", "+14155552671", "14155552671", "+1 (415) 555-2671", "4155552671", "0014155552671", "011 1 415 555 2671",
-     "0415 555 2671"],
+     "0415 555 2671", "+1415*****71", "XXX-XXX-2671"],
 )  # fmt: skip
 def test_a_number_of_any_form_may_be_the_same(written) -> None:
     assert may_be_same_number(written, "+14155552671")
