@@ -163,7 +163,7 @@ def same_number(one: str | None, other: str | None) -> bool:
 
 
 def may_be_same_number(written: str | None, number: str) -> bool:
-    """Return whether a text may be a number: also in its national form, with an exit code, masked, or with no digits at all.
+    """Return whether a text may be a number: also in its national form, with an exit code, masked or without a digit.
 
     For searches that must not overlook a call. Where :func:`same_number` is false, a true answer is a possibility only.
 
