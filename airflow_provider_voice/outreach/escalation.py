@@ -26,7 +26,7 @@ from airflow_provider_voice.outreach.states import AttemptState
 from airflow_provider_voice.phone import mask_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -111,10 +111,11 @@ class Escalation:
             self._first = self._first_attempt(rows, now)
         last = rows[0] if rows and rows[0].attempt >= self._first else None
         if last is None:
-            return self._ring(rows[0].attempt + 1 if rows else 1)
+            return self._ring(rows[0].attempt + 1 if rows else 1, frozenset())
         verdict = self._verdict(last, now)
         if verdict == "next":
-            return self._ring(last.attempt + 1)
+            tried = frozenset(row.to_number for row in rows if row.attempt >= self._first)
+            return self._ring(last.attempt + 1, tried)
         if verdict == "answered":
             log.info("Call %s of the alarm ended as %s; nobody else is rung.", last.call_id, last.status or "answered")
             return None
@@ -144,7 +145,9 @@ class Escalation:
         for newer, older in pairwise(rows):
             if newer.intended_at - older.intended_at >= self._alarm.cooldown:
                 break
-            first = older.attempt
+            # Refused ones before the first ring may be of a raising that rang nobody.
+            if older.state != AttemptState.REFUSED:
+                first = older.attempt
         log.info("The alarm was raised at %s already; this callback goes on from there.", rang.intended_at)
         return first
 
@@ -171,13 +174,13 @@ class Escalation:
             dialer.ended(call)
         return call.status
 
-    def _ring(self, attempt: int) -> float | None:
-        """Place the call of an attempt."""
-        position = attempt - (self._first or 1)
-        if position >= len(self._alarm.numbers):
+    def _ring(self, attempt: int, tried: Collection[str]) -> float | None:
+        """Place the call of an attempt, to the first number that this raising of the alarm has not tried."""
+        left = [number for number in self._alarm.numbers if number not in tried]
+        if not left:
             self._give_up()
             return None
-        number = self._alarm.numbers[position]
+        number = left[0]
         try:
             self._dialer(attempt, number, may_ring=True).dial(self._request(number))
         except VoiceError as error:
@@ -185,11 +188,11 @@ class Escalation:
             if isinstance(error, LedgerFailed) or not rows or rows[0].attempt < attempt:
                 raise  # nothing was stored, so nothing was sent, and the next number would fare no better
             is_refused = proves_no_ring(error)
-            log.warning("Number %d of the alarm, %s: %s", position + 1, mask_number(number), error.message)
+            log.warning("The number %s of the alarm: %s", mask_number(number), error.message)
             self._refusal = error if is_refused else None
             return 0.0 if is_refused else POLL_SECONDS
         self._refusal = None
-        log.info("Rang number %d of %d of the alarm, %s.", position + 1, len(self._alarm.numbers), mask_number(number))
+        log.info("Rang %s; %d number(s) of the alarm are left.", mask_number(number), len(left) - 1)
         return POLL_SECONDS
 
     def _give_up(self) -> None:

@@ -212,6 +212,23 @@ def test_refused_numbers_start_no_cooldown(rig) -> None:
     assert rung(rig) == [SECOND]
 
 
+def test_after_numbers_that_were_all_refused_the_alarm_goes_through_all_of_them(rig) -> None:
+    rig.sandbox.add_fault("refused", times=2)
+    with pytest.raises(InsufficientCredits):
+        finish(rig, handler(rig, FIRST, SECOND))
+    handler(rig, FIRST, SECOND).step()
+    rig.advance(180)
+    handler(rig, FIRST, SECOND).step()
+    assert rung(rig) == [FIRST, SECOND]
+
+
+def test_a_list_whose_order_changes_rings_nobody_twice(rig) -> None:
+    handler(rig, FIRST, SECOND).step()
+    rig.advance(180)
+    finish(rig, handler(rig, SECOND, FIRST))
+    assert rung(rig) == [FIRST, SECOND]
+
+
 def test_nothing_is_stored_for_a_request_that_cannot_be_sent(rig) -> None:
     hook = rig.hook()
     hook.vendor.settings = type(hook.vendor.settings)(**{**vars(hook.vendor.settings), "default_agent_id": None})

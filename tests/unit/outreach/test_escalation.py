@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,8 @@ class Steps(Escalation):
 
     placed: int | None = None
 
-    def _ring(self, attempt: int) -> float | None:
+    def _ring(self, attempt: int, tried: Collection[str]) -> float | None:
+        del tried
         self.placed = attempt
         return 5.0
 
