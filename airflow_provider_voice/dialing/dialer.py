@@ -117,6 +117,7 @@ class Dialer:
     :param before_ringing: called right before an intent is stored, with the times at which the person may have been
         rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
+    :param is_killed: returns whether the task was killed; then a create that waits is not sent any more.
     :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
     :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
 
@@ -134,6 +135,7 @@ class Dialer:
         *,
         before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
         calls_of_others: Callable[[], frozenset[str]] = frozenset,
+        is_killed: Callable[[], bool] = lambda: False,
         on_refusal: Callable[[VoiceError], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -143,6 +145,7 @@ class Dialer:
         self._rules = rules
         self._before_ringing = before_ringing
         self._calls_of_others = calls_of_others
+        self._is_killed = is_killed
         self._on_refusal = on_refusal
         self._sleep = sleep
 
@@ -252,7 +255,9 @@ class Dialer:
         return DialedCall(call, "placed", record.generation)
 
     def _check_still_ours(self, deadline: Deadline) -> None:
-        """Raise when this process stood still for so long that a retry may have placed the call in its place."""
+        """Raise when this process stood still for so long that a retry may have rung, or when the task was killed."""
+        if self._is_killed():
+            raise VendorUnavailable("The task was killed before its create was sent; nobody was rung.")
         if deadline.has_passed:
             raise _HeldBack(
                 f"The create was held back, because its intent was stored more than {LATE_ARRIVAL} before, and a "

@@ -387,6 +387,7 @@ class MakeCallOperator(BaseOperator):
             ),
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
+            is_killed=lambda: self._killed,
             on_refusal=ledger.refused if ledger else None,
         )
 

@@ -534,6 +534,18 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
     assert not [request for request in connected.requests if request.operation == "end"]
 
 
+def test_a_task_that_is_killed_while_its_create_waits_rings_nobody(connected, monkeypatch) -> None:
+    task = Task(connected)
+    operator = task.operator()
+    monkeypatch.setattr(task, "operator", lambda: operator)
+    monkeypatch.setattr(http_module, "_backoff", lambda state: operator.on_kill() or 0.0)
+    connected.add_fault("status", status=429)
+    assert task.attempt() is None
+    assert "killed before its create was sent" in str(task.errors[0])
+    assert len(connected.rings) == 0
+    monkeypatch.undo()
+
+
 def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monkeypatch) -> None:
     plain = MakeCallOperator._publish
 
