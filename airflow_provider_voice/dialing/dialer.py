@@ -266,10 +266,7 @@ class Dialer:
             )
 
     def _store_intent(self, record: Record) -> Deadline:
-        """Store the intent as soon as there is a place in the pace; ask each time whether anybody may be rung now.
-
-        :return: the moment from which a retry may take the create for lost.
-        """
+        """Store the intent once the pace has a place and the person may be rung; return the deadline of its create."""
         waited = 0.0
         while True:
             self._before_ringing(record.earlier_attempts)
