@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 SEARCH_DELAYS = (0.0, 2.0, 5.0, 10.0, 15.0)
 #: Seconds a try waits for a place in the pace of its connection before it leaves the rest to Airflow's retry.
 LONGEST_WAIT = 600.0
-#: Seconds of one part of that wait, after which the contact policy is asked again and a kill is noticed.
+#: Seconds of one part of that wait, after which policy and kill are checked again.
 LONGEST_NAP = 5.0
 
 #: ``placed``: by this try. ``reattached``: by an earlier try that stored its id. ``adopted``: found at the vendor.
@@ -117,7 +117,7 @@ class Dialer:
     :param before_ringing: called right before an intent is stored, with the times at which the person may have been
         rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
-    :param is_killed: returns whether the task was killed; then a create that waits is not sent any more.
+    :param before_sending: called right before a create is sent, which may have waited; raises when it must not be sent.
     :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
     :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
 
@@ -135,7 +135,7 @@ class Dialer:
         *,
         before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
         calls_of_others: Callable[[], frozenset[str]] = frozenset,
-        is_killed: Callable[[], bool] = lambda: False,
+        before_sending: Callable[[], None] = lambda: None,
         on_refusal: Callable[[VoiceError], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -145,7 +145,7 @@ class Dialer:
         self._rules = rules
         self._before_ringing = before_ringing
         self._calls_of_others = calls_of_others
-        self._is_killed = is_killed
+        self._before_sending = before_sending
         self._on_refusal = on_refusal
         self._sleep = sleep
 
@@ -235,13 +235,13 @@ class Dialer:
         except IntentTaken:
             log.info("Another task or try places this call right now; this one attaches to it.")
             return self._follow(request, self._records.load())
-        self._hook.vendor.http.before_create = lambda: self._check_still_ours(deadline)
+        self._hook.vendor.http.before_create = lambda: self._check_before_sending(record, deadline)
         try:
             call = self._hook.make_call(replace(request, tag=record.key))
         except _HeldBack:
             raise
         except VoiceError as error:
-            if proves_no_ring(error):
+            if record.state == "refused" or proves_no_ring(error):
                 record.state = "refused"
                 self._records.save_if_possible(record)
                 if self._on_refusal is not None:
@@ -254,16 +254,19 @@ class Dialer:
         log.info("Placed call %s to %s (generation %d).", call.id, mask_number(request.to), record.generation)
         return DialedCall(call, "placed", record.generation)
 
-    def _check_still_ours(self, deadline: Deadline) -> None:
-        """Raise when this process stood still for so long that a retry may have rung, or when the task was killed."""
-        if self._is_killed():
-            raise VendorUnavailable("The task was killed before its create was sent; nobody was rung.")
+    def _check_before_sending(self, record: Record, deadline: Deadline) -> None:
+        """Raise when this process stood still for so long that a retry may have rung, or nobody may be rung by now."""
         if deadline.has_passed:
             raise _HeldBack(
-                f"The create was held back, because its intent was stored more than {LATE_ARRIVAL} before, and a "
-                "retry may have rung meanwhile. Nothing was sent.",
+                f"Nothing was sent: the intent is older than {LATE_ARRIVAL}, and a retry may have rung meanwhile.",
                 vendor=self._hook.vendor.name,
             )
+        try:
+            self._before_sending()
+        except Exception:
+            record.state = "refused"
+            self._records.save_if_possible(record)
+            raise
 
     def _store_intent(self, record: Record) -> Deadline:
         """Store the intent once the pace has a place and the person may be rung; return the deadline of its create."""
@@ -298,8 +301,7 @@ class Dialer:
                 "an earlier one, and the list may show it late. Upgrade to be sure."
             )
         fresh = self._next(record, request)
-        # Another index of a mapped task rang long ago, if at all, so one search does. A thousand new indexes in a
-        # cleared run would otherwise cost five thousand requests.
+        # Another index of a mapped task rang long ago, if at all: one search does, for perhaps a thousand indexes.
         delays = SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]
         # An unclear or unreadable list is raised, and fails the try.
         found = self._search(request, record, self._evidence_of_run(request, fresh), delays)
@@ -381,7 +383,7 @@ class Dialer:
             tag=record.key,
             not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
             delay=timedelta(seconds=request.delay_seconds),
-            # Before anybody is rung a second time, no call of any later moment may be the lost one.
+            # Before anybody is rung a second time, a call of any later moment may be the lost one.
             latest=_now() + LATE_ARRIVAL if self._rules.redial_when_absent_for is not None else None,
         )
 
@@ -488,8 +490,7 @@ class Dialer:
     def _key(self, request: CallRequest, generation: int) -> str:
         """Return the tag of a create.
 
-        With a store it ends in a random part, which is stored before it is sent. Without a store every try must make
-        the same tag again.
+        With a store it ends in a random part, stored before it is sent; without one, every try makes the same tag.
         """
         nonce = uuid.uuid4().hex if self._records.are_kept else ""
         return self._tag_prefix(request) + digest(str(self._facts.map_index), str(generation), nonce)[:16]

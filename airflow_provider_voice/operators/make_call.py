@@ -366,9 +366,15 @@ class MakeCallOperator(BaseOperator):
         """Return the dialer of this task, or of its key."""
         facts = TaskFacts.of(context, self.retries, key_or_none(plain(self.call_key)))
         ledger = self._ledger(facts, request)
+        asked: list[datetime] = []
 
         def before_ringing(attempts: list[datetime]) -> None:
-            self._check_may_ring(context, request, ledger.earlier_attempts if ledger else lambda: attempts)
+            def earlier_attempts() -> list[datetime]:
+                # Kept for the check before the create is sent: by then the ledger has its intent, too.
+                asked[:] = ledger.earlier_attempts() if ledger else attempts
+                return asked
+
+            self._check_may_ring(context, request, earlier_attempts)
 
         def calls_of_others() -> frozenset[str]:
             # The call of another task of the run may be that of the key.
@@ -387,7 +393,7 @@ class MakeCallOperator(BaseOperator):
             ),
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
-            is_killed=lambda: self._killed,
+            before_sending=lambda: self._check_may_ring(context, request, lambda: asked),
             on_refusal=ledger.refused if ledger else None,
         )
 

@@ -541,7 +541,7 @@ def test_a_task_that_is_killed_while_its_create_waits_rings_nobody(connected, mo
     monkeypatch.setattr(http_module, "_backoff", lambda state: operator.on_kill() or 0.0)
     connected.add_fault("status", status=429)
     assert task.attempt() is None
-    assert "killed before its create was sent" in str(task.errors[0])
+    assert "killed before it placed its call" in str(task.errors[0])
     assert len(connected.rings) == 0
     monkeypatch.undo()
 

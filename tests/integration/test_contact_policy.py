@@ -20,6 +20,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.vendors import http as http_module
 from tests.tries import Run, Task
 
 pytestmark = pytest.mark.once
@@ -83,6 +84,19 @@ def test_by_day_nobody_waits(busy_sandbox, night, rules) -> None:
     task = task_with(busy_sandbox, night, rules)
     assert task.finish().state == "success"
     assert not task.waits
+
+
+def test_a_create_that_waits_until_the_hours_are_over_rings_nobody(busy_sandbox, night, rules, monkeypatch) -> None:
+    night.move_to(OPENS + timedelta(hours=7, minutes=58))
+    monkeypatch.setattr(http_module, "_backoff", lambda state: night.shift(timedelta(minutes=3)) or 0.0)
+    busy_sandbox.add_fault("status", status=429)
+    task = Task(busy_sandbox, run=Run(), policy=rules, **TOKYO)
+    waits = []
+    task.on_wait = lambda moment: (waits.append(moment), night.move_to(moment))
+    outcome = task.finish()
+    assert (outcome.state, outcome.result["how"]) == ("success", "placed")
+    assert waits == [OPENS + timedelta(days=1)]
+    assert len(busy_sandbox.rings) == 1
 
 
 @pytest.mark.parametrize(("when_closed", "state"), [("skip", "skipped"), ("fail", "failed")])
