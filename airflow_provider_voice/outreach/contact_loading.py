@@ -16,7 +16,7 @@ from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
 from airflow_provider_voice.outreach.states import COUNTED, ON_DO_NOT_CALL_LIST, WAITING, ContactState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -142,7 +142,7 @@ class ContactLoader:
         # Locked: a contact that is called and ends in the meantime would be put back to where it was read.
         rows = connection.execute(self._database.locked(query.order_by(contacts.c.contact_key)))
         stored = {row.contact_key: row for row in rows}
-        same = self._same_numbers(connection, chunk)
+        same = self._same_numbers(connection, {contact.to for contact in chunk if contact.to is not None})
         writes = _Chunk()
         numbers: dict[str, str | None] = {key: row.to_number for key, row in stored.items()}
         for contact in chunk:
@@ -159,12 +159,9 @@ class ContactLoader:
             )
             connection.execute(touched.values(load_number=self.number))
 
-    def _same_numbers(self, connection: Connection, chunk: Sequence[Contact]) -> dict[str, _Holder]:
-        """Return the contacts that already have numbers of a chunk."""
-        numbers = sorted({contact.to for contact in chunk if contact.to is not None})
+    def _same_numbers(self, connection: Connection, numbers: Collection[str]) -> dict[str, _Holder]:
+        """Return the contacts that already have some numbers, and the attempts to these."""
         found: dict[str, _Holder] = {}
-        if not numbers:
-            return found
         query = select(contacts.c.contact_key, contacts.c.to_number).where(
             contacts.c.campaign == self._campaign,
             contacts.c.to_number.in_(numbers),
@@ -287,7 +284,7 @@ class ContactLoader:
             gone, (gone.c.campaign == contacts.c.campaign) & (gone.c.contact_key == contacts.c.merged_into)
         )
         query = (
-            select(contacts.c.contact_key, contacts.c.to_number, gone.c.attempts, gone.c.due_at)
+            select(contacts.c.contact_key, contacts.c.to_number)
             .select_from(joined)
             .where(
                 contacts.c.campaign == self._campaign,
@@ -302,6 +299,9 @@ class ContactLoader:
         )
         rows = connection.execute(query).all()
         first = self._holders(connection, [row.to_number for row in rows])
+        same: dict[str, _Holder] = {}
+        for part in _chunks(sorted({row.to_number for row in rows})):
+            same.update(self._same_numbers(connection, part))
         for row in rows:
             one = (contacts.c.campaign == self._campaign) & (contacts.c.contact_key == row.contact_key)
             holder = first.setdefault(row.to_number, row.contact_key)
@@ -312,13 +312,14 @@ class ContactLoader:
                 )
                 continue
             state = case((contacts.c.last_attempt > 0, ContactState.REDIAL.value), else_=ContactState.PENDING.value)
+            called = same.get(row.to_number, _Holder())
             connection.execute(
                 update.values(
                     state=state,
                     reason=None,
                     merged_into=None,
-                    due_at=max(now, row.due_at or now),
-                    attempts=row.attempts,
+                    due_at=max(now, called.due_at or now),
+                    attempts=called.attempts,
                 )
             )
 

@@ -112,6 +112,15 @@ def test_who_waits_and_gets_a_number_that_was_called_waits_for_its_redial(book) 
     assert book.contact("b").attempts == 2
 
 
+def test_a_second_row_of_a_called_contact_is_not_redialed_sooner_at_its_number(book) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    fail_as(book, "voicemail", 1)
+    fail_as(book, "completed")
+    assert (book.contact("a").state, book.contact("b").state) == ("redial", "reached")
+    load(book, [row("b", 0), row("b", 0)])
+    assert fail_as(book, "voicemail") == []
+
+
 def test_who_was_merged_takes_over_attempts_and_time_of_the_one_that_left(book) -> None:
     load(book, [row("a", 0), row("z", 0)])
     (attempt,) = book.intend(book.ledger())
