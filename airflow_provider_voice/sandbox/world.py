@@ -108,16 +108,15 @@ class SandboxCall:
     hung_up_at: datetime | None = None
     touched_at: datetime | None = None
 
-    def _course_seconds(self, now: datetime) -> float:
-        """Return how many seconds of the course have passed."""
-        return (now - self.created_at).total_seconds() * self.speed - self.delay_seconds
-
-    def _clock_time(self, course_seconds: float) -> datetime:
-        """Return when the clock shows a moment of the course."""
-        return self.created_at + timedelta(seconds=(course_seconds + self.delay_seconds) / self.speed)
-
-    def _is_hung_up(self, now: datetime) -> bool:
-        return self.hung_up_at is not None and now >= self.hung_up_at
+    def _stage(self, now: datetime) -> tuple[datetime, CallStatus]:
+        """Return when the status began that the call has at a time, and that status."""
+        if self.hung_up_at is not None and now >= self.hung_up_at:
+            return self.hung_up_at, CallStatus.COMPLETED
+        seconds = (now - self.created_at).total_seconds() * self.speed - self.delay_seconds
+        began, status = self.course.stage_at(seconds)
+        if status is CallStatus.QUEUED:
+            return self.created_at, status
+        return self.created_at + timedelta(seconds=(began + self.delay_seconds) / self.speed), status
 
     def status(self, now: datetime) -> CallStatus:
         """Return the status at a time.
@@ -125,7 +124,7 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the status; completed once the call was hung up.
         """
-        return CallStatus.COMPLETED if self._is_hung_up(now) else self.course.status_at(self._course_seconds(now))
+        return self._stage(now)[1]
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Return when the call ended, ``None`` while it has not.
@@ -133,9 +132,8 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the time by the sandbox's clock.
         """
-        if not self.status(now).is_terminal:
-            return None
-        return self.hung_up_at or self._clock_time(self.course.end)
+        began, status = self._stage(now)
+        return began if status.is_terminal else None
 
     def updated_at(self, now: datetime) -> datetime:
         """Return when the call changed last.
@@ -143,12 +141,8 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the time by the sandbox's clock.
         """
-        if self.hung_up_at is not None and self._is_hung_up(now):
-            changed = self.hung_up_at
-        else:
-            seconds = self.course.last_change(self._course_seconds(now))
-            changed = self._clock_time(seconds) if seconds else self.created_at
-        return max(changed, self.touched_at or changed)
+        began, _ = self._stage(now)
+        return max(began, self.touched_at or began)
 
     def duration(self, now: datetime) -> int:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
