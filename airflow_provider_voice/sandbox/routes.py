@@ -88,7 +88,7 @@ class VendorRoutes(ABC):
         if self.quirks.order == "oldest":
             calls.reverse()
         elif self.quirks.order == "changed":
-            now = self.world.clock.now()
+            now = self.world.now()
             calls.sort(key=lambda call: call.updated_at(now), reverse=True)
         elif self.quirks.order == "shuffled":
             random.shuffle(calls)
@@ -125,7 +125,7 @@ class VendorRoutes(ABC):
     def _set_in_motion(self) -> None:
         """Let calls begin and change between two pages of a list, as the quirks ask for."""
         if self.quirks.new_calls_per_page:
-            now = self.world.clock.now()
+            now = self.world.now()
             self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
         if self.quirks.touched_per_page:
             self.world.touch_oldest(self.name, self.quirks.touched_per_page)
@@ -186,7 +186,7 @@ class VendorRoutes(ABC):
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
         sent = dict(headers or {})
         if self.quirks.sends_date:
-            sent["Date"] = format_datetime(self.world.clock.now().replace(microsecond=0), usegmt=True)
+            sent["Date"] = format_datetime(self.world.now().replace(microsecond=0), usegmt=True)
         return Response(json.dumps(body).encode(), status, sent, media_type="application/json")
 
 

@@ -53,9 +53,8 @@ class UnleashXRoutes(VendorRoutes):
             Route(f"{PREFIX}/agents/executions/list", self.handle("list", self._executions)),
         ]
 
-    def _verify(self, request: Request, body: Any) -> Handled:
+    def _verify(self, _request: Request, _body: Any) -> Handled:
         """Accept the token, which was checked before."""
-        del request, body
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
     def _create(self, request: Request, body: Any) -> Handled:
@@ -89,10 +88,9 @@ class UnleashXRoutes(VendorRoutes):
         }
         return 200, {"success": True, "message": "Call initiated", "data": data}
 
-    def _executions(self, request: Request, body: Any) -> Handled:
+    def _executions(self, request: Request, _body: Any) -> Handled:
         """List executions: no totals, pages until a short one."""
-        del body
-        now, query = self.world.clock.now(), request.query_params
+        now, query = self.world.now(), request.query_params
         calls = [
             call
             for call in self.ordered()

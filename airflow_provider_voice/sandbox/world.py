@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -19,30 +19,6 @@ if TYPE_CHECKING:
 
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
-
-
-class Clock:
-    """The vendors' clock. It runs with real time, whatever the speed of the calls is.
-
-    :param frozen: whether it moves by :meth:`advance` alone, default False.
-    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
-    """
-
-    def __init__(self, *, frozen: bool = False, start: datetime | None = None) -> None:
-        self._start = start or datetime.now(timezone.utc)
-        self._began = time.monotonic()
-        self._frozen = frozen
-
-    def now(self) -> datetime:
-        """Return the vendors' time, aware UTC."""
-        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
-
-    def advance(self, by: timedelta | float) -> None:
-        """Make the clock jump.
-
-        :param by: how far, seconds or a ``timedelta``.
-        """
-        self._start += timedelta(seconds=seconds_of(by))
 
 
 @dataclass(frozen=True)
@@ -182,16 +158,30 @@ class LoggedRequest:
 
 
 class World:
-    """All calls, requests and faults of one sandbox.
+    """The clock of one sandbox, and all its calls, requests and faults.
 
-    :param clock: the vendors' clock.
+    The clock runs with real time, whatever the speed of the calls is. Requests are handled one at a time, on the
+    server's event loop. A test changes the world from its own thread, by single operations on lists: no lock is needed.
+
+    :param frozen: whether the clock moves by :meth:`advance` alone, default False.
+    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
     :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
     """
 
-    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: timedelta | float = 0.0) -> None:
-        self.clock = clock
+    def __init__(
+        self,
+        *,
+        frozen: bool = False,
+        start: datetime | None = None,
+        seed: int = 0,
+        speed: float = 1.0,
+        list_delay: timedelta | float = 0.0,
+    ) -> None:
+        self._start = start or datetime.now(timezone.utc)
+        self._began = time.monotonic()
+        self._frozen = frozen
         self.speed = speed
         self.seed_number = seed
         self.list_delay = seconds_of(list_delay)
@@ -199,8 +189,18 @@ class World:
         self.rings: list[Ring] = []
         self.faults: list[Fault] = []
         self.requests: list[LoggedRequest] = []
-        self._lock = threading.RLock()
-        self._keys = 1000
+        self._keys = itertools.count(1001)
+
+    def now(self) -> datetime:
+        """Return the vendors' time, aware UTC."""
+        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
+
+    def advance(self, by: timedelta | float) -> None:
+        """Make the clock jump.
+
+        :param by: how far, seconds or a ``timedelta``.
+        """
+        self._start += timedelta(seconds=seconds_of(by))
 
     def place(
         self, vendor: str, to: str, agent_id: str, *, request: int = 0, tag: str | None = None, **more: Any
@@ -215,13 +215,12 @@ class World:
         :param more: further fields of :class:`SandboxCall`.
         :return: the new call.
         """
-        now = self.clock.now()
-        with self._lock:
-            call = self._new(vendor, to, agent_id, now, **more)
-            call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
-            rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
-            self.calls[vendor].append(call)
-            self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
+        now = self.now()
+        call = self._new(vendor, to, agent_id, now, **more)
+        call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
+        rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
+        self.calls[vendor].append(call)
+        self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
         return call
 
     def seed(
@@ -247,29 +246,27 @@ class World:
         :return: the new calls.
         """
         span = (end - start).total_seconds()
-        with self._lock:
-            # Mixed with the number of calls so far: a second batch has other ids than the first.
-            rng = random.Random(f"{seed} {self._keys}")
-            moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
-            agent = agent_id or DEFAULT_AGENTS[vendor]
-            added = [
-                self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
-                for moment in moments
-            ]
-            self.calls[vendor].extend(added)
+        # Mixed with a key that no other batch has: a second batch has other ids than the first.
+        rng = random.Random(f"{seed} {next(self._keys)}")
+        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+        agent = agent_id or DEFAULT_AGENTS[vendor]
+        added = [
+            self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
+            for moment in moments
+        ]
+        self.calls[vendor].extend(added)
         return added
 
     def _new(
         self, vendor: str, to: str, agent_id: str, created_at: datetime, rng: random.Random | None = None, **more: Any
     ) -> SandboxCall:
-        self._keys += 1
         unique = uuid.UUID(int=rng.getrandbits(128), version=4) if rng else uuid.uuid4()
         sid = f"CA{unique.hex}"
         fields = {"direction": "outbound", **more}
         called, caller = (to, CALLER_ID) if fields["direction"] == "outbound" else (CALLER_ID, to)
         return SandboxCall(
             vendor=vendor,
-            key=self._keys,
+            key=next(self._keys),
             id=sid if vendor == "talkstack" else str(unique),
             sid=sid,
             to=called,
@@ -287,9 +284,8 @@ class World:
         :param vendor: whose lists.
         :return: the calls; one that is listed with a delay comes when the delay has passed.
         """
-        now = self.clock.now()
-        with self._lock:
-            calls = [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
+        now = self.now()
+        calls = [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
         return sorted(calls, key=lambda call: call.created_at, reverse=True)
 
     def touch_oldest(self, vendor: str, count: int) -> None:
@@ -298,10 +294,9 @@ class World:
         :param vendor: whose calls.
         :param count: how many.
         """
-        now = self.clock.now()
-        with self._lock:
-            for call in sorted(self.calls[vendor], key=lambda call: call.created_at)[:count]:
-                call.touched_at = now
+        now = self.now()
+        for call in sorted(self.calls[vendor], key=lambda call: call.created_at)[:count]:
+            call.touched_at = now
 
     def find(self, vendor: str, call_id: str) -> SandboxCall | None:
         """Return one call that the vendor's lists show now.
@@ -314,10 +309,9 @@ class World:
 
     def reset(self) -> None:
         """Forget every call and ring."""
-        with self._lock:
-            for calls in self.calls.values():
-                calls.clear()
-            self.rings.clear()
+        for calls in self.calls.values():
+            calls.clear()
+        self.rings.clear()
 
     def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
         """Log a request that came.
@@ -328,9 +322,8 @@ class World:
         :param path: the path, without the query.
         :return: its number.
         """
-        with self._lock:
-            number = len(self.requests) + 1
-            self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.clock.now()))
+        number = len(self.requests) + 1
+        self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.now()))
         return number
 
     def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
@@ -341,8 +334,7 @@ class World:
         :param number: the number to be called, ``None`` when the request names none.
         :return: the fault, ``None`` when all goes well.
         """
-        with self._lock:
-            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
+        return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}
