@@ -10,6 +10,7 @@ import struct
 from abc import ABC, abstractmethod
 from datetime import timedelta
 from email.utils import format_datetime
+from http.client import TOO_MANY_REQUESTS, responses
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from starlette.responses import Response
@@ -149,39 +150,36 @@ class VendorRoutes(ABC):
             if operation == "list":
                 self._set_in_motion()
             fault = self.world.fault_for(self.name, operation, number)
-            if fault is None:
-                return self._answer(*handler(request, body))
-            return await self._fail(fault, request, lambda: handler(request, body))
+            is_handled = fault is None or fault.accepted
+            response = self._answer(*handler(request, body)) if is_handled else Response()
+            return response if fault is None else await self._spoil(response, fault, request)
 
         return endpoint
 
-    async def _fail(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
-        response = self._answer(*(work() if fault.is_handled else (200, None)))
-        if fault.kind == "refused":
-            return self._answer(402, {"success": False, "error": True, "message": "Insufficient credits."})
+    async def _spoil(self, response: Response, fault: Fault, request: Request) -> Response:
+        """Return the response that a fault makes of one."""
+        if fault.kind in ("status", "refused"):
+            return self._scripted(fault)
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
-        if fault.kind == "status":
-            return self._scripted(fault)
         if fault.kind == "slow":
             await asyncio.sleep(seconds_of(fault.seconds))
         elif fault.kind == "interim":
             # ASGI has no interim responses, so this one is written to the connection below it.
-            _exchange(request).transport.write(
-                b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % (fault.status or 0)
-            )
+            _exchange(request).transport.write(b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % fault.status)
         else:
             _break_off(_exchange(request), bytes(response.body) if fault.kind == "cut" else b"")
         return response
 
     def _scripted(self, fault: Fault) -> Response:
-        body = {"message": "scripted fault"} if fault.body is None else fault.body
-        if fault.status == 429 and fault.body is None:  # noqa: PLR2004 - HTTP's own number
-            body = self.too_many(None if fault.retry_after is None else seconds_of(fault.retry_after))
+        wait = None if fault.retry_after is None else seconds_of(fault.retry_after)
+        body = {"message": responses.get(fault.status)} if fault.body is None else fault.body
+        if fault.status == TOO_MANY_REQUESTS and fault.body is None:
+            body = self.too_many(wait)
         headers = {"Location": fault.location} if fault.location else {}
-        if fault.retry_after is not None:
-            headers["Retry-After"] = f"{seconds_of(fault.retry_after):.15g}"
-        return self._answer(fault.status or 0, body, headers)
+        if wait is not None:
+            headers["Retry-After"] = f"{wait:.15g}"
+        return self._answer(fault.status, body, headers)
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
         sent = dict(headers or {})
