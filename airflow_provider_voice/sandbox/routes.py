@@ -85,14 +85,13 @@ class VendorRoutes(ABC):
 
     def ordered(self) -> list[SandboxCall]:
         """Return the calls that lists show, in this sandbox's order."""
-        calls = self.world.shown(self.name)
-        if self.quirks.order == "oldest":
-            calls.reverse()
-        elif self.quirks.order == "changed":
-            now = self.world.now()
-            calls.sort(key=lambda call: call.updated_at(now), reverse=True)
-        elif self.quirks.order == "shuffled":
+        calls, now = self.world.shown(self.name), self.world.now()
+        if self.quirks.order == "shuffled":
             random.shuffle(calls)
+        elif self.quirks.order == "changed":
+            calls.sort(key=lambda call: call.updated_at(now), reverse=True)
+        else:
+            calls.sort(key=lambda call: call.created_at, reverse=self.quirks.order == "newest")
         return calls
 
     def page_of(

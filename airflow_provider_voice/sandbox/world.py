@@ -279,14 +279,13 @@ class World:
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:
-        """Return the calls that a vendor's lists show now, newest first.
+        """Return the calls that a vendor's lists show now.
 
         :param vendor: whose lists.
         :return: the calls; one that is listed with a delay comes when the delay has passed.
         """
         now = self.now()
-        calls = [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
-        return sorted(calls, key=lambda call: call.created_at, reverse=True)
+        return [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
 
     def touch_oldest(self, vendor: str, count: int) -> None:
         """Let the oldest calls change, apart from their status.
