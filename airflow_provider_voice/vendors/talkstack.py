@@ -15,7 +15,7 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
-from airflow_provider_voice.vendors.talkstack_history import FAILURES, HistoryReply, read_history
+from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -161,13 +161,11 @@ class Talkstack(Vendor):
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         # There are no filters by agent and direction, and no pages.
         first, last = days_with_margin(query.start, query.end)
-        return read_history(lambda *asked: self._reply(query.to, *asked), first.date(), last.date())
 
-    def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
-        rows = self._ask_history({**query, "to": to}, page_size)
-        self._largest_reply = max(self._largest_reply, len(rows))
-        calls = map(self._call, rows)
-        return HistoryReply({call.id: call for call in calls}, len(rows), self._largest_reply)
+        def ask(filters: Mapping[str, str], page_size: int) -> list[Call]:
+            return [self._call(row) for row in self._ask_history({**filters, "to": query.to}, page_size)]
+
+        return read_history(ask, first.date(), last.date(), self._largest_reply)
 
     def _ask_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
         """Ask once for at most ``page_size`` rows; filters go into the query of the POST (get-call-history)."""
@@ -182,6 +180,7 @@ class Talkstack(Vendor):
         rows = _rows_in(response.body)
         if rows is None:
             raise self._unreadable(response, doing, "a list of calls")
+        self._largest_reply = max(self._largest_reply, len(rows))
         return rows
 
     def _call(self, row: Mapping[str, Any], call_id: str | None = None) -> Call:
