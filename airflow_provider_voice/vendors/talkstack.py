@@ -54,6 +54,7 @@ class Talkstack(Vendor):
 
     :param settings: the connection.
     :param sleep: waits between attempts; for tests.
+    :raises InvalidRequest: when the connection names no project.
     """
 
     name = "talkstack"
@@ -72,19 +73,12 @@ class Talkstack(Vendor):
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
+        if not settings.project_id:
+            raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
+        self.project_id = settings.project_id
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
         # The most rows that one reply had so far: the vendor's page is at least as large.
         self._largest_reply = 0
-
-    @property
-    def project_id(self) -> str:
-        """The project of the connection.
-
-        :raises InvalidRequest: when the connection names none.
-        """
-        if not self.settings.project_id:
-            raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
-        return self.settings.project_id
 
     def check(self) -> str:
         """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
@@ -97,15 +91,6 @@ class Talkstack(Vendor):
         if voices is None:
             raise self._unreadable(response, "the list of voices", "a list under 'voices'")
         return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
-
-    def check_request(self, request: CallRequest) -> None:
-        """Refuse also a request of a connection without a project.
-
-        :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
-        """
-        super().check_request(request)
-        _ = self.project_id
 
     def _create(self, request: CallRequest) -> Call:
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
