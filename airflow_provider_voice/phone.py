@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidPhoneNumber
 
 if TYPE_CHECKING:
-    from phonenumbers import NumberParseException, PhoneNumber
+    from phonenumbers import PhoneNumber
 
 MASK = "•"
 
@@ -51,7 +51,8 @@ def parse_number(text: str, region: str | None = None) -> str:
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
-        raise _refused(text, _parse_reason(error)) from None
+        reasons = {error.INVALID_COUNTRY_CODE: "no such country code", error.TOO_LONG: "too long"}
+        raise _refused(text, reasons.get(error.error_type, "too short")) from None
     reason = _possible_reason(number)
     if reason:
         raise _refused(text, reason)
@@ -76,19 +77,10 @@ def _checked_region(region: str | None) -> str | None:
     return region.upper()
 
 
-def _parse_reason(error: NumberParseException) -> str:
-    return {
-        error.INVALID_COUNTRY_CODE: "no such country code",
-        error.NOT_A_NUMBER: "it is not a phone number",
-        error.TOO_LONG: "too long",
-    }.get(error.error_type, "too short")
-
-
 def _possible_reason(number: PhoneNumber) -> str | None:
     from phonenumbers import ValidationResult, is_possible_number_with_reason
 
     return {
-        ValidationResult.INVALID_COUNTRY_CODE: "no such country code",
         ValidationResult.TOO_SHORT: "too short",
         ValidationResult.TOO_LONG: "too long",
         ValidationResult.INVALID_LENGTH: "wrong length for its country",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -206,8 +206,14 @@ def test_a_value_without_a_field_at_the_vendor_is_refused_before_it_is_sent(sand
     assert not sandbox.requests
 
 
-def test_windows_that_make_no_sense_are_refused_at_once(vendor) -> None:
-    from datetime import datetime
-
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (datetime(2026, 1, 1), datetime(2026, 1, 2)),  # noqa: DTZ001 - the point
+        (datetime(2026, 1, 1, tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))),
+        (datetime.min.replace(tzinfo=timezone.utc), datetime(2026, 1, 1, tzinfo=timezone.utc)),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(vendor, start, end) -> None:
     with pytest.raises(InvalidRequest):
-        vendor.list_calls(datetime(2026, 1, 1), datetime(2026, 1, 2))  # noqa: DTZ001 - the point
+        list(vendor.list_calls(start, end))
