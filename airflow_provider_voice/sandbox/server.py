@@ -149,7 +149,7 @@ class Sandbox:
         :param count: how many calls.
         :param start: the first moment at which one may be created, by the sandbox's clock.
         :param end: the end of these moments, exclusive.
-        :param fields: ``agent_id``, ``direction`` and ``seed``; see :meth:`World.seed`.
+        :param fields: ``agent_id`` and ``direction``; see :meth:`World.seed`.
         :return: the new calls.
         """
         return self.world.seed(vendor, count, start, end, **fields)

@@ -232,7 +232,6 @@ class World:
         *,
         agent_id: str | None = None,
         direction: Direction = "outbound",
-        seed: int = 0,
     ) -> list[SandboxCall]:
         """Add a history of calls; no phone rings.
 
@@ -242,12 +241,10 @@ class World:
         :param end: the end of these moments, exclusive.
         :param agent_id: the agent that talked; ``None`` (default): the sandbox's first one.
         :param direction: ``outbound`` (default) or ``inbound``.
-        :param seed: decides numbers, moments and ids, default 0.
         :return: the new calls.
         """
         span = (end - start).total_seconds()
-        # Mixed with a key that no other batch has: a second batch has other ids than the first.
-        rng = random.Random(f"{seed} {next(self._keys)}")
+        rng = random.Random(next(self._keys))  # a second batch has other ids than the first
         moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
         agent = agent_id or DEFAULT_AGENTS[vendor]
         added = [
