@@ -103,10 +103,9 @@ def mask_number(number: str | None) -> str:
     """
     if number is None:
         return "-"
+    number = re.sub(r"^%2[Bb]", "+", number.strip())
     digits = "".join(str(unicodedata.decimal(char)) for char in number if char.isdecimal())
-    plus = "+" if number.strip().startswith(("+", "\uff0b", "%2B", "tel:+")) else ""
-    if number.strip()[:3].upper() == "%2B":
-        digits = digits[1:]
+    plus = "+" if number.startswith(("+", "\uff0b", "tel:+")) else ""
     if len(digits) < _MIN_DIGITS:
         return plus + MASK * max(len(digits), 3)
     head = 4 if len(digits) >= 10 else 2  # noqa: PLR2004 - country code and area code of a usual number
@@ -167,15 +166,11 @@ def may_be_same_number(written: str | None, number: str) -> bool:
         return True
     if (written or "").strip().startswith(("+", "\uff0b")):
         return False
-    full = number.lstrip("+")
-    if digits.startswith("0"):
-        digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)
-        if digits == full:
-            return True
     import phonenumbers
 
+    digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)  # exit codes
     national = phonenumbers.national_significant_number(phonenumbers.parse(number, None))
-    return digits.lstrip("0") == national
+    return same_number(digits, number) or digits.lstrip("0") == national
 
 
 def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_voice.sandbox.arguments import check_choice
+from airflow_provider_voice.sandbox.arguments import check_choices
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -62,8 +62,7 @@ class Fault:
     after: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("kind", self.kind, FaultKind)
-        check_choice("operation", self.operation, Operation)
+        check_choices(self, kind=FaultKind, operation=Operation)
         self.status = self.status or _STATUSES.get(self.kind, 503)
         self.accepted = self.accepted or self.kind in _HANDLED
         if self.kind == "interim" and self.status not in _INTERIM:
