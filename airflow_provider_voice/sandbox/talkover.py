@@ -59,8 +59,7 @@ class TalkoverRoutes(VendorRoutes):
         """List the agents, paged under ``meta``."""
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
         shown, page, per_page = self.page_of(request, rows, "per_page", 20)
-        meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
-        return 200, {"data": shown, "meta": meta}
+        return 200, {"data": shown, "meta": _counts(len(rows), page, per_page)}
 
     def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
@@ -127,14 +126,8 @@ class TalkoverRoutes(VendorRoutes):
         total = count + 1 if self.quirks.pagination == "off_by_one" else count
         total = min(total, self.quirks.total_cap or total)
         first = (page - 1) * per_page
-        return {
-            "current_page": page,
-            "last_page": max(1, -(-total // per_page)),
-            "per_page": per_page,
-            "total": total,
-            "from": first + 1 if rows else None,
-            "to": first + rows if rows else None,
-        }
+        bounds = {"from": first + 1, "to": first + rows} if rows else {"from": None, "to": None}
+        return {**_counts(total, page, per_page), **bounds}
 
     def _row(self, call: SandboxCall, now: datetime) -> dict[str, Any]:
         row = {
@@ -155,6 +148,10 @@ class TalkoverRoutes(VendorRoutes):
         if self.quirks.updated_at == "backwards":
             changed = call.created_at - (changed - call.created_at)
         return row if self.quirks.updated_at == "missing" else {**row, "updated_at": write_time(changed)}
+
+
+def _counts(total: int, page: int, per_page: int) -> dict[str, int]:
+    return {"current_page": page, "last_page": max(1, -(-total // per_page)), "per_page": per_page, "total": total}
 
 
 def _error(code: str, message: str, **details: Any) -> dict[str, Any]:

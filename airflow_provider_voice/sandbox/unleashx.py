@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
 from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, passes
+from airflow_provider_voice.sandbox.world import CALLER_ID
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,8 +95,8 @@ class UnleashXRoutes(VendorRoutes):
         calls = [
             call
             for call in self.ordered()
-            if passes(query, {"agent_id": call.agent_id, "provider_number": _own_number(call)})
-            and passes(query, {"status": self.status_of(call, now)})
+            if passes(query, {"agent_id": call.agent_id, "provider_number": CALLER_ID})
+            and query.get("status") in (None, self.status_of(call, now))
             and query.get("calling_number", "") in _customer(call)
             and query.get("input_data", "") in json.dumps(call.variables)
             and self.in_days(call, query.get("fromdate"), query.get("todate"))
@@ -109,10 +110,6 @@ def _customer(call: SandboxCall) -> str:
     return call.to if call.direction == "outbound" else call.from_
 
 
-def _own_number(call: SandboxCall) -> str:
-    return call.from_ if call.direction == "outbound" else call.to
-
-
 def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
     seconds = call.duration(now)
     return {
@@ -120,7 +117,7 @@ def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
         "AGENT_ID": int(call.agent_id),
         "agent_name": f"Agent {call.agent_id}",
         "CALLING_NUMBER": _customer(call),
-        "PROVIDER_NUMBER": _own_number(call),
+        "PROVIDER_NUMBER": CALLER_ID,
         "STATUS": status,
         "CALL_STATUS": status,
         "TOTAL_DURATION": seconds,
