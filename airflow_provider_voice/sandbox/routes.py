@@ -64,13 +64,11 @@ class VendorRoutes(ABC):
     def routes(self) -> list[Route]:
         """Return the vendor's routes."""
 
-    def too_many(self, retry_after: float | None) -> Any:
-        """Return the body of a 429.
+    def too_many(self, _retry_after: float | None) -> Any:
+        """Return the body of a 429, for vendors that do not state there when the client may try again.
 
-        :param retry_after: seconds until the client may try again, for vendors that state it in the body.
         :return: the JSON body.
         """
-        del retry_after
         return {"error": True, "message": "Too many requests"}
 
     def status_of(self, call: SandboxCall, now: datetime) -> str:
