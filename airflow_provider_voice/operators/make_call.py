@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
+from airflow.providers.common.compat.sdk import AirflowException, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
@@ -22,7 +22,6 @@ from airflow_provider_voice.exceptions import (
     NotAllowedNow,
     StaleRun,
     VoiceError,
-    error_from_dict,
 )
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
@@ -293,22 +292,13 @@ class MakeCallOperator(BaseOperator):
         """
         with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             # With the trigger comes the code that polls a vendor; only a task that deferred needs it.
-            from airflow_provider_voice.triggers.call_status import call_from_event
+            from airflow_provider_voice.triggers.call_status import calls_from_event, raise_failure
 
-            request, memo, seen = self._request(), event["memo"], event["calls"][0]
-            call = None if seen is None else call_from_event(seen, CallRef(seen["id"], request.to))
-            self._placed = call
-            watch = CallWatch([CallRef(memo["call_id"]) if call is None else CallRef.of(call)])
-            if call is not None:
-                watch.take({call.id: call})
-            if event.get("error"):
-                raise error_from_dict(event["error"])
-            if event.get("timed_out") or call is None:
-                if memo["cut_short"]:
-                    # Airflow calls on_kill for this error.
-                    raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its call.")
-                raise watch.timed_out(self.timeout)
-            return self._finish(self._dialer(context, request), DialedCall(call, memo["how"], memo["generation"]))
+            request, memo = self._request(), event["memo"]
+            calls = calls_from_event(event, [request.to])
+            self._placed = calls[0] if calls else None
+            raise_failure(event)
+            return self._finish(self._dialer(context, request), DialedCall(calls[0], memo["how"], memo["generation"]))
 
     def on_kill(self) -> None:
         """Hang up if ``end_call_on_kill`` is set and the vendor can; Airflow calls this for every SIGTERM."""
@@ -428,29 +418,18 @@ class MakeCallOperator(BaseOperator):
             call_id = self._placed.id
             raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody.")
 
-    def _defer(self, dialed: DialedCall) -> None:
+    def _defer(self, dialed: DialedCall) -> NoReturn:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.
-        from airflow_provider_voice.triggers.call_status import CallStatusTrigger
+        from airflow_provider_voice.triggers.call_status import defer_until_ended
 
-        wait, cut_short = self.timeout, False
-        if self.execution_timeout is not None and self.execution_timeout.total_seconds() < wait:
-            # Airflow does not count the time a task is deferred, so the trigger does.
-            wait, cut_short = self.execution_timeout.total_seconds(), True
-        self.defer(
-            trigger=CallStatusTrigger(
-                voice_conn_id=self.voice_conn_id,
-                calls=[CallRef.of(dialed.call).to_dict()],
-                deadline=time.time() + wait,
-                poll_interval=self.poll_interval,
-                memo={
-                    "call_id": dialed.call.id,
-                    "how": dialed.how,
-                    "generation": dialed.generation,
-                    "cut_short": cut_short,
-                },
-                end_call_on_kill=self.end_call_on_kill,
-            ),
-            method_name="execute_complete",
+        defer_until_ended(
+            self,
+            [CallRef.of(dialed.call)],
+            timeout=self.timeout,
+            voice_conn_id=self.voice_conn_id,
+            poll_interval=self.poll_interval,
+            memo={"how": dialed.how, "generation": dialed.generation},
+            end_call_on_kill=self.end_call_on_kill,
         )
 
     def _wait(self, dialer: Dialer, ref: CallRef) -> Call:
@@ -458,10 +437,7 @@ class MakeCallOperator(BaseOperator):
         watch = CallWatch([ref])
         deadline = time.monotonic() + self.timeout
         while True:
-            try:
-                watch.take(self.hook.get_calls(watch.pending))
-            except VoiceError as error:
-                watch.fail(error)
+            watch.poll(self.hook.get_calls)
             if watch.results[0] is not None:
                 self._placed = watch.results[0]
             self._fail_if_killed(dialer)
@@ -469,7 +445,7 @@ class MakeCallOperator(BaseOperator):
                 return self._placed
             left = deadline - time.monotonic()
             if left <= 0:
-                raise watch.timed_out(self.timeout)
+                raise watch.timed_out()
             next_poll = time.monotonic() + min(watch.next_poll_in(self.poll_interval), left)
             while (nap := next_poll - time.monotonic()) > 0:
                 time.sleep(min(nap, _NAP_SECONDS))

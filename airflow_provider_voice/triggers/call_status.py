@@ -7,13 +7,13 @@ import re
 import time
 from contextlib import aclosing
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError
+from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, json_object
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
@@ -23,8 +23,10 @@ from airflow_provider_voice.utils.call_references import call_refs
 from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Mapping
+    from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
     from datetime import timedelta
+
+    from airflow.sdk import BaseOperator
 
 #: A trigger fires this many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
@@ -53,6 +55,8 @@ class CallStatusTrigger(BaseEventTrigger):
             ),
             method_name="execute_complete",
         )
+
+    :func:`defer_until_ended`, :func:`raise_failure` and :func:`calls_from_event` are a task's side of such a wait.
 
     :param voice_conn_id: the connection.
     :param calls: the calls, each as ``CallRef.to_dict()``.
@@ -140,19 +144,21 @@ class CallStatusTrigger(BaseEventTrigger):
     async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
         """Wait for the calls; why a wait failed is put into the event and not raised."""
         began = time.monotonic()
-        error, timed_out = None, False
+        error: VoiceError | None = None
+        timed_out = False
         try:
             with poll.subscribed(self._watch, self.poll_interval):
                 await self._take_results(results)
         except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
-            timed_out = True
+            error, timed_out = self._watch.timed_out(), True
         except VoiceError as failure:
-            error = failure.to_dict()
+            error = failure
         if self.trigger_id is not None:  # in dag.test() there is no scheduler
             await asyncio.sleep(began + EARLIEST_EVENT_SECONDS - time.monotonic())
         # JSON without a full number: Airflow logs events.
         calls = [None if call is None else masked(call) for call in self._watch.results]
-        payload = {"calls": calls, "error": error, "timed_out": timed_out, "memo": self.memo}
+        failure_data = None if error is None else error.to_dict()
+        payload = {"calls": calls, "error": failure_data, "timed_out": timed_out, "memo": self.memo}
         return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
     async def _take_results(self, results: AsyncIterator[PollResult]) -> None:
@@ -189,6 +195,51 @@ class CallStatusTrigger(BaseEventTrigger):
                 self.log.warning("Could not end call %s: %s", ref.id, error.message)
 
 
+def defer_until_ended(
+    task: BaseOperator,
+    calls: Iterable[CallRef],
+    *,
+    timeout: float,
+    memo: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> NoReturn:
+    """Defer a task until calls have ended; it continues in its ``execute_complete``.
+
+    :param task: the operator.
+    :param calls: the calls.
+    :param timeout: seconds to wait at most; an ``execution_timeout`` of the task that is shorter takes precedence.
+    :param memo: JSON that the event returns.
+    :param kwargs: the other arguments of :class:`CallStatusTrigger`.
+    """
+    wait, is_cut_short = timeout, False
+    if task.execution_timeout is not None and task.execution_timeout.total_seconds() < wait:
+        # Airflow does not count the time a task is deferred, so the trigger does.
+        wait, is_cut_short = task.execution_timeout.total_seconds(), True
+    trigger = CallStatusTrigger(
+        calls=[ref.to_dict() for ref in calls],
+        deadline=time.time() + wait,
+        memo={**(memo or {}), "cut_short": is_cut_short},
+        **kwargs,
+    )
+    task.defer(trigger=trigger, method_name="execute_complete")
+    raise AssertionError("defer() returned")
+
+
+def raise_failure(event: Mapping[str, Any]) -> None:
+    """Raise the error that ended a wait before the calls did; return when there is none.
+
+    :param event: the payload of an event after :func:`defer_until_ended`.
+    :raises AirflowTaskTimeout: when the task's ``execution_timeout`` has passed.
+    :raises CallNotCompleted: when the calls have not ended within the timeout.
+    :raises VoiceError: the error of the wait.
+    """
+    if event["timed_out"] and event["memo"]["cut_short"]:
+        # Airflow calls on_kill for this error.
+        raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its calls.")
+    if event["error"]:
+        raise error_from_dict(event["error"])
+
+
 def _epoch_seconds(deadline: Any) -> float:
     is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
     if not is_number or not 0 <= deadline <= _LAST_EPOCH_SECOND:
@@ -221,16 +272,27 @@ def masked(call: Call) -> dict[str, Any]:
     return data
 
 
-def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
+def calls_from_event(event: Mapping[str, Any], numbers: Iterable[str | None]) -> list[Call]:
+    """Return the calls of an event with the numbers that their task knows; the other numbers stay masked.
+
+    :param event: the payload of an event.
+    :param numbers: the number of each call, in the order of the trigger's ``calls``; None: not known.
+    :return: the calls; those that were never reported are absent.
+    """
+    pairs = zip(event["calls"], numbers, strict=True)
+    return [call_from_event(data, number) for data, number in pairs if data is not None]
+
+
+def call_from_event(data: Mapping[str, Any], number: str | None) -> Call:
     """Return a call of an event with the number of its task; the other number stays masked.
 
     :param data: one of the event's ``calls``.
-    :param ref: the reference that the task waits for, with the number.
+    :param number: the number that the task has rung or waits for; None: not known.
     :return: the call.
     """
-    data = {**data, "to": ref.to or data.get("to")}
-    if ref.to and data.get("recording_url"):
-        data["recording_url"] = data["recording_url"].replace("{to}", _last_digits(ref.to))
+    data = {**data, "to": number or data.get("to")}
+    if number and data.get("recording_url"):
+        data["recording_url"] = data["recording_url"].replace("{to}", _last_digits(number))
     return Call.from_dict(data)
 
 

@@ -21,6 +21,8 @@ from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.triggers import call_status
+from tests.unit.triggers.test_call_status import wait_with
 
 NUMBER = "+14155552601"
 CIRCULAR: dict[str, Any] = {}
@@ -245,12 +247,16 @@ def test_a_number_in_a_key_is_masked() -> None:
     assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
 
 
-def test_a_wait_for_a_call_that_was_never_reported_names_the_call() -> None:
+def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -> None:
     made = make(agent_id="a", wait_for_completion=True, deferrable=True)
     placed = Call("c7", "talkover", CallStatus.QUEUED, to=NUMBER)
     with pytest.raises(TaskDeferred) as deferred:
         made._defer(DialedCall(placed, "placed", 1))
-    event = {"calls": [None], "error": None, "timed_out": True, "memo": deferred.value.trigger.memo}
+    trigger = deferred.value.trigger
+    trigger.deadline = 0
+    monkeypatch.setattr(call_status, "_FIRST_POLL_SECONDS", 0.01)
+    event = wait_with(trigger)
+    assert event["timed_out"]
     with pytest.raises(AirflowFailException, match=r"call c7 \(never reported\)"):
         made.execute_complete({}, event)
 

@@ -66,7 +66,7 @@ def test_an_event_shows_no_number_and_its_task_gets_its_own_back() -> None:
     shown = json.dumps(event)
     for digits in ("5552671", "555-2671", "1838750"):
         assert digits not in shown
-    call = call_from_event(event, CallRef("c1", to=NUMBER))
+    call = call_from_event(event, NUMBER)
     assert call.to == NUMBER
     assert "/14155552671/20261121101112.mp3" in call.recording_url
     assert "1838750" not in call.recording_url
