@@ -118,7 +118,6 @@ class CallsFinishedTrigger(BaseEventTrigger):
             except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
                 failures += 1
                 pause = self._pause_after(failure, failures)
-                hooks.forget()
                 await asyncio.sleep(pause)
                 continue
             failures = 0

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, VendorUnavailable, VoiceError
+from airflow_provider_voice.exceptions import VendorUnavailable, VoiceError
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 
@@ -166,17 +166,6 @@ class CallPoll:
 
     async def _request(self, refs: list[CallRef]) -> dict[str, Call]:
         hook = await self._hooks.get()
-        try:
-            return await self._get_calls(hook, refs)
-        except AuthenticationFailed:
-            # The token may have been replaced in the connection since it was read.
-            self._hooks.forget()
-            fresh = await self._hooks.get()
-            if fresh is hook:
-                raise
-            return await self._get_calls(fresh, refs)
-
-    async def _get_calls(self, hook: VoiceHook, refs: list[CallRef]) -> dict[str, Call]:
         before = hook.vendor.http.sent
         # In a thread: requests blocks, and every trigger of the process shares the event loop.
         found = await sync_to_async(hook.get_calls, thread_sensitive=False)(refs)

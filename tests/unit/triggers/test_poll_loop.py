@@ -39,9 +39,6 @@ class Hooks:
     async def get(self) -> Hook:
         return self.hooks[0]
 
-    def forget(self) -> None:
-        self.hooks = self.hooks[1:] or self.hooks
-
     def close(self) -> None:
         self.closed = True
 
@@ -172,12 +169,10 @@ def test_a_bug_in_a_poll_is_a_result_without_the_text_of_the_exception(caplog) -
     assert "KeyError" in caplog.text
 
 
-def test_a_refused_token_is_tried_again_with_the_connection_as_it_is_now() -> None:
+def test_a_refused_token_is_the_result_of_its_poll() -> None:
     def refuse(refs):
         raise AuthenticationFailed("401")
 
-    result = asyncio.run(first_result(poll_of(refuse, all_are("busy"))[0], CallWatch([CallRef("c1")])))
-    assert result.error is None
     result = asyncio.run(first_result(poll_of(refuse)[0], CallWatch([CallRef("c1")])))
     assert isinstance(result.error, AuthenticationFailed)
 
