@@ -170,15 +170,10 @@ class RecordStore:
         return None if data is None else Record.from_json(data)
 
     def load_if_possible(self) -> Record | None:
-        """Return the stored record; None also when the store does not answer now.
-
-        :raises CallOutcomeUnknown: when the stored value is no record.
-        """
+        """Return the stored record; None also when it cannot be read now, which :meth:`save` finds out again."""
         try:
             return self.load()
-        except CallOutcomeUnknown:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, a search rings nobody
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, reading rings nobody
             log.warning("Could not read the state of the call (%s).", type(error).__name__)
             return None
 
@@ -201,11 +196,7 @@ class RecordStore:
         :param call: the call.
         :return: the record; None when there is none or it cannot be read now.
         """
-        try:
-            record = self.load()
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
-            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
-            return None
+        record = self.load_if_possible()
         is_its = record is not None and record.call is not None and record.call.get("id") == call.id
         return record if is_its else None
 

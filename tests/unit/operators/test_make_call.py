@@ -209,7 +209,7 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._dialer({"ti": mock.MagicMock()}, made._request())._before_ringing([])
+        made._dialer({"ti": mock.MagicMock()}, made._request()).before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 
