@@ -17,7 +17,6 @@ from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import (
-    CapabilityNotSupported,
     InvalidRequest,
     NotAllowedNow,
     StaleRun,
@@ -303,16 +302,8 @@ class MakeCallOperator(BaseOperator):
     def on_kill(self) -> None:
         """Hang up if ``end_call_on_kill`` is set and the vendor can; Airflow calls this for every SIGTERM."""
         self._killed = True
-        if not self.end_call_on_kill or self._placed is None or self._placed.status.is_terminal:
-            return
-        try:
-            self.hook.end_call(self._placed)
-            self._hung_up = True
-            self.log.info("Ended call %s, because its task was killed.", self._placed.id)
-        except CapabilityNotSupported as error:
-            self.log.info("%s", error.message)
-        except VoiceError as error:
-            self.log.warning("Could not end call %s: %s", self._placed.id, error.message)
+        if self.end_call_on_kill and self._placed is not None and not self._placed.status.is_terminal:
+            self._hung_up = self._hung_up or self.hook.hang_up(self._placed)
 
     def _request(self) -> CallRequest:
         """Return the call wanted, from rendered arguments."""

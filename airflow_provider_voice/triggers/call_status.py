@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError, error_from_dict
+from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, json_object
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
@@ -186,13 +186,7 @@ class CallStatusTrigger(BaseEventTrigger):
         connection = await VoiceHook.aget_connection(self.voice_conn_id)
         hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
         for ref in self._watch.pending:
-            try:
-                await sync_to_async(hook.end_call, thread_sensitive=False)(ref)
-                self.log.info("Ended call %s, because its task was killed.", ref.id)
-            except CapabilityNotSupported as error:
-                self.log.info("%s", error.message)
-            except VoiceError as error:
-                self.log.warning("Could not end call %s: %s", ref.id, error.message)
+            await sync_to_async(hook.hang_up, thread_sensitive=False)(ref)
 
 
 def defer_until_ended(
@@ -263,11 +257,10 @@ def masked(call: Call) -> dict[str, Any]:
     for name in ("to", "from"):
         if data[name] is None:
             continue
-        digits = _last_digits(data[name])
+        digits = re.sub(r"\D", "", data[name])[-_CUT_DIGITS:]
         if data["recording_url"] and digits:
             written = r"(?:%[0-9A-Fa-f]{2}|[^0-9A-Za-z]){0,3}".join(digits)
-            url = data["recording_url"].replace(digits, f"{{{name}}}")
-            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, url)
+            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, data["recording_url"])
         data[name] = mask_number(data[name])
     return data
 
@@ -280,21 +273,4 @@ def calls_from_event(event: Mapping[str, Any], numbers: Iterable[str | None]) ->
     :return: the calls; those that were never reported are absent.
     """
     pairs = zip(event["calls"], numbers, strict=True)
-    return [call_from_event(data, number) for data, number in pairs if data is not None]
-
-
-def call_from_event(data: Mapping[str, Any], number: str | None) -> Call:
-    """Return a call of an event with the number of its task; the other number stays masked.
-
-    :param data: one of the event's ``calls``.
-    :param number: the number that the task has rung or waits for; None: not known.
-    :return: the call.
-    """
-    data = {**data, "to": number or data.get("to")}
-    if number and data.get("recording_url"):
-        data["recording_url"] = data["recording_url"].replace("{to}", _last_digits(number))
-    return Call.from_dict(data)
-
-
-def _last_digits(number: str) -> str:
-    return re.sub(r"\D", "", number)[-_CUT_DIGITS:]
+    return [Call.from_dict({**data, "to": number or data["to"]}) for data, number in pairs if data is not None]
