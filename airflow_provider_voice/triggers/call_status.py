@@ -169,15 +169,12 @@ class CallStatusTrigger(BaseEventTrigger):
             result = await asyncio.wait_for(anext(results), until - time.time())
             if {ref.id for ref in self._watch.pending} <= result.requested:
                 until = self.deadline
-                self._take(result)
+                if result.error is not None:
+                    self._watch.fail(result.error)
+                else:
+                    self._watch.take(result.found)
             # else: another trigger's poll, or one that had begun before this trigger subscribed. It says nothing about
             # calls that it did not request, even if it shows some of ours.
-
-    def _take(self, result: PollResult) -> None:
-        if result.error is not None:
-            self._watch.fail(result.error)
-        else:
-            self._watch.take(result.found)
 
     async def on_kill(self) -> None:
         """Hang up, if that is wanted and the vendor can, when a user killed the waiting task."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
+from airflow_provider_voice.exceptions import CapabilityNotSupported
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
-from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
+from airflow_provider_voice.triggers.poll_loop import as_voice_error, backoff_seconds, budget_seconds
 from airflow_provider_voice.utils.call_arguments import agent_of
 from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
@@ -134,7 +134,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 stored = endings.state
 
     def _pause_after(self, failure: Exception, failures: int) -> float:
-        error = failure if isinstance(failure, VoiceError) else VendorUnavailable(type(failure).__name__)
+        error = as_voice_error(failure)
         pause = backoff_seconds(error, failures, self.poll_interval)
         report = self.log.error if error.permanent else self.log.warning
         report("Polling for calls that have ended failed and is tried again in %.0f s: %s", pause, error)

@@ -88,11 +88,11 @@ def test_every_subscriber_gets_its_result_in_a_step_of_its_own() -> None:
     from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 
     taken_in_step: list[int] = []
-    take, count = CallStatusTrigger._take, 200
+    take, count = CallWatch.take, 200
 
-    def counting(self, result):
+    def counting(self, found):
         taken_in_step[-1] += 1
-        take(self, result)
+        take(self, found)
 
     run_step = asyncio.events.Handle._run
 
@@ -118,7 +118,7 @@ def test_every_subscriber_gets_its_result_in_a_step_of_its_own() -> None:
         return events, poll._hooks.hooks[0].polls
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CallStatusTrigger, "_take", counting)
+        patch.setattr(CallWatch, "take", counting)
         patch.setattr(asyncio.events.Handle, "_run", step)
         events, polls = asyncio.run(run())
     assert [event["calls"][0]["id"] for event in events] == [f"c{number}" for number in range(count)]
