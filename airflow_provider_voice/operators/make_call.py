@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import AirflowException, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
-from airflow_provider_voice.dialing.may_ring import ClosedNow, ask_policy
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
@@ -69,6 +68,14 @@ WhenClosed = Literal["wait", "skip", "fail"]
 _SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
 _NAP_SECONDS = 1.0
+
+
+class _ClosedNow(Exception):
+    """The contact policy forbids the call now and allows it later; nothing was stored or sent."""
+
+    def __init__(self, opens_at: datetime) -> None:
+        super().__init__("closed now")
+        self.opens_at = opens_at
 
 
 class MakeCallOperator(BaseOperator):
@@ -262,7 +269,7 @@ class MakeCallOperator(BaseOperator):
             dialer = self._dialer(context, request)
             try:
                 dialed = dialer.dial(request)
-            except ClosedNow as closed:
+            except _ClosedNow as closed:
                 self._defer_until(closed.opens_at)
             self._publish(context, dialer, dialed)
             if self.wait_for_completion and not dialed.call.status.is_terminal:
@@ -331,17 +338,22 @@ class MakeCallOperator(BaseOperator):
         last_moment = None
         if self.stale_run != "call":
             last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
-        if self.policy is not None:
-            from airflow_provider_voice.policy import Person  # rule files and calendars: only a task with a policy
+        if self.policy is None:
+            return
+        from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
 
-            ask_policy(
-                self.policy,
-                Person(request.to, self.time_zone, self.jurisdiction),
-                attempts(),
-                delay=timedelta(seconds=request.delay_seconds),
-                when_closed=self.when_closed,
-                deadline=last_moment,
-            )
+        person, delay = Person(request.to, self.time_zone, self.jurisdiction), timedelta(seconds=request.delay_seconds)
+        # The rules are about the moment at which the phone rings.
+        rings_at = datetime.now(timezone.utc) + delay
+        # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
+        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts()])
+        deadline = None if last_moment is None else last_moment + delay
+        step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
+        self.log.info("Contact policy: %s", step.reason)
+        if step.until is not None:
+            raise _ClosedNow(step.until - delay)
+        if step.action != "call":
+            raise step.error()
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:
         """Return the dialer of this task, or of its key."""
