@@ -28,7 +28,6 @@ from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
-    check_keyed,
     check_person,
     check_templated,
     delay_of,
@@ -249,9 +248,20 @@ class MakeCallOperator(BaseOperator):
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
         if self.call_key is not None:
-            check_keyed(self.ledger_conn_id, on_clear=self.on_clear, end_call_on_kill=self.end_call_on_kill)
+            self._check_key()
         if self.subject is not None and self.ledger_conn_id is None:
             raise InvalidRequest("subject needs ledger_conn_id: attempts are counted per subject in the ledger.")
+
+    def _check_key(self) -> None:
+        """Refuse the arguments that contradict a ``call_key``."""
+        if self.ledger_conn_id is None:
+            raise InvalidRequest(
+                "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
+            )
+        if self.on_clear != "reuse":
+            raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
+        if self.end_call_on_kill:
+            raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
 
     @cached_property
     def hook(self) -> VoiceHook:

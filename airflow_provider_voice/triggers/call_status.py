@@ -14,10 +14,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
-from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, json_object
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 from airflow_provider_voice.utils.call_references import call_refs
 from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
@@ -180,8 +180,7 @@ class CallStatusTrigger(BaseEventTrigger):
         """Hang up, if that is wanted and the vendor can, when a user killed the waiting task."""
         if not self.end_call_on_kill:
             return
-        connection = await VoiceHook.aget_connection(self.voice_conn_id)
-        hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
+        hook = await ConnectionHook(self.voice_conn_id).get()
         for ref in self._watch.pending:
             await sync_to_async(hook.hang_up, thread_sensitive=False)(ref)
 

@@ -114,24 +114,6 @@ def key_or_none(value: object) -> str | None:
     return key
 
 
-def check_keyed(ledger_conn_id: object, *, on_clear: object, end_call_on_kill: bool) -> None:
-    """Check the arguments that contradict a ``call_key``.
-
-    :param ledger_conn_id: the ledger's connection; None: there is no ledger.
-    :param on_clear: the operator's ``on_clear``.
-    :param end_call_on_kill: whether a kill of the task hangs up.
-    :raises InvalidRequest: when one does.
-    """
-    if ledger_conn_id is None:
-        raise InvalidRequest(
-            "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
-        )
-    if on_clear != "reuse":
-        raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
-    if end_call_on_kill:
-        raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
-
-
 def check_templated(arguments: Mapping[str, Any]) -> None:
     """Check those templated arguments of a call that are final when the DAG is parsed.
 
