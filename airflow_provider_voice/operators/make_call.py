@@ -410,7 +410,6 @@ class MakeCallOperator(BaseOperator):
         # The scheduler can fail a deferred task whose trigger fires within a second or two.
         moment = max(opens_at, datetime.now(timezone.utc) + _SHORTEST_DEFERRAL)
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_when_open")
-        raise AssertionError("defer() returned")
 
     def _publish(self, context: Context, dialer: Dialer, dialed: DialedCall) -> None:
         """Push the call's id to XCom as early as there is one."""

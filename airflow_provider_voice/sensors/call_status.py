@@ -24,7 +24,6 @@ from airflow_provider_voice.utils.validation import (
     boolean,
     connection_id,
     endings_of,
-    is_final,
     is_literal,
     one_of,
     seconds_of,
@@ -124,7 +123,7 @@ class CallStatusSensor(BaseSensorOperator):
             connection_id(self.voice_conn_id)
         if is_literal(self.expected_statuses):
             self._accepted()
-        if is_final(self.call):
+        if is_literal(self.call):
             call_refs(self.call)
 
     @cached_property

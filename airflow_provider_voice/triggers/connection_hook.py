@@ -28,8 +28,9 @@ class ConnectionHook:
         self._made_of: list[Any] = []
 
     async def get(self) -> VoiceHook:
-        """Read the connection and return its hook; the same one as long as the connection is the same.
+        """Read the connection and return its hook.
 
+        :return: the hook; the same one as long as the connection is the same.
         :raises InvalidRequest: when there is no connection or it has a field that makes no sense; not permanent when
             there was a connection before.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_voice.utils.validation import is_final
+from airflow_provider_voice.utils.validation import is_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,5 +75,5 @@ class MaskedField:
         return self if instance is None else getattr(instance, self._attribute)
 
     def __set__(self, instance: object, value: Any) -> None:
-        may_be_shown = value is None or isinstance(value, MaskedValue) or not is_final(value)
+        may_be_shown = value is None or isinstance(value, MaskedValue) or not is_literal(value)
         setattr(instance, self._attribute, value if may_be_shown else self._mask(value))

@@ -153,6 +153,13 @@ def test_calls_that_did_not_end_in_time_are_a_timeout(cut_short: bool, failure: 
         sensor(deferrable=True).execute_complete({}, event)
 
 
+def test_a_template_in_a_list_of_statuses_is_checked_when_it_is_rendered() -> None:
+    task = sensor("call_1", "busy", expected_statuses=["{{ params.status }}"])
+    task.expected_statuses = ["no_answer"]  # as Airflow does with a rendered field
+    with pytest.raises(AirflowFailException, match="ended as busy"):
+        task.execute({})
+
+
 def test_calls_are_left_to_the_shared_poll() -> None:
     """A thousand mapped sensors would otherwise send a thousand requests before they wait."""
     for call in ("call_1", RESULT, [RESULT], ["call_1", "call_2"]):
