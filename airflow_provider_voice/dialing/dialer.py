@@ -205,18 +205,18 @@ class Dialer:
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
         """Return the record of the next intended call."""
-        facts, generation = self.facts, record.generation + 1 if record else 1
-        values: dict[str, Any] = {
-            "key": self._key(request, generation),
-            "state": "intent",
-            "intent_at": _now(),
-            "fingerprint": self._fingerprint(request),
-            "max_tries": facts.max_tries,
-            "try_number": facts.try_number,
-            "owner": facts.instance,
-            "clear_number": facts.clear_number,
-        }
-        return record.next(**values) if record else Record(generation, **values)
+        facts = self.facts
+        return Record.after(
+            record,
+            key=self._key(request, record.generation + 1 if record else 1),
+            state="intent",
+            intent_at=_now(),
+            fingerprint=self._fingerprint(request),
+            max_tries=facts.max_tries,
+            try_number=facts.try_number,
+            owner=facts.instance,
+            clear_number=facts.clear_number,
+        )
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""

@@ -80,18 +80,22 @@ class Record:
         """The last known status of the call; None until the call is known."""
         return (self.call or {}).get("status")
 
-    def next(self, **values: Any) -> Record:
+    @classmethod
+    def after(cls, earlier: Record | None, **values: Any) -> Record:
         """Return the record of the next intended call of the same task or key.
 
-        :param values: the new values of fields; the other fields start with their defaults.
+        :param earlier: the record of the call before it; None: there is none.
+        :param values: the other values of fields; those that are left out have their defaults.
         :return: a record that lists the calls before it.
         """
-        ids = [str(self.call["id"])] if self.call else []
-        rang = [] if self.state == "refused" else [self.intent_at]
-        return Record(
-            generation=self.generation + 1,
-            earlier_ids=self.earlier_ids + ids,
-            earlier_attempts=self.earlier_attempts + rang,
+        if earlier is None:
+            return cls(generation=1, **values)
+        ids = [str(earlier.call["id"])] if earlier.call else []
+        rang = [] if earlier.state == "refused" else [earlier.intent_at]
+        return cls(
+            generation=earlier.generation + 1,
+            earlier_ids=earlier.earlier_ids + ids,
+            earlier_attempts=earlier.earlier_attempts + rang,
             **values,
         )
 

@@ -120,8 +120,7 @@ class CallPoll:
                 result = await self._poll([ref for subscriber in due for ref in subscriber.watch.pending])
                 now = time.monotonic()
                 for subscriber in due:
-                    pause = subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
-                    subscriber.due = now + pause
+                    subscriber.due = now + subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
                 yield result
         finally:
             self._hooks.close()
