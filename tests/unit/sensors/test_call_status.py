@@ -174,11 +174,16 @@ def test_a_refused_token_is_never_turned_into_a_skip(skip) -> None:
     refused = AuthenticationFailed("HTTP 401")
     with pytest.raises(AirflowFailException):
         sensor("call_1", refused, **skip).execute({})
-    for error, outcome in ((refused, AirflowFailException), (CallNotFound("no such call"), AirflowSkipException)):
-        deferred = sensor("call_1", deferrable=True, **skip)
-        event = event_of("queued", error=error.to_dict())
-        with pytest.raises(outcome):
-            deferred.resume_execution("execute_complete", {"event": event}, {})
+    deferred, event = sensor("call_1", deferrable=True, **skip), event_of("queued", error=refused.to_dict())
+    with pytest.raises(AirflowFailException):
+        deferred.resume_execution("execute_complete", {"event": event}, {})
+
+
+def test_a_call_that_is_not_found_may_be_a_skip() -> None:
+    deferred = sensor("call_1", deferrable=True, soft_fail=True)
+    event = event_of("queued", error=CallNotFound("no such call").to_dict())
+    with pytest.raises(AirflowSkipException):
+        deferred.resume_execution("execute_complete", {"event": event}, {})
 
 
 def test_the_deadline_is_the_shorter_of_timeout_and_execution_timeout() -> None:
