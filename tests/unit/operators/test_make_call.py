@@ -218,6 +218,17 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     assert not made.end_call_on_kill
 
 
+def test_a_call_that_was_hung_up_stays_so_when_the_task_is_killed_again() -> None:
+    made = make(end_call_on_kill=True)
+    made.__dict__["hook"] = hook = mock.Mock()
+    made._placed = Call("c7", "talkover", CallStatus.RINGING, to=NUMBER)
+    hook.hang_up.side_effect = [True, False]
+    for _ in range(2):
+        made.on_kill()
+    assert made._hung_up
+    hook.hang_up.assert_called_once()
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
