@@ -88,10 +88,9 @@ def test_an_id_that_no_url_can_carry_is_refused() -> None:
         hook.make_call(CallRequest(NUMBER, agent_id="\ud800"))
 
 
-def test_a_killed_task_hangs_up_where_the_vendor_can_and_the_log_says_why_not(caplog, monkeypatch) -> None:
+def test_a_killed_task_hangs_up_where_the_vendor_can_and_raises_nothing_elsewhere(monkeypatch) -> None:
     cannot = TalkstackHook(connection=connection(conn_type="talkstack", extra={"project_id": "p"}))
     assert cannot.hang_up(CallRef("c7")) is False
-    assert "Could not end call c7: Talkstack has no request that ends a call" in caplog.text
     can = TalkoverHook(connection=connection())
     monkeypatch.setattr(TalkoverHook, "end_call", lambda self, ref: None)
     assert can.hang_up(CallRef("c8")) is True
