@@ -61,6 +61,15 @@ class Talkover(Vendor):
         total = as_int(paging.get("total"))
         return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
 
+    def check_request(self, request: CallRequest) -> None:
+        """Refuse also an agent id that cannot be part of a path, so that a campaign finds out before its first call.
+
+        :param request: the completed request.
+        :raises InvalidRequest: naming the argument to change.
+        """
+        super().check_request(request)
+        path_segment(request.agent_id)
+
     def _create(self, request: CallRequest) -> Call:
         optional = {
             "payload": request.variables,
