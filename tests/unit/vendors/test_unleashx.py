@@ -102,6 +102,8 @@ def test_unleashx_finds_its_call_also_where_the_filter_finds_nothing(scripted) -
         {"SUMMARY": "exec-242", "DISPOSITION": "afv-1"},
         {"AGENT_ID": 242},
         {"RETURN_DATA": {"call_id": 242}},
+        {"CALL_ID": 242},  # a number of another sequence
+        {"track_id": "242"},
     ],
 )
 def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
