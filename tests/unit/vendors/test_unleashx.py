@@ -120,6 +120,17 @@ def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
     assert vendor.find_many(refs) == {}
 
 
+def test_calls_that_are_months_apart_are_searched_for_in_lists_of_less_than_three_months(scripted) -> None:
+    server = scripted(lambda seen: {"datalist": []})
+    ages = [0, 1, 2, 3, 25, 100, 101, 102, 103, 400]
+    vendor_at(server.url, "unleashx").find_many([CallRef(str(age), NUMBER, NOW - timedelta(days=age)) for age in ages])
+    spans = {
+        datetime.fromisoformat(seen.query["todate"][0]) - datetime.fromisoformat(seen.query["fromdate"][0])
+        for seen in server.seen
+    }
+    assert spans == {timedelta(days=days) for days in (4, 4 + 3, 4 + 25)}
+
+
 def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> None:
     row = {"ID": 7, "AGENT_ID": 101, "CREATED_AT": NOW.isoformat(), "STATUS": "initiated", "CALLING_NUMBER": None,
            "INPUT_DATA": {"airflow_call_tag": "afv-mine-1"}}  # fmt: skip
