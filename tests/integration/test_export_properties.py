@@ -126,6 +126,13 @@ def test_an_old_call_whose_end_was_seen_lately_is_read_again(tmp_path) -> None:
     assert store(warehouse, [old], NOW + DAY).unsettled == 1
 
 
+def test_a_call_that_another_run_has_settled_meanwhile_is_not_marked_as_missing(tmp_path) -> None:
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    store(warehouse, [replace(SEEN, ended_at=NOW - 2 * DAY, updated_at=None)], NOW)
+    store(warehouse, [], NOW + LATER, missing=[SEEN.id])
+    assert execute(warehouse.hook, "SELECT settled_at IS NULL, missing_since FROM voice_calls") == [(0, None)]
+
+
 def operate(warehouse: Warehouse, hook: FakeVoiceHook, run: str) -> dict:
     """Run the operator on a fake vendor."""
     operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", start=str(NOW - 2 * DAY), end=str(NOW))
