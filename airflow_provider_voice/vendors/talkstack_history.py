@@ -36,6 +36,8 @@ _ROUND = 5
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 #: Failures of one reply that leave the other replies usable.
 FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
+# On no page as filters. A vendor that knows them shows what a cut reply leaves out; one that does not costs requests.
+_OTHER_STATUSES = ("voicemail", "silence")
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
@@ -103,6 +105,9 @@ class _History:
             if not is_complete and not self._is_plausible(len(part)):
                 raise _cut(day, f"with status {status}", len(part))
             rows.update(part)
+        for status in _OTHER_STATUSES:
+            with suppress(*FAILURES):
+                rows.update(self._ask({**query, "status": status})[0])
         return rows
 
     def _is_plausible(self, count: int) -> bool:
