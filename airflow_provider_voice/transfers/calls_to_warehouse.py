@@ -9,30 +9,23 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.assets import report, report_lineage, table_asset
-from airflow_provider_voice.export.options import (
-    TEMPLATED,
-    bounds_of,
-    check_export_arguments,
-    check_table,
-    check_text,
-    scope_of,
-)
+from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
-from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
+from airflow_provider_voice.transfers.base import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import duration
+from airflow_provider_voice.utils.validation import duration, is_literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_voice.export.models import Direction, Loaded, PhoneNumberMode, Scope
+    from airflow_provider_voice.export.models import Loaded, Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.table import Warehouse
     from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class CallsToWarehouseOperator(BaseOperator):
+class CallsToWarehouseOperator(CallExport):
     """Load the calls created in ``[start, end)`` into a table; running it again changes nothing.
 
     Example::
@@ -78,56 +71,36 @@ class CallsToWarehouseOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
     """
 
-    template_fields: Sequence[str] = (*TEMPLATED, "warehouse_conn_id", "table", "schema")
-    ui_color = "#f5e9d9"
+    template_fields: Sequence[str] = (*CallExport.template_fields, "warehouse_conn_id", "table", "schema")
 
     def __init__(
         self,
         *,
-        voice_conn_id: str = VoiceHook.default_conn_name,
         warehouse_conn_id: str,
         table: str = "voice_calls",
         schema: str | None = None,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        agent_id: str | int | None = None,
-        direction: Direction | None = None,
-        source: str | None = None,
-        phone_numbers: PhoneNumberMode = "plain",
         settle_after: timedelta | float = timedelta(hours=24),
         recheck: timedelta | float = timedelta(hours=27),
         abandon_after: timedelta | float = timedelta(days=7),
-        page_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.voice_conn_id = voice_conn_id
         self.warehouse_conn_id = warehouse_conn_id
         self.table = table
         self.schema = schema
-        self.start = start
-        self.end = end
-        self.agent_id = agent_id
-        self.direction = direction
-        self.source = source
-        self.phone_numbers = phone_numbers
-        self.page_concurrency = page_concurrency
         with bad_arguments_end_the_task():
             self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
             self.recheck = duration("recheck", recheck, minimum=timedelta(0))
             self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
-            check_export_arguments(self)
             check_text("warehouse_conn_id", warehouse_conn_id)
-            check_table(table, schema)
+            if is_literal(table):
+                check_identifier("table", table)
+            if schema and is_literal(schema):
+                check_identifier("schema", schema)
         self._asset: Asset | None = None
         with suppress(InvalidRequest):  # a template: the table is not known when the DAG is parsed
             self._asset = table_asset(warehouse_conn_id, table, schema)
             self.outlets = [*(outlet for outlet in self.outlets if outlet != self._asset), self._asset]
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -150,8 +123,8 @@ class CallsToWarehouseOperator(BaseOperator):
         :raises VoiceError: when vendor or database fail; then the table is as it was.
         """
         with permanent_errors_end_the_task():
-            scope = scope_of(self)
-            bounds_of(self)
+            scope = self.scope()
+            self.bounds()
             with self.warehouse.new_buffer() as buffer:
                 loaded = self._export(buffer, context, scope)
         result = dataclasses.asdict(loaded)
@@ -189,7 +162,7 @@ class CallsToWarehouseOperator(BaseOperator):
         covered = coverage.covered()
         window = requested_window(
             context,
-            *bounds_of(self),
+            *self.bounds(),
             own=coverage.window_of_run(run),
             covered=covered,
             now=vendor_now,
