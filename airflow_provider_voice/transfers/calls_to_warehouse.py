@@ -106,14 +106,11 @@ class CallsToWarehouseOperator(CallExport):
     def warehouse(self) -> Warehouse:
         """The table.
 
-        :raises InvalidRequest: when the connection is not one of a SQL database.
+        :raises InvalidRequest: when the connection is not one of a database that calls are loaded into.
         """
         from airflow_provider_voice.export.warehouse.table import Warehouse  # a DAG file does not need the SQL modules
 
-        hook = BaseHook.get_hook(self.warehouse_conn_id)
-        if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
-            raise InvalidRequest(f"The connection {self.warehouse_conn_id!r} is no SQL database (no DbApiHook).")
-        return Warehouse(hook, self.table, self.schema or None)
+        return Warehouse(BaseHook.get_hook(self.warehouse_conn_id), self.table, self.schema or None)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan the windows, read them, and merge the rows in one transaction.

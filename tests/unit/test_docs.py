@@ -112,7 +112,7 @@ def test_every_key_of_a_load_is_described() -> None:
 def test_every_column_is_described_with_its_type() -> None:
     rows = re.findall(r"^   \* - ``(\w+)``\n     - (.+)\n     - \S", text_of("exports"), re.MULTILINE)
     shown = {name: kind.removesuffix(", key") for name, kind in rows}
-    sql = PostgreSQL("voice_calls", None, "%s").sql
+    sql = PostgreSQL("voice_calls", None).sql
     written = {kind: column_type.compile(sql).lower() for kind, column_type in TYPES.items()} | {"time": "timestamptz"}
     types = {name: written[kind] for name, kind in COLUMNS.items()}
     assert {name: shown.get(name) for name in types} == types

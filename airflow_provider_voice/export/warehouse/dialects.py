@@ -7,7 +7,7 @@ whatever its driver is. Each database has a file of its own beside this one.
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Index, MetaData, Table, Text, func, insert
 from sqlalchemy.dialects import mysql
@@ -70,12 +70,13 @@ class SqlDialect:
 
     :param table: the table's name.
     :param schema: its schema; None: the connection's default.
-    :param placeholder: the driver's mark for a parameter (``%s``, ``?``).
     :raises InvalidRequest: when a name is no plain identifier.
     """
 
     #: SQLAlchemy's dialect, which writes the statements.
     compiler: ClassVar[type[DefaultDialect]]
+    #: SQLAlchemy's name of the driver's mark for a parameter: ``format`` (``%s``) or ``qmark`` (``?``).
+    paramstyle: ClassVar[Literal["format", "qmark"]] = "format"
     #: :data:`ACCEPTED_TYPES` and those of times.
     accepts: ClassVar[dict[str, tuple[str, ...]]]
     #: Whether a column of times keeps instants with a time zone.
@@ -89,12 +90,12 @@ class SqlDialect:
     #: How the stage differs from an ordinary table; it lives as long as one connection or transaction.
     stage_options: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
+    def __init__(self, table: str, schema: str | None) -> None:
         check_identifier("table", table)
         if schema is not None:
             check_identifier("schema", schema)
         self._schema = schema
-        self.sql = self.compiler(paramstyle="qmark" if placeholder == "?" else "format")
+        self.sql = self.compiler(paramstyle=self.paramstyle)
         metadata = MetaData(schema=schema and quoted_name(schema, quote=True))
         self.table = _table(table, metadata, _columns(COLUMNS, KEY))
         self.log = _table(f"{table}_export_log", metadata, _columns(LOG_COLUMNS, LOG_KEY))

@@ -20,6 +20,7 @@ class SQLite(SqlDialect):
     """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
 
     compiler = sqlite.dialect
+    paramstyle = "qmark"
     # A column of SQLite holds values of any type; times are compared as texts.
     accepts = dict.fromkeys(TYPES, ("",)) | {"time": ("timestamp", "datetime", "text", "varchar")}
     clock = func.strftime("%Y-%m-%d %H:%M:%f", "now")

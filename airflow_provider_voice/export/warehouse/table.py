@@ -9,7 +9,7 @@ from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
 from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
+from airflow_provider_voice.export.warehouse.registry import dialect_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ T = TypeVar("T")
 class Warehouse:
     """A table of calls in a database, through its ``DbApiHook``.
 
-    :param hook: the database's hook; ``get_conn``, ``placeholder`` and its dialect's name are used, nothing that logs.
+    :param hook: the database's hook; ``get_conn`` and its connection's type are used, nothing that logs.
     :param table: the table, created where it is missing; its log is ``<table>_export_log``.
     :param schema: the schema; None: the connection's default.
+    :raises InvalidRequest: when no dialect is tested with the database, or a name is no plain identifier.
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
-        self.dialect: SqlDialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self.dialect: SqlDialect = dialect_of(hook)(table, schema)
 
     def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -22,14 +22,14 @@ def hours(first: int, last: int) -> Window:
 @pytest.fixture
 def cursor() -> Iterator[sqlite3.Cursor]:
     connection = sqlite3.connect(":memory:")
-    dialect = dialect_for("sqlite", "calls", None, "?")
+    dialect = SQLite("calls", None)
     dialect.create(connection.cursor())
     yield connection.cursor()
     connection.close()
 
 
 def log_of(cursor: sqlite3.Cursor, scope: Scope | None = None) -> CoverageLog:
-    return CoverageLog(cursor, dialect_for("sqlite", "calls", None, "?"), scope or Scope("s"))
+    return CoverageLog(cursor, SQLite("calls", None), scope or Scope("s"))
 
 
 def lines(cursor: sqlite3.Cursor, kind: str) -> int:

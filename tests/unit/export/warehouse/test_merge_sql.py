@@ -11,10 +11,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
-DIALECT = dialect_for("sqlite", "calls", None, "?")
+DIALECT = SQLite("calls", None)
 
 
 @pytest.fixture

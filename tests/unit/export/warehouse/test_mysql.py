@@ -11,7 +11,7 @@ from tests.unit.export.warehouse.recorder import NOW, Recorder, load
 
 
 def dialect(schema: str | None = None) -> MySQL:
-    return MySQL("calls", schema, "%s")
+    return MySQL("calls", schema)
 
 
 def test_ids_that_differ_in_case_are_different_calls() -> None:

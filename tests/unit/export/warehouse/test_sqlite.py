@@ -20,7 +20,7 @@ def cursor() -> Iterator[sqlite3.Cursor]:
 
 
 def dialect(schema: str | None = None) -> SQLite:
-    return SQLite("calls", schema, "?")
+    return SQLite("calls", schema)
 
 
 def test_times_are_texts_in_utc_that_sort_as_instants() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
-DIALECT = dialect_for("sqlite", "calls", None, "?")
+DIALECT = SQLite("calls", None)
 
 
 @pytest.fixture
