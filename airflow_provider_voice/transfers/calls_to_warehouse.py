@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -21,14 +22,14 @@ from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task,
 from airflow_provider_voice.utils.validation import duration, is_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Asset, Context
 
     from airflow_provider_voice.export.models import Loaded, Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.table import Warehouse
-    from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+    from airflow_provider_voice.export.warehouse.table_state import TableState
     from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import CallRef
 
@@ -144,18 +145,19 @@ class CallsToWarehouseOperator(CallExport):
         clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        maker = RowMaker(scope.source, self.phone_numbers, clock.now(), vendor_now, self.settle_after)
-        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock.at)
+        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now, self.settle_after)
+        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock)
         missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
-        return warehouse.load(
-            Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)
-        )
+        read_at = clock(time.monotonic())
+        return warehouse.load(Load(scope, run, plan, buffer, read_at, self.settle_after, self.abandon_after, missing))
 
     def _plan(
         self, state: TableState, context: Context, scope: Scope, run: str, vendor_now: datetime
-    ) -> tuple[DatabaseClock, ReadPlan, dict[str, CallRef]]:
+    ) -> tuple[Callable[[float], datetime], ReadPlan, dict[str, CallRef]]:
         """Return the database's clock, the run's windows, and the stored calls that may still change."""
-        coverage, now = state.coverage(scope), datetime.now(timezone.utc)
+        from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
+
+        coverage, now = CoverageLog(state, scope), datetime.now(timezone.utc)
         covered = coverage.covered()
         window = requested_window(
             context,

@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.rows import COLUMNS
+from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.dialects import TYPES
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
@@ -42,7 +43,7 @@ def warehouse(request, database_hook, monkeypatch) -> Warehouse:
 
 
 def covered(warehouse):
-    return warehouse.read(lambda state: state.coverage(_scope()).covered())
+    return warehouse.read(lambda state: CoverageLog(state, _scope()).covered())
 
 
 def export(run_dag, sandbox, **arguments):

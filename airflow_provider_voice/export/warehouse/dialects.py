@@ -18,7 +18,6 @@ from sqlalchemy.sql import quoted_name
 from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.models import read_time
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -240,21 +239,11 @@ class SqlDialect:
             return moment
         return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
-    def read_time(self, value: Any) -> datetime | None:
-        """Convert a value that the driver returned to an instant.
-
-        :param value: a ``datetime``, which is read as UTC when it has no time zone, or ISO 8601 text.
-        :return: the instant, aware and in UTC; None when the value holds none.
-        """
-        if isinstance(value, datetime):
-            return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-        return read_time(value)
-
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the SQL expression that truncates an instant to its hour in UTC, in a session of any time zone.
 
         :param column: a column of instants.
-        :return: the expression; :meth:`read_time` reads its values.
+        :return: the expression; :func:`~airflow_provider_voice.models.read_time` reads its values.
         """
         return func.date_trunc("hour", column.op("AT TIME ZONE")("UTC"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
+from airflow_provider_voice.export.warehouse.load import Transaction
 from airflow_provider_voice.export.warehouse.registry import dialect_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.models import Loaded
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.warehouse.load import Load
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,13 +53,13 @@ class Warehouse:
             # Two first exports at once: both find no table, and the second to end finds it made.
             self._in_transaction("the creation", self._create)
 
-    def _create(self, cursor: Any) -> None:
-        self.dialect.create(cursor)
-        stored = self.dialect.stored_columns(cursor, self.dialect.table)
+    def _create(self, state: TableState) -> None:
+        self.dialect.create(state.cursor)
+        stored = self.dialect.stored_columns(state.cursor, self.dialect.table)
         self._check_types(stored)
         for name in COLUMNS:
             if name not in stored:
-                cursor.execute(self.dialect.add_column_statement(name))
+                state.cursor.execute(self.dialect.add_column_statement(name))
                 log.info("Added the column %s to %s.", name, self.dialect.table.name)
 
     def _check_types(self, stored: dict[str, str]) -> None:
@@ -80,7 +81,7 @@ class Warehouse:
         :return: the result of ``ask``.
         :raises WarehouseFailed: when the database refuses.
         """
-        return self._in_transaction("the reading", lambda cursor: ask(TableState(cursor, self.dialect)))
+        return self._in_transaction("the reading", ask)
 
     def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
@@ -90,16 +91,12 @@ class Warehouse:
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
         staged = load.rows.staged()
+        return self._in_transaction("the load", lambda state: load.into(state, is_staged=staged is not None), staged)
 
-        def run(cursor: Any) -> Loaded:
-            return Loading(cursor, self.dialect, load, is_staged=staged is not None).run()
-
-        return self._in_transaction("the load", run, staged)
-
-    def _in_transaction(self, doing: str, work: Callable[[Any], T], transaction: Any = None) -> T:
+    def _in_transaction(self, doing: str, work: Callable[[TableState], T], transaction: Any = None) -> T:
         def run() -> T:
             with transaction or Transaction(self.hook, self.dialect) as cursor:
-                return work(cursor)
+                return work(TableState(cursor, self.dialect))
 
         message = (
             f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "

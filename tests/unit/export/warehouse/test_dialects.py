@@ -9,6 +9,7 @@ from sqlalchemy import select, true
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Scope
+from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
 from airflow_provider_voice.export.warehouse.merge_sql import MergeSql
 from airflow_provider_voice.export.warehouse.mysql import MySQL
@@ -31,7 +32,7 @@ def statements(dialect: SqlDialect) -> list[str]:
     cursor.execute(str(select(dialect.clock).compile(dialect=dialect.sql)))
     state = TableState(cursor, dialect)
     state.unsettled("s")
-    state.coverage(Scope("s")).window_of_run("run")
+    CoverageLog(state, Scope("s")).window_of_run("run")
     load(dialect, cursor)
     cursor.execute(dialect.add_column_statement("agent_name"))
     return cursor.sql

@@ -7,6 +7,7 @@ import pytest
 
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.warehouse.mysql import MySQL
+from airflow_provider_voice.models import read_time
 from tests.unit.export.warehouse.recorder import NOW, Recorder, load
 
 
@@ -46,7 +47,7 @@ def test_a_lock_that_is_not_got_ends_the_load() -> None:
 def test_times_are_written_in_utc_without_a_zone() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=5)))
     assert dialect().time(there) == NOW.replace(tzinfo=None)
-    assert dialect().read_time(NOW.replace(tzinfo=None)) == NOW
+    assert read_time(NOW.replace(tzinfo=None)) == NOW
 
 
 def test_an_update_joins_the_stage_and_compares_null_as_a_value() -> None:

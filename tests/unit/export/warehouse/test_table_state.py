@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
-from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+from airflow_provider_voice.export.warehouse.table_state import TableState
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
 DIALECT = SQLite("calls", None)
@@ -58,9 +58,14 @@ def test_a_table_that_is_not_there(cursor: sqlite3.Cursor) -> None:
     assert TableState(cursor, DIALECT).exists()
 
 
-def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([100.0, 160.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
-    clock = DatabaseClock(NOW)
-    assert clock.now() == NOW + HOUR / 60
-    assert clock.at(40.0) == NOW - HOUR / 60
+def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(
+    cursor: sqlite3.Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AtNow(TableState):
+        def execute(self, statement: Any) -> list[Any]:
+            return [(NOW,)]
+
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    clock = AtNow(cursor, DIALECT).clock()
+    assert clock(160.0) == NOW + HOUR / 60
+    assert clock(40.0) == NOW - HOUR / 60
