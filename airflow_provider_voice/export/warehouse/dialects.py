@@ -44,11 +44,11 @@ TYPES: dict[str, TypeEngine[Any]] = {
 #: A decimal number rounds a price, which would then differ from the vendor's in every run.
 ACCEPTED_TYPES: dict[str, tuple[str, ...]] = {
     "key": ("text", "varchar", "character varying"),
-    "text": ("text", "varchar", "character varying", "mediumtext", "longtext"),
+    "text": ("text", "varchar", "character varying"),
     "whole": ("bigint", "hugeint", "numeric", "decimal"),
     "number": ("double",),
     "flag": ("boolean", "tinyint"),
-    "json": ("json", "text", "varchar", "mediumtext", "longtext"),
+    "json": ("json", "text", "varchar"),
 }
 LOG_COLUMNS = {
     "source": "key",
@@ -199,15 +199,6 @@ class SqlDialect:
         :param cursor: the transaction's cursor.
         :param source: the source.
         """
-
-    def remedy(self, error: Exception) -> str:
-        """Return the remedy for an error of the driver, for the user.
-
-        :param error: the error; nothing of it that may be a row's value is returned.
-        :return: a sentence; empty where nothing is known.
-        """
-        del error
-        return ""
 
     def new_buffer(self, hook: Any) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`.

@@ -102,4 +102,4 @@ class Warehouse:
             f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
             "Its own message is left out here, because it may quote a row; the database's log has it."
         )
-        return without_row_values(run, WarehouseFailed, message, self.dialect.remedy)
+        return without_row_values(run, WarehouseFailed, message)

@@ -71,19 +71,3 @@ def test_a_percent_sign_is_a_value_and_not_part_of_the_statement() -> None:
 
 def test_the_statement_to_change_a_column_is_mysqls_own() -> None:
     assert dialect().change_column_statement("created_at") == "ALTER TABLE `calls` MODIFY created_at DATETIME(6)"
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        ((1406, "Data too long for column 'raw' at row 1"), "MODIFY raw LONGTEXT"),
-        ((1406, "Data too long for column 'call_id' at row 1"), ""),
-        ((1406, "Data too long for column 'note' at row 1"), ""),
-        ((1062, "Duplicate entry 'secret' for column 'raw'"), ""),
-        ((), ""),
-    ],
-)
-def test_only_a_column_of_ours_that_is_too_short_has_a_remedy(error: tuple[Any, ...], said: str) -> None:
-    remedy = dialect().remedy(Exception(*error))
-    assert said in remedy
-    assert bool(said) == bool(remedy)
