@@ -92,16 +92,10 @@ def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
     :return: the remaining parts in order of time, joined as by :func:`joined`.
     """
     left = joined(windows)
-    for gone in joined(taken):
-        left = [
-            part
-            for window in left
-            for part in (
-                Window(window.start, min(window.end, gone.start)),
-                Window(max(window.start, gone.end), window.end),
-            )
-            if part
-        ]
+    for gone in taken:
+        before = [window.cut(window.start, gone.start) for window in left]
+        after = [window.cut(gone.end, window.end) for window in left]
+        left = joined([*before, *after])
     return left
 
 

@@ -111,7 +111,8 @@ def requested_window(
     due = due_time(context) or now or datetime.now(timezone.utc)
     if start is not None:
         return Window(start, max(start, end or open_end or due))
-    first, last = _interval(context)
+    run = context.get("dag_run")
+    first, last = (read_time(getattr(run, f"data_interval_{bound}", None)) for bound in ("start", "end"))
     if first is not None and last is not None and first < last:
         return Window(first, last)
     return own or Window(_resume_at(covered, due), due)
@@ -203,12 +204,3 @@ def plan_reading(
 
 def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    run = context.get("dag_run")
-    first, last = (
-        read_time(context.get(name) or getattr(run, name, None))
-        for name in ("data_interval_start", "data_interval_end")
-    )
-    return first, last
