@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from airflow_provider_voice.models import Direction
+
 #: How phone numbers are stored: as they are, masked, or as a hash that still joins.
 PhoneNumberMode = Literal["plain", "masked", "hashed"]
-Direction = Literal["inbound", "outbound"]
 FileFormat = Literal["parquet", "jsonl"]
-NUMBER_MODES: tuple[str, ...] = get_args(PhoneNumberMode)
 # Names of tables and schemas, which are written into statements.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 

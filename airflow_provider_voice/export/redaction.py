@@ -145,10 +145,7 @@ class PhoneRedactor:
         bare = text.translate(_SIGNS)
         if may_escape or not text.isascii() or any(form in bare for form in self._forms):
             text = self._without_own(text, text)
-        return _OTHER_NUMBER.sub(self._replace_other, text)
-
-    def _replace_other(self, match: re.Match[str]) -> str:
-        return self._replace(unquote(match.group()))
+        return _OTHER_NUMBER.sub(lambda match: self._replace(unquote(match.group())), text)
 
     def _without_own(self, text: str, readable: str) -> str:
         """Return ``text`` without the call's numbers.
@@ -183,10 +180,7 @@ class PhoneRedactor:
 
 def _numbers_in(number: str) -> list[str]:
     """Return a number, and the number inside of it where it is an address or has an extension."""
-    if number.lower() == number.upper():  # no letters, as nearly always
-        return [number]
-    inside = _INSIDE.findall(number)
-    return [number, *(part for part in inside if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
+    return [number, *(part for part in _INSIDE.findall(number) if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
 
 
 def _forms_of(digits: str) -> list[str]:

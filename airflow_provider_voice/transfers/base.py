@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import Direction, PhoneNumberMode, Scope
+from airflow_provider_voice.export.models import PhoneNumberMode, Scope
 from airflow_provider_voice.export.windows import bound_of, check_bounds
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import Direction
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task
 from airflow_provider_voice.utils.validation import is_literal, one_of, whole_or_text

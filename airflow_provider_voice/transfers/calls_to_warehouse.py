@@ -124,10 +124,9 @@ class CallsToWarehouseOperator(CallExport):
             scope = self.scope()
             self.bounds()
             with self.warehouse.new_buffer() as buffer:
-                loaded = self._export(buffer, context, scope)
-        result = dataclasses.asdict(loaded)
+                result = dataclasses.asdict(self._export(buffer, context, scope))
         summary = {name: value for name, value in result.items() if name != "hours"}
-        _log_result(loaded)
+        _log_result(result)
         report(context, self._asset, summary)
         report_lineage(self.warehouse.hook, self.table, self.schema or None, summary)
         return result
@@ -164,7 +163,6 @@ class CallsToWarehouseOperator(CallExport):
             *self.bounds(),
             own=coverage.window_of_run(run),
             covered=covered,
-            now=vendor_now,
             open_end=vendor_now,
         )
         plan = plan_reading(
@@ -178,10 +176,10 @@ class CallsToWarehouseOperator(CallExport):
         return state.clock(), plan, state.unsettled(scope.source)
 
 
-def _log_result(loaded: Loaded) -> None:
-    counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
-    log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
-    for hole in loaded.holes:
+def _log_result(result: dict[str, Any]) -> None:
+    counts = (f"{value} {name}" for name, value in result.items() if isinstance(value, int))
+    log.info("Loaded: %s.", ", ".join(counts))
+    for hole in result["holes"]:
         log.warning(
             'No export covers %(start)s to %(end)s. Run the task once with start="%(start)s" and end="%(end)s" to load '
             "these calls; only a part that lay in the vendor's future is read by the next run anyway.",

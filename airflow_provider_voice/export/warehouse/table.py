@@ -54,24 +54,20 @@ class Warehouse:
             self._in_transaction("the creation", self._create)
 
     def _create(self, state: TableState) -> None:
-        self.dialect.create(state.cursor)
-        stored = self.dialect.stored_columns(state.cursor, self.dialect.table)
-        self._check_types(stored)
-        for name in COLUMNS:
-            if name not in stored:
-                state.cursor.execute(self.dialect.add_column_statement(name))
-                log.info("Added the column %s to %s.", name, self.dialect.table.name)
-
-    def _check_types(self, stored: dict[str, str]) -> None:
-        table = self.dialect.table.name
+        dialect, table = self.dialect, self.dialect.table.name
+        dialect.create(state.cursor)
+        stored = dialect.stored_columns(state.cursor, dialect.table)
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
                 raise InvalidRequest(f"The table {table} has no column {name}, so it is not a table of calls.")
-            if found and not found.startswith(self.dialect.accepts[kind]):
+            if found is None:
+                state.cursor.execute(dialect.add_column_statement(name))
+                log.info("Added the column %s to %s.", name, table)
+            elif found and not found.startswith(dialect.accepts[kind]):
                 raise InvalidRequest(
                     f"The column {name} of {table} is of type {found}, which cannot hold its values. "
-                    f"Change it: {self.dialect.change_column_statement(name)}"
+                    f"Change it: {dialect.change_column_statement(name)}"
                 )
 
     def read(self, ask: Callable[[TableState], T]) -> T:
