@@ -32,15 +32,8 @@ def _write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
     except ImportError:
         raise InvalidRequest("Parquet needs pyarrow: install airflow-provider-voice[parquet].") from None
 
-    types = {
-        "key": pa.string(),
-        "text": pa.string(),
-        "whole": pa.int64(),
-        "number": pa.float64(),
-        "flag": pa.bool_(),
-        "time": pa.timestamp("us", tz="UTC"),
-        "json": pa.string(),
-    }
+    types = dict.fromkeys(("key", "text", "json"), pa.string())
+    types |= {"whole": pa.int64(), "number": pa.float64(), "flag": pa.bool_(), "time": pa.timestamp("us", tz="UTC")}
     schema = pa.schema([(name, types[kind]) for name, kind in FILE_COLUMNS.items()])
     left = iter(rows)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:

@@ -96,22 +96,15 @@ class SqlDialect:
         self._schema = schema
         self.sql = self.compiler(paramstyle=self.paramstyle)
         metadata = MetaData(schema=schema and quoted_name(schema, quote=True))
-        self.table = _table(table, metadata, _columns(COLUMNS, KEY))
-        self.log = _table(f"{table}_export_log", metadata, _columns(LOG_COLUMNS, LOG_KEY))
-        self.stage = _table(
-            f"{table}_stage", MetaData(), _columns(COLUMNS), prefixes=["TEMPORARY"], **self.stage_options
-        )
-        stored = self.table.c
+        self.table = _table(table, metadata, COLUMNS, KEY)
+        self.log = _table(f"{table}_export_log", metadata, LOG_COLUMNS, LOG_KEY)
+        self.stage = _table(f"{table}_stage", MetaData(), COLUMNS, prefixes=["TEMPORARY"], **self.stage_options)
+        source, settled_at = self.table.c.source, self.table.c.settled_at
+        # The rows that may change: a few of many, where the database can leave out the others.
+        partial: dict[str, Any] = dict.fromkeys(("postgresql_where", "sqlite_where"), settled_at.is_(None))
         self.indexes = [
-            Index(f"{table}_created", stored.source, stored.created_at),
-            # The rows that may change: a few of many, where the database can leave out the others.
-            Index(
-                f"{table}_unsettled",
-                stored.source,
-                stored.settled_at,
-                postgresql_where=stored.settled_at.is_(None),
-                sqlite_where=stored.settled_at.is_(None),
-            ),
+            Index(f"{table}_created", source, self.table.c.created_at),
+            Index(f"{table}_unsettled", source, settled_at, **partial),
         ]
 
     def execute(self, cursor: Any, statement: CompilerElement) -> list[Any]:
@@ -239,9 +232,6 @@ class SqlDialect:
         return func.date_trunc("hour", column.op("AT TIME ZONE")("UTC"))
 
 
-def _columns(kinds: dict[str, str], key: tuple[str, ...] = ()) -> list[Column[Any]]:
-    return [Column(name, TYPES[kind], primary_key=name in key) for name, kind in kinds.items()]
-
-
-def _table(name: str, metadata: MetaData, columns: list[Column[Any]], **options: Any) -> Table:
+def _table(name: str, metadata: MetaData, kinds: dict[str, str], key: tuple[str, ...] = (), **options: Any) -> Table:
+    columns = [Column(column, TYPES[kind], primary_key=column in key) for column, kind in kinds.items()]
     return Table(quoted_name(name, quote=True), metadata, *columns, **options)
