@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -97,16 +96,6 @@ def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
         after = [window.cut(gone.end, window.end) for window in left]
         left = joined([*before, *after])
     return left
-
-
-def gaps(windows: Iterable[Window]) -> list[Window]:
-    """Return the gaps between windows.
-
-    :param windows: the windows in any order; they may overlap.
-    :return: a window for each gap, in order of time.
-    """
-    spans = joined(windows)
-    return [Window(before.end, after.start) for before, after in pairwise(spans)]
 
 
 @dataclass(frozen=True)

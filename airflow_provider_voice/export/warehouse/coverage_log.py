@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
 
-from airflow_provider_voice.export.models import Window, gaps, joined, without
+from airflow_provider_voice.export.models import Window, joined, without
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
@@ -75,13 +75,14 @@ class CoverageLog:
         :param windows: stretches that were read completely.
         :param unread: stretches that the run was asked for and could not read yet.
         :param committed_at: the database's time.
-        :return: the holes: unread stretches, and the gaps between these and the covered ones.
+        :return: the holes: from the first to the last of all stretches, what is not covered.
         """
         covered = joined([*self.covered(), *windows])
         left = without([*self.unread(), *unread], covered)
         self._replace("covered", covered, committed_at)
         self._replace("unread", left, committed_at)
-        return joined([*gaps([*covered, *left]), *left])
+        known = joined([*covered, *left])
+        return without([Window(known[0].start, known[-1].end)], covered) if known else []
 
     def write_hours(
         self, windows: Sequence[Window], at_vendor: Counter[datetime], committed_at: datetime

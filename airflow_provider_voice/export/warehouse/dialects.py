@@ -213,15 +213,13 @@ class SqlDialect:
         for batch in buffer.batches():
             cursor.executemany(sql, batch)
 
-    def time(self, moment: datetime | None) -> Any:
+    def time(self, moment: datetime) -> Any:
         """Convert an instant to a value for the driver.
 
-        :param moment: an aware instant, or None.
-        :return: the instant itself where columns keep time zones, otherwise a naive ``datetime`` in UTC; None for None.
+        :param moment: an aware instant.
+        :return: the instant itself where columns keep time zones, otherwise a naive ``datetime`` in UTC.
         """
-        if moment is None or self.keeps_zones:
-            return moment
-        return moment.astimezone(timezone.utc).replace(tzinfo=None)
+        return moment if self.keeps_zones else moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the SQL expression that truncates an instant to its hour in UTC, in a session of any time zone.

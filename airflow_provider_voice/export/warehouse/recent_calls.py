@@ -86,7 +86,7 @@ class RecentCalls:
 
     def _is_of_known_source(self, state: TableState) -> ColumnElement[bool]:
         """Return the condition that all rows meet, by which the indexes can be used: they begin with the source."""
-        if not state.exists():
+        if not self._dialect.stored_columns(state.cursor, self._dialect.table):
             raise WarehouseFailed(
                 f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
                 permanent=True,

@@ -39,10 +39,6 @@ class TableState:
         """
         return self.dialect.execute(self.cursor, statement)
 
-    def exists(self) -> bool:
-        """Return whether there is such a table."""
-        return bool(self.dialect.stored_columns(self.cursor, self.dialect.table))
-
     def clock(self) -> Callable[[float], datetime]:
         """Return the database's clock, which all runs share, without a query for each question.
 

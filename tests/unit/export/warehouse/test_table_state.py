@@ -52,12 +52,6 @@ def test_a_number_that_is_none_is_not_searched_for(cursor: sqlite3.Cursor, store
     assert TableState(cursor, DIALECT).unsettled("s")["c"].to is None
 
 
-def test_a_table_that_is_not_there(cursor: sqlite3.Cursor) -> None:
-    assert not TableState(cursor, DIALECT).exists()
-    DIALECT.create(cursor)
-    assert TableState(cursor, DIALECT).exists()
-
-
 def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(
     cursor: sqlite3.Cursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
