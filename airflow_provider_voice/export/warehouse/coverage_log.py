@@ -132,7 +132,8 @@ class CoverageLog:
         return {name: Window(instant(start), instant(end)) for name, start, end in rows}
 
     def _replace(self, kind: str, windows: Iterable[Window], committed_at: datetime) -> None:
-        before, after = self._windows(kind), {_name(window): window for window in windows}
+        before = self._windows(kind)
+        after = {f"{write_time(window.start)}/{write_time(window.end)}": window for window in windows}
         new = [(name, window, None, None, None) for name, window in after.items() if name not in before]
         self._write(kind, new, committed_at)
         # After the new lines: where each statement commits by itself, a stop in between loses no stretch.
@@ -153,10 +154,6 @@ class CoverageLog:
 
     def _of_scope(self, kind: str) -> tuple[ColumnElement[bool], ...]:
         return self._log.source == self._scope.source, self._log.kind == self._scope.kind(kind)
-
-
-def _name(window: Window) -> str:
-    return f"{write_time(window.start)}/{write_time(window.end)}"
 
 
 def _batches(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:
