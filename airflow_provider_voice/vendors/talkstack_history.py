@@ -9,7 +9,6 @@ filters, then the window is split by day and then by status, until every part is
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -39,39 +38,28 @@ FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailab
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
-@dataclass(frozen=True)
-class HistoryReply:
-    """One reply of the history.
-
-    :param rows: its rows by id, as calls.
-    :param count: how many rows it had.
-    :param largest: the most rows that any reply of this vendor had so far, this one included.
-    """
-
-    rows: Mapping[str, Call]
-    count: int
-    largest: int
-
-
-def read_history(ask: Callable[[Mapping[str, str], int], HistoryReply], first: date, last: date) -> Iterator[Call]:
+def read_history(
+    ask: Callable[[Mapping[str, str], int], list[Call]], first: date, last: date, largest: int
+) -> Iterator[Call]:
     """Yield every row of the days from ``first`` to ``last``, each once.
 
     :param ask: asks once, with filters and a page size.
     :param first: first day, included.
     :param last: last day, included.
+    :param largest: the most rows that any earlier reply of this vendor had.
     :return: the rows.
     :raises IncompleteHistory: when a day's calls of one status are as many as one reply can hold.
     """
-    return iter(_History(ask).read(first, last).values())
+    return iter(_History(ask, largest).read(first, last).values())
 
 
 class _History:
-    def __init__(self, ask: Callable[[Mapping[str, str], int], HistoryReply]) -> None:
+    def __init__(self, ask: Callable[[Mapping[str, str], int], list[Call]], largest: int) -> None:
         self._ask_once = ask
         self._has_sought_larger = False
         #: Ids of all rows of all replies, and the most rows of one reply.
         self._ids: set[str] = set()
-        self._largest = 0
+        self._largest = largest
 
     def read(self, first: date, last: date) -> dict[str, Call]:
         # "Before" means on or before that day's midnight, "After" on or after it.
@@ -114,28 +102,30 @@ class _History:
         rows: dict[str, Call] = {}
         for size in PAGE_SIZES:
             try:
-                reply = self._note(self._ask_once(query, size))
+                count, rows = self._reply(query, size)
             except FAILURES:
                 if not rows:
                     raise
                 break  # the larger page was refused or too large to read
-            rows = dict(reply.rows)
-            if reply.count < size:
-                return rows, reply.count < self._largest_after_seeking(reply, size)
+            if count < size:
+                self._seek_larger(count, size)
+                return rows, count < max(self._largest, 1)
         return rows, False
 
-    def _largest_after_seeking(self, reply: HistoryReply, size: int) -> int:
-        """Return the most rows of one reply; asks once for all calls of the project when this reply is the largest."""
-        if reply.count >= self._largest and reply.count and not self._has_sought_larger:
+    def _seek_larger(self, count: int, size: int) -> None:
+        """Ask once for all calls of the project when no reply is larger than one of so many rows."""
+        if count >= self._largest and count and not self._has_sought_larger:
             self._has_sought_larger = True
             with suppress(*FAILURES):  # the other filters may do
-                self._note(self._ask_once({}, size))
-        return max(self._largest, 1)
+                self._reply({}, size)
 
-    def _note(self, reply: HistoryReply) -> HistoryReply:
-        self._ids.update(reply.rows)
-        self._largest = max(self._largest, reply.largest)
-        return reply
+    def _reply(self, query: Mapping[str, str], size: int) -> tuple[int, dict[str, Call]]:
+        """Ask once; return how many rows came, and the rows by id."""
+        calls = self._ask_once(query, size)
+        rows = {call.id: call for call in calls}
+        self._ids.update(rows)
+        self._largest = max(self._largest, len(calls))
+        return len(calls), rows
 
 
 def _cut(day: date, which: str, count: int) -> IncompleteHistory:

@@ -130,12 +130,11 @@ class UnleashX(Vendor):
         agent_id = agents.pop() if len(agents) == 1 else None
         by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
         for call in self._search(span_of(wanted.values()), f"{len(wanted)} calls", agent_id):
-            candidates = (by_key[key] for key in _keys_of(call.raw) if key in by_key)
-            ref = next((ref for ref in candidates if ref.id not in found and _is_call(call.raw, ref)), None)
-            if ref is not None:
-                found[ref.id] = call
-                if len(found) == len(wanted):
-                    break
+            for ref in filter(None, map(by_key.get, _keys_of(call.raw))):
+                if _is_call(call.raw, ref):
+                    found.setdefault(ref.id, call)
+            if len(found) == len(wanted):
+                break
         return found
 
     def _search(self, span: Span, doing: str, agent_id: str | None = None, **filters: str | None) -> Iterator[Call]:
