@@ -212,8 +212,7 @@ class Vendor(ABC):
             return {}
         before = self.http.sent
         found: dict[str, Call] = {}
-        for is_dated in (True, False):
-            group = {key: ref for key, ref in wanted.items() if (ref.placed_at is not None) is is_dated}
+        for group in _groups(wanted):
             calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
             found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
@@ -454,8 +453,24 @@ class Vendor(ABC):
 
 
 _REDIRECTS = range(300, 400)
+# Calls further apart are searched for in lists of their own: the list of all days between them may be very long, and
+# UnleashX has none of more than three months (UnleashX docs: call-summary).
+_MOST_APART = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
+
+
+def _groups(wanted: Mapping[str, CallRef]) -> list[dict[str, CallRef]]:
+    """Return the calls that are searched for together: those without a creation time, and those of the same month."""
+    groups: list[dict[str, CallRef]] = []
+    first: datetime | None = None
+    for key, ref in sorted(wanted.items(), key=lambda item: (item[1].placed_at is not None, item[1].placed_at)):
+        is_apart = ref.placed_at is not None and (first is None or ref.placed_at - first > _MOST_APART)
+        if is_apart or not groups:
+            groups.append({})
+            first = ref.placed_at
+        groups[-1][key] = ref
+    return groups
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:

@@ -35,6 +35,8 @@ _ROUND = 5
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 #: Failures of one reply that leave the other replies usable.
 FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
+# On no page as filters. A vendor that knows them shows what a cut reply leaves out; one that does not costs requests.
+_OTHER_STATUSES = ("voicemail", "silence")
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
@@ -60,6 +62,10 @@ class _History:
         #: Ids of all rows of all replies, and the most rows of one reply.
         self._ids: set[str] = set()
         self._largest = largest
+        #: Whether any reply had a row with a status that the history cannot filter by.
+        self._shows_others = False
+        #: Days whose reply may be cut, with its number of rows.
+        self._cut_days: list[tuple[date, int]] = []
 
     def read(self, first: date, last: date) -> dict[str, Call]:
         # "Before" means on or before that day's midnight, "After" on or after it.
@@ -70,6 +76,10 @@ class _History:
             return rows
         for number in range((last - first).days + 1):
             rows.update(self._read_day(first + timedelta(days=number)))
+        # Rows that no filter shows may be among those that were cut off, also where this day's reply has none.
+        for day, count in self._cut_days if self._shows_others else ():
+            if not self._is_plausible(count):
+                raise _cut(day, "and shows some with a status that it cannot filter by", count)
         return rows
 
     def _read_day(self, day: date) -> dict[str, Call]:
@@ -77,15 +87,15 @@ class _History:
         rows, is_complete = self._ask(query)
         if is_complete:
             return rows
-        count = len(rows)
-        beyond = [row for row in rows.values() if fold_status(row.vendor_status or "") not in _FILTERED]
+        self._cut_days.append((day, len(rows)))
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
             if not is_complete and not self._is_plausible(len(part)):
                 raise _cut(day, f"with status {status}", len(part))
             rows.update(part)
-        if beyond and not self._is_plausible(count):
-            raise _cut(day, "of which some have a status that the history cannot filter by", count)
+        for status in _OTHER_STATUSES:
+            with suppress(*FAILURES):
+                rows.update(self._ask({**query, "status": status})[0])
         return rows
 
     def _is_plausible(self, count: int) -> bool:
@@ -124,6 +134,7 @@ class _History:
         calls = self._ask_once(query, size)
         rows = {call.id: call for call in calls}
         self._ids.update(rows)
+        self._shows_others |= any(fold_status(call.vendor_status or "") not in _FILTERED for call in calls)
         self._largest = max(self._largest, len(calls))
         return len(calls), rows
 

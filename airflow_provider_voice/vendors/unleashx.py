@@ -264,9 +264,12 @@ def _is_call(row: Mapping[str, Any], ref: CallRef) -> bool:
     tag = _tag_of(row)
     if ref.tag and tag:
         return tag == ref.tag
-    keys = _keys_of(row)
-    # The id of a call that was placed here is its execution id: it is not compared with the list's integer.
-    return ref.id in (keys[:-1] if ref.tag and as_text(row.get("ID")) else keys)
+    keys, own = _keys_of(row), as_text(row.get("ID"))
+    if own and ref.tag:  # a call that was placed here: its id is the execution id, not the list's integer
+        keys = keys[:-1]
+    elif own and ref.id.isdecimal():  # the list's integer, which the row of another call may have in its `call_id`
+        keys = [own]
+    return ref.id in keys
 
 
 def _tag_of(row: Mapping[str, Any]) -> str | None:

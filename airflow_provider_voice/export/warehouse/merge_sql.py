@@ -86,7 +86,13 @@ class MergeSql:
         """
         t, s, changed = self._stored.c, self._staged.c, self._is_changed
         return {
-            "settled_at": case((changed, null()), (settles, s.fetched_at), else_=t.settled_at),
+            # Ended long ago and of the same status: a record that changes at each reading would be read for ever.
+            "settled_at": case(
+                (changed & (t.status != s.status), null()),
+                (changed, s.settled_at),
+                (settles, s.fetched_at),
+                else_=t.settled_at,
+            ),
             "abandoned_at": case((changed | t.missing_since.is_not(None), null()), else_=t.abandoned_at),
             "fetched_at": case((changed, s.fetched_at), else_=t.fetched_at),
             "missing_since": null(),
@@ -111,7 +117,7 @@ class MergeSql:
         The load's rows carry the time of its own readings, so an equal ``fetched_at`` marks a row that it wrote.
 
         :param source: the first key column.
-        :return: the SELECT statement; its rows are values for :meth:`SqlDialect.read_time`.
+        :return: the SELECT statement; its rows are values for :func:`~airflow_provider_voice.models.read_time`.
         """
         t, written = self._stored.c, self._is_same & (self._staged.c.fetched_at == self._stored.c.fetched_at)
         hours = select(self._dialect.hour(t.created_at)).distinct()

@@ -131,6 +131,32 @@ def test_a_row_that_only_a_filter_shows_proves_a_cut_at_any_size() -> None:
         History(rows, largest=13).read(FIRST, FIRST)
 
 
+@pytest.mark.parametrize("other", ["2025-12-31", "2026-01-02"])
+def test_a_cut_day_is_refused_where_any_reply_shows_a_status_without_a_filter(other) -> None:
+    """One such call may be among the rows that were cut off, where no filter shows it."""
+    statuses = [*["completed"] * 9, *["busy"] * 9, "voicemail"]
+    history = History([*((status, "2026-01-01") for status in statuses), ("silence", other)], largest=15)
+    with pytest.raises(IncompleteHistory, match="cannot filter by"):
+        list(read_history(history, date(2025, 12, 31), SECOND, 0))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_cut_day_is_asked_for_the_statuses_that_no_page_names_as_filters(is_known) -> None:
+    statuses = [*["completed"] * 9, *["busy"] * 9, *["voicemail"] * is_known]
+    history = History([(status, "2026-01-01") for status in statuses], largest=15)
+
+    def ask(query, page_size):
+        if not is_known and query.get("status") in ("voicemail", "silence"):
+            raise RequestRejected("There is no such status.")
+        return history(query, page_size)
+
+    if is_known:
+        with pytest.raises(IncompleteHistory, match="cannot filter by"):
+            list(read_history(ask, FIRST, FIRST, 0))
+    else:
+        assert len(list(read_history(ask, FIRST, FIRST, 0))) == len(statuses)
+
+
 @given(
     limit=st.sampled_from([10, 20, 25, 50, 64, 100, 128]),
     statuses=st.lists(st.sampled_from(["completed", "busy", "voicemail", "silence"]), max_size=150),
