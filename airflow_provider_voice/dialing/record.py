@@ -106,7 +106,7 @@ class Record:
 
         :param data: what :meth:`to_json` returned, or anything else that stands under the key.
         :return: the record.
-        :raises CallOutcomeUnknown: when the data is no record. An unreadable intent is an intent all the same.
+        :raises CallOutcomeUnknown: when the data is not a record. An unreadable intent is an intent all the same.
         """
         try:
             return msgspec.convert(data, cls)
@@ -164,7 +164,7 @@ class RecordStore:
     def load(self) -> Record | None:
         """Return the stored record; None when there is none.
 
-        :raises CallOutcomeUnknown: when the stored value is no record.
+        :raises CallOutcomeUnknown: when the stored value is not a record.
         """
         data = self._store.get(RECORD_KEY) if self._store is not None else None
         return None if data is None else Record.from_json(data)
@@ -172,7 +172,7 @@ class RecordStore:
     def load_if_possible(self) -> Record | None:
         """Return the stored record; None also when the store does not answer now.
 
-        :raises CallOutcomeUnknown: when the stored value is no record.
+        :raises CallOutcomeUnknown: when the stored value is not a record.
         """
         try:
             return self.load()

@@ -19,8 +19,8 @@ def without_row_values(
 ) -> T:
     """Work with a database or a storage, and replace the driver's error by one that quotes no row.
 
-    This is a function and no context manager: an error that is raised while a ``with`` block ends is chained to the
-    driver's error, and Airflow logs the whole chain.
+    A function, because a context manager would leak the text: an error that is raised while a ``with`` block ends is
+    chained to the driver's error, and Airflow logs the whole chain.
 
     :param work: does it.
     :param failed: the class of the error.
@@ -36,4 +36,6 @@ def without_row_values(
     except Exception as error:  # noqa: BLE001 - drivers and storages share no base class
         name, advice = type(error).__name__, remedy(error)
         code = next(filter(None, (getattr(error, attribute, None) for attribute in _CODES)), name)
-    raise failed(f"{message.replace('{error}', f'{name}, {code}')} {advice}".rstrip(), code=str(code))
+    raise failed(
+        f"{message.replace('{error}', ', '.join(dict.fromkeys((name, str(code)))))} {advice}".rstrip(), code=str(code)
+    )

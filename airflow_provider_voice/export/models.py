@@ -29,7 +29,7 @@ _MOST_KEY_BYTES = 200
 
 
 def check_identifier(name: str, value: object) -> None:
-    """Refuse a name of a table or a schema that is no plain identifier.
+    """Refuse a name of a table or a schema that is not a plain identifier.
 
     :param name: the argument's name, for the error.
     :param value: the argument.

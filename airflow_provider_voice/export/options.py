@@ -58,7 +58,7 @@ def check_export_arguments(export: Export) -> None:
 
 
 def check_text(name: str, value: object, *, optional: bool = False) -> None:
-    """Refuse a value that is no text, is empty, or is too long; a template passes.
+    """Refuse a value that is not text, is empty, or is too long; a template passes.
 
     :param name: the argument's name, for the error.
     :param value: the argument.
@@ -74,7 +74,7 @@ def check_text(name: str, value: object, *, optional: bool = False) -> None:
 
 
 def check_path(name: str, value: object) -> None:
-    """Refuse a value that is no path; a template and a path object pass.
+    """Refuse a value that is not a path; a template and a path object pass.
 
     :param name: the argument's name, for the error.
     :param value: the argument.
@@ -85,7 +85,7 @@ def check_path(name: str, value: object) -> None:
 
 
 def check_table(table: object, schema: object) -> None:
-    """Refuse names of a table and a schema that are no plain identifiers; a template passes.
+    """Refuse names of a table and a schema that are not plain identifiers; a template passes.
 
     :param table: the table's name.
     :param schema: the schema's name; None or empty: the connection's default.

@@ -23,7 +23,7 @@ _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
 _ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
 _MAY_ESCAPE = re.compile(r"[%\\&]")
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
-# Full texts that have many digits and are no phone numbers: times in ISO 8601, and UUIDs.
+# Full texts that have many digits and are not phone numbers: times in ISO 8601, and UUIDs.
 _TIME_OR_ID = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -189,7 +189,7 @@ def _numbers_in(number: str) -> list[str]:
 
 
 class _OwnNumber:
-    """A number of the call, and the parts of it by which it is recognised.
+    """A number of the call, and the parts of it by which it is recognized.
 
     :param number: the number.
     :param replacement: its mask or hash.
@@ -209,7 +209,7 @@ class _OwnNumber:
         return any(self.digits[start:end] in bare for start, end in self._parts())
 
     def spans(self, digits: str) -> Iterator[tuple[int, int, str]]:
-        """Yield where a row of digits has the number or a part that is recognised: start, end and replacement."""
+        """Yield where a row of digits has the number or a part that is recognized: start, end and replacement."""
         own = self.digits
         for start, end in self._parts():
             part = own[start:end]
@@ -224,7 +224,7 @@ class _OwnNumber:
                 at = digits.find(part, stop)
 
     def _parts(self) -> list[tuple[int, int]]:
-        """Return the bounds of the parts by which the number is recognised: its end, and all digits but two."""
+        """Return the bounds of the parts by which the number is recognized: its end, and all digits but two."""
         size = len(self.digits)
         bounds = ((size - MIN_DIGITS, size), (0, size - 2), (1, size - 1))
         return [(start, end) for start, end in bounds if start >= 0 and end - start >= MIN_DIGITS]

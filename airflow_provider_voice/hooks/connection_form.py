@@ -17,17 +17,17 @@ _TALKSTACK_FIELDS = {
     ),
 }
 _FIELDS = {
-    "default_agent_id": ("Default agent id", "The agent of calls that name none.", "string"),
+    "default_agent_id": ("Default agent id", "The agent for calls that do not name one.", "string"),
     "default_region": (
         "Default region", "Two-letter country of numbers written without +, such as US.", "string",
     ),
     "requests_per_minute": (
-        "Requests per minute", "Limit for this connection in one process. Empty: none.", "integer",
+        "Requests per minute", "Limit for this connection in one process. Empty: no limit.", "integer",
     ),
-    "connect_timeout": ("Connect timeout", "Seconds to connect. Empty: 10.", "number"),
-    "read_timeout": ("Read timeout", "Seconds without a byte. Empty: 30.", "number"),
+    "connect_timeout": ("Connect timeout", "Seconds to wait for a connection. Empty: 10.", "number"),
+    "read_timeout": ("Read timeout", "Seconds to wait for the next byte of a response. Empty: 30.", "number"),
     "status_overrides": (
-        "Status overrides", 'JSON object, a status of the vendor to ours: {"answered": "completed"}.', "string",
+        "Status overrides", 'JSON object, a status of the vendor to one of ours: {"answered": "completed"}.', "string",
     ),
     "allow_http": ("Allow http", "Send the token unencrypted to a host that is not this machine.", "boolean"),
 }  # fmt: skip

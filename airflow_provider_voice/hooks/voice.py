@@ -62,7 +62,7 @@ class VoiceHook(BaseHook):
         :param voice_conn_id: the connection, default ``voice_default``.
         :param connection: the connection itself, where it was already fetched.
         :return: a :class:`TalkoverHook`, :class:`TalkstackHook` or :class:`UnleashXHook`.
-        :raises InvalidRequest: when the connection is of no voice type.
+        :raises InvalidRequest: when the connection is not of a voice type.
         """
         connection = connection or cls.get_connection(voice_conn_id)
         kind = (connection.conn_type or "").lower()

@@ -64,7 +64,7 @@ class VoiceCallNotifier(BaseNotifier):
     :param max_wait: how long ``notify`` may wait for an answer, as a ``timedelta`` or in seconds. None (default): not
         at all in callbacks, without a limit in deadline alerts.
     :param context: set by Airflow when it makes a notifier of a deadline alert.
-    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong and no templates.
+    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong, unless they are templates.
     """
 
     template_fields: Sequence[str] = (

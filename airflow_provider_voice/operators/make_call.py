@@ -240,7 +240,9 @@ class MakeCallOperator(BaseOperator):
         check_person(self.policy, self.time_zone, self.jurisdiction, self.when_closed)
         both = sorted(status.value for status in self.success_statuses & self.redial_statuses)
         if both:
-            raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
+            raise InvalidRequest(
+                f"{', '.join(both)} is in success_statuses and in redial_statuses. Leave it out of one of them."
+            )
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
         if self.call_key is not None:
@@ -476,7 +478,7 @@ class MakeCallOperator(BaseOperator):
                 self._fail_if_killed(dialer)
 
     def _finish(self, dialer: Dialer, dialed: DialedCall) -> dict[str, Any]:
-        """Return the call; of a call that was waited for, store how it ended, and fail when that is no success."""
+        """Return the call; of a call that was waited for, store how it ended, and fail when that is not a success."""
         self._placed = dialed.call
         self._fail_if_killed(dialer)
         if self.wait_for_completion:

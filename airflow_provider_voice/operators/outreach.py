@@ -64,7 +64,9 @@ def outreach_asset(campaign: str) -> Asset:
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
     if has_template(campaign):
-        raise InvalidRequest("An asset cannot be made of a template: name the campaign's asset in outlets yourself.")
+        raise InvalidRequest(
+            "The name of an asset cannot come from a template. Name the campaign's asset in outlets yourself."
+        )
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
 
@@ -176,7 +178,7 @@ class _OutreachBase(BaseOperator):
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
         if isinstance(self.variables, str):
-            raise InvalidRequest("variables must be a list of columns, not one text.")
+            raise InvalidRequest("variables must be a list of columns, not a single text.")
         if is_literal(self.max_concurrent):
             positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):

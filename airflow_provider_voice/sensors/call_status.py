@@ -289,12 +289,12 @@ def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
     if kwargs.get("max_wait") is not None:
         seconds_of("max_wait", kwargs["max_wait"])
     if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
-        raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
+        raise InvalidRequest("soft_fail and never_fail are mutually exclusive. Give one of them.")
 
 
 @contextmanager
 def _refused_tokens_never_skip() -> Iterator[None]:
-    """Undo ``soft_fail`` and ``never_fail`` for a refused token, because it is no statement about a call."""
+    """Undo ``soft_fail`` and ``never_fail`` for a refused token, because it says nothing about a call."""
     try:
         yield
     except AirflowSkipException as skip:

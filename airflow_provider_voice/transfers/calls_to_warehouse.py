@@ -68,7 +68,7 @@ class CallsToWarehouseOperator(BaseOperator):
         seconds, default 27 hours: calls that the vendor listed late, and other changes there, are then in the table.
         Some hours more than ``settle_after`` spare requests, because a call that is not settled yet and in no list that
         is read costs one of its own in every run.
-    :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
+    :param abandon_after: how long a call may be missing at the vendor, or stay in a status that does not end it, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
         ``abandoned_at``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
@@ -139,7 +139,9 @@ class CallsToWarehouseOperator(BaseOperator):
 
         hook = BaseHook.get_hook(self.warehouse_conn_id)
         if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
-            raise InvalidRequest(f"The connection {self.warehouse_conn_id!r} is no SQL database (no DbApiHook).")
+            raise InvalidRequest(
+                f"The connection {self.warehouse_conn_id!r} is not a SQL database. Name a connection that is."
+            )
         return Warehouse(hook, self.table, self.schema or None)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _id_or_none(text: str | None) -> str | None:
 def _calls_from_text(value: Any) -> Any:
     """Parse the text that a template rendered: a dict, a list or a quoted id, as JSON or as a Python literal.
 
-    A call id, and a value that is no text, is returned as it is; other text is refused without repeating it.
+    A call id, and a value that is not text, is returned as it is; other text is refused without repeating it.
     """
     if not isinstance(value, str):
         return value

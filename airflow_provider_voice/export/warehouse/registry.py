@@ -56,7 +56,7 @@ def dialect_for(name: str, table: str, schema: str | None, placeholder: str) -> 
     :param schema: its schema, or None.
     :param placeholder: the driver's mark for a parameter.
     :return: the dialect.
-    :raises InvalidRequest: when no dialect is tested with the database, or a name is no plain identifier.
+    :raises InvalidRequest: when no dialect is tested with the database, or a name is not a plain identifier.
     """
     if name not in DIALECTS:
         raise InvalidRequest(

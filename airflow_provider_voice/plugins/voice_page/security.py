@@ -112,7 +112,7 @@ def unseal(text: str) -> Any:
         return None
     value = _opened(text)
     if value is None:
-        raise HTTPException(400, "This address is not valid any more. Begin at the first page.")
+        raise HTTPException(400, "This address is no longer valid. Start at the first page.")
     return value
 
 
