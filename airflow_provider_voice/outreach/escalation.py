@@ -116,7 +116,7 @@ class Escalation:
         if verdict == "next":
             return self._ring(last.attempt + 1)
         if verdict == "answered":
-            log.info("Call %s of the alarm ended as %s; nobody else is rung.", last.call_id, last.status or "answered")
+            log.info("Call %s of the alarm was answered; nobody else is rung.", last.call_id)
             return None
         return POLL_SECONDS
 
