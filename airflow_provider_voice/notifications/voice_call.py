@@ -183,7 +183,7 @@ class VoiceCallNotifier(BaseNotifier):
 
         :param context: the context of the callback.
         :return: the escalation, on the ledger and the voice connection of this notifier.
-        :raises VoiceError: when an argument or a connection makes no sense.
+        :raises VoiceError: for an invalid argument or connection.
         """
         # SQLAlchemy and the dialer: only a notifier that rings needs them, not a DAG file.
         from airflow_provider_voice.hooks.sql import ledger_engine

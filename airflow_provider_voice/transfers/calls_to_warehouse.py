@@ -66,8 +66,8 @@ class CallsToWarehouseOperator(BaseOperator):
         default 24 hours; until then every run reads it again.
     :param recheck: how far before its window a run reads exported stretches once more, a ``timedelta`` or
         seconds, default 27 hours: calls that the vendor listed late, and other changes there, are then in the table.
-        Some hours more than ``settle_after`` spare requests, because a call that is not settled yet and in no list that
-        is read costs one of its own in every run.
+        Give a few hours more than ``settle_after``: an older call that is not settled yet may cost a request of its
+        own in every run.
     :param abandon_after: how long a call may be missing at the vendor, or stay in a status that does not end it, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
         ``abandoned_at``.
@@ -75,7 +75,7 @@ class CallsToWarehouseOperator(BaseOperator):
     :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: see :class:`~airflow_provider_voice.export.models.Loaded`: counts of rows, ``changed_days``, ``holes``,
         ``hours``.
-    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
+    :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
     template_fields: Sequence[str] = (*TEMPLATED, "warehouse_conn_id", "table", "schema")
@@ -133,7 +133,7 @@ class CallsToWarehouseOperator(BaseOperator):
     def warehouse(self) -> Warehouse:
         """The table.
 
-        :raises InvalidRequest: when the connection is not one of a SQL database.
+        :raises InvalidRequest: when the connection is not a SQL database.
         """
         from airflow_provider_voice.export.warehouse.table import Warehouse  # a DAG file does not need the SQL modules
 

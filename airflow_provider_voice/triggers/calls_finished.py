@@ -58,11 +58,11 @@ class CallsFinishedTrigger(BaseEventTrigger):
         the DAG is parsed, because UnleashX does not report directions.
     :param statuses: only calls that ended with one of these statuses; None (default): every ending.
     :param poll_interval: time between two polls, seconds or a ``timedelta``, default 60 s.
-    :param look_back: for how long after its creation an unfinished call is followed, seconds or a ``timedelta``,
+    :param look_back: how long after its creation an unfinished call is followed, seconds or a ``timedelta``,
         default a day.
-    :param listing_delay: how long after its creation a vendor may list a call, seconds or a ``timedelta``, default an
-        hour.
-    :raises InvalidRequest: when an argument makes no sense.
+    :param listing_delay: how long after the creation of a call the vendor may take to list it, seconds or a
+        ``timedelta``, default an hour.
+    :raises InvalidRequest: for an invalid argument.
     :raises CapabilityNotSupported: when the connection's vendor does not report directions.
     """
 
