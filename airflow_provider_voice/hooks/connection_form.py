@@ -1,6 +1,6 @@
 """The texts of the connection form, and the form itself for Airflow before 3.2.
 
-Later ones read the texts from ``get_provider_info``, which takes them from here; so this imports nothing when it loads.
+Later versions read the texts from ``get_provider_info``, which takes them from here, so this module imports nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task; a retry goes on with it.
+"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task, which a retry continues.
 
 The arguments become settings of ``outreach/``, where the campaign is. Modules that need SQLAlchemy are imported when a
 task runs: a DAG file that names an operator need not load them.
@@ -174,7 +174,7 @@ class _OutreachBase(BaseOperator):
         one_of("on_unknown", self.on_unknown, get_args(ProblemAction))
         one_of("on_empty", self.on_empty, get_args(EmptyAction))
         if not self.campaign or not isinstance(self.campaign, str):
-            raise InvalidRequest("campaign must be a name; runs with the same name go on with the same contacts.")
+            raise InvalidRequest("campaign must be a name; runs with the same name continue with the same contacts.")
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
         if isinstance(self.variables, str):
@@ -327,7 +327,7 @@ class OutreachOperator(_OutreachBase):
             calls_per_minute=60,
         )
 
-    :param campaign: its name; runs with the same name go on with the same contacts.
+    :param campaign: its name; runs with the same name continue with the same contacts.
     :param contacts: SQL for ``contacts_conn_id``; a list of mappings, also another task's output; or the path of a
         CSV, JSONL or Parquet file in any storage.
     :param contacts_conn_id: the connection that SQL runs on.
@@ -406,7 +406,7 @@ class OutreachOperator(_OutreachBase):
             return self._run(context, self._settings())
 
     def on_kill(self) -> None:
-        """Send no more creates; calls in progress go on unless ``end_calls_on_kill``."""
+        """Send no more creates; calls in progress continue unless ``end_calls_on_kill``."""
         if self._running is not None:
             self._running.kill()
 

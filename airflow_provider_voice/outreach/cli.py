@@ -59,9 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("status", "print progress, counts, pace and expected end"),
         ("unknown", "list contacts that may have been rung, with the evidence"),
-        ("pause", "place no more calls until resume; calls in progress go on"),
-        ("resume", "go on after pause or cancel; canceled contacts stay canceled"),
-        ("cancel", "cancel every contact that waits; calls in progress go on"),
+        ("pause", "place no more calls until resume; calls in progress continue"),
+        ("resume", "continue after pause or cancel; canceled contacts stay canceled"),
+        ("cancel", "cancel every contact that waits; calls in progress continue"),
     ):
         commands.add_parser(name, help=text, parents=[ledger]).add_argument("campaign")
     resolve = commands.add_parser("resolve", help="settle a contact that may have been rung", parents=[ledger])

@@ -145,7 +145,7 @@ class Escalation:
             if newer.intended_at - older.intended_at >= self._alarm.cooldown:
                 break
             first = older.attempt
-        log.info("The alarm was raised at %s already; this callback goes on from there.", rang.intended_at)
+        log.info("The alarm was raised at %s already; this callback continues from there.", rang.intended_at)
         return first
 
     def _verdict(self, row: Any, now: datetime) -> Verdict:
@@ -227,5 +227,5 @@ def _refuse_to_ring(attempts_before: list[datetime]) -> NoReturn:
 def _leave_to_next_step(seconds: float) -> None:
     """Let the next step go on instead of waiting within this one: for a place in the pace, or for the vendor's list."""
     if seconds:
-        text = "There is no place for the call, or no sign of it, yet. The next step goes on."
+        text = "There is no place for the call, or no sign of it, yet. The next step continues."
         raise VoiceError(text, permanent=False)

@@ -69,7 +69,7 @@ class CallWatch:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return the JSON state that the next process goes on from: ids and times only."""
+        """Return the JSON state from which the next process continues: ids and times only."""
         return {"missing_since": self._missing_since, "failing_since": self._failing_since}
 
     @property

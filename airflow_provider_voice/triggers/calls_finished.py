@@ -1,4 +1,4 @@
-"""``CallsFinishedTrigger``: an asset event when calls have ended, inbound ones too; for ``AssetWatcher``."""
+"""``CallsFinishedTrigger``: an asset event when calls have ended, including inbound calls; for ``AssetWatcher``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
     the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
-    reports them again, and none is lost (at least once). After an outage the trigger goes on from the stored cursor,
+    reports them again, and none is lost (at least once). After an outage the trigger continues from the stored cursor,
     however old, up to 31 days. Without the store the cursor is kept in memory, and calls that end while no triggerer
     runs are not reported.
 
