@@ -356,13 +356,14 @@ class Vendor(ABC):
         """
         name = f"{self.title}'s call list"
 
-        def read_span(span: Span, passes: int) -> Iterator[Call]:
+        def read_span(span: Span, passes: int, seen: set[str]) -> Iterator[Call]:
             started = datetime.now(timezone.utc)
             return iter_pages(
                 page_reader(span),
                 name=name,
                 page_concurrency=query.page_concurrency,
                 passes=passes,
+                seen=seen,
                 # A Date header is up to a second behind.
                 began=lambda: started + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
                 sleep=self._sleep,

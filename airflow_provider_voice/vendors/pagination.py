@@ -8,8 +8,9 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, count, pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 
@@ -39,14 +40,21 @@ Span = TypeVar("Span")
 class Page:
     """One page of a list.
 
-    :param calls: its calls.
+    :param rows: the vendor's records of its calls.
+    :param read_row: returns the call of a record.
     :param total: calls in the list, as the vendor counts them; None where it does not.
     :param last_page: number of the last page, as the vendor states it; None where it does not.
     """
 
-    calls: list[Call]
+    rows: Sequence[Any]
+    read_row: Callable[[Any], Call]
     total: int | None = None
     last_page: int | None = None
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """The calls, made by the consumer: a page thread that makes them asks for its next page later."""
+        return list(map(self.read_row, self.rows))
 
 
 class _Pass:
@@ -65,13 +73,16 @@ class _Pass:
         #: Changes with every id, repeated ones included, and with their order.
         self.fingerprint = 0
 
-    def add(self, call_id: str) -> bool:
-        """Note one call; return whether this pass had not seen it."""
-        self.fingerprint = hash((self.fingerprint, call_id))
-        is_new = call_id not in self.ids
-        self.ids.add(call_id)
-        self.repeats += not is_new
-        return is_new
+    def add(self, calls: Sequence[Call]) -> list[Call]:
+        """Note the calls of a page; return those that this pass had not listed."""
+        listed = []
+        for call in calls:
+            self.fingerprint = hash((self.fingerprint, call.id))
+            if call.id not in self.ids:
+                self.ids.add(call.id)
+                listed.append(call)
+        self.repeats += len(calls) - len(listed)
+        return listed
 
     @property
     def is_consistent(self) -> bool:
@@ -89,7 +100,8 @@ def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -
     :param page_size: calls asked for per page, default 100.
     :return: the calls, page after page.
     """
-    return _iter_pass(_iter_pages_once(read_page, 1), _Pass(set()), page_size, full_page=page_size)
+    pages = _iter_pages_once(read_page, 1)
+    return chain.from_iterable(_iter_pass(pages, _Pass(set()), page_size, full_page=page_size))
 
 
 def iter_pages(
@@ -99,6 +111,7 @@ def iter_pages(
     page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
+    seen: set[str] | None = None,
     began: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
@@ -120,12 +133,13 @@ def iter_pages(
     :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
+    :param seen: receives the ids of all calls that any pass lists, for the caller; None: nobody needs them.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
     :raises IncompleteHistory: when no pass gave a complete picture.
     """
-    seen: set[str] = set()
+    seen = set() if seen is None else seen
     existing = _ExistingCalls()
     previous: _Pass | None = None
     for number in range(passes):
@@ -141,12 +155,11 @@ def iter_pages(
             pages = chain([first], pages)
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
-        for call in _iter_pass(pages, current, page_size):
-            is_new = number == 0 or call.id not in seen
-            existing.note(call, current, is_new=is_new)
-            if is_new:
-                seen.add(call.id)
-                yield call
+        for calls in _iter_pass(pages, current, page_size):
+            new = [call for call in calls if call.id not in seen] if number else calls
+            existing.note(calls, new, current)
+            seen.update(call.id for call in new)
+            yield from new
         if current.is_consistent:
             return
         if previous is not None and previous.fingerprint == current.fingerprint:
@@ -173,13 +186,15 @@ class _ExistingCalls:
         self.counted: int | None = None
         self._seen = 0
 
-    def note(self, call: Call, current: _Pass, *, is_new: bool) -> None:
-        if self.until is not None and call.created_at is not None and call.created_at > self.until:
-            current.later += is_new
-            return
-        current.existing += 1
-        current.new += is_new
-        self._seen += is_new
+    def note(self, calls: list[Call], new: list[Call], current: _Pass) -> None:
+        existing, new_existing = (sum(map(self._existed, some)) for some in (calls, new))
+        current.existing += existing
+        current.new += new_existing
+        current.later += len(new) - new_existing
+        self._seen += new_existing
+
+    def _existed(self, call: Call) -> bool:
+        return self.until is None or call.created_at is None or call.created_at <= self.until
 
     def are_all_seen(self, current: _Pass, repeats_before: int) -> bool:
         """Whether the pass found none that was new, and none is missing.
@@ -256,8 +271,8 @@ def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) ->
 
 def _iter_pass(
     pages: Iterator[Page], current: _Pass, page_size: int, *, full_page: int | None = None
-) -> Iterator[Call]:
-    """Yield the calls of one pass that it has not listed before.
+) -> Iterator[list[Call]]:
+    """Yield the calls of one pass that it has not listed before, page by page.
 
     :param full_page: calls of a full page, where no page came before; None: that page counts as full. A later page is
         full when it is as long as the longest before it, as pages may be shorter than asked for.
@@ -266,13 +281,11 @@ def _iter_pass(
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.append(page.total)
-        before = len(current.ids)
-        for call in page.calls:
-            if current.add(call.id):
-                yield call
+        listed = current.add(page.calls)
+        yield listed
         if number == 1:
             current.first_page_is_full = len(page.calls) >= page_size
-        without_news = 0 if len(current.ids) > before else without_news + 1
+        without_news = 0 if listed else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
         # A full page is never the last one for certain: counts may be capped.
@@ -290,7 +303,7 @@ def _counts_are_reached(page: Page, number: int, calls_read: int) -> bool:
 
 
 def iter_window(
-    read_span: Callable[[Span, int], Iterator[Call]],
+    read_span: Callable[[Span, int, set[str]], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     *,
@@ -299,7 +312,8 @@ def iter_window(
 ) -> Iterator[Call]:
     """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
 
-    :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span and the most passes.
+    :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span, the most passes,
+        and a set that receives the ids of all calls it lists.
     :param span: the window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
@@ -307,11 +321,15 @@ def iter_window(
     :return: the calls that are asked for.
     :raises IncompleteHistory: when the smallest part cannot be read, or the parts show fewer calls than the window did.
     """
-    yielded: set[str] = set()
+    # The ids are the only memory that grows with a history: noted are those outside the window, which are few.
+    listed: set[str] = set()
+    outside: set[str] = set()
     try:
-        for call in filter(is_in_window, read_span(span, MAX_PASSES)):
-            yielded.add(call.id)
-            yield call
+        for call in read_span(span, MAX_PASSES, listed):
+            if is_in_window(call):
+                yield call
+            else:
+                outside.add(call.id)
     except IncompleteHistory as error:
         parts = split(span)
         if error.permanent or not parts:
@@ -319,13 +337,13 @@ def iter_window(
         log.info("%s Reading it in smaller parts.", error.message)
     else:
         return
-    in_parts: set[str] = set()
+    yielded, in_parts = listed - outside, set[str]()
     for part in parts:
         for call in filter(is_in_window, _iter_parts(read_span, part, split)):
-            if call.id not in in_parts:
-                in_parts.add(call.id)
-                if call.id not in yielded:
-                    yield call
+            is_new = call.id not in yielded and call.id not in in_parts
+            in_parts.add(call.id)
+            if is_new:
+                yield call
     missing = len(yielded - in_parts)
     if missing:
         raise IncompleteHistory(
@@ -336,7 +354,7 @@ def iter_window(
 
 
 def _iter_parts(
-    read_span: Callable[[Span, int], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
+    read_span: Callable[[Span, int, set[str]], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
 ) -> Iterator[Call]:
     """Yield the calls of a span, of which some may come again."""
     parts = split(span)
@@ -344,7 +362,7 @@ def _iter_parts(
     # times, and each time they would take a quarter of a minute.
     passes = 1 if parts else MAX_PASSES
     try:
-        yield from read_span(span, passes)
+        yield from read_span(span, passes, set())
     except IncompleteHistory as error:
         if error.permanent or not parts:
             raise

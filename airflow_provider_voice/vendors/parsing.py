@@ -53,10 +53,10 @@ def as_text(value: Any) -> str | None:
     :param value: any JSON value.
     :return: the text without blanks around it.
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (str, int)):
-        return str(value).strip() or None
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else str(value)
     return None
@@ -94,7 +94,10 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the text; None when there is none.
     """
-    return next(filter(None, (as_text(row.get(name)) for name in names)), None)
+    for name in names:
+        if text := as_text(row.get(name)):
+            return text
+    return None
 
 
 def first_id(row: Mapping[str, Any], *names: str) -> str | None:
@@ -106,5 +109,8 @@ def first_id(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the id; None when there is none.
     """
-    value = next((row[name] for name in names if as_text(row.get(name))), None)
-    return value if isinstance(value, str) else as_text(value)
+    for name in names:
+        value = row.get(name)
+        if text := as_text(value):
+            return value if isinstance(value, str) else text
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import AgentNotUsable, CallNotFound, InvalidPhoneNumber
@@ -140,8 +141,9 @@ class Talkover(Vendor):
                 "GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number}
             )
             rows, paging = self._page_parts(response, doing)
-            calls = [self._call(row) for row in rows if strict or as_text(row.get("id"))]
-            return Page(calls, *(as_int(paging.get(name)) for name in ("total", "last_page")))
+            identified = rows if strict else [row for row in rows if as_text(row.get("id"))]
+            read_row = partial(self._call, read_at=time.monotonic())
+            return Page(identified, read_row, *(as_int(paging.get(name)) for name in ("total", "last_page")))
 
         return read_page
 
@@ -153,7 +155,7 @@ class Talkover(Vendor):
         # Calls have `pagination` (Talkover docs: list-calls), agents and openapi.json `meta` (list-agents).
         return rows, as_object(body.get("pagination") or body.get("meta"))
 
-    def _call(self, row: Mapping[str, Any]) -> Call:
+    def _call(self, row: Mapping[str, Any], read_at: float) -> Call:
         agent = as_object(row.get("agent"))
         is_testing = row.get("is_testing")
         return Call(
@@ -171,5 +173,5 @@ class Talkover(Vendor):
             updated_at=read_time(row.get("updated_at")),
             ended_at=read_time(row.get("ended_at")),  # openapi.json only
             raw=row,
-            read_at=time.monotonic(),
+            read_at=read_at,
         )

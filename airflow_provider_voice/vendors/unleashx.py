@@ -10,6 +10,7 @@ import json
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFailed, InvalidPhoneNumber, InvalidRequest
@@ -189,18 +190,20 @@ class UnleashX(Vendor):
                 params={**params, "page": number},
                 accept=_is_empty_history,
             )
+            read_row = partial(self._call, read_at=time.monotonic())
             if _is_empty_history(response):
-                return Page([])
+                return Page([], read_row)
             body = as_object(response.body)
             # At the top in the sample (call-summary), under `data` in the project's standard wrapper (call-logs).
             rows = as_rows((body if "datalist" in body else as_object(body.get("data"))).get("datalist"))
             if rows is None:
                 raise self._unreadable(response, doing, "a list of rows under 'datalist'")
-            return Page([self._call(row) for row in rows if strict or as_text(row.get("ID"))])
+            identified = rows if strict else [row for row in rows if as_text(row.get("ID"))]
+            return Page(identified, read_row)
 
         return read_page
 
-    def _call(self, row: Mapping[str, Any]) -> Call:
+    def _call(self, row: Mapping[str, Any], read_at: float) -> Call:
         tag = _tag_of(row)
         return Call(
             id=self._row_id(row, "ID"),
@@ -218,7 +221,7 @@ class UnleashX(Vendor):
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
-            read_at=time.monotonic(),
+            read_at=read_at,
         )
 
     def _status_of(self, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,10 @@ def call(call_id):
     return Call(call_id, "vendor", CallStatus.COMPLETED, created_at=created_at)
 
 
+def page_with(calls, total=None, last_page=None):
+    return Page(calls, lambda one: one, total, last_page)
+
+
 def iter_list(read_page, **more):
     return iter_pages(read_page, **{"page_size": 10, "name": "The list", "sleep": lambda seconds: None, **more})
 
@@ -34,7 +38,7 @@ def pages_of(items, size, *, totals, last_pages):
     def read_page(number):
         calls = [call(item) for item in items[(number - 1) * size : number * size]]
         last = max(1, -(-len(items) // size))
-        return Page(calls, total=len(items) if totals else None, last_page=last if last_pages else None)
+        return page_with(calls, total=len(items) if totals else None, last_page=last if last_pages else None)
 
     return read_page
 
@@ -60,7 +64,7 @@ def test_a_search_reads_on_where_pages_are_shorter_than_asked_for_and_the_count_
     def read_page(number):
         asked.append(number)
         listed = pages_of([str(item) for item in range(130)], 20, totals=False, last_pages=False)(number)
-        return Page(listed.calls, total=60, last_page=3)
+        return page_with(listed.calls, total=60, last_page=3)
 
     assert "125" in [found.id for found in search_pages(read_page)]
     assert asked == [1, 2, 3, 4, 5, 6, 7], "the seventh is short"
@@ -163,7 +167,7 @@ def test_a_short_list_costs_few_more_requests_where_the_last_page_is_unknown(cou
 
 def test_a_list_that_never_holds_what_it_counts_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="7 calls by the vendor's count"):
-        ids_read(lambda number: Page([call("1")] if number == 1 else [], total=7, last_page=1), 10)
+        ids_read(lambda number: page_with([call("1")] if number == 1 else [], total=7, last_page=1), 10)
 
 
 @pytest.mark.parametrize("wrong", ["total one too high", "an id listed twice", "a repeated last page"])
@@ -174,16 +178,16 @@ def test_a_list_that_stands_still_is_read_although_its_bookkeeping_is_wrong(wron
 
     def read_page(number):
         if wrong == "a repeated last page":
-            return Page([call(item) for item in items[(min(number, 3) - 1) * 10 : min(number, 3) * 10]])
+            return page_with([call(item) for item in items[(min(number, 3) - 1) * 10 : min(number, 3) * 10]])
         page = pages_of(items, 10, totals=True, last_pages=True)(number)
-        return Page(page.calls, page.total + (wrong == "total one too high"), page.last_page)
+        return page_with(page.calls, page.total + (wrong == "total one too high"), page.last_page)
 
     assert sorted(ids_read(read_page, 10), key=int) == [str(number) for number in range(25)]
     assert "taken as complete" in caplog.text
 
 
 def test_a_server_that_ignores_the_page_number_is_read_or_refused() -> None:
-    rows = Page([call(str(item)) for item in range(15)])
+    rows = page_with([call(str(item)) for item in range(15)])
     assert len(ids_read(lambda number: rows, 100)) == 15
     with pytest.raises(IncompleteHistory):
         ids_read(lambda number: rows, 15)  # as many as were asked for: there may be more
@@ -202,7 +206,7 @@ def test_a_page_shorter_than_asked_for_is_no_end(cap, counts) -> None:
     }[counts]
 
     def read_page(number):
-        return Page([call(item) for item in items[(number - 1) * cap : number * cap]], **stated)
+        return page_with([call(item) for item in items[(number - 1) * cap : number * cap]], **stated)
 
     assert ids_read(read_page, 100) == items
 
@@ -286,7 +290,7 @@ def test_the_calls_of_a_first_page_in_order_existed_at_the_beginning() -> None:
             Call(str(minute), "vendor", CallStatus.COMPLETED, created_at=BEGAN + timedelta(minutes=minute))
             for minute in minutes[(number - 1) * 10 : number * 10]
         ]
-        page = Page(calls, total=len(minutes), last_page=-(-len(minutes) // 10))
+        page = page_with(calls, total=len(minutes), last_page=-(-len(minutes) // 10))
         minutes.insert(0, len(minutes) + 1)
         return page
 
@@ -307,7 +311,7 @@ def moving_list(size, *, order, added=0, touched=0):
         if touched and order == "updated":
             items[:0] = [items.pop() for _ in range(touched)]
         listed = [one for one in items if keep(one)]
-        return Page(listed[(number - 1) * size : number * size])
+        return page_with(listed[(number - 1) * size : number * size])
 
     return read_page
 
@@ -324,14 +328,14 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
     read_page = moving_list(10, order="updated", touched=5)
     spans = []
 
-    def read_span(span, passes):
+    def read_span(span, passes, seen):
         spans.append(span)
         first, last = span
 
         def keep(one):
             return first <= int(one.id) <= last
 
-        return iter_list(lambda number: read_page(number, keep), passes=passes)
+        return iter_list(lambda number: read_page(number, keep), passes=passes, seen=seen)
 
     def split(span):
         middle = sum(span) // 2
@@ -346,8 +350,8 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
 def test_parts_that_show_fewer_calls_than_the_window_are_refused() -> None:
     read_page = moving_list(10, order="updated", touched=5)
 
-    def read_span(span, passes):
-        return iter_list(read_page if span == (0, 9) else lambda number: Page([]), passes=passes)
+    def read_span(span, passes, seen):
+        return iter_list(read_page if span == (0, 9) else lambda number: page_with([]), passes=passes, seen=seen)
 
     calls = iter_window(read_span, (0, 9), lambda span: ((0, 4), (4, 9)), is_in_window=bool, name="The list")
     with pytest.raises(IncompleteHistory, match="missing from the parts"):
@@ -358,7 +362,9 @@ def test_the_smallest_part_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(IncompleteHistory, match="kept changing"):
         list(
             iter_window(
-                lambda span, passes: iter_list(moving_list(10, order="updated", touched=5), passes=passes),
+                lambda span, passes, seen: iter_list(
+                    moving_list(10, order="updated", touched=5), passes=passes, seen=seen
+                ),
                 0,
                 lambda span: (),
                 is_in_window=bool,

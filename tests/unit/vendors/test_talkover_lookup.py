@@ -93,7 +93,8 @@ class Lists:
         self.pages.append((status, number))
         every = [call for calls in self.calls.values() for call in calls]
         listed = every if status is None else self.calls.get(status, [])
-        return Page(listed[(number - 1) * 100 : number * 100], len(listed), max(1, -(-len(listed) // 100)))
+        rows, last_page = listed[(number - 1) * 100 : number * 100], max(1, -(-len(listed) // 100))
+        return Page(rows, lambda call: call, len(listed), last_page)
 
     def search(self, ref):
         self.searched.append(ref.id)
