@@ -46,8 +46,8 @@ class VoiceCallNotifier(BaseNotifier):
 
     Airflow lets callbacks of tasks and DAGs run for seconds only, so there the notifier places the call that is due and
     returns; the next callback of the same key continues with the next number. In a deadline alert it stays until
-    somebody has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: errors
-    are logged.
+    somebody has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback:
+    errors are logged.
 
     :param to: the numbers, in the order in which they are rung, each once; one text with commas is a list too.
     :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
