@@ -44,7 +44,7 @@ _SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
 def hash_number(number: str) -> str:
     """Return SHA-256 of a number's digits with ``+``, in hexadecimal.
 
-    The same number has the same hash everywhere, so tables can still be joined by it. The hash is a pseudonym and no
+    The same number has the same hash everywhere, so tables can still be joined by it. The hash is a pseudonym, not a
     secret: there are few enough phone numbers to try them all.
 
     :param number: the number, in any form with its country code.
@@ -71,8 +71,8 @@ class PhoneRedactor:
       text of a field.
     - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
       parentheses, as groups of 3, 3 and 4 digits, or in the value of a field that is named after phone numbers
-      (``caller``, ``customer_phone``), also in a list. Other digits are taken for an id, a time, a duration or a
-      price, and stay.
+      (``caller``, ``customer_phone``), also in a list. Other digits are treated as an id, a time, a duration or a
+      price, and are kept.
     - A text that is a time or a UUID, and nothing else, stays.
 
     :param mode: ``masked`` or ``hashed``.

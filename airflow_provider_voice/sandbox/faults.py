@@ -33,7 +33,7 @@ class Fault:
     :param vendor: only this vendor; ``None`` (default): all.
     :param times: how many requests it hits, default 1; 0: until removed.
     :param status: the HTTP status of the kinds ``status`` and ``interim``. Default ``None``: 503 and 103.
-    :param accepted: for ``status`` and ``garbage``: whether the request is handled all the same (a call is placed),
+    :param accepted: for ``status`` and ``garbage``: whether the request is handled anyway (a call is placed),
         default False.
     :param body: the JSON body of kind ``status``. Default ``None``: an error body of the vendor.
     :param location: the ``Location`` header of kind ``status``, for a redirect. Default ``None``: no such header.
