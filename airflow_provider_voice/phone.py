@@ -124,8 +124,8 @@ def mask_number(number: str | None) -> str:
 def mask_numbers_in(text: str) -> str:
     """Mask everything in a text that may be a phone number.
 
-    Meant for text that others have written (a vendor's message, a URL): a date stays readable, and any other run of seven or more
-    digits counts as a number.
+    Meant for text that others have written (a vendor's message, a URL): a date stays readable, and any other run of
+    seven or more digits counts as a number.
 
     :param text: any text.
     :return: the text with its numbers masked.
