@@ -120,7 +120,7 @@ def statuses_of(values: object) -> frozenset[CallStatus]:
     if isinstance(values, (str, CallStatus)):
         values = (values,)
     if not isinstance(values, (list, tuple, set, frozenset)):
-        raise InvalidRequest(f"A list of call statuses is needed, not {type(values).__name__}.")
+        raise InvalidRequest(f"Give one call status or a list of them, not {type(values).__name__}.")
     return frozenset(status_of(value) for value in values)
 
 

@@ -112,7 +112,7 @@ class Record:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError:
             raise CallOutcomeUnknown(
-                "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look "
+                "The stored record of an earlier try cannot be read, so it is not known whether the phone rang. Look "
                 f"in the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
             ) from None
 

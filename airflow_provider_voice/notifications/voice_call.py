@@ -296,7 +296,7 @@ def _listed(to: Any) -> list[Any]:
 
 
 def _no_number() -> Any:
-    raise InvalidRequest("to lists no phone number.")
+    raise InvalidRequest("to is empty: list at least one phone number.")
 
 
 def _numbers(to: Any, region: str | None) -> list[str]:

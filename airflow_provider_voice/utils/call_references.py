@@ -47,7 +47,7 @@ def _call_ref(value: Any) -> CallRef:
     # The blanks around an id that a vendor wrote are part of it.
     if not _CALL_ID.fullmatch(ref.id.strip()):
         raise InvalidRequest(
-            "A call id is needed, and this value is none (a phone number, or several words). Give the "
+            "This value is not a call id (it is a phone number, or several words). Give the "
             "result of MakeCallOperator, or its XCom call_id."
         )
     # References become trigger arguments, which Airflow logs.
