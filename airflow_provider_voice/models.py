@@ -140,8 +140,8 @@ def read_time(value: object) -> datetime | None:
     moment = value if isinstance(value, datetime) else None
     if isinstance(value, str) and (text := value.strip()):
         moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
-    if moment is None:
-        return None
+    if moment is None or (type(moment) is datetime and moment.tzinfo is timezone.utc):
+        return moment
     try:
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (OverflowError, ValueError):
