@@ -64,9 +64,7 @@ def outreach_asset(campaign: str) -> Asset:
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
     if has_template(campaign):
-        raise InvalidRequest(
-            "The name of an asset cannot come from a template. Name the campaign's asset in outlets yourself."
-        )
+        raise InvalidRequest("An asset's name cannot be a template. Name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
 
@@ -144,7 +142,8 @@ class _OutreachBase(BaseOperator):
         self.subject = subject
         self.do_not_call = do_not_call
         # A template or another task's output that renders to nothing is a list that is missing, not one that is empty.
-        self._expects_do_not_call = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
+        is_given = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
+        self._expects_do_not_call = is_given or do_not_call_conn_id is not None
         self.do_not_call_conn_id = do_not_call_conn_id
         self.max_concurrent = max_concurrent
         self.calls_per_minute = calls_per_minute

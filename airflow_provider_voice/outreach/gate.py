@@ -275,8 +275,8 @@ def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> 
     if source is None or (isinstance(source, str) and not source.strip()):
         if is_expected:
             raise InvalidRequest(
-                "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
-                "Nobody is called. To exclude nobody, give an empty list: []."
+                "do_not_call is empty: its template or the task it comes from returned nothing, or do_not_call_conn_id "
+                "was given without it. Nobody is called. To exclude nobody, give an empty list: []."
             )
         return None
     if isinstance(source, str):
