@@ -155,7 +155,7 @@ def measure(
     quirks = VendorQuirks(max_page=PAGE, order="changed")
     with Sandbox(frozen=True, quirks=quirks) as sandbox, tempfile.TemporaryDirectory() as folder:
         world = World(sandbox, scenario)
-        routes: Routes = sandbox._vendors[0]
+        routes: Routes = sandbox._vendors["talkover"]
         plain, changing = routes.ordered, True
 
         def ordered() -> list[SandboxCall]:
