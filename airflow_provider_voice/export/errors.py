@@ -36,6 +36,5 @@ def without_row_values(
     except Exception as error:  # noqa: BLE001 - drivers and storages share no base class
         name, advice = type(error).__name__, remedy(error)
         code = next(filter(None, (getattr(error, attribute, None) for attribute in _CODES)), name)
-    raise failed(
-        f"{message.replace('{error}', ', '.join(dict.fromkeys((name, str(code)))))} {advice}".rstrip(), code=str(code)
-    )
+    named = name if code == name else f"{name}, {code}"
+    raise failed(f"{message.replace('{error}', named)} {advice}".rstrip(), code=str(code))

@@ -40,7 +40,7 @@ def sql_engine(conn_id: str) -> Engine:
             "such as apache-airflow-providers-sqlite or apache-airflow-providers-postgres."
         ) from None
     if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise InvalidRequest(f"The connection {conn_id!r} is not a SQL database. Name a connection that is.")
+        raise InvalidRequest(f"The connection {conn_id!r} is not a SQL database. Name one that is.")
     # Parameters are people's numbers; SQLAlchemy would put them into its errors.
     engine: Engine = hook.get_sqlalchemy_engine({"hide_parameters": True, "pool_pre_ping": True})
     return engine

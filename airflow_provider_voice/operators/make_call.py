@@ -241,9 +241,7 @@ class MakeCallOperator(BaseOperator):
         check_person(self.policy, self.time_zone, self.jurisdiction, self.when_closed)
         both = sorted(status.value for status in self.success_statuses & self.redial_statuses)
         if both:
-            raise InvalidRequest(
-                f"{', '.join(both)} is in success_statuses and in redial_statuses. Leave it out of one of them."
-            )
+            raise InvalidRequest(f"{', '.join(both)} is in success_statuses and in redial_statuses; keep it in one.")
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
         if self.call_key is not None:

@@ -191,10 +191,7 @@ class CallKeyStore:
         del key
         wait = self._database.transact(lambda connection: self._store(connection, value))
         if wait is not None:
-            raise RateLimited(
-                "There is no place for the call in the pace of its connection yet. The task waits and tries again.",
-                retry_after=wait,
-            )
+            raise RateLimited("There is no place for the call in the pace of its connection yet.", retry_after=wait)
 
     def earlier_attempts(self) -> list[datetime]:
         """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""

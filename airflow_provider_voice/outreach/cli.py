@@ -52,9 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     # For before and after the command. Suppressed, or a command's default would hide an option before it.
     ledger = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     ledger.add_argument("--ledger-conn-id", help="the ledger's connection; default: the file under AIRFLOW_HOME")
-    parser = argparse.ArgumentParser(
-        prog="voice-outreach", description="Look at and steer outreach campaigns.", parents=[ledger]
-    )
+    parser = argparse.ArgumentParser("voice-outreach", description="Look at and steer campaigns.", parents=[ledger])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("status", "print progress, counts, pace and expected end"),
@@ -72,12 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     keyed.add_argument("--call-id", help="with --rang: the vendor's id of the call; tasks attach to it")
     for command in (resolve, keyed):
         verdict = command.add_mutually_exclusive_group(required=True)
-        verdict.add_argument(
-            "--rang", dest="rang", action="store_true", help="the phone rang; do not place the call again"
-        )
-        verdict.add_argument(
-            "--did-not-ring", dest="rang", action="store_false", help="nobody was rung; the call may be placed again"
-        )
+        verdict.add_argument("--rang", dest="rang", action="store_true", help="the phone rang; do not call again")
+        verdict.add_argument("--did-not-ring", dest="rang", action="store_false", help="nobody was rung; call again")
     return parser
 
 

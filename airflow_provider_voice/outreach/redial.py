@@ -71,9 +71,7 @@ class RedialRules:
             raise InvalidRequest("redial_after must name endings only; a call does not end as queued or ringing.")
         both = sorted(status.value for status in success & after.keys())
         if both:
-            raise InvalidRequest(
-                f"{', '.join(both)} is in success_statuses and in redial_after. Leave it out of one of them."
-            )
+            raise InvalidRequest(f"{', '.join(both)} is in success_statuses and in redial_after; keep it in one.")
         return cls(max_attempts, after, success)
 
     @property

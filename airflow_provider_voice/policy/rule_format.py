@@ -287,9 +287,7 @@ def _parse_country_zones(value: Any, place: _Place) -> tuple[tuple[str, tuple[st
     for key, zones in value.items():
         country = _checked(check_code, str(key), place, "country_zones")
         if "-" in country:
-            raise place.error(
-                f"country_zones names {country}, which is not a country. Write its country, {country[:2]}"
-            )
+            raise place.error(f"country_zones names {country}, which is not a country. Write {country[:2]}")
         names = place.texts(zones, f"country_zones.{country}", "[Asia/Jakarta, Asia/Makassar]")
         for name in names:
             _checked(load_zone, name, place, f"country_zones.{country}")

@@ -37,10 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed")
     parser.add_argument("--vendor", default="talkover", choices=VENDORS, help="the vendor of voice_default")
     parser.add_argument(
-        "--warehouse",
-        type=Path,
-        default="warehouse.db",
-        help="SQLite file of the calls; crm.db and outreach_ledger.db are beside it",
+        "--warehouse", type=Path, default="warehouse.db", help="SQLite file; crm.db and the ledger are beside it"
     )
     parser.add_argument(
         "--examples", type=Path, metavar="FOLDER", default=argparse.SUPPRESS, help="copy the example DAGs and exit"

@@ -139,9 +139,7 @@ class CallsToWarehouseOperator(BaseOperator):
 
         hook = BaseHook.get_hook(self.warehouse_conn_id)
         if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
-            raise InvalidRequest(
-                f"The connection {self.warehouse_conn_id!r} is not a SQL database. Name a connection that is."
-            )
+            raise InvalidRequest(f"The connection {self.warehouse_conn_id!r} is not a SQL database. Name one that is.")
         return Warehouse(hook, self.table, self.schema or None)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -233,8 +233,7 @@ class HttpClient:
             try:
                 response = self._send(self._session, method, url, params, body)
             except _NoResponse as failed:
-                advice = "Check the host of the connection, or try again later."
-                text = f"{self._title} did not answer the request for {doing}: {failed.reason}. {advice}"
+                text = f"Asking {self._title} for {doing} failed: {failed.reason}. Check the host, or try again later."
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
             return response if accept is not None and accept(response) else self._check_read(response, doing)
 
