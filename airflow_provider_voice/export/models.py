@@ -36,7 +36,7 @@ def check_identifier(name: str, value: object) -> None:
     :raises InvalidRequest: naming the argument.
     """
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-        raise InvalidRequest(f"{name} must be at most 50 letters, digits and _ (no dots), not {shown(value)}.")
+        raise InvalidRequest(f"{name} must be a name of at most 50 letters, digits and _, not {shown(value)}.")
 
 
 @dataclass(frozen=True)
