@@ -103,10 +103,10 @@ with DAG("bench", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone
                 def _dialer(self, context, *arguments):
                     dialer = super()._dialer(context, *arguments)
                     if DIES and context["ti"].try_number == 1:
-                        def place(request, plain=dialer._hook.make_call):
+                        def place(request, plain=dialer.hook.make_call):
                             plain(request)
                             raise WorkerDied
-                        dialer._hook.make_call = place
+                        dialer.hook.make_call = place
                     return dialer
 
             Ours(task_id=f"t{index}", to=number)

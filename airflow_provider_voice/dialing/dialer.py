@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,6 +107,7 @@ class _HeldBack(VendorUnavailable):
     """A create was not sent, because its process stood still. The record may be another try's by now; it stays."""
 
 
+@dataclass(eq=False, repr=False)
 class Dialer:
     """Places the call of one task, or of one business key, at most once.
 
@@ -125,26 +126,18 @@ class Dialer:
     'placed'
     """
 
-    def __init__(
-        self,
-        hook: VoiceHook,
-        store: StateStore | None,
-        facts: TaskFacts,
-        rules: DialRules = DialRules(),
-        *,
-        before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None,
-        calls_of_others: Callable[[], frozenset[str]] = frozenset,
-        on_refusal: Callable[[VoiceError], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._hook = hook
-        self._records = RecordStore(store)
-        self._facts = facts
-        self._rules = rules
-        self._before_ringing = before_ringing
-        self._calls_of_others = calls_of_others
-        self._on_refusal = on_refusal
-        self._sleep = sleep
+    hook: VoiceHook
+    store: StateStore | None
+    facts: TaskFacts
+    rules: DialRules = DialRules()
+    _: KW_ONLY
+    before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None
+    calls_of_others: Callable[[], frozenset[str]] = frozenset
+    on_refusal: Callable[[VoiceError], None] | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._records = RecordStore(self.store)
 
     def dial(self, request: CallRequest) -> DialedCall:
         """Return the call of this task or key: the one that was placed before, or a new one.
@@ -155,8 +148,8 @@ class Dialer:
         :raises InvalidRequest: when an earlier try, or another task with the key, was to ring somebody else.
         :raises VoiceError: the vendor's refusal; nothing rang.
         """
-        request = self._hook.vendor.complete(request)
-        self._hook.vendor.check_request(request)
+        request = self.hook.vendor.complete(request)
+        self.hook.vendor.check_request(request)
         return self._follow(request, self._records.load())
 
     def ended(self, call: Call) -> None:
@@ -166,9 +159,9 @@ class Dialer:
         """
         record = self._records.of_call(call)
         if record is not None:
-            if record.owner == self._facts.instance:
+            if record.owner == self.facts.instance:
                 # A retry that follows this try may ring again; a clear may not: see TaskFacts.is_retry_since.
-                record.try_number, record.max_tries = self._facts.try_number, self._facts.max_tries
+                record.try_number, record.max_tries = self.facts.try_number, self.facts.max_tries
             self._records.save_call(record, call, "ended")
 
     def hung_up(self, call: Call) -> None:
@@ -197,7 +190,7 @@ class Dialer:
 
     def _occasion(self, record: Record | None) -> Occasion:
         """Return the occasion of this try; in doubt, the one that rings nobody."""
-        facts, rules = self._facts, self._rules
+        facts, rules = self.facts, self.rules
         if rules.new_call_on_clear and facts.was_cleared_since(record):
             return "new call"
         if record is None:
@@ -212,18 +205,18 @@ class Dialer:
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
         """Return the record of the next intended call."""
-        facts, generation = self._facts, record.generation + 1 if record else 1
-        values: dict[str, Any] = {
-            "key": self._key(request, generation),
-            "state": "intent",
-            "intent_at": _now(),
-            "fingerprint": self._fingerprint(request),
-            "max_tries": facts.max_tries,
-            "try_number": facts.try_number,
-            "owner": facts.instance,
-            "clear_number": facts.clear_number,
-        }
-        return record.next(**values) if record else Record(generation, **values)
+        facts = self.facts
+        return Record.after(
+            record,
+            key=self._key(request, record.generation + 1 if record else 1),
+            state="intent",
+            intent_at=_now(),
+            fingerprint=self._fingerprint(request),
+            max_tries=facts.max_tries,
+            try_number=facts.try_number,
+            owner=facts.instance,
+            clear_number=facts.clear_number,
+        )
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
@@ -232,17 +225,17 @@ class Dialer:
         except IntentTaken:
             log.info("Another task or try places this call right now; this one attaches to it.")
             return self._follow(request, self._records.load())
-        self._hook.vendor.http.before_create = lambda: self._check_still_ours(deadline)
+        self.hook.vendor.http.before_create = lambda: self._check_still_ours(deadline)
         try:
-            call = self._hook.make_call(replace(request, tag=record.key))
+            call = self.hook.make_call(replace(request, tag=record.key))
         except _HeldBack:
             raise
         except VoiceError as error:
             if proves_no_ring(error):
                 record.state = "refused"
                 self._records.save_if_possible(record)
-                if self._on_refusal is not None:
-                    self._on_refusal(error)
+                if self.on_refusal is not None:
+                    self.on_refusal(error)
                 raise
             record.given_up_at = _now()
             self._records.save_if_possible(record)
@@ -257,7 +250,7 @@ class Dialer:
             raise _HeldBack(
                 f"The create was held back, because its intent was stored more than {LATE_ARRIVAL} before, and a "
                 "retry may have rung meanwhile. Nothing was sent.",
-                vendor=self._hook.vendor.name,
+                vendor=self.hook.vendor.name,
             )
 
     def _store_intent(self, record: Record) -> Deadline:
@@ -267,9 +260,9 @@ class Dialer:
         """
         waited = 0.0
         while True:
-            self._before_ringing(record.earlier_attempts)
+            self.before_ringing(record.earlier_attempts)
             deadline = Deadline(LATE_ARRIVAL.total_seconds())
-            record.intent_at, record.clock_offset = _now(), self._hook.vendor.http.clock_offset
+            record.intent_at, record.clock_offset = _now(), self.hook.vendor.http.clock_offset
             try:
                 self._records.save(record)
             except IntentTaken:
@@ -279,7 +272,7 @@ class Dialer:
                 waited += wait
                 if waited > LONGEST_WAIT:
                     raise
-                self._sleep(wait)
+                self.sleep(wait)
             except Exception:  # whatever a state backend raises; it is raised again
                 # The store may have kept the intent although it failed. Nothing was sent, so a retry may send.
                 record.state = "refused"
@@ -298,7 +291,7 @@ class Dialer:
         fresh = self._next(record, request)
         # Another index of a mapped task rang long ago, if at all, so one search does. A thousand new indexes in a
         # cleared run would otherwise cost five thousand requests.
-        delays = SEARCH_DELAYS if self._facts.try_number > 1 else SEARCH_DELAYS[:1]
+        delays = SEARCH_DELAYS if self.facts.try_number > 1 else SEARCH_DELAYS[:1]
         # An unclear or unreadable list is raised, and fails the try.
         found = self._search(request, record, self._evidence_of_run(request, fresh), delays)
         if isinstance(found, Record):
@@ -307,9 +300,9 @@ class Dialer:
 
     def _evidence_of_run(self, request: CallRequest, fresh: Record) -> Evidence:
         """Return the evidence of a call that an unrecorded try of this run may have placed."""
-        facts, now = self._facts, _now()
+        facts, now = self.facts, _now()
         began = facts.run_began_at or now - timedelta(days=1)
-        follows_clear = self._rules.new_call_on_clear and facts.max_tries > facts.retries
+        follows_clear = self.rules.new_call_on_clear and facts.max_tries > facts.retries
         if follows_clear and facts.run_started_at is not None:
             began = facts.run_started_at  # the calls before the clear are not the new one
         if began < now - LONGEST_LOOK_BACK:
@@ -324,15 +317,14 @@ class Dialer:
             tag=fresh.key if not self._records.are_kept else None,
             tag_decides=not follows_clear,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
-            not_these=frozenset(fresh.earlier_ids) | self._calls_of_others(),
-            delay=timedelta(seconds=request.delay_seconds),
+            not_these=frozenset(fresh.earlier_ids) | self.calls_of_others(),
         )
 
     def _search_then_fail(self, request: CallRequest, record: Record, cause: VoiceError | None = None) -> DialedCall:
         """Search for the call of a create whose outcome is not known; send nothing unless the user allows it."""
         found, problem = None, None
         try:
-            found = self._search(request, record, self._evidence_of_intent(request, record), SEARCH_DELAYS)
+            found = self._search(request, record, self._evidence_of_intent(record), SEARCH_DELAYS)
         except CallOutcomeUnknown:
             record.absent_since = None  # the list showed a call that may be the lost one
             self._records.save_if_possible(record)
@@ -357,39 +349,38 @@ class Dialer:
         """Search until the vendor's list shows the call, or another try or task has changed the stored record."""
         known = record and (record.generation, record.state)
         for delay in delays:
-            self._sleep(delay)
+            self.sleep(delay)
             stored = self._records.load_if_possible()
             if stored is not None and (stored.generation, stored.state) != known:
                 log.info("The stored record of the call has changed, or was not readable at first.")
                 return stored
-            found = find_call(self._hook.vendor, request, evidence)
+            found = find_call(self.hook.vendor, request, evidence)
             if found is not None:
                 return found
         return None
 
-    def _evidence_of_intent(self, request: CallRequest, record: Record) -> Evidence:
+    def _evidence_of_intent(self, record: Record) -> Evidence:
         """Return the evidence of the call of a stored intent."""
         if record.clock_offset is None:
             # Kept with the intent: a later try may run on a machine whose clock is another.
-            record.clock_offset = clock_offset(self._hook.vendor).total_seconds()
+            record.clock_offset = clock_offset(self.hook.vendor).total_seconds()
         return Evidence(
             since=record.intent_at,
             until=record.given_up_at or record.intent_at + LONGEST_CREATE,
             clock_offset=record.clock_offset,
             tag=record.key,
-            not_these=frozenset(record.earlier_ids) | self._calls_of_others(),
-            delay=timedelta(seconds=request.delay_seconds),
+            not_these=frozenset(record.earlier_ids) | self.calls_of_others(),
             # Before anybody is rung a second time, no call of any later moment may be the lost one.
-            latest=_now() + LATE_ARRIVAL if self._rules.redial_when_absent_for is not None else None,
+            latest=_now() + LATE_ARRIVAL if self.rules.redial_when_absent_for is not None else None,
         )
 
     def _is_absent_for_long(self, request: CallRequest, record: Record, problem: VoiceError | None) -> bool:
         """Store since when the list has been without the call; return whether the user allows another ring by now."""
         # By the vendor's clock: the next try may run on a machine whose clock is another.
-        now = _now() + timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
+        now = _now() + timedelta(seconds=self.hook.vendor.http.clock_offset or 0.0)
         record.absent_since = None if problem is not None else record.absent_since or now
         self._records.save_if_possible(record)  # with the clock offset of the search
-        wanted = self._rules.redial_when_absent_for
+        wanted = self.rules.redial_when_absent_for
         if wanted is None or record.absent_since is None:
             return False
         return now - record.absent_since >= wanted + timedelta(seconds=request.delay_seconds)
@@ -411,7 +402,7 @@ class Dialer:
         log.info("Call %s was placed before; this try attaches to it.", ref.id)
         call = None
         try:
-            call = self._hook.get_call(ref)
+            call = self.hook.get_call(ref)
         except VoiceError as error:
             if error.permanent:
                 raise
@@ -419,24 +410,24 @@ class Dialer:
         if call is None:
             # A vendor keeps its list for a while only, and the record keeps how the call ended.
             call = Call(
-                id=ref.id, vendor=self._hook.vendor.name, status=CallStatus(record.status or CallStatus.QUEUED),
+                id=ref.id, vendor=self.hook.vendor.name, status=CallStatus(record.status or CallStatus.QUEUED),
                 to=ref.to, direction="outbound", agent_id=ref.agent_id, created_at=ref.placed_at, tag=ref.tag,
             )  # fmt: skip
         # The trigger of a deferred try may have ended the call when a user killed that try.
-        was_waiting = self._rules.hangs_up_when_deferred and record.state == "placed"
-        if call.status.is_terminal and was_waiting and self._facts.was_cleared_since(record):
+        was_waiting = self.rules.hangs_up_when_deferred and record.state == "placed"
+        if call.status.is_terminal and was_waiting and self.facts.was_cleared_since(record):
             raise self._hung_up_error(f"Call {call.id} ended as {call.status}, and may have been hung up: the task was "
                                       "cleared before it had seen the end, and end_call_on_kill is set. Look the call "
                                       "up at the vendor.", call.status)  # fmt: skip
         return DialedCall(call, "reattached", record.generation)
 
     def _hung_up_error(self, message: str, status: str | None) -> CallNotCompleted:
-        return CallNotCompleted(f"{message} {self._to_ring_again}", status=status, vendor=self._hook.vendor.name)
+        return CallNotCompleted(f"{message} {self._to_ring_again}", status=status, vendor=self.hook.vendor.name)
 
     @property
     def _to_ring_again(self) -> str:
         """Advice for a person who wants another ring all the same."""
-        if self._facts.call_key:
+        if self.facts.call_key:
             return "To ring all the same, use another call_key."
         return "To ring all the same, clear the task with on_clear='new_call'."
 
@@ -444,9 +435,9 @@ class Dialer:
         self, request: CallRequest, record: Record, problem: VoiceError | None, cause: VoiceError | None
     ) -> CallOutcomeUnknown:
         advice = "A retry searches again."
-        if self._facts.is_last_try:
+        if self.facts.is_last_try:
             advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
-            if self._facts.call_key:
+            if self.facts.call_key:
                 advice += " Or settle this one with 'voice-outreach resolve-key'."
         list_says = "the vendor's list does not show the call"
         if problem is not None:
@@ -455,8 +446,8 @@ class Dialer:
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
             f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
-            f"{self._hook.voice_conn_id}, searched at {write_time(_now())}). Nothing is sent again. {advice}",
-            vendor=self._hook.vendor.name,
+            f"{self.hook.voice_conn_id}, searched at {write_time(_now())}). Nothing is sent again. {advice}",
+            vendor=self.hook.vendor.name,
             status_code=cause.status_code if cause else None,
             request_id=cause.request_id if cause else None,
             # A later search can settle it and rings nobody; but not with a token that is refused.
@@ -464,7 +455,7 @@ class Dialer:
         )
 
     def _of_another_request(self, request: CallRequest) -> InvalidRequest:
-        facts = self._facts
+        facts = self.facts
         if facts.call_key:
             owner, advice = f"The call_key {mask_numbers_in(facts.call_key)!r}", "One key is one call."
         else:
@@ -476,7 +467,7 @@ class Dialer:
         )
 
     def _fingerprint(self, request: CallRequest) -> str:
-        return digest(self._hook.voice_conn_id, request.to, request.agent_id or "", *self._facts.name)
+        return digest(self.hook.voice_conn_id, request.to, request.agent_id or "", *self.facts.name)
 
     def _tag_prefix(self, request: CallRequest) -> str:
         """Return the part of the tag that is the same for all tries and indexes of the task for this request."""
@@ -489,7 +480,7 @@ class Dialer:
         the same tag again.
         """
         nonce = uuid.uuid4().hex if self._records.are_kept else ""
-        return self._tag_prefix(request) + digest(str(self._facts.map_index), str(generation), nonce)[:16]
+        return self._tag_prefix(request) + digest(str(self.facts.map_index), str(generation), nonce)[:16]
 
 
 def _now() -> datetime:

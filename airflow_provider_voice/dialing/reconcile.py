@@ -53,8 +53,6 @@ class Evidence:
     tag_decides: bool = True
     #: The beginning of our tag, where the whole tag is not known.
     tag_prefix: str | None = None
-    #: How long the vendor waits before it rings (``delay_seconds``); its record may be dated by the ringing.
-    delay: timedelta = timedelta(0)
     #: A call created up to this moment may still be the one; None: up to ``until`` and :data:`LATE_ARRIVAL`.
     latest: datetime | None = None
 
@@ -77,9 +75,11 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence) -> Call 
     """
     offset = clock_offset(vendor) if evidence.clock_offset is None else timedelta(seconds=evidence.clock_offset)
     until = evidence.until or datetime.now(timezone.utc)
+    # The vendor's record may be dated by the ringing.
+    delay = timedelta(seconds=request.delay_seconds)
     first = evidence.since + offset - CLOCK_TOLERANCE
-    last = max(until + LATE_ARRIVAL, evidence.latest or until) + evidence.delay + offset
-    certain_until = until + evidence.delay + offset + CLOCK_TOLERANCE
+    last = max(until + LATE_ARRIVAL, evidence.latest or until) + delay + offset
+    certain_until = until + delay + offset + CLOCK_TOLERANCE
     expects_tag = vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
     matching: list[Call] = []
     is_certain = True

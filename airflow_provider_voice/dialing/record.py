@@ -80,18 +80,22 @@ class Record:
         """The last known status of the call; None until the call is known."""
         return (self.call or {}).get("status")
 
-    def next(self, **values: Any) -> Record:
+    @classmethod
+    def after(cls, earlier: Record | None, **values: Any) -> Record:
         """Return the record of the next intended call of the same task or key.
 
-        :param values: the new values of fields; the other fields start with their defaults.
+        :param earlier: the record of the call before it; None: there is none.
+        :param values: the other values of fields; those that are left out have their defaults.
         :return: a record that lists the calls before it.
         """
-        ids = [str(self.call["id"])] if self.call else []
-        rang = [] if self.state == "refused" else [self.intent_at]
-        return Record(
-            generation=self.generation + 1,
-            earlier_ids=self.earlier_ids + ids,
-            earlier_attempts=self.earlier_attempts + rang,
+        if earlier is None:
+            return cls(generation=1, **values)
+        ids = [str(earlier.call["id"])] if earlier.call else []
+        rang = [] if earlier.state == "refused" else [earlier.intent_at]
+        return cls(
+            generation=earlier.generation + 1,
+            earlier_ids=earlier.earlier_ids + ids,
+            earlier_attempts=earlier.earlier_attempts + rang,
             **values,
         )
 
@@ -170,15 +174,10 @@ class RecordStore:
         return None if data is None else Record.from_json(data)
 
     def load_if_possible(self) -> Record | None:
-        """Return the stored record; None also when the store does not answer now.
-
-        :raises CallOutcomeUnknown: when the stored value is not a record.
-        """
+        """Return the stored record; None also when it cannot be read now, which :meth:`save` finds out again."""
         try:
             return self.load()
-        except CallOutcomeUnknown:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, a search rings nobody
+        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, reading rings nobody
             log.warning("Could not read the state of the call (%s).", type(error).__name__)
             return None
 
@@ -201,11 +200,7 @@ class RecordStore:
         :param call: the call.
         :return: the record; None when there is none or it cannot be read now.
         """
-        try:
-            record = self.load()
-        except Exception as error:  # noqa: BLE001 - whatever a state backend raises, the call was placed
-            log.warning("Could not read the state of call %s (%s).", call.id, type(error).__name__)
-            return None
+        record = self.load_if_possible()
         is_its = record is not None and record.call is not None and record.call.get("id") == call.id
         return record if is_its else None
 

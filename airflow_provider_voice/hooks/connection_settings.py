@@ -36,12 +36,14 @@ def settings_of(connection: Connection, default_base_url: str) -> Settings:
     :raises InvalidRequest: naming the invalid field; never with its value.
     """
     try:
-        return _read(connection, _extra(connection), default_base_url)
+        return _read(connection, default_base_url)
     except InvalidRequest as error:
         raise InvalidRequest(f"In connection {connection.conn_id!r}: {error.message}") from None
 
 
-def _read(connection: Connection, extra: dict[str, Any], default: str) -> Settings:
+def _read(connection: Connection, default: str) -> Settings:
+    # Not extra_dejson: it logs a broken extra with its text, and goes on as if there were none.
+    extra = _json_object(connection.extra or "{}", "The extra is not a JSON object.")
     token = (connection.password or "").strip()
     if not token:
         raise InvalidRequest("There is no token. Put it into the password field.")
@@ -57,11 +59,6 @@ def _read(connection: Connection, extra: dict[str, Any], default: str) -> Settin
         status_overrides=_overrides(extra),
         **{name: extra[name] for name in _PLAIN_FIELDS if not _is_blank(extra.get(name))},
     )
-
-
-def _extra(connection: Connection) -> dict[str, Any]:
-    # Not extra_dejson: it logs a broken extra with its text, and goes on as if there were none.
-    return _json_object(connection.extra or "{}", "The extra is not a JSON object.")
 
 
 def _json_object(text: str, problem: str) -> dict[str, Any]:

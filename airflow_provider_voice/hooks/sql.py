@@ -69,12 +69,9 @@ def shared_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
     :return: the engine; its errors leave out the parameters of statements.
     :raises InvalidRequest: when the ledger would be a file of one machine, and the executor uses several.
     """
-    executor = conf.get("core", "executor", fallback="")
-    if any(os.environ.get(mark) for mark in _CONTAINER_MARKS):
-        executor = "an executor with a container for each task"
-    elif not _USES_MANY_MACHINES.search(executor):
-        return ledger_engine(ledger_conn_id)
-    if not ledger_conn_id:
+    is_in_container = any(os.environ.get(mark) for mark in _CONTAINER_MARKS)
+    executor = conf.get("core", "executor", fallback="") if not is_in_container else "an executor of containers"
+    if not ledger_conn_id and (is_in_container or _USES_MANY_MACHINES.search(executor)):
         raise InvalidRequest(
             f"Without ledger_conn_id the ledger is a file of one machine, and {executor} may run a retry on another: "
             "it would ring everybody again. Set ledger_conn_id to a database that all workers reach."

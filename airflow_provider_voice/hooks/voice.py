@@ -184,6 +184,20 @@ class VoiceHook(BaseHook):
         """
         self.vendor.end_call(CallRef.of(ref))
 
+    def hang_up(self, ref: CallRef | Call) -> bool:
+        """End the call of a killed task, if the vendor can; the log says why it was not ended.
+
+        :param ref: the call.
+        :return: whether the vendor accepted the request.
+        """
+        try:
+            self.end_call(ref)
+        except VoiceError as error:
+            self.log.warning("Could not end call %s: %s", ref.id, error.message)
+            return False
+        self.log.info("Ended call %s, because its task was killed.", ref.id)
+        return True
+
     def test_connection(self) -> tuple[bool, str]:
         """Check the connection with a request that costs nothing and changes nothing.
 

@@ -8,21 +8,18 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
+from airflow.providers.common.compat.sdk import AirflowException, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
-from airflow_provider_voice.dialing.may_ring import ClosedNow, ask_policy
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import (
-    CapabilityNotSupported,
     InvalidRequest,
     NotAllowedNow,
     StaleRun,
     VoiceError,
-    error_from_dict,
 )
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
@@ -31,7 +28,6 @@ from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
     agent_of,
-    check_keyed,
     check_person,
     check_templated,
     delay_of,
@@ -71,6 +67,14 @@ WhenClosed = Literal["wait", "skip", "fail"]
 _SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
 _NAP_SECONDS = 1.0
+
+
+class _ClosedNow(Exception):
+    """The contact policy forbids the call now and allows it later; nothing was stored or sent."""
+
+    def __init__(self, opens_at: datetime) -> None:
+        super().__init__("closed now")
+        self.opens_at = opens_at
 
 
 class MakeCallOperator(BaseOperator):
@@ -245,9 +249,20 @@ class MakeCallOperator(BaseOperator):
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
         if self.call_key is not None:
-            check_keyed(self.ledger_conn_id, on_clear=self.on_clear, end_call_on_kill=self.end_call_on_kill)
+            self._check_key()
         if self.subject is not None and self.ledger_conn_id is None:
             raise InvalidRequest("subject needs ledger_conn_id: attempts are counted per subject in the ledger.")
+
+    def _check_key(self) -> None:
+        """Refuse the arguments that contradict a ``call_key``."""
+        if self.ledger_conn_id is None:
+            raise InvalidRequest(
+                "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
+            )
+        if self.on_clear != "reuse":
+            raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
+        if self.end_call_on_kill:
+            raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -265,7 +280,7 @@ class MakeCallOperator(BaseOperator):
             dialer = self._dialer(context, request)
             try:
                 dialed = dialer.dial(request)
-            except ClosedNow as closed:
+            except _ClosedNow as closed:
                 self._defer_until(closed.opens_at)
             self._publish(context, dialer, dialed)
             if self.wait_for_completion and not dialed.call.status.is_terminal:
@@ -294,36 +309,19 @@ class MakeCallOperator(BaseOperator):
         """
         with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             # With the trigger comes the code that polls a vendor; only a task that deferred needs it.
-            from airflow_provider_voice.triggers.call_status import call_from_event
+            from airflow_provider_voice.triggers.call_status import calls_from_event, raise_failure
 
-            request, memo, seen = self._request(), event["memo"], event["calls"][0]
-            call = None if seen is None else call_from_event(seen, CallRef(seen["id"], request.to))
-            self._placed = call
-            watch = CallWatch([CallRef(memo["call_id"]) if call is None else CallRef.of(call)])
-            if call is not None:
-                watch.take({call.id: call})
-            if event.get("error"):
-                raise error_from_dict(event["error"])
-            if event.get("timed_out") or call is None:
-                if memo["cut_short"]:
-                    # Airflow calls on_kill for this error.
-                    raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its call.")
-                raise watch.timed_out(self.timeout)
-            return self._finish(self._dialer(context, request), DialedCall(call, memo["how"], memo["generation"]))
+            request, memo = self._request(), event["memo"]
+            calls = calls_from_event(event, [request.to])
+            self._placed = calls[0] if calls else None
+            raise_failure(event)
+            return self._finish(self._dialer(context, request), DialedCall(calls[0], memo["how"], memo["generation"]))
 
     def on_kill(self) -> None:
         """Hang up if ``end_call_on_kill`` is set and the vendor can; Airflow calls this for every SIGTERM."""
         self._killed = True
-        if not self.end_call_on_kill or self._placed is None or self._placed.status.is_terminal:
-            return
-        try:
-            self.hook.end_call(self._placed)
-            self._hung_up = True
-            self.log.info("Ended call %s, because its task was killed.", self._placed.id)
-        except CapabilityNotSupported as error:
-            self.log.info("%s", error.message)
-        except VoiceError as error:
-            self.log.warning("Could not end call %s: %s", self._placed.id, error.message)
+        if self.end_call_on_kill and self._placed is not None and not self._placed.status.is_terminal:
+            self._hung_up = self._hung_up or self.hook.hang_up(self._placed)
 
     def _request(self) -> CallRequest:
         """Return the call wanted, from rendered arguments."""
@@ -351,17 +349,22 @@ class MakeCallOperator(BaseOperator):
         last_moment = None
         if self.stale_run != "call":
             last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
-        if self.policy is not None:
-            from airflow_provider_voice.policy import Person  # rule files and calendars: only a task with a policy
+        if self.policy is None:
+            return
+        from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
 
-            ask_policy(
-                self.policy,
-                Person(request.to, self.time_zone, self.jurisdiction),
-                attempts(),
-                delay=timedelta(seconds=request.delay_seconds),
-                when_closed=self.when_closed,
-                deadline=last_moment,
-            )
+        person, delay = Person(request.to, self.time_zone, self.jurisdiction), timedelta(seconds=request.delay_seconds)
+        # The rules are about the moment at which the phone rings.
+        rings_at = datetime.now(timezone.utc) + delay
+        # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
+        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts()])
+        deadline = None if last_moment is None else last_moment + delay
+        step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
+        self.log.info("Contact policy: %s", step.reason)
+        if step.until is not None:
+            raise _ClosedNow(step.until - delay)
+        if step.action != "call":
+            raise step.error()
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:
         """Return the dialer of this task, or of its key."""
@@ -408,7 +411,6 @@ class MakeCallOperator(BaseOperator):
         # The scheduler can fail a deferred task whose trigger fires within a second or two.
         moment = max(opens_at, datetime.now(timezone.utc) + _SHORTEST_DEFERRAL)
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_when_open")
-        raise AssertionError("defer() returned")
 
     def _publish(self, context: Context, dialer: Dialer, dialed: DialedCall) -> None:
         """Push the call's id to XCom as early as there is one."""
@@ -429,29 +431,18 @@ class MakeCallOperator(BaseOperator):
             call_id = self._placed.id
             raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody.")
 
-    def _defer(self, dialed: DialedCall) -> None:
+    def _defer(self, dialed: DialedCall) -> NoReturn:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.
-        from airflow_provider_voice.triggers.call_status import CallStatusTrigger
+        from airflow_provider_voice.triggers.call_status import defer_until_ended
 
-        wait, cut_short = self.timeout, False
-        if self.execution_timeout is not None and self.execution_timeout.total_seconds() < wait:
-            # Airflow does not count the time a task is deferred, so the trigger does.
-            wait, cut_short = self.execution_timeout.total_seconds(), True
-        self.defer(
-            trigger=CallStatusTrigger(
-                voice_conn_id=self.voice_conn_id,
-                calls=[CallRef.of(dialed.call).to_dict()],
-                deadline=time.time() + wait,
-                poll_interval=self.poll_interval,
-                memo={
-                    "call_id": dialed.call.id,
-                    "how": dialed.how,
-                    "generation": dialed.generation,
-                    "cut_short": cut_short,
-                },
-                end_call_on_kill=self.end_call_on_kill,
-            ),
-            method_name="execute_complete",
+        defer_until_ended(
+            self,
+            [CallRef.of(dialed.call)],
+            timeout=self.timeout,
+            voice_conn_id=self.voice_conn_id,
+            poll_interval=self.poll_interval,
+            memo={"how": dialed.how, "generation": dialed.generation},
+            end_call_on_kill=self.end_call_on_kill,
         )
 
     def _wait(self, dialer: Dialer, ref: CallRef) -> Call:
@@ -459,10 +450,7 @@ class MakeCallOperator(BaseOperator):
         watch = CallWatch([ref])
         deadline = time.monotonic() + self.timeout
         while True:
-            try:
-                watch.take(self.hook.get_calls(watch.pending))
-            except VoiceError as error:
-                watch.fail(error)
+            watch.poll(self.hook.get_calls)
             if watch.results[0] is not None:
                 self._placed = watch.results[0]
             self._fail_if_killed(dialer)
@@ -470,7 +458,7 @@ class MakeCallOperator(BaseOperator):
                 return self._placed
             left = deadline - time.monotonic()
             if left <= 0:
-                raise watch.timed_out(self.timeout)
+                raise watch.timed_out()
             next_poll = time.monotonic() + min(watch.next_poll_in(self.poll_interval), left)
             while (nap := next_poll - time.monotonic()) > 0:
                 time.sleep(min(nap, _NAP_SECONDS))

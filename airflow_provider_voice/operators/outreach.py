@@ -69,7 +69,7 @@ def outreach_asset(campaign: str) -> Asset:
 
 
 def _masked_contacts(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip().startswith(LIST_AS_TEXT) and not has_template(value):
+    if isinstance(value, str) and value.lstrip().startswith(LIST_AS_TEXT):
         return MaskedValue(value, "the text of a list")  # it is refused later, and must not be shown either
     return masked_list(value, "contacts")
 

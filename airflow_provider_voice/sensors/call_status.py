@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -11,21 +10,20 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
-    AirflowTaskTimeout,
     conf,
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VoiceError, error_from_dict
+from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompleted, InvalidRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 from airflow_provider_voice.utils.call_references import call_refs, masked_calls
+from airflow_provider_voice.utils.masking import MaskedField
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     boolean,
     connection_id,
     endings_of,
-    is_final,
     is_literal,
     one_of,
     seconds_of,
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_voice.models import Call, CallRef, CallStatus
+    from airflow_provider_voice.models import Call, CallStatus
 
 Mode = Literal["poke", "reschedule"]
 OnEmpty = Literal["skip", "succeed", "fail"]
@@ -77,6 +75,8 @@ class CallStatusSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("call", "voice_conn_id", "expected_statuses")
     ui_color = "#e6f2fa"
+    # Airflow displays rendered template fields, and a call holds numbers.
+    call = MaskedField(masked_calls)
 
     def __init__(
         self,
@@ -123,66 +123,49 @@ class CallStatusSensor(BaseSensorOperator):
             connection_id(self.voice_conn_id)
         if is_literal(self.expected_statuses):
             self._accepted()
-        if is_final(self.call):
+        if is_literal(self.call):
             call_refs(self.call)
-
-    @property
-    def call(self) -> Any:
-        """The call or calls, masked, because Airflow displays rendered template fields."""
-        return self._call
-
-    @call.setter
-    def call(self, value: Any) -> None:
-        self._call = masked_calls(value)
 
     @cached_property
     def hook(self) -> VoiceHook:
         """The hook of the connection."""
         return VoiceHook.for_connection(self.voice_conn_id)
 
-    def execute(self, context: Context) -> Any:
-        """Wait in the mode chosen and return the call or calls.
-
-        :param context: the task's context.
-        :return: see the class.
-        """
-        with _refused_tokens_never_skip():
-            with self._failures_as_configured():
-                refs = call_refs(self.call)
-                if not refs:
-                    return self._result_of_nothing()
-                if self.deferrable:
-                    return self._defer(refs)
-            return super().execute(context)
-
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Poll once.
+        """Poll once, or leave the polls to the triggerer.
 
         :param context: the task's context.
         :return: False while a call goes on; otherwise the result.
         :raises AirflowFailException: for a permanent error, which no further poll can change.
         """
-        with permanent_errors_end_the_task():
+        with self._permanent_errors_end_the_task():
+            refs = call_refs(self.call)
+            if not refs:
+                return PokeReturnValue(is_done=True, xcom_value=self._result_of_nothing())
+            if self.deferrable:
+                # Imported here: it would slow down the parsing of every DAG file.
+                from airflow_provider_voice.triggers.call_status import defer_until_ended
+
+                defer_until_ended(
+                    self,
+                    refs,
+                    timeout=float(self.timeout),
+                    voice_conn_id=self.voice_conn_id,
+                    poll_interval=self.poke_interval,
+                    grace_period=self.grace_period,
+                    tolerated_outage=self.tolerated_outage,
+                )
             # The next poke of a rescheduled task is another process: the store keeps the state (Airflow 3.3+).
             store = context.get("task_state_store") if self.reschedule else None
             if self._watch is None:
-                self._watch = self._new_watch(call_refs(self.call), None if store is None else store.get(_STATE_KEY))
-            if self._poll(self._watch):
+                state: Any = None if store is None else store.get(_STATE_KEY)
+                self._watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
+            self._watch.poll(self.hook.get_calls)
+            if self._watch.is_over:
                 return PokeReturnValue(is_done=True, xcom_value=self._result(self._watch.results))
             if store is not None:
                 store.set(_STATE_KEY, self._watch.state)
             return False
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the trigger; see :meth:`execute_complete`.
-
-        :param next_method: the name of the method.
-        :param next_kwargs: its arguments.
-        :param context: the task's context.
-        :return: see the class.
-        """
-        with _refused_tokens_never_skip():
-            return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Return the calls of the trigger's event, or fail as the wait did.
@@ -194,67 +177,25 @@ class CallStatusSensor(BaseSensorOperator):
         :raises AirflowTaskTimeout: when the task's ``execution_timeout`` has passed.
         :raises AirflowFailException: for a permanent error.
         """
-        from airflow_provider_voice.triggers.call_status import call_from_event  # see _defer
+        from airflow_provider_voice.triggers.call_status import calls_from_event, raise_failure  # see poke
 
         del context
-        with permanent_errors_end_the_task():
-            if event.get("error"):
-                raise error_from_dict(event["error"])
-            refs = call_refs(self.call)
-            calls = [call_from_event(data, ref) for data, ref in zip(event["calls"], refs, strict=True) if data]
-            if event.get("timed_out"):
-                if event["memo"]["cut_short"]:
-                    raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited.")
-                watch = CallWatch(refs)
-                watch.take({call.id: call for call in calls})
-                raise AirflowSensorTimeout(watch.timed_out(self.timeout).message)
-            return self._result(calls)
-
-    def _defer(self, refs: list[CallRef]) -> Any:
-        if len(refs) > 1:
-            # One request for all: calls that have ended already need no triggerer. One call is left to the trigger, so
-            # that the sensors of a thousand mapped tasks share its requests.
-            watch = self._new_watch(refs)
-            if self._poll(watch):
-                return self._result(watch.results)
-        # Imported here: it would slow down the parsing of every DAG file.
-        from airflow_provider_voice.triggers.call_status import CallStatusTrigger
-
-        wait, cut_short = float(self.timeout), False
-        if self.execution_timeout is not None and self.execution_timeout.total_seconds() < wait:
-            # Airflow does not count the time a task is deferred, so the trigger does.
-            wait, cut_short = self.execution_timeout.total_seconds(), True
-        self.defer(
-            trigger=CallStatusTrigger(
-                voice_conn_id=self.voice_conn_id,
-                calls=[ref.to_dict() for ref in refs],
-                deadline=time.time() + wait,
-                poll_interval=self.poke_interval,
-                grace_period=self.grace_period,
-                tolerated_outage=self.tolerated_outage,
-                memo={"cut_short": cut_short},
-            ),
-            method_name="execute_complete",
-        )
-        return None
-
-    def _poll(self, watch: CallWatch) -> bool:
-        """Poll the calls once and return whether all of them have ended."""
-        try:
-            watch.take(self.hook.get_calls(watch.pending))
-        except VoiceError as error:
-            watch.fail(error)
-        return watch.is_over
+        with self._permanent_errors_end_the_task():
+            try:
+                raise_failure(event)
+            except CallNotCompleted as error:
+                raise AirflowSensorTimeout(error.message) from error
+            return self._result(calls_from_event(event, [ref.to for ref in call_refs(self.call)]))
 
     @contextmanager
-    def _failures_as_configured(self) -> Iterator[None]:
-        """Apply ``soft_fail`` and ``never_fail`` outside of a poke, where the base class does not."""
+    def _permanent_errors_end_the_task(self) -> Iterator[None]:
         try:
             with permanent_errors_end_the_task():
                 yield
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
+        except AirflowFailException as failure:
+            if isinstance(failure.__cause__, AuthenticationFailed):
+                # A refused token is no statement about a call, so the base class must not turn it into a skip.
+                self.soft_fail = self.never_fail = False
             raise
 
     def _result_of_nothing(self) -> list[Any]:
@@ -278,9 +219,6 @@ class CallStatusSensor(BaseSensorOperator):
             results.append(call.to_dict())
         return results if isinstance(self.call, list) else results[0]
 
-    def _new_watch(self, refs: list[CallRef], state: Any = None) -> CallWatch:
-        return CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
-
 
 def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
     """Check the arguments that ``BaseSensorOperator`` would answer with errors of other classes."""
@@ -290,15 +228,3 @@ def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
         seconds_of("max_wait", kwargs["max_wait"])
     if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
         raise InvalidRequest("soft_fail and never_fail are mutually exclusive. Give one of them.")
-
-
-@contextmanager
-def _refused_tokens_never_skip() -> Iterator[None]:
-    """Undo ``soft_fail`` and ``never_fail`` for a refused token, because it says nothing about a call."""
-    try:
-        yield
-    except AirflowSkipException as skip:
-        failure = skip.__cause__
-        if isinstance(failure, AirflowFailException) and isinstance(failure.__cause__, AuthenticationFailed):
-            raise failure from failure.__cause__
-        raise

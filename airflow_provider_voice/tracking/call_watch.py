@@ -38,7 +38,7 @@ class CallWatch:
 
         watch = CallWatch([CallRef("call_1", to="+14155552601")])
         while not watch.is_over:
-            watch.take(hook.get_calls(watch.pending))
+            watch.poll(hook.get_calls)
             time.sleep(watch.next_poll_in(30))
 
     :param refs: the calls, in the order in which their results are wanted.
@@ -145,6 +145,17 @@ class CallWatch:
         )
         return min(waits, default=poll_interval)
 
+    def poll(self, get_calls: Callable[[list[CallRef]], Mapping[str, Call]]) -> None:
+        """Request the pending calls once and update the watch with the result.
+
+        :param get_calls: requests calls, as ``VoiceHook.get_calls`` does.
+        :raises VoiceError: when the wait has failed; see :meth:`take` and :meth:`fail`.
+        """
+        try:
+            self.take(get_calls(self.pending))
+        except VoiceError as error:
+            self.fail(error)
+
     def fail(self, error: VoiceError) -> None:
         """Update the watch with a failed poll.
 
@@ -159,18 +170,16 @@ class CallWatch:
             raise error
         log.warning("Polling %d call(s) failed and is tried again: %s", len(self.pending), error.message)
 
-    def timed_out(self, seconds: float) -> CallNotCompleted:
+    def timed_out(self) -> CallNotCompleted:
         """Return the error for calls that did not end in time.
 
-        :param seconds: how long the task has waited.
         :return: the error, which names up to five of the calls.
         """
         pending = self.pending
         named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
         more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(
-            f"No end was reported within {seconds:.0f} s for call {named}{more}. Raise timeout, or check the vendor's "
-            "dashboard.",
+            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard.",
             status=self.last_status(pending[0].id) if pending else None,
         )
 

@@ -51,11 +51,6 @@ class ReportedEndings:
         self._reported = {str(call_id) for call_id in reported} if isinstance(reported, list) else set()
 
     @property
-    def is_new(self) -> bool:
-        """Return whether there was no poll yet."""
-        return self._since is None
-
-    @property
     def state(self) -> dict[str, Any]:
         """Return the JSON state from which the next process continues: ids and a time only."""
         return {"since": write_time(self._since), "reported": sorted(self._reported)}
@@ -101,7 +96,7 @@ class ReportedEndings:
                 "%d call(s) have not ended within look_back (%s) and their endings will not be reported: %s",
                 len(given_up), self._look_back, ", ".join(given_up[:5]),
             )  # fmt: skip
-        unreported = [] if self.is_new else [call for call in ended if call.id not in self._reported]
+        unreported = [] if self._since is None else [call for call in ended if call.id not in self._reported]
         self._since = since
         # A list may show an older state once more: such a call is active again, and its ending stays reported. Calls
         # created before the cursor are not read again, so their ids need not be kept.

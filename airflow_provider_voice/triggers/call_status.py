@@ -7,24 +7,26 @@ import re
 import time
 from contextlib import aclosing
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, InvalidRequest, VoiceError
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.models import Call, CallRef, json_object
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 from airflow_provider_voice.utils.call_references import call_refs
 from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Mapping
+    from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
     from datetime import timedelta
+
+    from airflow.sdk import BaseOperator
 
 #: A trigger fires this many seconds after its start at the earliest. Airflow's scheduler fails a task ("finished with
 #: state success, but ... queued") when its trigger fires before the scheduler has noted that the worker's part has
@@ -53,6 +55,8 @@ class CallStatusTrigger(BaseEventTrigger):
             ),
             method_name="execute_complete",
         )
+
+    :func:`defer_until_ended`, :func:`raise_failure` and :func:`calls_from_event` are a task's side of such a wait.
 
     :param voice_conn_id: the connection.
     :param calls: the calls, each as ``CallRef.to_dict()``.
@@ -140,19 +144,21 @@ class CallStatusTrigger(BaseEventTrigger):
     async def _wait(self, poll: CallPoll, results: AsyncIterator[PollResult]) -> TriggerEvent:
         """Wait for the calls; why a wait failed is put into the event and not raised."""
         began = time.monotonic()
-        error, timed_out = None, False
+        error: VoiceError | None = None
+        timed_out = False
         try:
             with poll.subscribed(self._watch, self.poll_interval):
                 await self._take_results(results)
         except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
-            timed_out = True
+            error, timed_out = self._watch.timed_out(), True
         except VoiceError as failure:
-            error = failure.to_dict()
+            error = failure
         if self.trigger_id is not None:  # in dag.test() there is no scheduler
             await asyncio.sleep(began + EARLIEST_EVENT_SECONDS - time.monotonic())
         # JSON without a full number: Airflow logs events.
         calls = [None if call is None else masked(call) for call in self._watch.results]
-        payload = {"calls": calls, "error": error, "timed_out": timed_out, "memo": self.memo}
+        failure_data = None if error is None else error.to_dict()
+        payload = {"calls": calls, "error": failure_data, "timed_out": timed_out, "memo": self.memo}
         return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
 
     async def _take_results(self, results: AsyncIterator[PollResult]) -> None:
@@ -163,30 +169,64 @@ class CallStatusTrigger(BaseEventTrigger):
             result = await asyncio.wait_for(anext(results), until - time.time())
             if {ref.id for ref in self._watch.pending} <= result.requested:
                 until = self.deadline
-                self._take(result)
+                if result.error is not None:
+                    self._watch.fail(result.error)
+                else:
+                    self._watch.take(result.found)
             # else: another trigger's poll, or one that had begun before this trigger subscribed. It says nothing about
             # calls that it did not request, even if it shows some of ours.
-
-    def _take(self, result: PollResult) -> None:
-        if result.error is not None:
-            self._watch.fail(result.error)
-        else:
-            self._watch.take(result.found)
 
     async def on_kill(self) -> None:
         """Hang up, if that is wanted and the vendor can, when a user killed the waiting task."""
         if not self.end_call_on_kill:
             return
-        connection = await VoiceHook.aget_connection(self.voice_conn_id)
-        hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)
+        hook = await ConnectionHook(self.voice_conn_id).get()
         for ref in self._watch.pending:
-            try:
-                await sync_to_async(hook.end_call, thread_sensitive=False)(ref)
-                self.log.info("Ended call %s, because its task was killed.", ref.id)
-            except CapabilityNotSupported as error:
-                self.log.info("%s", error.message)
-            except VoiceError as error:
-                self.log.warning("Could not end call %s: %s", ref.id, error.message)
+            await sync_to_async(hook.hang_up, thread_sensitive=False)(ref)
+
+
+def defer_until_ended(
+    task: BaseOperator,
+    calls: Iterable[CallRef],
+    *,
+    timeout: float,
+    memo: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> NoReturn:
+    """Defer a task until calls have ended; it continues in its ``execute_complete``.
+
+    :param task: the operator.
+    :param calls: the calls.
+    :param timeout: seconds to wait at most; an ``execution_timeout`` of the task that is shorter takes precedence.
+    :param memo: JSON that the event returns.
+    :param kwargs: the other arguments of :class:`CallStatusTrigger`.
+    """
+    wait, is_cut_short = timeout, False
+    if task.execution_timeout is not None and task.execution_timeout.total_seconds() < wait:
+        # Airflow does not count the time a task is deferred, so the trigger does.
+        wait, is_cut_short = task.execution_timeout.total_seconds(), True
+    trigger = CallStatusTrigger(
+        calls=[ref.to_dict() for ref in calls],
+        deadline=time.time() + wait,
+        memo={**(memo or {}), "cut_short": is_cut_short},
+        **kwargs,
+    )
+    task.defer(trigger=trigger, method_name="execute_complete")
+
+
+def raise_failure(event: Mapping[str, Any]) -> None:
+    """Raise the error that ended a wait before the calls did; return when there is none.
+
+    :param event: the payload of an event after :func:`defer_until_ended`.
+    :raises AirflowTaskTimeout: when the task's ``execution_timeout`` has passed.
+    :raises CallNotCompleted: when the calls have not ended within the timeout.
+    :raises VoiceError: the error of the wait.
+    """
+    if event["timed_out"] and event["memo"]["cut_short"]:
+        # Airflow calls on_kill for this error.
+        raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its calls.")
+    if event["error"]:
+        raise error_from_dict(event["error"])
 
 
 def _epoch_seconds(deadline: Any) -> float:
@@ -212,27 +252,20 @@ def masked(call: Call) -> dict[str, Any]:
     for name in ("to", "from"):
         if data[name] is None:
             continue
-        digits = _last_digits(data[name])
+        digits = re.sub(r"\D", "", data[name])[-_CUT_DIGITS:]
         if data["recording_url"] and digits:
             written = r"(?:%[0-9A-Fa-f]{2}|[^0-9A-Za-z]){0,3}".join(digits)
-            url = data["recording_url"].replace(digits, f"{{{name}}}")
-            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, url)
+            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, data["recording_url"])
         data[name] = mask_number(data[name])
     return data
 
 
-def call_from_event(data: Mapping[str, Any], ref: CallRef) -> Call:
-    """Return a call of an event with the number of its task; the other number stays masked.
+def calls_from_event(event: Mapping[str, Any], numbers: Iterable[str | None]) -> list[Call]:
+    """Return the calls of an event with the numbers that their task knows; the other numbers stay masked.
 
-    :param data: one of the event's ``calls``.
-    :param ref: the reference that the task waits for, with the number.
-    :return: the call.
+    :param event: the payload of an event.
+    :param numbers: the number of each call, in the order of the trigger's ``calls``; None: not known.
+    :return: the calls; those that were never reported are absent.
     """
-    data = {**data, "to": ref.to or data.get("to")}
-    if ref.to and data.get("recording_url"):
-        data["recording_url"] = data["recording_url"].replace("{to}", _last_digits(ref.to))
-    return Call.from_dict(data)
-
-
-def _last_digits(number: str) -> str:
-    return re.sub(r"\D", "", number)[-_CUT_DIGITS:]
+    pairs = zip(event["calls"], numbers, strict=True)
+    return [Call.from_dict({**data, "to": number or data["to"]}) for data, number in pairs if data is not None]

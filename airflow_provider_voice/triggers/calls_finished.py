@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import CapabilityNotSupported, VendorUnavailable, VoiceError
+from airflow_provider_voice.exceptions import CapabilityNotSupported
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
-from airflow_provider_voice.triggers.poll_loop import backoff_seconds, budget_seconds
+from airflow_provider_voice.triggers.poll_loop import as_voice_error, backoff_seconds, budget_seconds
 from airflow_provider_voice.utils.call_arguments import agent_of
 from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
@@ -118,24 +118,22 @@ class CallsFinishedTrigger(BaseEventTrigger):
             except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
                 failures += 1
                 pause = self._pause_after(failure, failures)
-                hooks.forget()
                 await asyncio.sleep(pause)
                 continue
             failures = 0
             pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
-            if stored is None and not ended and await self._save(endings.state):
-                stored = endings.state  # the first poll reports nothing, so its state need not wait for an event
+            if stored is None and not ended:
+                stored = await self._save(endings.state, stored)  # the first poll's state need not wait for an event
             for first in range(0, len(ended), CALLS_PER_EVENT):
                 calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]
                 payload = {"voice_conn_id": self.voice_conn_id, "calls": calls}
                 yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
             await asyncio.sleep(pause)
             # Only now: by this time the events are in Airflow's database.
-            if endings.state != stored and await self._save(endings.state):
-                stored = endings.state
+            stored = await self._save(endings.state, stored)
 
     def _pause_after(self, failure: Exception, failures: int) -> float:
-        error = failure if isinstance(failure, VoiceError) else VendorUnavailable(type(failure).__name__)
+        error = as_voice_error(failure)
         pause = backoff_seconds(error, failures, self.poll_interval)
         report = self.log.error if error.permanent else self.log.warning
         report("Polling for calls that have ended failed and is tried again in %.0f s: %s", pause, error)
@@ -168,17 +166,17 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 continue
             return state if isinstance(state, dict) else None
 
-    async def _save(self, state: dict[str, Any]) -> bool:
-        """Store the state and return whether that worked; otherwise it is stored after the next poll."""
+    async def _save(self, state: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Store the state unless it is; return what is stored then. A failure is made up for after the next poll."""
         store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return True
+        if store is None or state == stored:
+            return state
         try:
             await store.aset(_STATE_KEY, state)
         except Exception as failure:  # noqa: BLE001 - without a stored state endings are reported twice, never lost
             self.log.warning("Storing the asset's state failed (%s) and is tried again.", type(failure).__name__)
-            return False
-        return True
+            return stored
+        return state
 
 
 def _check_direction_when_parsed(voice_conn_id: str) -> None:

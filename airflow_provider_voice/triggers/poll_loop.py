@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, VendorUnavailable, VoiceError
+from airflow_provider_voice.exceptions import VendorUnavailable, VoiceError
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 
@@ -120,8 +120,7 @@ class CallPoll:
                 result = await self._poll([ref for subscriber in due for ref in subscriber.watch.pending])
                 now = time.monotonic()
                 for subscriber in due:
-                    pause = subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
-                    subscriber.due = now + pause
+                    subscriber.due = now + subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
                 yield result
         finally:
             self._hooks.close()
@@ -148,35 +147,16 @@ class CallPoll:
             return PollResult(requested, {})
         try:
             found = await self._request(refs)
-        except VoiceError as failure:
-            error = failure
         except Exception as failure:  # noqa: BLE001 - one bug must not end the waits of a thousand tasks
-            where = "".join(traceback.format_tb(failure.__traceback__)[-3:])
-            # Without the exception's message, which may hold row values.
-            log.error("Polling %d call(s) failed unexpectedly (%s):\n%s", len(refs), type(failure).__name__, where)  # noqa: TRY400 - see above
-            error = VendorUnavailable(
-                f"Polling the calls failed with {type(failure).__name__}; see the triggerer's log."
-            )
-        else:
-            self._failures = 0
-            return PollResult(requested, found)
-        self._failures += 1
-        self._not_before = time.monotonic() + backoff_seconds(error, self._failures, self._shortest_interval())
-        return PollResult(requested, {}, error)
+            error = as_voice_error(failure)
+            self._failures += 1
+            self._not_before = time.monotonic() + backoff_seconds(error, self._failures, self._shortest_interval())
+            return PollResult(requested, {}, error)
+        self._failures = 0
+        return PollResult(requested, found)
 
     async def _request(self, refs: list[CallRef]) -> dict[str, Call]:
         hook = await self._hooks.get()
-        try:
-            return await self._get_calls(hook, refs)
-        except AuthenticationFailed:
-            # The token may have been replaced in the connection since it was read.
-            self._hooks.forget()
-            fresh = await self._hooks.get()
-            if fresh is hook:
-                raise
-            return await self._get_calls(fresh, refs)
-
-    async def _get_calls(self, hook: VoiceHook, refs: list[CallRef]) -> dict[str, Call]:
         before = hook.vendor.http.sent
         # In a thread: requests blocks, and every trigger of the process shares the event loop.
         found = await sync_to_async(hook.get_calls, thread_sensitive=False)(refs)
@@ -200,6 +180,19 @@ class CallPoll:
                 self.voice_conn_id, requests, limit, seconds, interval,
             )  # fmt: skip
         self._not_before = time.monotonic() + seconds
+
+
+def as_voice_error(failure: Exception) -> VoiceError:
+    """Return the error of a failed poll; one that is none of ours is logged and becomes an outage.
+
+    :param failure: the exception.
+    :return: the exception itself, or a :class:`VendorUnavailable` without its message, which may hold row values.
+    """
+    if isinstance(failure, VoiceError):
+        return failure
+    where = "".join(traceback.format_tb(failure.__traceback__)[-3:])
+    log.error("Polling the calls failed unexpectedly (%s):\n%s", type(failure).__name__, where)
+    return VendorUnavailable(f"Polling the calls failed with {type(failure).__name__}; see the triggerer's log.")
 
 
 def budget_seconds(hook: VoiceHook, requests: int) -> float:

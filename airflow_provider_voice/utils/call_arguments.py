@@ -14,7 +14,6 @@ from airflow_provider_voice.utils.masking import MaskedValue
 from airflow_provider_voice.utils.validation import (
     boolean_or_text,
     connection_id,
-    is_final,
     is_literal,
     whole_or_text,
 )
@@ -28,11 +27,9 @@ _COUNTRY_CODE_LENGTH = 2
 def masked_dialed(value: Any) -> Any:
     """Return the value to dial with a text and a serialized form that show no number, whatever type it has.
 
-    :param value: the ``to`` of an operator; templates, other tasks' outputs and texts without a digit stay as they are.
+    :param value: the ``to`` of an operator; a text without a digit stays as it is.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
-        return value
     if not isinstance(value, str):
         return MaskedValue(value, f"a value of type {type(value).__name__}, where text is needed")
     return MaskedValue(value, mask_number(value)) if any(char.isdigit() for char in value) else value
@@ -41,12 +38,9 @@ def masked_dialed(value: Any) -> Any:
 def masked_values(value: Any) -> Any:
     """Return a mapping with a text and a serialized form that show its keys only: its values are about a person.
 
-    :param value: the ``variables`` or ``context`` of a call. A mapping with templates or other tasks' outputs in it is
-        the code of the DAG and stays as it is. Any other value is refused later, and not shown either.
+    :param value: the ``variables`` or ``context`` of a call. Any other value is refused later, and not shown either.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, MaskedValue) or not is_final(value):
-        return value
     if not isinstance(value, Mapping):
         return MaskedValue(value, f"a value of type {type(value).__name__}, where a mapping is needed")
     return MaskedValue(value, {mask_numbers_in(str(name)): "***" for name in value}) if value else value
@@ -55,14 +49,12 @@ def masked_values(value: Any) -> Any:
 def masked_list(value: Any, noun: str) -> Any:
     """Return a list of people with a text and a serialized form that only count them.
 
-    :param value: an argument; text (SQL, a path), templates and other tasks' outputs stay as they are.
+    :param value: an argument; text (SQL, a path) stays as it is.
     :param noun: the name of the list's items.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    is_text = isinstance(value, (str, MaskedValue))
-    if is_text or not hasattr(value, "__len__") or not is_final(value):
-        return value
-    return MaskedValue(value, f"{len(value)} {noun}")
+    is_list = hasattr(value, "__len__") and not isinstance(value, str)
+    return MaskedValue(value, f"{len(value)} {noun}") if is_list else value
 
 
 def text_or_none(name: str, value: object) -> str | None:
@@ -99,11 +91,9 @@ def _text_of_id(name: str, value: object) -> str | None:
 def masked_key(value: Any) -> Any:
     """Return a ``call_key`` with a text that shows no phone number, because people build keys out of anything.
 
-    :param value: the key; templates and other tasks' outputs stay as they are.
+    :param value: the key.
     :return: the value, or a :class:`MaskedValue` of it.
     """
-    if value is None or isinstance(value, MaskedValue) or not is_literal(value):
-        return value
     text = mask_numbers_in(value) if isinstance(value, str) else shown(value)
     return value if text == value else MaskedValue(value, text)
 
@@ -122,24 +112,6 @@ def key_or_none(value: object) -> str | None:
     if key in ("", "None") or not key.isprintable():
         raise InvalidRequest("call_key must be a text that names one call, and it is empty or not plain text.")
     return key
-
-
-def check_keyed(ledger_conn_id: object, *, on_clear: object, end_call_on_kill: bool) -> None:
-    """Check the arguments that contradict a ``call_key``.
-
-    :param ledger_conn_id: the ledger's connection; None: there is no ledger.
-    :param on_clear: the operator's ``on_clear``.
-    :param end_call_on_kill: whether a kill of the task hangs up.
-    :raises InvalidRequest: when one does.
-    """
-    if ledger_conn_id is None:
-        raise InvalidRequest(
-            "call_key needs ledger_conn_id: a key holds for all workers, and they share nothing but a database."
-        )
-    if on_clear != "reuse":
-        raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
-    if end_call_on_kill:
-        raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
 
 
 def check_templated(arguments: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,6 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.phone import mask_number, mask_numbers_in
 from airflow_provider_voice.utils.masking import MaskedValue, plain
-from airflow_provider_voice.utils.validation import is_final
 
 # The fields of a call that help the reader of a rendered template; any other one may hold a number or a secret.
 _SHOWN_FIELDS = ("vendor", "status", "how")
@@ -38,12 +38,9 @@ def call_refs(value: Any) -> list[CallRef]:
 
 
 def _call_ref(value: Any) -> CallRef:
-    try:
-        ref = CallRef.of(_calls_from_text(value))
-    except InvalidRequest:
-        raise
-    except ValueError:  # an integer of thousands of digits
-        ref = CallRef("")
+    value, ref = _calls_from_text(value), CallRef("")
+    with suppress(ValueError):  # there is no id, or it is an integer of thousands of digits
+        ref = CallRef.of(value)
     # The blanks around an id that a vendor wrote are part of it.
     if not _CALL_ID.fullmatch(ref.id.strip()):
         raise InvalidRequest(
@@ -85,11 +82,9 @@ def masked_calls(value: Any) -> Any:
 
     :param value: as for :func:`call_refs`. The items of a lazy sequence, as the output of another task is
         one, are fetched here.
-    :return: a :class:`MaskedValue`, or a list of them; call ids, templates and values of other types stay as they are.
+    :return: a :class:`MaskedValue`, or a list of them; call ids and values of other types stay as they are.
     """
     value = plain(value)
-    if not is_final(value):
-        return value
     if isinstance(value, str):
         try:
             parsed = _calls_from_text(value)

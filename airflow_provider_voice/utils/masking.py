@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_voice.utils.validation import is_literal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -58,7 +60,8 @@ class MaskedField:
         class RingOperator(BaseOperator):
             to = MaskedField(masked_dialed)
 
-    :param mask: returns the value as it is, or a :class:`MaskedValue` of it.
+    :param mask: returns a final value as it is, or a :class:`MaskedValue` of it. It is not asked about None, nor about
+        templates and other tasks' outputs, which are the code of the DAG and stay as they are.
     """
 
     def __init__(self, mask: Callable[[Any], Any]) -> None:
@@ -72,4 +75,5 @@ class MaskedField:
         return self if instance is None else getattr(instance, self._attribute)
 
     def __set__(self, instance: object, value: Any) -> None:
-        setattr(instance, self._attribute, self._mask(value))
+        may_be_shown = value is None or isinstance(value, MaskedValue) or not is_literal(value)
+        setattr(instance, self._attribute, value if may_be_shown else self._mask(value))

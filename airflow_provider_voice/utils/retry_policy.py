@@ -40,12 +40,4 @@ def vendor_delay_policy() -> Any | None:
                 return RetryDecision.default()
             return RetryDecision.retry(delay, f"the vendor asks to wait {asked:.0f} s")
 
-        def serialize(self) -> dict[str, Any]:
-            return {}
-
-        @classmethod
-        def deserialize(cls, data: dict[str, Any]) -> VendorDelayPolicy:
-            del data
-            return cls()
-
     return VendorDelayPolicy()

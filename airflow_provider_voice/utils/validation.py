@@ -187,30 +187,12 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
 
 
 def is_literal(value: object) -> bool:
-    """Return whether a value is final: neither a template nor another task's output.
-
-    :param value: an argument of an operator.
-    :return: False for a text with ``{{`` or ``{%`` and for what Airflow resolves when the task runs.
-    """
-    return not _is_template(value) and is_resolved(value)
-
-
-def is_final(value: object) -> bool:
-    """Return whether no part of a value is a template or another task's output.
+    """Return whether a value is final: no part of it is a template or another task's output.
 
     :param value: an argument of an operator; it may hold itself.
     :return: whether neither Airflow's rendering nor another task changes any of it.
     """
-    return is_resolved(value) and not has_template(value)
-
-
-def is_resolved(value: object) -> bool:
-    """Return whether no part of a value is another task's output, which Airflow resolves when the task runs.
-
-    :param value: an argument of an operator; it may hold itself.
-    :return: whether it is final but for templates in it.
-    """
-    return not any(hasattr(part, "resolve") and hasattr(part, "iter_references") for part in _parts_of(value))
+    return not any(_is_template(part) or _is_output(part) for part in _parts_of(value))
 
 
 def has_template(value: object) -> bool:
@@ -224,6 +206,10 @@ def has_template(value: object) -> bool:
 
 def _is_template(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _is_output(value: object) -> bool:
+    return hasattr(value, "resolve") and hasattr(value, "iter_references")
 
 
 def _parts_of(value: object) -> Iterator[object]:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from airflow_provider_voice.exceptions import VendorUnavailable
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.sandbox import Sandbox
@@ -132,20 +133,22 @@ def test_a_token_replaced_in_the_connection_is_taken_up(connect, monkeypatch) ->
     with Sandbox(speed=100) as sandbox:
         connect(sandbox)
         refs = place(sandbox, 5)
-        connect(sandbox, password="old-token")
-        real = VoiceHook.aget_connection
-        asked = []
+        real, used = VoiceHook.get_calls, []
 
-        async def aget(conn_id):
-            asked.append(conn_id)
-            if len(asked) == 2:
+        def get_calls(self, refs):
+            used.append(self.vendor.settings.token)
+            if len(used) == 1:
+                # The token is replaced at the vendor and in the connection while the first poll is under way.
                 connect(sandbox)
-            return await real(conn_id)
+                raise VendorUnavailable("503")
+            return real(self, refs)
 
-        monkeypatch.setattr(VoiceHook, "aget_connection", staticmethod(aget))
+        monkeypatch.setattr(VoiceHook, "get_calls", get_calls)
+        connect(sandbox, password="old-token")
         events = wait_for_all([trigger_for(ref) for ref in refs])
     assert all(event["error"] is None for event in events)
-    assert len(asked) == 2
+    assert used[0] == "old-token"
+    assert "old-token" not in used[1:]
 
 
 def test_thirty_minutes_of_503_are_tolerated(connect) -> None:

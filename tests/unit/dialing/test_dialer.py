@@ -490,8 +490,8 @@ def test_a_task_that_comes_second_attaches_as_soon_as_the_first_has_its_answer()
             record.state, record.call = "placed", {"id": "c-first", "status": "queued"}
         store["voice_dial"] = record.to_json()
 
-    second._sleep = arrives
-    second._before_ringing = lambda attempts: arrives(0)
+    second.sleep = arrives
+    second.before_ringing = lambda attempts: arrives(0)
     dialed = second.dial(REQUEST)
     assert (dialed.call.id, dialed.how, world.vendor.creates) == ("c-first", "reattached", 0)
 

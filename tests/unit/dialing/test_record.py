@@ -98,7 +98,7 @@ def test_without_a_store_nothing_is_kept() -> None:
 
 def test_the_next_record_remembers_the_calls_before_it() -> None:
     first = a_record(state="ended", call={"id": "a"})
-    second = first.next(key="k2", state="refused", intent_at=NOW, fingerprint="f", max_tries=0, try_number=2)
-    third = second.next(key="k3", state="intent", intent_at=NOW, fingerprint="f", max_tries=0, try_number=3)
+    second = Record.after(first, key="k2", state="refused", intent_at=NOW, fingerprint="f", max_tries=0, try_number=2)
+    third = Record.after(second, key="k3", state="intent", intent_at=NOW, fingerprint="f", max_tries=0, try_number=3)
     assert (third.generation, third.earlier_ids) == (3, ["a"])
     assert len(third.earlier_attempts) == 1  # the refused one rang nobody

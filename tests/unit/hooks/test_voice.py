@@ -9,7 +9,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.hooks.voice import TalkoverHook, TalkstackHook, UnleashXHook, VoiceHook
-from airflow_provider_voice.models import CallRequest
+from airflow_provider_voice.models import CallRef, CallRequest
 from tests.support import NUMBER
 from tests.unit.hooks.test_connection_settings import connection
 
@@ -86,3 +86,11 @@ def test_an_id_that_no_url_can_carry_is_refused() -> None:
     hook = TalkoverHook(connection=connection())
     with pytest.raises(InvalidRequest, match="not valid Unicode"):
         hook.make_call(CallRequest(NUMBER, agent_id="\ud800"))
+
+
+def test_a_killed_task_hangs_up_where_the_vendor_can_and_raises_nothing_elsewhere(monkeypatch) -> None:
+    cannot = TalkstackHook(connection=connection(conn_type="talkstack", extra={"project_id": "p"}))
+    assert cannot.hang_up(CallRef("c7")) is False
+    can = TalkoverHook(connection=connection())
+    monkeypatch.setattr(TalkoverHook, "end_call", lambda self, ref: None)
+    assert can.hang_up(CallRef("c8")) is True

@@ -8,19 +8,25 @@ from collections import OrderedDict
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
+import time_machine
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voice.dialing.dialer import DialedCall
-from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
+from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, NotAllowedNow
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.operators import make_call
 from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.policy import ContactPolicy
+from airflow_provider_voice.triggers import call_status
+from tests.unit.triggers.test_call_status import wait_with
 
 NUMBER = "+14155552601"
 CIRCULAR: dict[str, Any] = {}
@@ -207,9 +213,20 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._dialer({"ti": mock.MagicMock()}, made._request())._before_ringing([])
+        made._dialer({"ti": mock.MagicMock()}, made._request()).before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
+
+
+def test_a_call_that_was_hung_up_stays_so_when_the_task_is_killed_again() -> None:
+    made = make(end_call_on_kill=True)
+    made.__dict__["hook"] = hook = mock.Mock()
+    made._placed = Call("c7", "talkover", CallStatus.RINGING, to=NUMBER)
+    hook.hang_up.side_effect = [True, False]
+    for _ in range(2):
+        made.on_kill()
+    assert made._hung_up
+    hook.hang_up.assert_called_once()
 
 
 @pytest.mark.parametrize(
@@ -245,12 +262,16 @@ def test_a_number_in_a_key_is_masked() -> None:
     assert make(call_key="invoice 7", ledger_conn_id="ledger").call_key == "invoice 7"
 
 
-def test_a_wait_for_a_call_that_was_never_reported_names_the_call() -> None:
+def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -> None:
     made = make(agent_id="a", wait_for_completion=True, deferrable=True)
     placed = Call("c7", "talkover", CallStatus.QUEUED, to=NUMBER)
     with pytest.raises(TaskDeferred) as deferred:
         made._defer(DialedCall(placed, "placed", 1))
-    event = {"calls": [None], "error": None, "timed_out": True, "memo": deferred.value.trigger.memo}
+    trigger = deferred.value.trigger
+    trigger.deadline = 0
+    monkeypatch.setattr(call_status, "_FIRST_POLL_SECONDS", 0.01)
+    event = wait_with(trigger)
+    assert event["timed_out"]
     with pytest.raises(AirflowFailException, match=r"call c7 \(never reported\)"):
         made.execute_complete({}, event)
 
@@ -286,3 +307,55 @@ def test_a_subclass_may_template_less() -> None:
     assert Ring(task_id="ring", to=NUMBER).to == NUMBER
     with pytest.raises(InvalidRequest, match="agent_id"):
         Ring(task_id="ring", to=NUMBER, agent_id=["a"])
+
+
+# 2 o'clock at night in Tokyo; the rules open at 9, which is midnight in UTC.
+NIGHT = datetime(2026, 11, 24, 17, tzinfo=timezone.utc)
+OPENS = datetime(2026, 11, 25, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def policy(tmp_path) -> ContactPolicy:
+    rules = "rules:\n  - id: hours\n    hours: {mon-sun: ['09:00-17:00']}\n  - id: cap\n    at_most: {attempts: 1, hours: 2}\n"
+    (tmp_path / "ours.yaml").write_text(f"title: Ours\nas_of: 2026-11-01\n{rules}")
+    return ContactPolicy.load(str(tmp_path / "ours.yaml"))
+
+
+def check_may_ring(policy: ContactPolicy, at: datetime, *attempts: datetime, **arguments: Any) -> None:
+    made = make(policy=policy, time_zone="Asia/Tokyo", **arguments)
+    run = SimpleNamespace(run_id="r", run_type="manual", run_after=NIGHT)
+    with time_machine.travel(at, tick=False):
+        made._check_may_ring({"dag_run": run}, made._request(), lambda: attempts)
+
+
+def test_by_night_the_task_waits_until_the_hours_open(policy) -> None:
+    with pytest.raises(make_call._ClosedNow) as closed:
+        check_may_ring(policy, NIGHT)
+    assert closed.value.opens_at == OPENS
+    check_may_ring(policy, OPENS)
+
+
+def test_a_delayed_call_is_placed_so_that_it_rings_when_the_hours_open(policy) -> None:
+    with pytest.raises(make_call._ClosedNow) as closed:
+        check_may_ring(policy, NIGHT, delay_seconds=3600)
+    assert closed.value.opens_at == OPENS - HOUR
+    check_may_ring(policy, OPENS - HOUR, delay_seconds=3600)
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_run_age": OPENS - HOUR - NIGHT}, {"when_closed": "fail"}, {"when_closed": "skip"}], ids=str
+)
+def test_a_task_that_may_not_wait_is_told_when_the_hours_open(policy, limit) -> None:
+    with pytest.raises(NotAllowedNow) as refused:
+        check_may_ring(policy, NIGHT, **limit)
+    assert refused.value.next_at == OPENS
+
+
+def test_attempts_count_also_those_of_a_machine_whose_clock_is_ahead(policy) -> None:
+    at = OPENS + HOUR
+    check_may_ring(policy, at, at - 3 * HOUR)
+    for attempt in (at - HOUR, at + HOUR):
+        with pytest.raises(make_call._ClosedNow) as closed:
+            check_may_ring(policy, at, attempt)
+        assert closed.value.opens_at == min(attempt, at) + 2 * HOUR

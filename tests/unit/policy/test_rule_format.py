@@ -122,7 +122,10 @@ def test_a_rule_with_a_mistake_beside_its_hours(more, message) -> None:
         ("country_zones: {ID: [Asia/Batavia]}\nrules: [{id: a, hours: {mon: []}}]\n", "not a time zone"),
         ("country_zones: {ID: []}\nrules: [{id: a, hours: {mon: []}}]\n", "country_zones.ID is empty"),
         ("country_zones: {XX: [Asia/Jakarta]}\nrules: [{id: a, hours: {mon: []}}]\n", "not a country"),
-        ("country_zones: {US-FL: [America/New_York]}\nrules: [{id: a, hours: {mon: []}}]\n", "is not a country. Write US"),
+        (
+            "country_zones: {US-FL: [America/New_York]}\nrules: [{id: a, hours: {mon: []}}]\n",
+            "is not a country. Write US",
+        ),
         ("country_zones: [ID]\nrules: [{id: a, hours: {mon: []}}]\n", "country_zones is a list"),
         (
             "rules:\n  - id: a\n    hours: {mon: []}\n  - id: a\n    hours: {tue: []}\n",

@@ -8,11 +8,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_voice.exceptions import AuthenticationFailed, InvalidRequest, VendorUnavailable
+from airflow_provider_voice.exceptions import (
+    AuthenticationFailed,
+    CallNotCompleted,
+    CallNotFound,
+    InvalidRequest,
+    VendorUnavailable,
+)
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.sensors.call_status import CallStatusSensor
 
@@ -118,24 +130,39 @@ def test_text_that_is_no_call_fails_at_once_without_repeating_it() -> None:
     assert not task.hook.polls
 
 
-def test_a_list_is_polled_once_before_it_is_deferred() -> None:
+def event_of(*statuses: str, **more: Any) -> dict[str, Any]:
+    calls = [Call(f"call_{number}", "talkover", CallStatus(status)) for number, status in enumerate(statuses, 1)]
+    memo = {"cut_short": False}
+    return {"calls": [call.to_dict() for call in calls], "error": None, "timed_out": False, "memo": memo, **more}
+
+
+def test_a_list_is_judged_by_the_endings_of_the_event() -> None:
     calls = ["call_1", "call_2"]
-    over = sensor(calls, "busy", deferrable=True)
-    assert [call["status"] for call in over.execute({})] == ["busy", "busy"]
-    assert over.hook.polls == [calls]
-
-    for first in ("ringing", VendorUnavailable("away")):
-        going_on = sensor(calls, first, deferrable=True)
-        with pytest.raises(TaskDeferred):
-            going_on.execute({})
-    unexpected = sensor(calls, "busy", deferrable=True, expected_statuses=["completed"])
+    over = sensor(calls, deferrable=True).execute_complete({}, event_of("busy", "busy"))
+    assert [call["status"] for call in over] == ["busy", "busy"]
+    unexpected = sensor(calls, deferrable=True, expected_statuses=["completed"])
     with pytest.raises(AirflowFailException, match="ended as busy"):
-        unexpected.execute({})
+        unexpected.execute_complete({}, event_of("completed", "busy"))
 
 
-def test_a_single_call_is_left_to_the_shared_poll() -> None:
+@pytest.mark.parametrize(("cut_short", "failure"), [(False, AirflowSensorTimeout), (True, AirflowTaskTimeout)])
+def test_calls_that_did_not_end_in_time_are_a_timeout(cut_short: bool, failure: type[Exception]) -> None:
+    error = CallNotCompleted("Not ended within the timeout: call call_1 (ringing).").to_dict()
+    event = event_of("ringing", error=error, timed_out=True, memo={"cut_short": cut_short})
+    with pytest.raises(failure):
+        sensor(deferrable=True).execute_complete({}, event)
+
+
+def test_a_template_in_a_list_of_statuses_is_checked_when_it_is_rendered() -> None:
+    task = sensor("call_1", "busy", expected_statuses=["{{ params.status }}"])
+    task.expected_statuses = ["no_answer"]  # as Airflow does with a rendered field
+    with pytest.raises(AirflowFailException, match="ended as busy"):
+        task.execute({})
+
+
+def test_calls_are_left_to_the_shared_poll() -> None:
     """A thousand mapped sensors would otherwise send a thousand requests before they wait."""
-    for call in ("call_1", RESULT, [RESULT]):
+    for call in ("call_1", RESULT, [RESULT], ["call_1", "call_2"]):
         task = sensor(call, deferrable=True)
         with pytest.raises(TaskDeferred):
             task.execute({})
@@ -143,10 +170,20 @@ def test_a_single_call_is_left_to_the_shared_poll() -> None:
 
 
 @pytest.mark.parametrize("skip", [{"soft_fail": True}, {"never_fail": True}])
-def test_a_refused_token_fails_before_the_deferral_too(skip) -> None:
-    task = sensor(["call_1", "call_2"], AuthenticationFailed("HTTP 401"), deferrable=True, **skip)
+def test_a_refused_token_is_never_turned_into_a_skip(skip) -> None:
+    refused = AuthenticationFailed("HTTP 401")
     with pytest.raises(AirflowFailException):
-        task.execute({})
+        sensor("call_1", refused, **skip).execute({})
+    deferred, event = sensor("call_1", deferrable=True, **skip), event_of("queued", error=refused.to_dict())
+    with pytest.raises(AirflowFailException):
+        deferred.resume_execution("execute_complete", {"event": event}, {})
+
+
+def test_a_call_that_is_not_found_may_be_a_skip() -> None:
+    deferred = sensor("call_1", deferrable=True, soft_fail=True)
+    event = event_of("queued", error=CallNotFound("no such call").to_dict())
+    with pytest.raises(AirflowSkipException):
+        deferred.resume_execution("execute_complete", {"event": event}, {})
 
 
 def test_the_deadline_is_the_shorter_of_timeout_and_execution_timeout() -> None:

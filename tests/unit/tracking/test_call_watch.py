@@ -116,7 +116,7 @@ def test_a_number_given_as_an_id_is_masked(caplog) -> None:
     clock.now = 301
     with pytest.raises(CallNotFound) as missing:
         watch.take({})
-    assert "4155552671" not in caplog.text + missing.value.message + watch.timed_out(9).message + repr(watch.refs)
+    assert "4155552671" not in caplog.text + missing.value.message + watch.timed_out().message + repr(watch.refs)
     assert "+1415•••••71" in missing.value.message
 
 

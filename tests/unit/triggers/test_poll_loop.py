@@ -39,9 +39,6 @@ class Hooks:
     async def get(self) -> Hook:
         return self.hooks[0]
 
-    def forget(self) -> None:
-        self.hooks = self.hooks[1:] or self.hooks
-
     def close(self) -> None:
         self.closed = True
 
@@ -91,11 +88,11 @@ def test_every_subscriber_gets_its_result_in_a_step_of_its_own() -> None:
     from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 
     taken_in_step: list[int] = []
-    take, count = CallStatusTrigger._take, 200
+    take, count = CallWatch.take, 200
 
-    def counting(self, result):
+    def counting(self, found):
         taken_in_step[-1] += 1
-        take(self, result)
+        take(self, found)
 
     run_step = asyncio.events.Handle._run
 
@@ -121,7 +118,7 @@ def test_every_subscriber_gets_its_result_in_a_step_of_its_own() -> None:
         return events, poll._hooks.hooks[0].polls
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CallStatusTrigger, "_take", counting)
+        patch.setattr(CallWatch, "take", counting)
         patch.setattr(asyncio.events.Handle, "_run", step)
         events, polls = asyncio.run(run())
     assert [event["calls"][0]["id"] for event in events] == [f"c{number}" for number in range(count)]
@@ -172,12 +169,10 @@ def test_a_bug_in_a_poll_is_a_result_without_the_text_of_the_exception(caplog) -
     assert "KeyError" in caplog.text
 
 
-def test_a_refused_token_is_tried_again_with_the_connection_as_it_is_now() -> None:
+def test_a_refused_token_is_the_result_of_its_poll() -> None:
     def refuse(refs):
         raise AuthenticationFailed("401")
 
-    result = asyncio.run(first_result(poll_of(refuse, all_are("busy"))[0], CallWatch([CallRef("c1")])))
-    assert result.error is None
     result = asyncio.run(first_result(poll_of(refuse)[0], CallWatch([CallRef("c1")])))
     assert isinstance(result.error, AuthenticationFailed)
 

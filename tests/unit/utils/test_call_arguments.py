@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,9 +24,22 @@ from airflow_provider_voice.utils.call_arguments import (
     policy_of,
     text_or_none,
 )
-from airflow_provider_voice.utils.masking import MaskedValue, plain
+from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
 
 NUMBER = "+14155552601"
+
+
+def set_in_a_field(mask: Callable[[Any], Any], value: Any) -> Any:
+    """Return what a template field holds, once Airflow has set it."""
+
+    class Task:
+        field = MaskedField(mask)
+
+    task = Task()
+    task.field = value
+    return task.field
+
+
 OUTPUT = SimpleNamespace(resolve=None, iter_references=None)
 
 
@@ -38,17 +53,16 @@ def test_what_is_dialed_is_never_shown(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, "{{ params.to }}", "{% if x %}1{% endif %}", OUTPUT, "nobody"], ids=str)
 def test_what_is_no_number_yet_stays(value: Any) -> None:
-    assert masked_dialed(value) is value
-    assert masked_dialed(masked_dialed(NUMBER)) == NUMBER
+    assert set_in_a_field(masked_dialed, value) is value
 
 
 def test_values_about_a_person_are_masked_once_they_are_final() -> None:
-    masked = masked_values({"name": "Ada", NUMBER: 1})
+    masked = set_in_a_field(masked_values, {"name": "Ada", NUMBER: 1})
     assert plain(masked) == {"name": "Ada", NUMBER: 1}
     assert "Ada" not in str(masked)
     assert "4155552601" not in str(masked)
     for value in (None, {}, {"name": "{{ x }}"}, {"a": [OUTPUT]}, "{{ x }}"):
-        assert masked_values(value) is value
+        assert set_in_a_field(masked_values, value) is value
 
 
 @pytest.mark.parametrize("people", [[{"to": NUMBER}], (NUMBER,), {NUMBER}, {NUMBER: 1}])
@@ -56,12 +70,11 @@ def test_a_list_of_people_is_counted_and_not_shown(people: Any) -> None:
     masked = masked_list(people, "contacts")
     assert plain(masked) is people
     assert (str(masked), masked.serialize()) == ("1 contacts", "1 contacts")
-    assert masked_list(masked, "contacts") is masked
 
 
 @pytest.mark.parametrize("value", [None, "SELECT 1", "{{ x }}", OUTPUT, ["{{ x }}"], [OUTPUT]], ids=str)
 def test_what_is_no_list_of_people_yet_stays(value: Any) -> None:
-    assert masked_list(value, "contacts") is value
+    assert set_in_a_field(partial(masked_list, noun="contacts"), value) is value
 
 
 @pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7")])
@@ -119,12 +132,11 @@ def test_a_number_in_a_key_is_not_shown(value: Any) -> None:
     masked = masked_key(value)
     assert plain(masked) == value
     assert "4155552601" not in str(masked) + repr(masked) + str(masked.serialize())
-    assert masked_key(masked) is masked
 
 
 @pytest.mark.parametrize("value", [None, "invoice 7", "{{ params.key }}", OUTPUT], ids=str)
 def test_other_keys_stay_as_they_are(value: Any) -> None:
-    assert masked_key(value) is value
+    assert set_in_a_field(masked_key, value) is value
 
 
 def test_what_only_a_policy_reads_needs_one_and_exists() -> None:

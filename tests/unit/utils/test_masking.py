@@ -27,6 +27,10 @@ def test_a_masked_field_masks_each_value_it_is_given() -> None:
     one.to, other.to = "{{ params.to }}", NUMBER
     assert one.to == "{{ params.to }}"
     assert (plain(other.to), str(other.to)) == (NUMBER, "+1415•••••71")
+    other.to = masked = other.to
+    assert other.to is masked
+    one.to = None
+    assert one.to is None
     one.to = NUMBER
     assert "5552671" not in repr(vars(one))
     assert isinstance(Ring.to, MaskedField)

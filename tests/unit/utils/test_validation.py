@@ -22,7 +22,6 @@ from airflow_provider_voice.utils.validation import (
     endings_of,
     has_template,
     is_literal,
-    is_resolved,
     moment_or_text,
     one_of,
     positive_or_text,
@@ -164,16 +163,16 @@ def test_a_connection_id_is_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "literal", "resolved", "template"),
+    ("value", "literal", "template"),
     [
-        ("text", True, True, False),
-        ("{{ x }}", False, True, True),
-        ({"a": ["{% x %}"]}, True, True, True),
-        (OUTPUT, False, False, False),
-        ({"a": [(OUTPUT,)]}, False, False, False),
-        (CIRCULAR, True, True, False),
+        ("text", True, False),
+        ("{{ x }}", False, True),
+        ({"a": ["{% x %}"]}, False, True),
+        (OUTPUT, False, False),
+        ({"a": [(OUTPUT,)]}, False, False),
+        (CIRCULAR, True, False),
     ],
     ids=["text", "template", "nested template", "output", "nested output", "circular"],
 )
-def test_what_is_final(value: Any, literal: bool, resolved: bool, template: bool) -> None:
-    assert (is_literal(value), is_resolved(value), has_template(value)) == (literal, resolved, template)
+def test_what_is_final(value: Any, literal: bool, template: bool) -> None:
+    assert (is_literal(value), has_template(value)) == (literal, template)
