@@ -38,21 +38,17 @@ class VoiceError(Exception):
         permanent: bool | None = None,
     ) -> None:
         super().__init__(message)
+        self.message = message
         self.vendor = vendor
         self.status_code = status_code
         self.code = code
         self.request_id = request_id
         self.permanent = self.permanent_by_default if permanent is None else permanent
 
-    @property
-    def message(self) -> str:
-        """The text of the error."""
-        return str(self.args[0]) if self.args else ""
-
     def to_dict(self) -> dict[str, Any]:
         """Return class name, message and fields as JSON, for :func:`error_from_dict` in another process."""
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {"class": type(self).__name__, "message": self.message, **fields}
+        return {"class": type(self).__name__, **fields}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with the message alone and lose the rest.
@@ -192,4 +188,4 @@ def error_from_dict(data: dict[str, Any]) -> VoiceError:
     fields = dict(data)
     named = globals().get(str(fields.pop("class", "")))
     error_class = named if isinstance(named, type) and issubclass(named, VoiceError) else VoiceError
-    return error_class(fields.pop("message", ""), **fields)
+    return error_class(**fields)

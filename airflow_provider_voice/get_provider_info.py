@@ -19,25 +19,6 @@ _MODULES = {
     "triggers": ("triggers.call_status", "triggers.calls_finished"),
 }
 _TRANSFERS = {"Common SQL": "calls_to_warehouse", "Common IO": "calls_to_object_storage"}
-# What the JSON schema of a connection's custom field states beside its type.
-_FIELD_SCHEMAS: dict[str, dict[str, Any]] = {
-    "default_region": {"pattern": "^([A-Za-z]{2})?$"},
-    "requests_per_minute": {"minimum": 1},
-    "connect_timeout": {"minimum": 0},
-    "read_timeout": {"minimum": 0},
-    "status_overrides": {"format": "multiline"},
-    "allow_http": {"default": False},
-}
-
-
-def _connection_fields(connection_type: str) -> dict[str, dict[str, Any]]:
-    """Return label, description and JSON schema by name of the custom fields, which are kept in ``extra``."""
-    return {
-        name: {"label": label, "description": text, "schema": {"type": [kind, "null"], **_FIELD_SCHEMAS.get(name, {})}}
-        for name, (label, text, kind) in form_fields(connection_type).items()
-    }
-
-
 # Option of the section [voice] -> type, default, example, description.
 _OPTIONS = {
     "shared_polling": (
@@ -113,7 +94,7 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     key.replace("_", "-"): value for key, value in field_behaviour(connection_type).items()
                 },
-                "conn-fields": _connection_fields(connection_type),
+                "conn-fields": form_fields(connection_type),
             }
             for name, (_, hook, connection_type) in _INTEGRATIONS.items()
         ],

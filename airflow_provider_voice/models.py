@@ -6,7 +6,6 @@ Nothing here knows a vendor, a connection or Airflow.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,8 +16,6 @@ from typing import Any, Literal
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_number, shown
-
-log = logging.getLogger(__name__)
 
 MAX_DELAY_SECONDS = 3600
 
@@ -59,9 +56,6 @@ class CallStatus(str, Enum):
         return str(self.value)
 
 
-_unknown_statuses: set[tuple[str, str]] = set()
-
-
 def fold_status(text: object) -> str:
     """Normalize the text of a status.
 
@@ -69,29 +63,6 @@ def fold_status(text: object) -> str:
     :return: lower case, with blanks and hyphens as ``_``.
     """
     return "_".join(str(text).replace("-", " ").replace("_", " ").split()).lower()
-
-
-def read_status(text: object, statuses: Mapping[str, CallStatus], *, vendor: str) -> CallStatus:
-    """Translate a vendor's status to ours.
-
-    :param text: the vendor's status; None or an empty text is unknown.
-    :param statuses: our status by the vendor's status, in the form of :func:`fold_status`.
-    :param vendor: the vendor's name, for the log.
-    :return: our status; :attr:`CallStatus.UNKNOWN` for an unknown one, which is logged once per process.
-    """
-    folded = fold_status("" if text is None else text)
-    status = statuses.get(folded)
-    if status is not None:
-        return status
-    if folded and (vendor, folded) not in _unknown_statuses:
-        _unknown_statuses.add((vendor, folded))
-        log.warning(
-            "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set "
-            "status_overrides on the connection.",
-            vendor,
-            shown(folded),
-        )
-    return CallStatus.UNKNOWN
 
 
 def status_of(value: object) -> CallStatus:

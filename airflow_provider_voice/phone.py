@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidPhoneNumber
 
 if TYPE_CHECKING:
-    from phonenumbers import NumberParseException, PhoneNumber
+    from phonenumbers import PhoneNumber
 
 MASK = "•"
 
@@ -51,7 +51,8 @@ def parse_number(text: str, region: str | None = None) -> str:
     try:
         number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
-        raise _refused(text, _parse_reason(error)) from None
+        reasons = {error.INVALID_COUNTRY_CODE: "no such country code", error.TOO_LONG: "too long"}
+        raise _refused(text, reasons.get(error.error_type, "too short")) from None
     reason = _possible_reason(number)
     if reason:
         raise _refused(text, reason)
@@ -76,19 +77,10 @@ def _checked_region(region: str | None) -> str | None:
     return region.upper()
 
 
-def _parse_reason(error: NumberParseException) -> str:
-    return {
-        error.INVALID_COUNTRY_CODE: "no such country code",
-        error.NOT_A_NUMBER: "it is not a phone number",
-        error.TOO_LONG: "too long",
-    }.get(error.error_type, "too short")
-
-
 def _possible_reason(number: PhoneNumber) -> str | None:
     from phonenumbers import ValidationResult, is_possible_number_with_reason
 
     return {
-        ValidationResult.INVALID_COUNTRY_CODE: "no such country code",
         ValidationResult.TOO_SHORT: "too short",
         ValidationResult.TOO_LONG: "too long",
         ValidationResult.INVALID_LENGTH: "wrong length for its country",
@@ -111,10 +103,9 @@ def mask_number(number: str | None) -> str:
     """
     if number is None:
         return "-"
+    number = re.sub(r"^%2[Bb]", "+", number.strip())
     digits = "".join(str(unicodedata.decimal(char)) for char in number if char.isdecimal())
-    plus = "+" if number.strip().startswith(("+", "\uff0b", "%2B", "tel:+")) else ""
-    if number.strip()[:3].upper() == "%2B":
-        digits = digits[1:]
+    plus = "+" if number.startswith(("+", "\uff0b", "tel:+")) else ""
     if len(digits) < _MIN_DIGITS:
         return plus + MASK * max(len(digits), 3)
     head = 4 if len(digits) >= 10 else 2  # noqa: PLR2004 - country code and area code of a usual number
@@ -175,15 +166,11 @@ def may_be_same_number(written: str | None, number: str) -> bool:
         return True
     if (written or "").strip().startswith(("+", "\uff0b")):
         return False
-    full = number.lstrip("+")
-    if digits.startswith("0"):
-        digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)
-        if digits == full:
-            return True
     import phonenumbers
 
+    digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)  # exit codes
     national = phonenumbers.national_significant_number(phonenumbers.parse(number, None))
-    return digits.lstrip("0") == national
+    return same_number(digits, number) or digits.lstrip("0") == national
 
 
 def time_zones_of(parsed: PhoneNumber) -> tuple[str, ...]:

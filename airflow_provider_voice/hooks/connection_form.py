@@ -7,40 +7,49 @@ from __future__ import annotations
 
 from typing import Any
 
-# Field -> label, description, type. ``project_id`` and ``calls_host`` are Talkstack's.
-_TALKSTACK_FIELDS = {
-    "project_id": ("Project id", "The project whose agents call and whose history is read. Required.", "string"),
+# Field -> label, description, JSON type, and what its JSON schema states beside the type. ``project_id`` and
+# ``calls_host`` are Talkstack's.
+_TALKSTACK_FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "project_id": ("Project id", "The project whose agents call and whose history is read. Required.", "string", {}),
     "calls_host": (
         "Calls host",
         "Base URL of the address that places calls. Empty: calls.talkstack.ai, or Host when that is set.",
-        "string",
+        "string", {},
     ),
-}
-_FIELDS = {
-    "default_agent_id": ("Default agent id", "The agent for calls that do not name one.", "string"),
+}  # fmt: skip
+_FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "default_agent_id": ("Default agent id", "The agent for calls that do not name one.", "string", {}),
     "default_region": (
-        "Default region", "Two-letter country of numbers written without +, such as US.", "string",
+        "Default region", "Two-letter country of numbers written without +, such as US.",
+        "string", {"pattern": "^([A-Za-z]{2})?$"},
     ),
     "requests_per_minute": (
-        "Requests per minute", "Limit for this connection in one process. Empty: no limit.", "integer",
+        "Requests per minute", "Limit for this connection in one process. Empty: no limit.", "integer", {"minimum": 1},
     ),
-    "connect_timeout": ("Connect timeout", "Seconds to wait for a connection. Empty: 10.", "number"),
-    "read_timeout": ("Read timeout", "Seconds to wait for the next byte of a response. Empty: 30.", "number"),
+    "connect_timeout": ("Connect timeout", "Seconds to wait for a connection. Empty: 10.", "number", {"minimum": 0}),
+    "read_timeout": ("Read timeout", "Seconds to wait for the next byte of a response. Empty: 30.", "number", {"minimum": 0}),
     "status_overrides": (
-        "Status overrides", 'JSON object, a status of the vendor to one of ours: {"answered": "completed"}.', "string",
+        "Status overrides", 'JSON object, a status of the vendor to one of ours: {"answered": "completed"}.',
+        "string", {"format": "multiline"},
     ),
-    "allow_http": ("Allow http", "Send the token unencrypted to a host that is not this machine.", "boolean"),
+    "allow_http": (
+        "Allow http", "Send the token unencrypted to a host that is not this machine.", "boolean", {"default": False},
+    ),
 }  # fmt: skip
 _TOKEN_LABELS = {"talkover": "API token (talq_...)", "talkstack": "API key", "unleashx": "API token"}
 
 
-def form_fields(connection_type: str) -> dict[str, tuple[str, str, str]]:
+def form_fields(connection_type: str) -> dict[str, dict[str, Any]]:
     """Return the custom fields of a form, which are kept in the connection's ``extra``.
 
     :param connection_type: ``talkover``, ``talkstack`` or ``unleashx``.
-    :return: field name -> label, description, JSON type.
+    :return: field name -> label, description and JSON schema, as Airflow's provider data has them.
     """
-    return {**(_TALKSTACK_FIELDS if connection_type == "talkstack" else {}), **_FIELDS}
+    fields = {**(_TALKSTACK_FIELDS if connection_type == "talkstack" else {}), **_FIELDS}
+    return {
+        name: {"label": label, "description": text, "schema": {"type": [kind, "null"], **more}}
+        for name, (label, text, kind, more) in fields.items()
+    }
 
 
 def form_widgets(connection_type: str) -> dict[str, Any]:
@@ -53,8 +62,8 @@ def form_widgets(connection_type: str) -> dict[str, Any]:
 
     kinds = {"boolean": BooleanField, "integer": IntegerField}
     return {
-        name: kinds.get(kind, StringField)(label, description=description)
-        for name, (label, description, kind) in form_fields(connection_type).items()
+        name: kinds.get(field["schema"]["type"][0], StringField)(field["label"], description=field["description"])
+        for name, field in form_fields(connection_type).items()
     }
 
 

@@ -18,13 +18,14 @@ def seconds_of(duration: timedelta | float) -> float:
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
 
 
-def check_choice(name: str, value: object, choices: Any) -> None:
-    """Refuse a value that is none of the choices.
+def check_choices(arguments: object, **choices: Any) -> None:
+    """Refuse values that are none of their choices.
 
-    :param name: the argument, for the error text.
-    :param value: the user's value.
-    :param choices: a ``Literal`` type.
-    :raises ValueError: when it is none of them.
+    :param arguments: the object that has the user's values as its attributes.
+    :param choices: a ``Literal`` type by the name of each attribute.
+    :raises ValueError: for the first one that is none of them.
     """
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}.")
+    for name, choice in choices.items():
+        value = getattr(arguments, name)
+        if value not in get_args(choice):
+            raise ValueError(f"{name} must be one of {', '.join(get_args(choice))}, not {value!r}.")

@@ -22,7 +22,6 @@ _SEEDED = {"completed": 60, "no answer": 15, "voicemail": 12, "busy": 8, "failed
 
 QUEUED_SECONDS = 2.0
 RINGING_SECONDS = 6.0
-FOREVER = float("inf")
 _RINGING = (QUEUED_SECONDS, CallStatus.RINGING)
 _NOT_ANSWERED = {
     "busy": (_RINGING, (QUEUED_SECONDS + 2, CallStatus.BUSY)),
@@ -38,38 +37,21 @@ _TALK_SECONDS = {"very long": 2 * 3600, "voicemail": 12}
 class Course:
     """The course of one call.
 
-    :param stages: ``(seconds after the vendor began, status)``, in order.
+    :param stages: ``(seconds after the vendor began, status)``, in order; the call is queued before the first.
     :param talk_seconds: how long people talked.
     """
 
     stages: tuple[tuple[float, CallStatus], ...]
     talk_seconds: int
 
-    def status_at(self, seconds: float) -> CallStatus:
-        """Return the status at a moment.
+    def stage_at(self, seconds: float) -> tuple[float, CallStatus]:
+        """Return the status at a moment, and when it began.
 
         :param seconds: seconds after the vendor began with the call.
-        :return: the status; queued before the first stage.
+        :return: seconds and status; 0 and queued before the first stage.
         """
-        current = CallStatus.QUEUED
-        for start, status in self.stages:
-            if seconds >= start:
-                current = status
-        return current
-
-    def last_change(self, seconds: float) -> float:
-        """Return when the status changed last, in seconds after the vendor began with the call.
-
-        :param seconds: the moment up to which changes count.
-        :return: seconds; 0 before the first change.
-        """
-        return max((start for start, _ in self.stages if start <= seconds), default=0.0)
-
-    @property
-    def end(self) -> float:
-        """Return when the call ends; infinity for one that never does."""
-        start, status = self.stages[-1]
-        return start if status.is_terminal else FOREVER
+        begun = [stage for stage in self.stages if stage[0] <= seconds]
+        return begun[-1] if begun else (0.0, CallStatus.QUEUED)
 
 
 def course_of(number: str, seed: int) -> Course:

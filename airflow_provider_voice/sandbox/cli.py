@@ -37,9 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed")
     parser.add_argument("--vendor", default="talkover", choices=VENDORS, help="the vendor of voice_default")
     parser.add_argument(
-        "--warehouse", type=Path, default="warehouse.db", help="SQLite file; crm.db and the ledger are beside it"
-    )
-    parser.add_argument(
         "--examples", type=Path, metavar="FOLDER", default=argparse.SUPPRESS, help="copy the example DAGs and exit"
     )
     return parser
@@ -66,19 +63,19 @@ def copy_examples(folder: Path) -> list[Path]:
     return copied
 
 
-def export_lines(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> list[str]:
+def export_lines(sandbox: Sandbox, vendor: VendorName) -> list[str]:
     """Return lines for a shell that define the connections of the examples.
+
+    ``warehouse``, ``crm`` and ``outreach_ledger`` are SQLite files in the working directory.
 
     :param sandbox: the running sandbox.
     :param vendor: which vendor ``voice_default`` is.
-    :param warehouse: the SQLite file of the connection ``warehouse``; ``crm`` and ``outreach_ledger`` are files beside
-        it.
     :return: one ``export`` command each.
     """
     connections = {"voice_default": sandbox.connection(vendor)}
     connections |= {f"voice_{name}": sandbox.connection(name) for name in VENDORS}
-    files = {"warehouse": warehouse, **{name: warehouse.with_name(f"{name}.db") for name in ("crm", "outreach_ledger")}}
-    connections |= {name: {"conn_type": "sqlite", "host": str(path.resolve())} for name, path in files.items()}
+    for name in ("warehouse", "crm", "outreach_ledger"):
+        connections[name] = {"conn_type": "sqlite", "host": str(Path(f"{name}.db").resolve())}
     return [f"export AIRFLOW_CONN_{name.upper()}={shlex.quote(json.dumps(c))}" for name, c in connections.items()]
 
 
@@ -98,23 +95,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         quirks = VendorQuirks(list_delay=options.list_delay)
         with Sandbox(port=options.port, speed=options.speed, seed=options.seed, quirks=quirks) as sandbox:
-            _serve(sandbox, options.vendor, options.warehouse)
+            _serve(sandbox, options.vendor)
     except (ValueError, OSError) as error:
         parser.error(f"The sandbox cannot run: {error}.")
     return 0
 
 
-def _serve(sandbox: Sandbox, vendor: VendorName, warehouse: Path) -> None:
+def _serve(sandbox: Sandbox, vendor: VendorName) -> None:
     """Write the contacts of the examples, print the connections, then wait for SIGINT or SIGTERM."""
-    crm = warehouse.with_name("crm.db")
-    if not crm.exists():
-        write_crm(crm)
+    if not Path("crm.db").exists():
+        write_crm(Path("crm.db"))
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     # Comments and exports only, so that all of it can be pasted into a shell.
     lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
-    lines += export_lines(sandbox, vendor, warehouse)
+    lines += export_lines(sandbox, vendor)
     _print("\n".join([*lines, ""]))
     stopped.wait()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_voice.sandbox.arguments import check_choice
+from airflow_provider_voice.sandbox.arguments import check_choices
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -16,7 +16,9 @@ FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "gar
 Operation = Literal["create", "find", "list", "end", "check", "any"]
 
 _INTERIM = range(100, 200)
+#: Kinds whose request is always handled before its response goes wrong.
 _HANDLED = ("lost_answer", "interim", "cut", "slow")
+_STATUSES = {"interim": 103, "refused": 402}  # of other kinds: 503
 
 
 @dataclass
@@ -32,10 +34,11 @@ class Fault:
     :param operation: ``create``, ``find``, ``list``, ``end``, ``check`` or ``any`` (default ``create``).
     :param vendor: only this vendor; ``None`` (default): all.
     :param times: how many requests it hits, default 1; 0: until removed.
-    :param status: the HTTP status of the kinds ``status`` and ``interim``. Default ``None``: 503 and 103.
-    :param accepted: for ``status`` and ``garbage``: whether the request is handled anyway (a call is placed),
-        default False.
-    :param body: the JSON body of kind ``status``. Default ``None``: an error body of the vendor.
+    :param status: the HTTP status of the kinds ``status``, ``refused`` and ``interim``. Default 0: 503, 402 and 103.
+    :param accepted: whether the request is handled (a call is placed) anyway. Default False, and always true for
+        the kinds ``lost_answer``, ``interim``, ``cut`` and ``slow``.
+    :param body: the JSON body of the kinds ``status`` and ``refused``. Default ``None``: a message that names the
+        status.
     :param location: the ``Location`` header of kind ``status``, for a redirect. Default ``None``: no such header.
     :param retry_after: time until the client may try again, seconds or a ``timedelta``, sent in the vendor's form;
         ``None`` (default): not sent.
@@ -49,7 +52,7 @@ class Fault:
     operation: Operation = "create"
     vendor: VendorName | None = None
     times: int = 1
-    status: int | None = None
+    status: int = 0
     accepted: bool = False
     body: Any = None
     location: str | None = None
@@ -59,10 +62,9 @@ class Fault:
     after: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("kind", self.kind, FaultKind)
-        check_choice("operation", self.operation, Operation)
-        if self.status is None:
-            self.status = 103 if self.kind == "interim" else 503
+        check_choices(self, kind=FaultKind, operation=Operation)
+        self.status = self.status or _STATUSES.get(self.kind, 503)
+        self.accepted = self.accepted or self.kind in _HANDLED
         if self.kind == "interim" and self.status not in _INTERIM:
             raise ValueError(f"An interim response has a status from 100 to 199, not {self.status}.")
         self._matches = 0
@@ -81,8 +83,3 @@ class Fault:
             return False
         self._matches += 1
         return self._matches > self.after and (self.times == 0 or self._matches <= self.after + self.times)
-
-    @property
-    def is_handled(self) -> bool:
-        """Whether the request is handled before the response fails."""
-        return self.kind in _HANDLED or (self.kind in ("status", "garbage") and self.accepted)

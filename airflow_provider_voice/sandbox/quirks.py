@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_voice.sandbox.arguments import check_choice, seconds_of
+from airflow_provider_voice.sandbox.arguments import check_choices, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,9 +68,7 @@ class VendorQuirks:
     statuses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_choice("order", self.order, ListOrder)
-        check_choice("pagination", self.pagination, Pagination)
-        check_choice("updated_at", self.updated_at, UpdatedAt)
+        check_choices(self, order=ListOrder, pagination=Pagination, updated_at=UpdatedAt)
         for name in ("max_page", "total_cap"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")

@@ -10,6 +10,7 @@ import struct
 from abc import ABC, abstractmethod
 from datetime import timedelta
 from email.utils import format_datetime
+from http.client import TOO_MANY_REQUESTS, responses
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from starlette.responses import Response
@@ -63,13 +64,11 @@ class VendorRoutes(ABC):
     def routes(self) -> list[Route]:
         """Return the vendor's routes."""
 
-    def too_many(self, retry_after: float | None) -> Any:
-        """Return the body of a 429.
+    def too_many(self, _retry_after: float | None) -> Any:
+        """Return the body of a 429, for vendors that do not state there when the client may try again.
 
-        :param retry_after: seconds until the client may try again, for vendors that state it in the body.
         :return: the JSON body.
         """
-        del retry_after
         return {"error": True, "message": "Too many requests"}
 
     def status_of(self, call: SandboxCall, now: datetime) -> str:
@@ -84,14 +83,13 @@ class VendorRoutes(ABC):
 
     def ordered(self) -> list[SandboxCall]:
         """Return the calls that lists show, in this sandbox's order."""
-        calls = self.world.shown(self.name)
-        if self.quirks.order == "oldest":
-            calls.reverse()
-        elif self.quirks.order == "changed":
-            now = self.world.clock.now()
-            calls.sort(key=lambda call: call.updated_at(now), reverse=True)
-        elif self.quirks.order == "shuffled":
+        calls, now = self.world.shown(self.name), self.world.now()
+        if self.quirks.order == "shuffled":
             random.shuffle(calls)
+        elif self.quirks.order == "changed":
+            calls.sort(key=lambda call: call.updated_at(now), reverse=True)
+        else:
+            calls.sort(key=lambda call: call.created_at, reverse=self.quirks.order == "newest")
         return calls
 
     def page_of(
@@ -125,7 +123,7 @@ class VendorRoutes(ABC):
     def _set_in_motion(self) -> None:
         """Let calls begin and change between two pages of a list, as the quirks ask for."""
         if self.quirks.new_calls_per_page:
-            now = self.world.clock.now()
+            now = self.world.now()
             self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
         if self.quirks.touched_per_page:
             self.world.touch_oldest(self.name, self.quirks.touched_per_page)
@@ -149,44 +147,41 @@ class VendorRoutes(ABC):
             if operation == "list":
                 self._set_in_motion()
             fault = self.world.fault_for(self.name, operation, number)
-            if fault is None:
-                return self._answer(*handler(request, body))
-            return await self._fail(fault, request, lambda: handler(request, body))
+            is_handled = fault is None or fault.accepted
+            response = self._answer(*handler(request, body)) if is_handled else Response()
+            return response if fault is None else await self._spoil(response, fault, request)
 
         return endpoint
 
-    async def _fail(self, fault: Fault, request: Request, work: Callable[[], Handled]) -> Response:
-        response = self._answer(*(work() if fault.is_handled else (200, None)))
-        if fault.kind == "refused":
-            return self._answer(402, {"success": False, "error": True, "message": "Insufficient credits."})
+    async def _spoil(self, response: Response, fault: Fault, request: Request) -> Response:
+        """Return the response that a fault makes of one."""
+        if fault.kind in ("status", "refused"):
+            return self._scripted(fault)
         if fault.kind == "garbage":
             return Response(b"<html>it works</html>", media_type="text/html")
-        if fault.kind == "status":
-            return self._scripted(fault)
         if fault.kind == "slow":
             await asyncio.sleep(seconds_of(fault.seconds))
         elif fault.kind == "interim":
             # ASGI has no interim responses, so this one is written to the connection below it.
-            _exchange(request).transport.write(
-                b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % (fault.status or 0)
-            )
+            _exchange(request).transport.write(b"HTTP/1.1 %d Interim\r\nLink: </style.css>\r\n\r\n" % fault.status)
         else:
             _break_off(_exchange(request), bytes(response.body) if fault.kind == "cut" else b"")
         return response
 
     def _scripted(self, fault: Fault) -> Response:
-        body = {"message": "scripted fault"} if fault.body is None else fault.body
-        if fault.status == 429 and fault.body is None:  # noqa: PLR2004 - HTTP's own number
-            body = self.too_many(None if fault.retry_after is None else seconds_of(fault.retry_after))
+        wait = None if fault.retry_after is None else seconds_of(fault.retry_after)
+        body = {"message": responses.get(fault.status)} if fault.body is None else fault.body
+        if fault.status == TOO_MANY_REQUESTS and fault.body is None:
+            body = self.too_many(wait)
         headers = {"Location": fault.location} if fault.location else {}
-        if fault.retry_after is not None:
-            headers["Retry-After"] = f"{seconds_of(fault.retry_after):.15g}"
-        return self._answer(fault.status or 0, body, headers)
+        if wait is not None:
+            headers["Retry-After"] = f"{wait:.15g}"
+        return self._answer(fault.status, body, headers)
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
         sent = dict(headers or {})
         if self.quirks.sends_date:
-            sent["Date"] = format_datetime(self.world.clock.now().replace(microsecond=0), usegmt=True)
+            sent["Date"] = format_datetime(self.world.now().replace(microsecond=0), usegmt=True)
         return Response(json.dumps(body).encode(), status, sent, media_type="application/json")
 
 

@@ -26,17 +26,15 @@ _NAMES = ("Ada", "Ben", "Cleo", "Dev", "Eve", "Finn", "Gus", "Hana", "Ida", "Jon
 _NOON = 12
 
 
-def write_crm(path: Path, people: int = PEOPLE, *, seed: int = 0) -> None:
+def write_crm(path: Path) -> None:
     """Write the tables ``appointments`` and ``do_not_call`` into a new SQLite file.
 
     :param path: the file; it must not exist.
-    :param people: how many rows ``appointments`` has, default 200; at least 30.
-    :param seed: decides the numbers and so the endings of the calls, default 0.
     """
-    rng = random.Random(seed)
+    rng = random.Random(0)
     lines = [number for number in range(2000, 10000) if f"{number % 100:02d}" not in _ENDLESS]
     unusual = [*_NOT_NUMBERS, *_TOLL_FREE]
-    numbers = [f"+1415555{line}" for line in rng.sample(lines, people - len(unusual) - _TWICE)]
+    numbers = [f"+1415555{line}" for line in rng.sample(lines, PEOPLE - len(unusual) - _TWICE)]
     rows: list[tuple[str, str | None]] = [(number, daytime_zone()) for number in [*numbers, *numbers[:_TWICE]]]
     rows += [(number, None) for number in unusual]
     appointments = [

@@ -17,7 +17,7 @@ from airflow_provider_voice.sandbox.quirks import VendorQuirks
 from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
 from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
 from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
-from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, Clock, LoggedRequest, Ring, SandboxCall, World
+from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, LoggedRequest, Ring, SandboxCall, World
 
 _STOP_SECONDS = 20.0
 
@@ -57,10 +57,9 @@ class Sandbox:
             raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
         quirks = quirks or VendorQuirks()
         start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
-        clock = Clock(frozen=frozen, start=start)
         self.host = host
         self.port = port
-        self.world = World(clock, seed=seed, speed=speed, list_delay=quirks.list_delay)
+        self.world = World(frozen=frozen, start=start, seed=seed, speed=speed, list_delay=quirks.list_delay)
         vendors = [routes(self.world, quirks) for routes in (TalkoverRoutes, TalkstackRoutes, UnleashXRoutes)]
         self._vendors = {vendor.name: vendor for vendor in vendors}
         self.app = Starlette(routes=[route for vendor in vendors for route in vendor.routes()])
@@ -122,11 +121,11 @@ class Sandbox:
 
         :param by: how far, seconds or a ``timedelta``; calls advance by ``speed`` times as much.
         """
-        self.world.clock.advance(by)
+        self.world.advance(by)
 
     def now(self) -> datetime:
         """Return the sandbox's time."""
-        return self.world.clock.now()
+        return self.world.now()
 
     def add_fault(self, kind: FaultKind, **fields: Any) -> Fault:
         """Script a fault.
@@ -150,7 +149,7 @@ class Sandbox:
         :param count: how many calls.
         :param start: the first moment at which one may be created, by the sandbox's clock.
         :param end: the end of these moments, exclusive.
-        :param fields: ``agent_id``, ``direction`` and ``seed``; see :meth:`World.seed`.
+        :param fields: ``agent_id`` and ``direction``; see :meth:`World.seed`.
         :return: the new calls.
         """
         return self.world.seed(vendor, count, start, end, **fields)

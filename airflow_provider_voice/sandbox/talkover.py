@@ -55,13 +55,11 @@ class TalkoverRoutes(VendorRoutes):
         details = {} if retry_after is None else {"details": {"retry_after": retry_after}}
         return {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "Too many requests.", **details}}
 
-    def _agents(self, request: Request, body: Any) -> Handled:
+    def _agents(self, request: Request, _body: Any) -> Handled:
         """List the agents, paged under ``meta``."""
-        del body
         rows = [{"id": agent, "name": agent, "label": agent, "current_status": AGENTS[agent]} for agent in AGENTS]
         shown, page, per_page = self.page_of(request, rows, "per_page", 20)
-        meta = {"current_page": page, "per_page": per_page, "total": len(rows), "last_page": -(-len(rows) // per_page)}
-        return 200, {"data": shown, "meta": meta}
+        return 200, {"data": shown, "meta": _counts(len(rows), page, per_page)}
 
     def _create(self, request: Request, body: Any) -> Handled:
         """Place a call."""
@@ -100,17 +98,16 @@ class TalkoverRoutes(VendorRoutes):
         call = self.world.find(self.name, str(body.get("call_sid")))
         if call is None or call.agent_id != request.path_params["agent"]:
             return 404, {"success": False, "message": "Call not found for this agent"}
-        now = self.world.clock.now()
+        now = self.world.now()
         if call.status(now).is_terminal:
             return 409, {"success": False, "message": "The call is not active.", "code": "CALL_NOT_ACTIVE"}
         call.hung_up_at = now
         data = {"id": call.id, "status": "completed", "ended_reason": "ended_by_api", "ended_at": write_time(now)}
         return 200, {"success": True, "data": data}
 
-    def _list_calls(self, request: Request, body: Any) -> Handled:
+    def _list_calls(self, request: Request, _body: Any) -> Handled:
         """List calls, filtered and paged under ``pagination``."""
-        del body
-        now, query = self.world.clock.now(), request.query_params
+        now, query = self.world.now(), request.query_params
         calls = [
             call
             for call in self.ordered()
@@ -129,14 +126,8 @@ class TalkoverRoutes(VendorRoutes):
         total = count + 1 if self.quirks.pagination == "off_by_one" else count
         total = min(total, self.quirks.total_cap or total)
         first = (page - 1) * per_page
-        return {
-            "current_page": page,
-            "last_page": max(1, -(-total // per_page)),
-            "per_page": per_page,
-            "total": total,
-            "from": first + 1 if rows else None,
-            "to": first + rows if rows else None,
-        }
+        bounds = {"from": first + 1, "to": first + rows} if rows else {"from": None, "to": None}
+        return {**_counts(total, page, per_page), **bounds}
 
     def _row(self, call: SandboxCall, now: datetime) -> dict[str, Any]:
         row = {
@@ -157,6 +148,10 @@ class TalkoverRoutes(VendorRoutes):
         if self.quirks.updated_at == "backwards":
             changed = call.created_at - (changed - call.created_at)
         return row if self.quirks.updated_at == "missing" else {**row, "updated_at": write_time(changed)}
+
+
+def _counts(total: int, page: int, per_page: int) -> dict[str, int]:
+    return {"current_page": page, "last_page": max(1, -(-total // per_page)), "per_page": per_page, "total": total}
 
 
 def _error(code: str, message: str, **details: Any) -> dict[str, Any]:

@@ -43,9 +43,8 @@ class TalkstackRoutes(VendorRoutes):
             Route("/call", self.handle("find", self._get_call), methods=["POST"]),
         ]
 
-    def _voices(self, request: Request, body: Any) -> Handled:
+    def _voices(self, _request: Request, _body: Any) -> Handled:
         """List the voices."""
-        del request, body
         voices: list[dict[str, Any]] = [
             {"name": name, "labels": {}, "voice_id": name.lower(), "preview_url": None} for name in VOICES
         ]
@@ -68,15 +67,14 @@ class TalkstackRoutes(VendorRoutes):
         data = {"call_id": call.id, "to": call.to, "from": call.from_}
         return 200, {"message": "call made successfully.", "status": "success", "call": data}
 
-    def _get_call(self, request: Request, body: Any) -> Handled:
+    def _get_call(self, _request: Request, body: Any) -> Handled:
         """Show one call, flat and without an envelope."""
-        del request
         if not body.get("sid"):
             return 400, {"message": "callSid is missing", "status": "error"}
         call = self.world.find(self.name, str(body["sid"]))
         if call is None or body.get("projectId") != PROJECT:
             return 404, {"message": "call not found", "status": "error"}
-        now = self.world.clock.now()
+        now = self.world.now()
         return 200, {
             **_row(call, now),
             "status": self.status_of(call, now),
@@ -88,7 +86,7 @@ class TalkstackRoutes(VendorRoutes):
         """List a project's calls: filters in the query, a page size in the body, and no second page."""
         if body.get("projectId") != PROJECT:
             return 400, {"message": "projectId is missing", "status": "error"}
-        now, query = self.world.clock.now(), request.query_params
+        now, query = self.world.now(), request.query_params
         size = body.get("pageSize", 20)
         rows = [
             {**_row(call, now), "status": self._history_status(call, now), "direction": f"{call.direction}-api"}

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from airflow_provider_voice.models import CallStatus, write_time
 from airflow_provider_voice.sandbox.routes import Handled, VendorRoutes, passes
+from airflow_provider_voice.sandbox.world import CALLER_ID
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,9 +54,8 @@ class UnleashXRoutes(VendorRoutes):
             Route(f"{PREFIX}/agents/executions/list", self.handle("list", self._executions)),
         ]
 
-    def _verify(self, request: Request, body: Any) -> Handled:
+    def _verify(self, _request: Request, _body: Any) -> Handled:
         """Accept the token, which was checked before."""
-        del request, body
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
     def _create(self, request: Request, body: Any) -> Handled:
@@ -89,15 +89,14 @@ class UnleashXRoutes(VendorRoutes):
         }
         return 200, {"success": True, "message": "Call initiated", "data": data}
 
-    def _executions(self, request: Request, body: Any) -> Handled:
+    def _executions(self, request: Request, _body: Any) -> Handled:
         """List executions: no totals, pages until a short one."""
-        del body
-        now, query = self.world.clock.now(), request.query_params
+        now, query = self.world.now(), request.query_params
         calls = [
             call
             for call in self.ordered()
-            if passes(query, {"agent_id": call.agent_id, "provider_number": _own_number(call)})
-            and passes(query, {"status": self.status_of(call, now)})
+            if passes(query, {"agent_id": call.agent_id, "provider_number": CALLER_ID})
+            and query.get("status") in (None, self.status_of(call, now))
             and query.get("calling_number", "") in _customer(call)
             and query.get("input_data", "") in json.dumps(call.variables)
             and self.in_days(call, query.get("fromdate"), query.get("todate"))
@@ -111,10 +110,6 @@ def _customer(call: SandboxCall) -> str:
     return call.to if call.direction == "outbound" else call.from_
 
 
-def _own_number(call: SandboxCall) -> str:
-    return call.from_ if call.direction == "outbound" else call.to
-
-
 def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
     seconds = call.duration(now)
     return {
@@ -122,7 +117,7 @@ def _row(call: SandboxCall, status: str, now: datetime) -> dict[str, Any]:
         "AGENT_ID": int(call.agent_id),
         "agent_name": f"Agent {call.agent_id}",
         "CALLING_NUMBER": _customer(call),
-        "PROVIDER_NUMBER": _own_number(call),
+        "PROVIDER_NUMBER": CALLER_ID,
         "STATUS": status,
         "CALL_STATUS": status,
         "TOTAL_DURATION": seconds,

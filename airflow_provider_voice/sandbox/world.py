@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -19,30 +19,6 @@ if TYPE_CHECKING:
 
 CALLER_ID = "+14155550100"
 _COST_PER_MINUTE = 0.09
-
-
-class Clock:
-    """The vendors' clock. It runs with real time, whatever the speed of the calls is.
-
-    :param frozen: whether it moves by :meth:`advance` alone, default False.
-    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
-    """
-
-    def __init__(self, *, frozen: bool = False, start: datetime | None = None) -> None:
-        self._start = start or datetime.now(timezone.utc)
-        self._began = time.monotonic()
-        self._frozen = frozen
-
-    def now(self) -> datetime:
-        """Return the vendors' time, aware UTC."""
-        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
-
-    def advance(self, by: timedelta | float) -> None:
-        """Make the clock jump.
-
-        :param by: how far, seconds or a ``timedelta``.
-        """
-        self._start += timedelta(seconds=seconds_of(by))
 
 
 @dataclass(frozen=True)
@@ -108,16 +84,15 @@ class SandboxCall:
     hung_up_at: datetime | None = None
     touched_at: datetime | None = None
 
-    def _course_seconds(self, now: datetime) -> float:
-        """Return how many seconds of the course have passed."""
-        return (now - self.created_at).total_seconds() * self.speed - self.delay_seconds
-
-    def _clock_time(self, course_seconds: float) -> datetime:
-        """Return when the clock shows a moment of the course."""
-        return self.created_at + timedelta(seconds=(course_seconds + self.delay_seconds) / self.speed)
-
-    def _is_hung_up(self, now: datetime) -> bool:
-        return self.hung_up_at is not None and now >= self.hung_up_at
+    def _stage(self, now: datetime) -> tuple[datetime, CallStatus]:
+        """Return when the status began that the call has at a time, and that status."""
+        if self.hung_up_at is not None and now >= self.hung_up_at:
+            return self.hung_up_at, CallStatus.COMPLETED
+        seconds = (now - self.created_at).total_seconds() * self.speed - self.delay_seconds
+        began, status = self.course.stage_at(seconds)
+        if status is CallStatus.QUEUED:
+            return self.created_at, status
+        return self.created_at + timedelta(seconds=(began + self.delay_seconds) / self.speed), status
 
     def status(self, now: datetime) -> CallStatus:
         """Return the status at a time.
@@ -125,7 +100,7 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the status; completed once the call was hung up.
         """
-        return CallStatus.COMPLETED if self._is_hung_up(now) else self.course.status_at(self._course_seconds(now))
+        return self._stage(now)[1]
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Return when the call ended, ``None`` while it has not.
@@ -133,9 +108,8 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the time by the sandbox's clock.
         """
-        if not self.status(now).is_terminal:
-            return None
-        return self.hung_up_at or self._clock_time(self.course.end)
+        began, status = self._stage(now)
+        return began if status.is_terminal else None
 
     def updated_at(self, now: datetime) -> datetime:
         """Return when the call changed last.
@@ -143,12 +117,8 @@ class SandboxCall:
         :param now: the time by the sandbox's clock.
         :return: the time by the sandbox's clock.
         """
-        if self.hung_up_at is not None and self._is_hung_up(now):
-            changed = self.hung_up_at
-        else:
-            seconds = self.course.last_change(self._course_seconds(now))
-            changed = self._clock_time(seconds) if seconds else self.created_at
-        return max(changed, self.touched_at or changed)
+        began, _ = self._stage(now)
+        return max(began, self.touched_at or began)
 
     def duration(self, now: datetime) -> int:
         """Return the seconds talked, as if the call had not been sped up; 0 until it has ended.
@@ -188,16 +158,30 @@ class LoggedRequest:
 
 
 class World:
-    """All calls, requests and faults of one sandbox.
+    """The clock of one sandbox, and all its calls, requests and faults.
 
-    :param clock: the vendors' clock.
+    The clock runs with real time, whatever the speed of the calls is. Requests are handled one at a time, on the
+    server's event loop. A test changes the world from its own thread, by single operations on lists: no lock is needed.
+
+    :param frozen: whether the clock moves by :meth:`advance` alone, default False.
+    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
     :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
     """
 
-    def __init__(self, clock: Clock, *, seed: int = 0, speed: float = 1.0, list_delay: timedelta | float = 0.0) -> None:
-        self.clock = clock
+    def __init__(
+        self,
+        *,
+        frozen: bool = False,
+        start: datetime | None = None,
+        seed: int = 0,
+        speed: float = 1.0,
+        list_delay: timedelta | float = 0.0,
+    ) -> None:
+        self._start = start or datetime.now(timezone.utc)
+        self._began = time.monotonic()
+        self._frozen = frozen
         self.speed = speed
         self.seed_number = seed
         self.list_delay = seconds_of(list_delay)
@@ -205,8 +189,18 @@ class World:
         self.rings: list[Ring] = []
         self.faults: list[Fault] = []
         self.requests: list[LoggedRequest] = []
-        self._lock = threading.RLock()
-        self._keys = 1000
+        self._keys = itertools.count(1001)
+
+    def now(self) -> datetime:
+        """Return the vendors' time, aware UTC."""
+        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
+
+    def advance(self, by: timedelta | float) -> None:
+        """Make the clock jump.
+
+        :param by: how far, seconds or a ``timedelta``.
+        """
+        self._start += timedelta(seconds=seconds_of(by))
 
     def place(
         self, vendor: str, to: str, agent_id: str, *, request: int = 0, tag: str | None = None, **more: Any
@@ -221,13 +215,12 @@ class World:
         :param more: further fields of :class:`SandboxCall`.
         :return: the new call.
         """
-        now = self.clock.now()
-        with self._lock:
-            call = self._new(vendor, to, agent_id, now, **more)
-            call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
-            rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
-            self.calls[vendor].append(call)
-            self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
+        now = self.now()
+        call = self._new(vendor, to, agent_id, now, **more)
+        call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
+        rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
+        self.calls[vendor].append(call)
+        self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
         return call
 
     def seed(
@@ -239,7 +232,6 @@ class World:
         *,
         agent_id: str | None = None,
         direction: Direction = "outbound",
-        seed: int = 0,
     ) -> list[SandboxCall]:
         """Add a history of calls; no phone rings.
 
@@ -249,33 +241,29 @@ class World:
         :param end: the end of these moments, exclusive.
         :param agent_id: the agent that talked; ``None`` (default): the sandbox's first one.
         :param direction: ``outbound`` (default) or ``inbound``.
-        :param seed: decides numbers, moments and ids, default 0.
         :return: the new calls.
         """
         span = (end - start).total_seconds()
-        with self._lock:
-            # Mixed with the number of calls so far: a second batch has other ids than the first.
-            rng = random.Random(f"{seed} {self._keys}")
-            moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
-            agent = agent_id or DEFAULT_AGENTS[vendor]
-            added = [
-                self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
-                for moment in moments
-            ]
-            self.calls[vendor].extend(added)
+        rng = random.Random(next(self._keys))  # a second batch has other ids than the first
+        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+        agent = agent_id or DEFAULT_AGENTS[vendor]
+        added = [
+            self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
+            for moment in moments
+        ]
+        self.calls[vendor].extend(added)
         return added
 
     def _new(
         self, vendor: str, to: str, agent_id: str, created_at: datetime, rng: random.Random | None = None, **more: Any
     ) -> SandboxCall:
-        self._keys += 1
         unique = uuid.UUID(int=rng.getrandbits(128), version=4) if rng else uuid.uuid4()
         sid = f"CA{unique.hex}"
         fields = {"direction": "outbound", **more}
         called, caller = (to, CALLER_ID) if fields["direction"] == "outbound" else (CALLER_ID, to)
         return SandboxCall(
             vendor=vendor,
-            key=self._keys,
+            key=next(self._keys),
             id=sid if vendor == "talkstack" else str(unique),
             sid=sid,
             to=called,
@@ -288,15 +276,13 @@ class World:
         )
 
     def shown(self, vendor: str) -> list[SandboxCall]:
-        """Return the calls that a vendor's lists show now, newest first.
+        """Return the calls that a vendor's lists show now.
 
         :param vendor: whose lists.
         :return: the calls; one that is listed with a delay comes when the delay has passed.
         """
-        now = self.clock.now()
-        with self._lock:
-            calls = [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
-        return sorted(calls, key=lambda call: call.created_at, reverse=True)
+        now = self.now()
+        return [call for call in self.calls[vendor] if call.shown_from is None or call.shown_from <= now]
 
     def touch_oldest(self, vendor: str, count: int) -> None:
         """Let the oldest calls change, apart from their status.
@@ -304,10 +290,9 @@ class World:
         :param vendor: whose calls.
         :param count: how many.
         """
-        now = self.clock.now()
-        with self._lock:
-            for call in sorted(self.calls[vendor], key=lambda call: call.created_at)[:count]:
-                call.touched_at = now
+        now = self.now()
+        for call in sorted(self.calls[vendor], key=lambda call: call.created_at)[:count]:
+            call.touched_at = now
 
     def find(self, vendor: str, call_id: str) -> SandboxCall | None:
         """Return one call that the vendor's lists show now.
@@ -320,10 +305,9 @@ class World:
 
     def reset(self) -> None:
         """Forget every call and ring."""
-        with self._lock:
-            for calls in self.calls.values():
-                calls.clear()
-            self.rings.clear()
+        for calls in self.calls.values():
+            calls.clear()
+        self.rings.clear()
 
     def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
         """Log a request that came.
@@ -334,9 +318,8 @@ class World:
         :param path: the path, without the query.
         :return: its number.
         """
-        with self._lock:
-            number = len(self.requests) + 1
-            self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.clock.now()))
+        number = len(self.requests) + 1
+        self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.now()))
         return number
 
     def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
@@ -347,8 +330,7 @@ class World:
         :param number: the number to be called, ``None`` when the request names none.
         :return: the fault, ``None`` when all goes well.
         """
-        with self._lock:
-            return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
+        return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

@@ -5,6 +5,7 @@ A vendor's own module holds its paths, record shapes, error codes, statuses and 
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 import uuid
@@ -30,7 +31,6 @@ from airflow_provider_voice.models import (
     CallStatus,
     Direction,
     fold_status,
-    read_status,
     read_time,
     statuses_of,
 )
@@ -212,8 +212,7 @@ class Vendor(ABC):
             return {}
         before = self.http.sent
         found: dict[str, Call] = {}
-        for is_dated in (True, False):
-            group = {key: ref for key, ref in wanted.items() if (ref.placed_at is not None) is is_dated}
+        for group in _groups(wanted):
             calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
             found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
@@ -338,13 +337,15 @@ class Vendor(ABC):
     def status_fields(self, vendor_status: str | None) -> dict[str, Any]:
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
-        :param vendor_status: the vendor's status.
-        :return: the two fields by name; of an unknown status, which is logged once, numbers are masked.
+        :param vendor_status: the vendor's status; None: there is none.
+        :return: the two fields by name. An unknown status is :attr:`CallStatus.UNKNOWN` and logged once per process,
+            its numbers masked.
         """
-        if vendor_status is not None and fold_status(vendor_status) not in self._statuses:
+        status = self._statuses.get(fold_status(vendor_status or ""))
+        if vendor_status is not None and status is None:
             vendor_status = self.http.scrub(vendor_status, 60)
-        status = read_status(vendor_status, self._statuses, vendor=self.title)
-        return {"status": status, "vendor_status": vendor_status}
+            _warn_of_unknown_status(self.title, fold_status(vendor_status))
+        return {"status": status or CallStatus.UNKNOWN, "vendor_status": vendor_status}
 
     def _read_window(
         self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
@@ -452,8 +453,24 @@ class Vendor(ABC):
 
 
 _REDIRECTS = range(300, 400)
+# Calls further apart are searched for in lists of their own: the list of all days between them may be very long, and
+# UnleashX has none of more than three months (UnleashX docs: call-summary).
+_MOST_APART = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
+
+
+def _groups(wanted: Mapping[str, CallRef]) -> list[dict[str, CallRef]]:
+    """Return the calls that are searched for together: those without a creation time, and those of the same month."""
+    groups: list[dict[str, CallRef]] = []
+    first: datetime | None = None
+    for key, ref in sorted(wanted.items(), key=lambda item: (item[1].placed_at is not None, item[1].placed_at)):
+        is_apart = ref.placed_at is not None and (first is None or ref.placed_at - first > _MOST_APART)
+        if is_apart or not groups:
+            groups.append({})
+            first = ref.placed_at
+        groups[-1][key] = ref
+    return groups
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:
@@ -468,10 +485,18 @@ def _with_ref(call: Call, ref: CallRef) -> Call:
     )
 
 
+@functools.lru_cache(maxsize=1000)  # so that each status is logged once
+def _warn_of_unknown_status(title: str, status: str) -> None:
+    log.warning(
+        "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set status_overrides "
+        "on the connection.",
+        title,
+        shown(status),
+    )
+
+
 def _aware(name: str, value: object) -> datetime:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidRequest(f"{name} must be a datetime with a time zone.")
-    try:
-        return value.astimezone(timezone.utc)
-    except OverflowError:
-        raise InvalidRequest(f"{name} is outside the calendar.") from None
+    moment = read_time(value) if isinstance(value, datetime) and value.tzinfo is not None else None
+    if moment is None:
+        raise InvalidRequest(f"{name} must be a datetime with a time zone, and not at the ends of the calendar.")
+    return moment

@@ -62,7 +62,7 @@ class Talkover(Vendor):
         return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse also an agent id that cannot be part of a path.
+        """Refuse also an agent id that cannot be part of a path, so that a campaign finds out before its first call.
 
         :param request: the completed request.
         :raises InvalidRequest: naming the argument to change.

@@ -15,7 +15,7 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
-from airflow_provider_voice.vendors.talkstack_history import FAILURES, HistoryReply, read_history
+from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +54,7 @@ class Talkstack(Vendor):
 
     :param settings: the connection.
     :param sleep: waits between attempts; for tests.
+    :raises InvalidRequest: when the connection names no project.
     """
 
     name = "talkstack"
@@ -72,19 +73,12 @@ class Talkstack(Vendor):
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep=sleep)
+        if not settings.project_id:
+            raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
+        self.project_id = settings.project_id
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
         # The most rows that one reply had so far: the vendor's page is at least as large.
         self._largest_reply = 0
-
-    @property
-    def project_id(self) -> str:
-        """The project of the connection.
-
-        :raises InvalidRequest: when the connection names none.
-        """
-        if not self.settings.project_id:
-            raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
-        return self.settings.project_id
 
     def check(self) -> str:
         """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
@@ -97,15 +91,6 @@ class Talkstack(Vendor):
         if voices is None:
             raise self._unreadable(response, "the list of voices", "a list under 'voices'")
         return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
-
-    def check_request(self, request: CallRequest) -> None:
-        """Refuse also a request of a connection without a project.
-
-        :param request: the completed request.
-        :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.
-        """
-        super().check_request(request)
-        _ = self.project_id
 
     def _create(self, request: CallRequest) -> Call:
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
@@ -161,13 +146,11 @@ class Talkstack(Vendor):
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         # There are no filters by agent and direction, and no pages.
         first, last = days_with_margin(query.start, query.end)
-        return read_history(lambda *asked: self._reply(query.to, *asked), first.date(), last.date())
 
-    def _reply(self, to: str | None, query: Mapping[str, str], page_size: int) -> HistoryReply:
-        rows = self._ask_history({**query, "to": to}, page_size)
-        self._largest_reply = max(self._largest_reply, len(rows))
-        calls = map(self._call, rows)
-        return HistoryReply({call.id: call for call in calls}, len(rows), self._largest_reply)
+        def ask(filters: Mapping[str, str], page_size: int) -> list[Call]:
+            return [self._call(row) for row in self._ask_history({**filters, "to": query.to}, page_size)]
+
+        return read_history(ask, first.date(), last.date(), self._largest_reply)
 
     def _ask_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
         """Ask once for at most ``page_size`` rows; filters go into the query of the POST (get-call-history)."""
@@ -182,6 +165,7 @@ class Talkstack(Vendor):
         rows = _rows_in(response.body)
         if rows is None:
             raise self._unreadable(response, doing, "a list of calls")
+        self._largest_reply = max(self._largest_reply, len(rows))
         return rows
 
     def _call(self, row: Mapping[str, Any], call_id: str | None = None) -> Call:

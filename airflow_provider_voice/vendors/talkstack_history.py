@@ -9,7 +9,6 @@ filters, then the window is split by day and then by status, until every part is
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -36,42 +35,37 @@ _ROUND = 5
 FILTER_STATUSES = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer")
 #: Failures of one reply that leave the other replies usable.
 FAILURES = (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable)
+# On no page as filters. A vendor that knows them shows what a cut reply leaves out; one that does not costs requests.
+_OTHER_STATUSES = ("voicemail", "silence")
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
-@dataclass(frozen=True)
-class HistoryReply:
-    """One reply of the history.
-
-    :param rows: its rows by id, as calls.
-    :param count: how many rows it had.
-    :param largest: the most rows that any reply of this vendor had so far, this one included.
-    """
-
-    rows: Mapping[str, Call]
-    count: int
-    largest: int
-
-
-def read_history(ask: Callable[[Mapping[str, str], int], HistoryReply], first: date, last: date) -> Iterator[Call]:
+def read_history(
+    ask: Callable[[Mapping[str, str], int], list[Call]], first: date, last: date, largest: int
+) -> Iterator[Call]:
     """Yield every row of the days from ``first`` to ``last``, each once.
 
     :param ask: asks once, with filters and a page size.
     :param first: first day, included.
     :param last: last day, included.
+    :param largest: the most rows that any earlier reply of this vendor had.
     :return: the rows.
     :raises IncompleteHistory: when a day's calls of one status are as many as one reply can hold.
     """
-    return iter(_History(ask).read(first, last).values())
+    return iter(_History(ask, largest).read(first, last).values())
 
 
 class _History:
-    def __init__(self, ask: Callable[[Mapping[str, str], int], HistoryReply]) -> None:
+    def __init__(self, ask: Callable[[Mapping[str, str], int], list[Call]], largest: int) -> None:
         self._ask_once = ask
         self._has_sought_larger = False
         #: Ids of all rows of all replies, and the most rows of one reply.
         self._ids: set[str] = set()
-        self._largest = 0
+        self._largest = largest
+        #: Whether any reply had a row with a status that the history cannot filter by.
+        self._shows_others = False
+        #: Days whose reply may be cut, with its number of rows.
+        self._cut_days: list[tuple[date, int]] = []
 
     def read(self, first: date, last: date) -> dict[str, Call]:
         # "Before" means on or before that day's midnight, "After" on or after it.
@@ -82,6 +76,10 @@ class _History:
             return rows
         for number in range((last - first).days + 1):
             rows.update(self._read_day(first + timedelta(days=number)))
+        # Rows that no filter shows may be among those that were cut off, also where this day's reply has none.
+        for day, count in self._cut_days if self._shows_others else ():
+            if not self._is_plausible(count):
+                raise _cut(day, "and shows some with a status that it cannot filter by", count)
         return rows
 
     def _read_day(self, day: date) -> dict[str, Call]:
@@ -89,15 +87,15 @@ class _History:
         rows, is_complete = self._ask(query)
         if is_complete:
             return rows
-        count = len(rows)
-        beyond = [row for row in rows.values() if fold_status(row.vendor_status or "") not in _FILTERED]
+        self._cut_days.append((day, len(rows)))
         for status in FILTER_STATUSES:
             part, is_complete = self._ask({**query, "status": status})
             if not is_complete and not self._is_plausible(len(part)):
                 raise _cut(day, f"with status {status}", len(part))
             rows.update(part)
-        if beyond and not self._is_plausible(count):
-            raise _cut(day, "of which some have a status that the history cannot filter by", count)
+        for status in _OTHER_STATUSES:
+            with suppress(*FAILURES):
+                rows.update(self._ask({**query, "status": status})[0])
         return rows
 
     def _is_plausible(self, count: int) -> bool:
@@ -114,28 +112,31 @@ class _History:
         rows: dict[str, Call] = {}
         for size in PAGE_SIZES:
             try:
-                reply = self._note(self._ask_once(query, size))
+                count, rows = self._reply(query, size)
             except FAILURES:
                 if not rows:
                     raise
                 break  # the larger page was refused or too large to read
-            rows = dict(reply.rows)
-            if reply.count < size:
-                return rows, reply.count < self._largest_after_seeking(reply, size)
+            if count < size:
+                self._seek_larger(count, size)
+                return rows, count < max(self._largest, 1)
         return rows, False
 
-    def _largest_after_seeking(self, reply: HistoryReply, size: int) -> int:
-        """Return the most rows of one reply; asks once for all calls of the project when this reply is the largest."""
-        if reply.count >= self._largest and reply.count and not self._has_sought_larger:
+    def _seek_larger(self, count: int, size: int) -> None:
+        """Ask once for all calls of the project when no reply is larger than one of so many rows."""
+        if count >= self._largest and count and not self._has_sought_larger:
             self._has_sought_larger = True
             with suppress(*FAILURES):  # the other filters may do
-                self._note(self._ask_once({}, size))
-        return max(self._largest, 1)
+                self._reply({}, size)
 
-    def _note(self, reply: HistoryReply) -> HistoryReply:
-        self._ids.update(reply.rows)
-        self._largest = max(self._largest, reply.largest)
-        return reply
+    def _reply(self, query: Mapping[str, str], size: int) -> tuple[int, dict[str, Call]]:
+        """Ask once; return how many rows came, and the rows by id."""
+        calls = self._ask_once(query, size)
+        rows = {call.id: call for call in calls}
+        self._ids.update(rows)
+        self._shows_others |= any(fold_status(call.vendor_status or "") not in _FILTERED for call in calls)
+        self._largest = max(self._largest, len(calls))
+        return len(calls), rows
 
 
 def _cut(day: date, which: str, count: int) -> IncompleteHistory:

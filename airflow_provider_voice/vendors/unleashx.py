@@ -130,12 +130,11 @@ class UnleashX(Vendor):
         agent_id = agents.pop() if len(agents) == 1 else None
         by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
         for call in self._search(span_of(wanted.values()), f"{len(wanted)} calls", agent_id):
-            candidates = (by_key[key] for key in _keys_of(call.raw) if key in by_key)
-            ref = next((ref for ref in candidates if ref.id not in found and _is_call(call.raw, ref)), None)
-            if ref is not None:
-                found[ref.id] = call
-                if len(found) == len(wanted):
-                    break
+            for ref in filter(None, map(by_key.get, _keys_of(call.raw))):
+                if _is_call(call.raw, ref):
+                    found.setdefault(ref.id, call)
+            if len(found) == len(wanted):
+                break
         return found
 
     def _search(self, span: Span, doing: str, agent_id: str | None = None, **filters: str | None) -> Iterator[Call]:
@@ -265,9 +264,12 @@ def _is_call(row: Mapping[str, Any], ref: CallRef) -> bool:
     tag = _tag_of(row)
     if ref.tag and tag:
         return tag == ref.tag
-    keys = _keys_of(row)
-    # The id of a call that was placed here is its execution id: it is not compared with the list's integer.
-    return ref.id in (keys[:-1] if ref.tag and as_text(row.get("ID")) else keys)
+    keys, own = _keys_of(row), as_text(row.get("ID"))
+    if own and ref.tag:  # a call that was placed here: its id is the execution id, not the list's integer
+        keys = keys[:-1]
+    elif own and ref.id.isdecimal():  # the list's integer, which the row of another call may have in its `call_id`
+        keys = [own]
+    return ref.id in keys
 
 
 def _tag_of(row: Mapping[str, Any]) -> str | None:

@@ -107,6 +107,32 @@ def test_a_newer_reading_always_replaces_an_older_one(tmp_path, newer, ended) ->
     assert table_of(warehouse.hook, columns=stated) == table_of(fresh.hook, columns=stated)
 
 
+@pytest.mark.parametrize(("ended", "days"), [(NOW, 1), (None, 8)], ids=["states its end", "states no time"])
+def test_a_record_that_changes_at_each_reading_is_not_read_for_ever(tmp_path, ended, days) -> None:
+    """The address of a recording may be signed anew for each reading."""
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    call = replace(SEEN, created_at=NOW, updated_at=None, ended_at=ended)
+    results = [
+        store(warehouse, [replace(call, recording_url=f"https://vendor/{day}")], NOW + day * DAY) for day in range(10)
+    ]
+    assert [result.updated for result in results] == [0] + [1] * 9
+    assert [result.unsettled for result in results] == [1] * days + [0] * (10 - days)
+
+
+def test_an_old_call_whose_end_was_seen_lately_is_read_again(tmp_path) -> None:
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    old = replace(SEEN, created_at=NOW - 9 * DAY, updated_at=None)
+    store(warehouse, [replace(old, status=CallStatus.QUEUED)], NOW)
+    assert store(warehouse, [old], NOW + DAY).unsettled == 1
+
+
+def test_a_call_that_another_run_has_settled_meanwhile_is_not_marked_as_missing(tmp_path) -> None:
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    store(warehouse, [replace(SEEN, ended_at=NOW - 2 * DAY, updated_at=None)], NOW)
+    store(warehouse, [], NOW + LATER, missing=[SEEN.id])
+    assert execute(warehouse.hook, "SELECT settled_at IS NULL, missing_since FROM voice_calls") == [(0, None)]
+
+
 def operate(warehouse: Warehouse, hook: FakeVoiceHook, run: str) -> dict:
     """Run the operator on a fake vendor."""
     operator = CallsToWarehouseOperator(task_id="t", warehouse_conn_id="w", start=str(NOW - 2 * DAY), end=str(NOW))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,52 +13,11 @@ from airflow_provider_voice.models import (
     CallRequest,
     CallStatus,
     fold_status,
-    read_status,
     read_time,
     status_of,
     statuses_of,
     write_time,
 )
-from airflow_provider_voice.vendors.talkover import Talkover
-from airflow_provider_voice.vendors.talkstack import Talkstack
-from airflow_provider_voice.vendors.unleashx import UnleashX
-
-# Every status of the vendors' documentation, and ours for it.
-VENDOR_STATUSES = {
-    Talkover: {
-        "initiated": "queued", "ringing": "ringing", "answered": "in_progress", "in-progress": "in_progress",
-        "completed": "completed", "failed": "failed", "busy": "busy", "no-answer": "no_answer", "no_answer": "no_answer",
-    },
-    Talkstack: {
-        "queued": "queued", "initiated": "queued", "ringing": "ringing", "in-progress": "in_progress",
-        "completed": "completed", "busy": "busy", "failed": "failed", "no-answer": "no_answer", "voicemail": "voicemail",
-        "silence": "voicemail", "canceled": "canceled",
-    },
-    UnleashX: {
-        "initiated": "queued", "queued": "queued", "ringing": "ringing", "answered": "in_progress",
-        "in_progress": "in_progress", "running": "in_progress", "completed": "completed", "failed": "failed",
-        "busy": "busy", "no_answer": "no_answer", "No Answer": "no_answer", "cancelled": "canceled", "rejected": "failed",
-        "timeout": "failed", "AGENT_ENDED": "completed", "USER_ENDED": "completed", "COMPLETED": "completed",
-        "ANSWER": "completed", "Unanswered": "no_answer", "user-ended": "completed", "voicemail": "voicemail",
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("vendor", "text", "status"),
-    [(vendor, text, status) for vendor, statuses in VENDOR_STATUSES.items() for text, status in statuses.items()],
-)
-@pytest.mark.parametrize("write", [str, str.upper, str.title, lambda text: f" {text.replace('-', ' ')} "])
-def test_every_documented_status_maps_however_it_is_written(vendor, text, status, write) -> None:
-    assert read_status(write(text), vendor.statuses, vendor=vendor.title) is CallStatus(status)
-
-
-def test_unknown_word_is_not_ended_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        statuses = [read_status("Beamed-Up", Talkover.statuses, vendor="Talkover (once)") for _ in range(3)]
-    assert set(statuses) == {CallStatus.UNKNOWN}
-    assert not CallStatus.UNKNOWN.is_terminal
-    assert len([record for record in caplog.records if "beamed_up" in record.getMessage()]) == 1
 
 
 def test_ranks_and_endings() -> None:

@@ -163,9 +163,8 @@ class Loading:
     def _mark_missing(self) -> int:
         load, stored = self._load, self._stored
         for call_id in load.missing:
-            is_shown = and_(
-                stored.source == load.scope.source, stored.call_id == call_id, stored.missing_since.is_(None)
-            )
+            # A row that another run has settled meanwhile would stay marked: nobody reads it again.
+            is_shown = and_(self._is_followed, stored.call_id == call_id, stored.missing_since.is_(None))
             self._execute(update(self._dialect.table).values(missing_since=load.read_at).where(is_shown))
         return len(load.missing)
 

@@ -86,7 +86,13 @@ class MergeSql:
         """
         t, s, changed = self._stored.c, self._staged.c, self._is_changed
         return {
-            "settled_at": case((changed, null()), (settles, s.fetched_at), else_=t.settled_at),
+            # Ended long ago and of the same status: a record that changes at each reading would be read for ever.
+            "settled_at": case(
+                (changed & (t.status != s.status), null()),
+                (changed, s.settled_at),
+                (settles, s.fetched_at),
+                else_=t.settled_at,
+            ),
             "abandoned_at": case((changed | t.missing_since.is_not(None), null()), else_=t.abandoned_at),
             "fetched_at": case((changed, s.fetched_at), else_=t.fetched_at),
             "missing_since": null(),

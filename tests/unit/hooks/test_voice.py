@@ -14,6 +14,7 @@ from tests.support import NUMBER
 from tests.unit.hooks.test_connection_settings import connection
 
 HOOKS = {"talkover": TalkoverHook, "talkstack": TalkstackHook, "unleashx": UnleashXHook}
+PROJECT = {"project_id": "p"}
 
 
 @pytest.mark.parametrize("form", ["json", "uri", "plain"])
@@ -42,11 +43,12 @@ def test_a_connection_of_another_type_is_refused(monkeypatch) -> None:
 
 
 def test_a_test_server_never_rings_through_the_real_one() -> None:
-    hook = TalkstackHook(connection=connection(conn_type="talkstack", host="127.0.0.1", port=1))
+    hook = TalkstackHook(connection=connection(conn_type="talkstack", host="127.0.0.1", port=1, extra=PROJECT))
     assert hook.vendor.calls_url == hook.vendor.base_url == "http://127.0.0.1:1"
-    both = connection(conn_type="talkstack", host="a.example.org", extra={"calls_host": "b.example.org"})
+    both = connection(conn_type="talkstack", host="a.example.org", extra={**PROJECT, "calls_host": "b.example.org"})
     assert TalkstackHook(connection=both).vendor.calls_url == "https://b.example.org"
-    assert TalkstackHook(connection=connection(conn_type="talkstack")).vendor.calls_url == "https://calls.talkstack.ai"
+    plain = connection(conn_type="talkstack", extra=PROJECT)
+    assert TalkstackHook(connection=plain).vendor.calls_url == "https://calls.talkstack.ai"
 
 
 def test_the_token_of_a_hand_made_connection_is_masked() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.models import CallStatus
-from airflow_provider_voice.sandbox.call_courses import FOREVER, course_of
+from airflow_provider_voice.sandbox.call_courses import course_of
 
 NUMBERS = st.integers(10_000_000, 99_999_999).map(lambda digits: f"+1415{digits}")
 
@@ -25,14 +25,14 @@ NUMBERS = st.integers(10_000_000, 99_999_999).map(lambda digits: f"+1415{digits}
 def test_the_last_digits_decide_the_ending(ending, status, has_talk) -> None:
     for seed in range(5):
         course = course_of(f"+141555526{ending}", seed)
-        assert course.status_at(course.end) is status
+        assert course.stages[-1][1] is status
         assert bool(course.talk_seconds) is has_talk
 
 
 def test_a_call_may_ring_for_ever_or_last_for_hours() -> None:
-    assert course_of("+14155552606", 0).end == FOREVER
-    assert course_of("+14155552606", 0).status_at(10**9) is CallStatus.RINGING
-    assert course_of("+14155552607", 0).end > 3600
+    assert course_of("+14155552606", 0).stage_at(10**9)[1] is CallStatus.RINGING
+    assert course_of("+14155552607", 0).stage_at(3600)[1] is CallStatus.IN_PROGRESS
+    assert course_of("+14155552607", 0).stage_at(10**9)[1] is CallStatus.COMPLETED
 
 
 @given(NUMBERS, st.integers())
@@ -42,10 +42,9 @@ def test_every_course_goes_forward_and_ends_once(number, seed) -> None:
     ranks = [status.rank for _, status in course.stages]
     assert moments == sorted(moments)
     assert ranks == sorted(set(ranks))
-    assert course.status_at(-1) is CallStatus.QUEUED
-    assert not course.status_at(min(course.end, 10**9) - 0.001).is_terminal
-    assert course.last_change(moments[-1] + 60) == moments[-1]
-    assert course.last_change(-1) == 0
+    assert course.stage_at(-1) == (0, CallStatus.QUEUED)
+    assert not course.stage_at(moments[-1] - 0.001)[1].is_terminal
+    assert course.stage_at(moments[-1] + 60) == course.stages[-1]
 
 
 @given(NUMBERS, st.integers())

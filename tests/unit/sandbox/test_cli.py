@@ -54,7 +54,7 @@ def test_it_defines_every_connection_that_an_example_names() -> None:
     wanted = set()
     for path in DAGS.glob("*.py"):
         wanted |= set(re.findall(r"conn_id=\"(\w+)\"", path.read_text()))
-    lines = export_lines(Sandbox(port=8765), "talkover", Path("warehouse.db"))
+    lines = export_lines(Sandbox(port=8765), "talkover")
     defined = {re.findall(r"AIRFLOW_CONN_(\w+)=", line)[0].lower() for line in lines}
     assert wanted == {"voice_default", "warehouse", "crm", "outreach_ledger"}
     assert wanted <= defined

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from airflow_provider_voice.sandbox import VendorQuirks
 from airflow_provider_voice.sandbox.routes import positive_int
 from airflow_provider_voice.sandbox.talkover import PREFIX, TalkoverRoutes
-from airflow_provider_voice.sandbox.world import Clock, World
+from airflow_provider_voice.sandbox.world import World
 from tests.unit.sandbox.exchange import ask
 
 DONE = "+14155552601"
@@ -91,7 +91,7 @@ def test_a_body_that_is_not_a_json_object_is_an_empty_request(sandbox) -> None:
 def test_a_date_filter_counts_days_as_the_vendor_does(first, last, offset, is_in) -> None:
     from datetime import datetime, timezone
 
-    world = World(Clock(frozen=True, start=datetime(2026, 11, 2, 23, tzinfo=timezone.utc)))
+    world = World(frozen=True, start=datetime(2026, 11, 2, 23, tzinfo=timezone.utc))
     routes = TalkoverRoutes(world, VendorQuirks(day_offset=offset * 3600))
     call = world.place("talkover", DONE, "agent_sandbox")
     assert routes.in_days(call, first, last) is is_in

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.sandbox.call_courses import QUEUED_SECONDS, RINGING_SECONDS
-from airflow_provider_voice.sandbox.world import Clock, World
+from airflow_provider_voice.sandbox.world import World
 
 TALKED_TO = "+14155552601"
 START = datetime(2026, 11, 2, 15, tzinfo=timezone.utc)
@@ -33,7 +33,7 @@ def test_a_frozen_clock_moves_by_advance_alone() -> None:
 
 
 def test_speed_shortens_the_course_and_keeps_the_duration() -> None:
-    world = World(Clock(frozen=True, start=START), speed=60)
+    world = World(frozen=True, start=START, speed=60)
     call = world.place("talkover", TALKED_TO, "agent_sandbox")
     talked = call.course.talk_seconds
     real = (QUEUED_SECONDS + RINGING_SECONDS + talked) / 60
@@ -47,12 +47,12 @@ def test_speed_shortens_the_course_and_keeps_the_duration() -> None:
 
 
 def test_speed_shortens_delays_too() -> None:
-    world = World(Clock(frozen=True, start=START), speed=60, list_delay=120)
+    world = World(frozen=True, start=START, speed=60, list_delay=120)
     call = world.place("talkover", TALKED_TO, "agent_sandbox", delay_seconds=600)
     assert world.rings[0].at == START + timedelta(seconds=10)
     assert call.status(START + timedelta(seconds=9)) is CallStatus.QUEUED
     assert not world.shown("talkover")
-    world.clock.advance(2)
+    world.advance(2)
     assert world.shown("talkover") == [call]
 
 

@@ -21,6 +21,48 @@ WINDOW = (NOW - timedelta(hours=1), NOW + timedelta(hours=1))
 REQUEST = CallRequest(NUMBER, agent_id="101")
 
 
+# Every status of the vendors' documentation, and ours for it.
+VENDOR_STATUSES = {
+    "talkover": {
+        "initiated": "queued", "ringing": "ringing", "answered": "in_progress", "in-progress": "in_progress",
+        "completed": "completed", "failed": "failed", "busy": "busy", "no-answer": "no_answer", "no_answer": "no_answer",
+    },
+    "talkstack": {
+        "queued": "queued", "initiated": "queued", "ringing": "ringing", "in-progress": "in_progress",
+        "completed": "completed", "busy": "busy", "failed": "failed", "no-answer": "no_answer", "voicemail": "voicemail",
+        "silence": "voicemail", "canceled": "canceled",
+    },
+    "unleashx": {
+        "initiated": "queued", "queued": "queued", "ringing": "ringing", "answered": "in_progress",
+        "in_progress": "in_progress", "running": "in_progress", "completed": "completed", "failed": "failed",
+        "busy": "busy", "no_answer": "no_answer", "No Answer": "no_answer", "cancelled": "canceled", "rejected": "failed",
+        "timeout": "failed", "AGENT_ENDED": "completed", "USER_ENDED": "completed", "COMPLETED": "completed",
+        "ANSWER": "completed", "Unanswered": "no_answer", "user-ended": "completed", "voicemail": "voicemail",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status"),
+    [(name, text, status) for name, statuses in VENDOR_STATUSES.items() for text, status in statuses.items()],
+)
+@pytest.mark.parametrize("write", [str, str.upper, str.title, lambda text: f" {text.replace('-', ' ')} "])
+def test_every_documented_status_maps_however_it_is_written(name, text, status, write) -> None:
+    fields = vendor_at("http://127.0.0.1:1", name).status_fields(write(text))
+    assert fields == {"status": CallStatus(status), "vendor_status": write(text)}
+
+
+def test_an_unknown_status_is_not_ended_and_logged_once(caplog) -> None:
+    vendor = vendor_at("http://127.0.0.1:1", "talkover")
+    with caplog.at_level(logging.WARNING):
+        fields = [vendor.status_fields("Beamed-Up to 415-555-2601") for _ in range(3)]
+    assert {one["status"] for one in fields} == {CallStatus.UNKNOWN}
+    assert not CallStatus.UNKNOWN.is_terminal
+    assert len([record for record in caplog.records if "beamed_up" in record.getMessage()]) == 1
+    assert "5552601" not in caplog.text + str(fields).replace("-", "")
+    assert vendor.status_fields(None) == {"status": CallStatus.UNKNOWN, "vendor_status": None}
+
+
 def place(vendor, count):
     return [
         CallRef.of(vendor.create(CallRequest(f"+1415555{number}"))) for number in range(2611, 2611 + count)

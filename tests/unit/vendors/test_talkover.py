@@ -30,8 +30,9 @@ def test_ids_from_users_are_quoted_in_paths(scripted) -> None:
     vendor_at(server.url, "talkover").create(CallRequest(NUMBER, agent_id="../../admin?x=1#"))
     assert server.seen[0].path == "/agents/..%2F..%2Fadmin%3Fx%3D1%23/call"
     for agent_id in (".", "..", " .. "):
+        # A campaign checks its agent before its first call.
         with pytest.raises(InvalidRequest):
-            vendor_at(server.url, "talkover").create(CallRequest(NUMBER, agent_id=agent_id))
+            vendor_at(server.url, "talkover").check_request(CallRequest(NUMBER, agent_id=agent_id))
         with pytest.raises(InvalidRequest):
             vendor_at(server.url, "talkover").end_call(CallRef("c", agent_id=agent_id))
     assert len(server.seen) == 1

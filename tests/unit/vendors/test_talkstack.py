@@ -10,10 +10,13 @@ from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
     InvalidPhoneNumber,
+    InvalidRequest,
     RequestRejected,
     VendorUnavailable,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from airflow_provider_voice.vendors.talkstack import Talkstack
+from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 from tests.unit.vendors.test_base import place, spent_on
 
@@ -80,6 +83,11 @@ def test_an_error_in_plain_text_is_quoted_and_classed(scripted, body, expected) 
     with pytest.raises(expected, match="is missing") as refused:
         vendor_at(server.url, "talkstack").create(CallRequest(NUMBER))
     assert type(refused.value) is expected
+
+
+def test_a_connection_without_a_project_is_refused_before_any_request() -> None:
+    with pytest.raises(InvalidRequest, match="set project_id"):
+        Talkstack(Settings(token="t", base_url="http://127.0.0.1:1"))
 
 
 def test_talkstack_not_found_and_refused(scripted) -> None:

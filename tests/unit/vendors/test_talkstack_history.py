@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory, RequestRejected
 from airflow_provider_voice.models import Call, CallStatus
-from airflow_provider_voice.vendors.talkstack_history import HistoryReply, read_history
+from airflow_provider_voice.vendors.talkstack_history import read_history
 from tests.support import NUMBER, ScriptedServer, vendor_at
 
 NOW = datetime.now(timezone.utc)
@@ -54,25 +54,27 @@ class History:
 
     :param rows: status and day of each call.
     :param largest: rows of a reply at most.
-    :param known: the most rows of an earlier reply.
+    :param known: the most rows of an earlier reply, of another reading.
     """
 
     def __init__(self, rows, largest=1000, known=0):
-        self.calls = {
-            f"c{number}": (day, Call(f"c{number}", "talkstack", CallStatus.UNKNOWN, vendor_status=status))
+        self.calls = [
+            (day, Call(f"c{number}", "talkstack", CallStatus.UNKNOWN, vendor_status=status))
             for number, (status, day) in enumerate(rows)
-        }
+        ]
         self.largest, self.known, self.asked = largest, known, []
 
     def __call__(self, query, page_size):
         self.asked.append((dict(query), page_size))
-        fitting = {
-            key: call for key, (day, call) in self.calls.items()
+        fitting = [
+            call for day, call in self.calls
             if query.get("startTime") in (None, day) and query.get("status") in (None, call.vendor_status)
-        }  # fmt: skip
-        shown = dict(list(fitting.items())[: min(page_size, self.largest)])
-        self.known = max(self.known, len(shown))
-        return HistoryReply(shown, len(shown), self.known)
+        ]  # fmt: skip
+        return fitting[: min(page_size, self.largest)]
+
+    def read(self, first, last):
+        """Return every row that a reading finds."""
+        return list(read_history(self, first, last, self.known))
 
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -80,13 +82,13 @@ FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
 
 def test_a_reply_smaller_than_another_is_complete_and_costs_one_request() -> None:
     history = History([("completed", "2026-01-01")] * 5, known=50)
-    assert len(list(read_history(history, FIRST, SECOND))) == 5
+    assert len(history.read(FIRST, SECOND)) == 5
     assert history.asked == [({"startTimeAfter": "2026-01-01", "startTimeBefore": "2026-01-03"}, 100)]
 
 
 def test_a_full_reply_is_asked_for_with_a_larger_page() -> None:
     history = History([("completed", "2026-01-01")] * 150, known=500)
-    assert len(list(read_history(history, FIRST, SECOND))) == 150
+    assert len(history.read(FIRST, SECOND)) == 150
     assert [size for _, size in history.asked] == [100, 1000]
 
 
@@ -95,7 +97,7 @@ def test_a_cut_window_is_split_by_day_and_by_status() -> None:
         (status, day) for day in ("2026-01-01", "2026-01-02") for status in ("completed", "busy") for _ in range(12)
     ]
     history = History(rows, largest=15, known=15)
-    assert len(list(read_history(history, FIRST, SECOND))) == 48
+    assert len(history.read(FIRST, SECOND)) == 48
     assert {query.get("startTime") for query, _ in history.asked} == {None, "2026-01-01", "2026-01-02"}
     assert {"completed", "busy"} < {query.get("status") for query, _ in history.asked}
 
@@ -105,14 +107,14 @@ def test_a_cut_window_is_split_by_day_and_by_status() -> None:
 )
 def test_a_day_that_does_not_fit_is_refused(status, which) -> None:
     with pytest.raises(IncompleteHistory, match=which):
-        list(read_history(History([(status, "2026-01-01")] * 30, largest=15, known=15), FIRST, FIRST))
+        History([(status, "2026-01-01")] * 30, largest=15, known=15).read(FIRST, FIRST)
 
 
 @pytest.mark.parametrize("count", [11, 12, 13, 19, 47, 98])
 @pytest.mark.parametrize("others", [["voicemail"], ["voicemail", "silence", "busy"], []])
 def test_the_first_day_of_a_project_is_read_although_no_reply_is_larger(count, others) -> None:
     rows = [(status, "2026-01-01") for status in [*others, *["completed"] * (count - len(others))]]
-    assert len(list(read_history(History(rows), FIRST, FIRST))) == count
+    assert len(History(rows).read(FIRST, FIRST)) == count
 
 
 @pytest.mark.parametrize("limit", [10, 20, 25, 50, 64, 75, 100])
@@ -120,13 +122,39 @@ def test_a_day_as_large_as_a_page_may_be_is_refused(limit) -> None:
     """Behind the last row there may be another one that no filter shows."""
     rows = [("voicemail" if number % limit == 0 else "completed", "2026-01-01") for number in range(limit)]
     with pytest.raises(IncompleteHistory):
-        list(read_history(History(rows, largest=limit), FIRST, FIRST))
+        History(rows, largest=limit).read(FIRST, FIRST)
 
 
 def test_a_row_that_only_a_filter_shows_proves_a_cut_at_any_size() -> None:
     rows = [(status, "2026-01-01") for status in ["completed"] * 12 + ["voicemail"] + ["busy"] * 3]
     with pytest.raises(IncompleteHistory, match="cannot filter by"):
-        list(read_history(History(rows, largest=13), FIRST, FIRST))
+        History(rows, largest=13).read(FIRST, FIRST)
+
+
+@pytest.mark.parametrize("other", ["2025-12-31", "2026-01-02"])
+def test_a_cut_day_is_refused_where_any_reply_shows_a_status_without_a_filter(other) -> None:
+    """One such call may be among the rows that were cut off, where no filter shows it."""
+    statuses = [*["completed"] * 9, *["busy"] * 9, "voicemail"]
+    history = History([*((status, "2026-01-01") for status in statuses), ("silence", other)], largest=15)
+    with pytest.raises(IncompleteHistory, match="cannot filter by"):
+        list(read_history(history, date(2025, 12, 31), SECOND, 0))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_cut_day_is_asked_for_the_statuses_that_no_page_names_as_filters(is_known) -> None:
+    statuses = [*["completed"] * 9, *["busy"] * 9, *["voicemail"] * is_known]
+    history = History([(status, "2026-01-01") for status in statuses], largest=15)
+
+    def ask(query, page_size):
+        if not is_known and query.get("status") in ("voicemail", "silence"):
+            raise RequestRejected("There is no such status.")
+        return history(query, page_size)
+
+    if is_known:
+        with pytest.raises(IncompleteHistory, match="cannot filter by"):
+            list(read_history(ask, FIRST, FIRST, 0))
+    else:
+        assert len(list(read_history(ask, FIRST, FIRST, 0))) == len(statuses)
 
 
 @given(
@@ -136,7 +164,7 @@ def test_a_row_that_only_a_filter_shows_proves_a_cut_at_any_size() -> None:
 def test_a_history_that_is_cut_at_a_usual_limit_is_never_taken_for_complete(limit, statuses) -> None:
     history = History([(status, "2026-01-01") for status in statuses], largest=limit)
     try:
-        got = list(read_history(history, FIRST, FIRST))
+        got = history.read(FIRST, FIRST)
     except IncompleteHistory:
         assert len(statuses) >= 10
     else:
@@ -151,4 +179,4 @@ def test_a_larger_page_that_is_refused_leaves_the_smaller_one() -> None:
             raise RequestRejected("The page is too large.")
         return history(query, page_size)
 
-    assert len(list(read_history(ask, FIRST, FIRST))) == 120
+    assert len(list(read_history(ask, FIRST, FIRST, history.known))) == 120

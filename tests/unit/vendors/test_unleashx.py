@@ -102,6 +102,8 @@ def test_unleashx_finds_its_call_also_where_the_filter_finds_nothing(scripted) -
         {"SUMMARY": "exec-242", "DISPOSITION": "afv-1"},
         {"AGENT_ID": 242},
         {"RETURN_DATA": {"call_id": 242}},
+        {"CALL_ID": 242},  # a number of another sequence
+        {"track_id": "242"},
     ],
 )
 def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
@@ -116,6 +118,17 @@ def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
     ]
     assert [vendor.find(ref) for ref in refs] == [None] * len(refs)
     assert vendor.find_many(refs) == {}
+
+
+def test_calls_that_are_months_apart_are_searched_for_in_lists_of_less_than_three_months(scripted) -> None:
+    server = scripted(lambda seen: {"datalist": []})
+    ages = [0, 1, 2, 3, 25, 100, 101, 102, 103, 400]
+    vendor_at(server.url, "unleashx").find_many([CallRef(str(age), NUMBER, NOW - timedelta(days=age)) for age in ages])
+    spans = {
+        datetime.fromisoformat(seen.query["todate"][0]) - datetime.fromisoformat(seen.query["fromdate"][0])
+        for seen in server.seen
+    }
+    assert spans == {timedelta(days=days) for days in (4, 4 + 3, 4 + 25)}
 
 
 def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -206,8 +206,12 @@ def test_a_value_without_a_field_at_the_vendor_is_refused_before_it_is_sent(sand
     assert not sandbox.requests
 
 
-def test_windows_that_make_no_sense_are_refused_at_once(vendor) -> None:
-    from datetime import datetime
-
+@pytest.mark.parametrize("end", [datetime(2026, 1, 1), datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))])  # noqa: DTZ001 - the point
+def test_windows_that_make_no_sense_are_refused_at_once(vendor, end) -> None:
     with pytest.raises(InvalidRequest):
-        vendor.list_calls(datetime(2026, 1, 1), datetime(2026, 1, 2))  # noqa: DTZ001 - the point
+        vendor.list_calls(datetime(2025, 1, 1, tzinfo=timezone.utc), end)
+
+
+def test_a_window_from_the_beginning_of_the_calendar_is_refused(vendor) -> None:
+    with pytest.raises(InvalidRequest):
+        list(vendor.list_calls(datetime.min.replace(tzinfo=timezone.utc), datetime(2026, 1, 1, tzinfo=timezone.utc)))
