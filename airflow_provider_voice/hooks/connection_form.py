@@ -27,7 +27,7 @@ _FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         "Requests per minute", "Limit for this connection in one process. Empty: no limit.", "integer", {"minimum": 1},
     ),
     "connect_timeout": ("Connect timeout", "Seconds to wait for a connection. Empty: 10.", "number", {"minimum": 0}),
-    "read_timeout": ("Read timeout", "Seconds to wait for the next byte of a response. Empty: 30.", "number", {"minimum": 0}),
+    "read_timeout": ("Read timeout", "Seconds to wait for more of a response. Empty: 30.", "number", {"minimum": 0}),
     "status_overrides": (
         "Status overrides", 'JSON object, a status of the vendor to one of ours: {"answered": "completed"}.',
         "string", {"format": "multiline"},
