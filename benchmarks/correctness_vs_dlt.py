@@ -112,7 +112,7 @@ def run_ours(world: World, folder: Path) -> Callable[[], dict[str, tuple[str, st
         operator = CallsToWarehouseOperator(
             task_id="export", warehouse_conn_id="w", start=start.isoformat(), end=done[-1].isoformat()
         )
-        hook = SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
+        hook = SimpleNamespace(conn_type="sqlite", get_conn=lambda: sqlite3.connect(path))
         operator.warehouse, operator.hook = Warehouse(hook, "calls"), VoiceHook.for_connection("voice_default")
         ti = SimpleNamespace(dag_id="d", task_id="t", map_index=-1, run_id=f"run {len(done)}")
         for attempt in range(20):  # what Airflow's retries do when a list would not stand still

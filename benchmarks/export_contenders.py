@@ -48,8 +48,7 @@ def hook_of(database: str, target: str, driver: str = "psycopg2") -> Any:
     class Hook(DbApiHook):
         conn_name_attr = "target_conn_id"
         target_conn_id = "target"
-        dialect_name = {"postgres": "postgresql"}.get(database, database)  # type: ignore[assignment]  # a property there
-        placeholder = "%s" if database == "postgres" else "?"  # type: ignore[assignment]  # a property there
+        conn_type = database
 
         def get_conn(self) -> Any:
             return connect(database, target, driver)

@@ -86,7 +86,5 @@ def database_uri(hook: Any, table: str, schema: str | None) -> str | None:
     host, database = connection.host or "", getattr(hook, "database", None) or connection.schema
     if not host or "/" in host or not database:
         return None
-    place = f"{kind}://{host}:{connection.port or _PORTS[kind]}/"
-    return place + (
-        f"{database}/{schema or 'public'}/{table}" if kind == "postgres" else f"{schema or database}/{table}"
-    )
+    path = f"{database}/{schema or 'public'}" if kind == "postgres" else schema or database
+    return f"{kind}://{host}:{connection.port or _PORTS[kind]}/{path}/{table}"

@@ -14,9 +14,7 @@ T = TypeVar("T")
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "errno")
 
 
-def without_row_values(
-    work: Callable[[], T], failed: type[VoiceError], message: str, remedy: Callable[[Exception], str] = lambda _: ""
-) -> T:
+def without_row_values(work: Callable[[], T], failed: type[VoiceError], message: str) -> T:
     """Work with a database or a storage, and replace the driver's error by one that quotes no row.
 
     A function, because a context manager would leak the text: an error that is raised while a ``with`` block ends is
@@ -25,7 +23,6 @@ def without_row_values(
     :param work: does it.
     :param failed: the class of the error.
     :param message: its message; ``{error}`` in it becomes the class and the code of the driver's error.
-    :param remedy: returns what to do about an error of the driver, which follows the message; empty: nothing is known.
     :return: what ``work`` returns.
     :raises VoiceError: of the class ``failed``, without the driver's text; errors of ours pass.
     """
@@ -34,7 +31,7 @@ def without_row_values(
     except VoiceError:
         raise
     except Exception as error:  # noqa: BLE001 - drivers and storages share no base class
-        name, advice = type(error).__name__, remedy(error)
+        name = type(error).__name__
         code = next(filter(None, (getattr(error, attribute, None) for attribute in _CODES)), name)
     named = name if code == name else f"{name}, {code}"
-    raise failed(f"{message.replace('{error}', named)} {advice}".rstrip(), code=str(code))
+    raise failed(message.replace("{error}", named), code=str(code))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from airflow_provider_voice.models import Direction
+
 #: How phone numbers are stored: as they are, masked, or as a hash that still joins.
 PhoneNumberMode = Literal["plain", "masked", "hashed"]
-Direction = Literal["inbound", "outbound"]
 FileFormat = Literal["parquet", "jsonl"]
-NUMBER_MODES: tuple[str, ...] = get_args(PhoneNumberMode)
 # Names of tables and schemas, which are written into statements.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,49}")
 
@@ -92,27 +91,11 @@ def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
     :return: the remaining parts in order of time, joined as by :func:`joined`.
     """
     left = joined(windows)
-    for gone in joined(taken):
-        left = [
-            part
-            for window in left
-            for part in (
-                Window(window.start, min(window.end, gone.start)),
-                Window(max(window.start, gone.end), window.end),
-            )
-            if part
-        ]
+    for gone in taken:
+        before = [window.cut(window.start, gone.start) for window in left]
+        after = [window.cut(gone.end, window.end) for window in left]
+        left = joined([*before, *after])
     return left
-
-
-def gaps(windows: Iterable[Window]) -> list[Window]:
-    """Return the gaps between windows.
-
-    :param windows: the windows in any order; they may overlap.
-    :return: a window for each gap, in order of time.
-    """
-    spans = joined(windows)
-    return [Window(before.end, after.start) for before, after in pairwise(spans)]
 
 
 @dataclass(frozen=True)

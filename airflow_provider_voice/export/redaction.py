@@ -36,9 +36,8 @@ _OTHER_NUMBER = re.compile(
 _NUMBER_FIELD = re.compile(r"(?i:phone|mobile|msisdn|whatsapp|caller|callee|(?:to|from|contact|customer)_?number)")
 _WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
 # sip:+14155552671@10.0.0.1, +1 415 555 2671 ext. 89
-_INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
-_IN_FULL = re.compile(r"[+(\d].*\d", re.DOTALL)
 _SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
+_INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
 
 
 def hash_number(number: str) -> str:
@@ -84,12 +83,12 @@ class PhoneRedactor:
 
     def __init__(self, mode: str, numbers: Iterable[str]) -> None:
         self._replace = REPLACEMENTS[mode]
-        parts = (part for number in numbers for part in _numbers_in(number))
-        self._own = [_OwnNumber(number, self._replace(number)) for number in parts]
-        # As vendors write them most of the time.
-        self._written = {form: own.replacement for own in self._own for form in (own.number, own.digits)}
-        # Too short to be searched for in texts: a short code, an extension.
-        self._short = {form: mask for form, mask in self._written.items() if 1 < len(form) < MIN_DIGITS}
+        parts = {part: re.sub(r"\D", "", part) for number in numbers for part in _numbers_in(number)}
+        # As vendors write them most of the time. One digit alone is no number.
+        self._written = {
+            form: self._replace(part) for part, digits in parts.items() for form in (part, digits) if len(form) > 1
+        }
+        self._forms = {form: self._replace(part) for part, digits in parts.items() for form in _forms_of(digits)}
 
     def value(self, value: Any) -> Any:
         """Return a copy of a JSON value without phone numbers.
@@ -120,8 +119,8 @@ class PhoneRedactor:
             redacted: Any = [self._field((name, each))[1] for each in value]
         else:
             redacted = self.value(value)
-        if redacted is value and type(value) is str and value in self._short:
-            redacted = self._short[value]
+        if redacted is value and type(value) is str and value in self._written:
+            redacted = self._written[value]  # too short to be searched for in texts: a short code, an extension
         elif redacted is value and is_of_number and type(value) in (str, int, float):
             redacted = self._number_in_field(value)
         return self._text(name) if has_digits else name, redacted
@@ -140,20 +139,13 @@ class PhoneRedactor:
         if not _may_have_number(text):
             return text
         may_escape = _MAY_ESCAPE.search(text)
-        bare = text.translate(_SIGNS)
-        if _IN_FULL.fullmatch(text):
-            for own in self._own:
-                if own.is_in_full(bare):
-                    return own.replacement
         if may_escape:
             # Blanks of the same length, so that a number keeps its place in the text.
             text = self._without_own(text, _ESCAPE.sub(lambda match: " " * len(match.group()), text))
-        if may_escape or not text.isascii() or any(own.is_in(bare) for own in self._own):
+        bare = text.translate(_SIGNS)
+        if may_escape or not text.isascii() or any(form in bare for form in self._forms):
             text = self._without_own(text, text)
-        return _OTHER_NUMBER.sub(self._replace_other, text)
-
-    def _replace_other(self, match: re.Match[str]) -> str:
-        return self._replace(unquote(match.group()))
+        return _OTHER_NUMBER.sub(lambda match: self._replace(unquote(match.group())), text)
 
     def _without_own(self, text: str, readable: str) -> str:
         """Return ``text`` without the call's numbers.
@@ -173,8 +165,14 @@ class PhoneRedactor:
         """Yield where a run of digits and signs has a number of the call: start, end and replacement."""
         places = [place for place, sign in enumerate(run) if sign.isdecimal()]
         digits = "".join(str(unicodedata.decimal(run[place])) for place in places)
+        found = []
+        for form, replacement in self._forms.items():
+            at = digits.find(form)
+            while at >= 0:
+                found.append((at, at + len(form), replacement))
+                at = digits.find(form, at + 1)
         done = 0
-        for first, last, replacement in sorted(span for own in self._own for span in own.spans(digits)):
+        for first, last, replacement in sorted(found, key=lambda span: (span[0], -span[1])):
             if last > done:
                 yield places[max(first, done)], places[last - 1] + 1, replacement
                 done = last
@@ -182,52 +180,13 @@ class PhoneRedactor:
 
 def _numbers_in(number: str) -> list[str]:
     """Return a number, and the number inside of it where it is an address or has an extension."""
-    if number.lower() == number.upper():  # no letters, as nearly always
-        return [number]
-    inside = _INSIDE.findall(number)
-    return [number, *(part for part in inside if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
+    return [number, *(part for part in _INSIDE.findall(number) if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
 
 
-class _OwnNumber:
-    """A number of the call, and the parts of it by which it is recognized.
-
-    :param number: the number.
-    :param replacement: its mask or hash.
-    """
-
-    def __init__(self, number: str, replacement: str) -> None:
-        self.number = number
-        self.replacement = replacement
-        self.digits = re.sub(r"\D", "", number)
-
-    def is_in_full(self, bare: str) -> bool:
-        """Return whether a text without its signs is the number, or its national form, and nothing else."""
-        return len(bare) >= MIN_DIGITS and self.digits.endswith(bare)
-
-    def is_in(self, bare: str) -> bool:
-        """Return whether the number can be in a text without its signs."""
-        return any(self.digits[start:end] in bare for start, end in self._parts())
-
-    def spans(self, digits: str) -> Iterator[tuple[int, int, str]]:
-        """Yield where a row of digits has the number or a part that is recognized: start, end and replacement."""
-        own = self.digits
-        for start, end in self._parts():
-            part = own[start:end]
-            at = digits.find(part)
-            while at >= 0:
-                first, last, stop = start, end, at + end - start
-                while first and at and digits[at - 1] == own[first - 1]:
-                    first, at = first - 1, at - 1
-                while last < len(own) and stop < len(digits) and digits[stop] == own[last]:
-                    last, stop = last + 1, stop + 1
-                yield at, stop, self.replacement
-                at = digits.find(part, stop)
-
-    def _parts(self) -> list[tuple[int, int]]:
-        """Return the bounds of the parts by which the number is recognized: its end, and all digits but two."""
-        size = len(self.digits)
-        bounds = ((size - MIN_DIGITS, size), (0, size - 2), (1, size - 1))
-        return [(start, end) for start, end in bounds if start >= 0 and end - start >= MIN_DIGITS]
+def _forms_of(digits: str) -> list[str]:
+    """Return the rows of digits by which a number is recognized: its end of any length, and all digits but two."""
+    forms = [digits[start:] for start in range(len(digits) - MIN_DIGITS + 1)]
+    return [*forms, digits[:-2], digits[:-1], digits[1:-1]] if len(digits) - 2 >= MIN_DIGITS else forms
 
 
 @lru_cache(maxsize=4096)

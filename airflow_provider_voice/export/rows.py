@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.models import NUMBER_MODES
 from airflow_provider_voice.export.redaction import REPLACEMENTS, PhoneRedactor
 
 if TYPE_CHECKING:
@@ -84,7 +82,6 @@ class RowMaker:
     :param fetched_at: the time of the reading, for calls that do not have one of their own.
     :param vendor_now: the same moment by the vendor's clock, which dates the calls.
     :param settle_after: how long a call must have ended without a change to count as settled.
-    :raises InvalidRequest: for any other value of ``phone_numbers``.
     """
 
     source: str
@@ -94,9 +91,8 @@ class RowMaker:
     settle_after: timedelta
 
     def __post_init__(self) -> None:
-        if self.phone_numbers not in NUMBER_MODES:
-            raise InvalidRequest(f"phone_numbers must be one of {NUMBER_MODES}, not {self.phone_numbers!r:.40}.")
-        self._replace = REPLACEMENTS.get(self.phone_numbers)
+        # The operator has checked the mode. Any other one must not store plain numbers.
+        self._replace = None if self.phone_numbers == "plain" else REPLACEMENTS[self.phone_numbers]
         self._settled_before = self.vendor_now - self.settle_after
 
     def row(self, call: Call, fetched_at: datetime | None = None) -> Row:

@@ -87,7 +87,6 @@ def requested_window(
     *,
     own: Window | None = None,
     covered: Iterable[Window] = (),
-    now: datetime | None = None,
     open_end: datetime | None = None,
 ) -> Window:
     """Return the window that a run is to export; a retry of the run gets the same one.
@@ -97,21 +96,19 @@ def requested_window(
     schedule gives an empty interval in Airflow 3, a manual run may have none.
 
     :param context: the task's context.
-    :param start: the explicit start, or None.
+    :param start: the explicit start, or None; see :func:`check_bounds`.
     :param end: the explicit end; None: ``open_end``.
     :param own: the window of an earlier try of this run.
     :param covered: the stretches that were exported.
-    :param now: stands in for the due time outside a DAG run; None: the worker's clock.
     :param open_end: where a window with a start and no end ends; None: at the moment the run was due. A table takes
         the present, so that a run can load the calls it has placed; files do not, because a rerun replaces them.
     :return: the window; empty when there is nothing new. It may end later than the vendor's clock.
-    :raises InvalidRequest: see :func:`check_bounds`.
     """
-    check_bounds(start, end)
-    due = due_time(context) or now or datetime.now(timezone.utc)
+    due = due_time(context) or datetime.now(timezone.utc)
     if start is not None:
         return Window(start, max(start, end or open_end or due))
-    first, last = _interval(context)
+    run = context.get("dag_run")
+    first, last = (read_time(getattr(run, f"data_interval_{bound}", None)) for bound in ("start", "end"))
     if first is not None and last is not None and first < last:
         return Window(first, last)
     return own or Window(_resume_at(covered, due), due)
@@ -203,12 +200,3 @@ def plan_reading(
 
 def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    run = context.get("dag_run")
-    first, last = (
-        read_time(context.get(name) or getattr(run, name, None))
-        for name in ("data_interval_start", "data_interval_end")
-    )
-    return first, last

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import FileFormat
-from airflow_provider_voice.export.options import (
-    TEMPLATED,
-    bounds_of,
-    check_export_arguments,
-    check_path,
-    check_text,
-    scope_of,
-)
 from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
-from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
+from airflow_provider_voice.phone import shown
+from airflow_provider_voice.transfers.base import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import one_of
+from airflow_provider_voice.utils.validation import is_literal, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_provider_voice.export.models import Direction, PhoneNumberMode
 
-
-class CallsToObjectStorageOperator(BaseOperator):
+class CallsToObjectStorageOperator(CallExport):
     """Write the calls created in ``[start, end)`` as files, one a day (UTC), with a manifest.
 
     One window is one set of files, ``<path>/source=<source>/day=<YYYY-MM-DD>/<start>-<end>.<ending>``: a rerun of the
@@ -62,47 +52,24 @@ class CallsToObjectStorageOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
-    template_fields: Sequence[str] = (*TEMPLATED, "path", "storage_conn_id")
-    ui_color = "#f5e9d9"
+    template_fields: Sequence[str] = (*CallExport.template_fields, "path", "storage_conn_id")
 
     def __init__(
         self,
         *,
-        voice_conn_id: str = VoiceHook.default_conn_name,
         path: str,
         storage_conn_id: str | None = None,
         file_format: FileFormat = "parquet",
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        agent_id: str | int | None = None,
-        direction: Direction | None = None,
-        source: str | None = None,
-        phone_numbers: PhoneNumberMode = "plain",
-        page_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.voice_conn_id = voice_conn_id
         self.path = path
         self.storage_conn_id = storage_conn_id
         self.file_format = file_format
-        self.start = start
-        self.end = end
-        self.agent_id = agent_id
-        self.direction = direction
-        self.source = source
-        self.phone_numbers = phone_numbers
-        self.page_concurrency = page_concurrency
         with bad_arguments_end_the_task():
-            check_export_arguments(self)
             one_of("file_format", file_format, get_args(FileFormat))
-            check_path("path", path)
+            _check_path(path)
             check_text("storage_conn_id", storage_conn_id, optional=True)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read everything, then write the files and last the manifest.
@@ -118,8 +85,8 @@ class CallsToObjectStorageOperator(BaseOperator):
         from airflow_provider_voice.export.rows import RowMaker
 
         with permanent_errors_end_the_task(), DayRows() as days:
-            scope, bounds = scope_of(self), bounds_of(self)
-            check_path("path", self.path)
+            scope, bounds = self.scope(), self.bounds()
+            _check_path(self.path)
             root = _reachable(self.path, self.storage_conn_id)
             window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
@@ -136,6 +103,12 @@ class CallsToObjectStorageOperator(BaseOperator):
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}
+
+
+def _check_path(path: object) -> None:
+    """Refuse a value that is no path; a template passes."""
+    if is_literal(path) and (not isinstance(path, str) or not path.strip() or not path.isprintable()):
+        raise InvalidRequest(f"path must be a path such as s3://bucket/calls, not {shown(path)}.")
 
 
 def _reachable(path: str, storage_conn_id: str | None) -> ObjectStoragePath:

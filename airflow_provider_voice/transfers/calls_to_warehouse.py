@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.assets import report, report_lineage, table_asset
-from airflow_provider_voice.export.options import (
-    TEMPLATED,
-    bounds_of,
-    check_export_arguments,
-    check_table,
-    check_text,
-    scope_of,
-)
+from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
-from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import write_time
+from airflow_provider_voice.transfers.base import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import duration
+from airflow_provider_voice.utils.validation import duration, is_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_voice.export.models import Direction, Loaded, PhoneNumberMode, Scope
+    from airflow_provider_voice.export.models import Loaded, Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.table import Warehouse
-    from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+    from airflow_provider_voice.export.warehouse.table_state import TableState
     from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import CallRef
 
 log = logging.getLogger(__name__)
 
 
-class CallsToWarehouseOperator(BaseOperator):
+class CallsToWarehouseOperator(CallExport):
     """Load the calls created in ``[start, end)`` into a table; running it again changes nothing.
 
     Example::
@@ -78,69 +72,46 @@ class CallsToWarehouseOperator(BaseOperator):
     :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
-    template_fields: Sequence[str] = (*TEMPLATED, "warehouse_conn_id", "table", "schema")
-    ui_color = "#f5e9d9"
+    template_fields: Sequence[str] = (*CallExport.template_fields, "warehouse_conn_id", "table", "schema")
 
     def __init__(
         self,
         *,
-        voice_conn_id: str = VoiceHook.default_conn_name,
         warehouse_conn_id: str,
         table: str = "voice_calls",
         schema: str | None = None,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        agent_id: str | int | None = None,
-        direction: Direction | None = None,
-        source: str | None = None,
-        phone_numbers: PhoneNumberMode = "plain",
         settle_after: timedelta | float = timedelta(hours=24),
         recheck: timedelta | float = timedelta(hours=27),
         abandon_after: timedelta | float = timedelta(days=7),
-        page_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.voice_conn_id = voice_conn_id
         self.warehouse_conn_id = warehouse_conn_id
         self.table = table
         self.schema = schema
-        self.start = start
-        self.end = end
-        self.agent_id = agent_id
-        self.direction = direction
-        self.source = source
-        self.phone_numbers = phone_numbers
-        self.page_concurrency = page_concurrency
         with bad_arguments_end_the_task():
             self.settle_after = duration("settle_after", settle_after, minimum=timedelta(0))
             self.recheck = duration("recheck", recheck, minimum=timedelta(0))
             self.abandon_after = duration("abandon_after", abandon_after, minimum=timedelta(0))
-            check_export_arguments(self)
             check_text("warehouse_conn_id", warehouse_conn_id)
-            check_table(table, schema)
+            if is_literal(table):
+                check_identifier("table", table)
+            if schema and is_literal(schema):
+                check_identifier("schema", schema)
         self._asset: Asset | None = None
         with suppress(InvalidRequest):  # a template: the table is not known when the DAG is parsed
             self._asset = table_asset(warehouse_conn_id, table, schema)
             self.outlets = [*(outlet for outlet in self.outlets if outlet != self._asset), self._asset]
 
     @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
-
-    @cached_property
     def warehouse(self) -> Warehouse:
         """The table.
 
-        :raises InvalidRequest: when the connection is not a SQL database.
+        :raises InvalidRequest: when the connection is not one of a database that calls are loaded into.
         """
         from airflow_provider_voice.export.warehouse.table import Warehouse  # a DAG file does not need the SQL modules
 
-        hook = BaseHook.get_hook(self.warehouse_conn_id)
-        if not callable(getattr(hook, "get_conn", None)) or not hasattr(hook, "placeholder"):
-            raise InvalidRequest(f"The connection {self.warehouse_conn_id!r} is not a SQL database. Name one that is.")
-        return Warehouse(hook, self.table, self.schema or None)
+        return Warehouse(BaseHook.get_hook(self.warehouse_conn_id), self.table, self.schema or None)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan the windows, read them, and merge the rows in one transaction.
@@ -150,13 +121,12 @@ class CallsToWarehouseOperator(BaseOperator):
         :raises VoiceError: when vendor or database fail; then the table is as it was.
         """
         with permanent_errors_end_the_task():
-            scope = scope_of(self)
-            bounds_of(self)
+            scope = self.scope()
+            self.bounds()
             with self.warehouse.new_buffer() as buffer:
-                loaded = self._export(buffer, context, scope)
-        result = dataclasses.asdict(loaded)
+                result = dataclasses.asdict(self._export(buffer, context, scope))
         summary = {name: value for name, value in result.items() if name != "hours"}
-        _log_result(loaded)
+        _log_result(result)
         report(context, self._asset, summary)
         report_lineage(self.warehouse.hook, self.table, self.schema or None, summary)
         return result
@@ -174,25 +144,25 @@ class CallsToWarehouseOperator(BaseOperator):
         clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        maker = RowMaker(scope.source, self.phone_numbers, clock.now(), vendor_now, self.settle_after)
-        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock.at)
+        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now, self.settle_after)
+        reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock)
         missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
-        return warehouse.load(
-            Load(scope, run, plan, buffer, clock.now(), self.settle_after, self.abandon_after, missing)
-        )
+        read_at = clock(time.monotonic())
+        return warehouse.load(Load(scope, run, plan, buffer, read_at, self.settle_after, self.abandon_after, missing))
 
     def _plan(
         self, state: TableState, context: Context, scope: Scope, run: str, vendor_now: datetime
-    ) -> tuple[DatabaseClock, ReadPlan, dict[str, CallRef]]:
+    ) -> tuple[Callable[[float], datetime], ReadPlan, dict[str, CallRef]]:
         """Return the database's clock, the run's windows, and the stored calls that may still change."""
-        coverage, now = state.coverage(scope), datetime.now(timezone.utc)
+        from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
+
+        coverage, now = CoverageLog(state, scope), datetime.now(timezone.utc)
         covered = coverage.covered()
         window = requested_window(
             context,
-            *bounds_of(self),
+            *self.bounds(),
             own=coverage.window_of_run(run),
             covered=covered,
-            now=vendor_now,
             open_end=vendor_now,
         )
         plan = plan_reading(
@@ -206,10 +176,10 @@ class CallsToWarehouseOperator(BaseOperator):
         return state.clock(), plan, state.unsettled(scope.source)
 
 
-def _log_result(loaded: Loaded) -> None:
-    counts = {name: value for name, value in dataclasses.asdict(loaded).items() if isinstance(value, int)}
-    log.info("Loaded: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
-    for hole in loaded.holes:
+def _log_result(result: dict[str, Any]) -> None:
+    counts = (f"{value} {name}" for name, value in result.items() if isinstance(value, int))
+    log.info("Loaded: %s.", ", ".join(counts))
+    for hole in result["holes"]:
         log.warning(
             'No export covers %(start)s to %(end)s. Run the task once with start="%(start)s" and end="%(end)s" to load '
             "these calls; only a part that lay in the vendor's future is read by the next run anyway.",

@@ -64,7 +64,7 @@ def store(
 
 def sqlite_hook(path: Path) -> Any:
     """Return a stand-in for a hook, for a SQLite file."""
-    return SimpleNamespace(dialect_name="sqlite", placeholder="?", get_conn=lambda: sqlite3.connect(path))
+    return SimpleNamespace(conn_type="sqlite", get_conn=lambda: sqlite3.connect(path))
 
 
 class FakeVoiceHook:

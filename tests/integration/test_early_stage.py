@@ -169,7 +169,7 @@ def test_a_role_that_may_not_make_a_stage_does_its_first_load(warehouse: Warehou
         connection.commit()
         return connection
 
-    hook = SimpleNamespace(conn_type="postgres", placeholder="%s", get_conn=connect)
+    hook = SimpleNamespace(conn_type="postgres", get_conn=connect)
     try:
         assert load(Warehouse(hook, "voice_calls")).inserted == COUNT
     finally:
@@ -204,7 +204,7 @@ class Pooler:
     :param hook: the database's hook.
     """
 
-    conn_type, placeholder = "postgres", "%s"
+    conn_type = "postgres"
 
     def __init__(self, hook: Any) -> None:
         self.free = [hook.get_conn() for _ in range(3)]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.export.models import Scope, Window, joined, without
+from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus, read_time
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
@@ -89,7 +90,7 @@ class History:
         return result
 
     def covered(self) -> list[Window]:
-        return self.warehouse.read(lambda state: state.coverage(Scope("voice_default")).covered())
+        return self.warehouse.read(lambda state: CoverageLog(state, Scope("voice_default")).covered())
 
     def stored(self) -> set[str]:
         return {row[0] for row in execute(self.warehouse.hook, "SELECT call_id FROM voice_calls")}

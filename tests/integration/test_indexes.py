@@ -67,7 +67,7 @@ def test_what_a_run_asks_of_the_table_is_in_an_index(database: str, hook: Any, s
     window = Window(START, START + timedelta(hours=1))
 
     def ask(cursor: Any) -> None:
-        CoverageLog(cursor, warehouse.dialect, Scope("s"))._in_table([window])
+        CoverageLog(TableState(cursor, warehouse.dialect), Scope("s"))._in_table([window])
         TableState(cursor, warehouse.dialect).unsettled("s")
 
     by_hour, to_read_again = plans(database, warehouse, ask)

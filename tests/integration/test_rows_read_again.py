@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,8 +104,8 @@ def test_a_call_settles_while_it_is_still_listed(sandbox, connect, database_hook
     from airflow_provider_voice.vendors.talkstack import Talkstack
     from tests.integration.exporting import export
 
-    clock, alone, find = SimpleNamespace(now=sandbox.now, at=lambda ticks: sandbox.now()), [], Talkstack.find
-    monkeypatch.setattr(TableState, "clock", lambda self: clock)
+    alone, find = [], Talkstack.find
+    monkeypatch.setattr(TableState, "clock", lambda self: lambda ticks: sandbox.now())
     monkeypatch.setattr(Talkstack, "find", lambda self, ref: alone.append(ref.id) or find(self, ref))
     connect(sandbox, "talkstack")
     hook, begin = database_hook("sqlite"), sandbox.now().replace(minute=0, second=0, microsecond=0) + HOUR

@@ -101,7 +101,7 @@ def ledger(airflow: Standalone) -> Engine:
 
 
 def fill_call_table(file: Path) -> None:
-    dialect = SQLite("voice_calls", None, "?")
+    dialect = SQLite("voice_calls", None)
     names = (
         "source",
         "call_id",

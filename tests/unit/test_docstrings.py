@@ -5,7 +5,8 @@ A name is public when neither it nor a name above it begins with an underscore; 
 - A docstring's first line ends with a period.
 - A function or method with arguments describes each of them with ``:param name:``. The arguments of ``__init__`` are
   described by the class, and so are the errors of ``__init__`` and ``__post_init__``. An ``__init__`` that takes only
-  ``**kwargs`` has the arguments of its base class in the same module.
+  ``**kwargs`` has the arguments of its base class in the same module; one that takes ``**kwargs`` has those of a base
+  class from another module of the package.
 - One that returns something other than None has ``:return:``. Without arguments, a first line that begins with
   "Return" or "Yield" is enough; a property is described by its first line, as an attribute is.
 - Each exception class that a ``raise`` in the function itself names has ``:raises Class:``; a line may name several.
@@ -41,16 +42,37 @@ def find_violations(path: Path) -> list[str]:
 
 
 def inherit_arguments(tree: ast.Module) -> None:
-    """Give an ``__init__`` that only passes ``**kwargs`` on the arguments of its base class in the same module."""
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    inits = {node.name: item for node in classes for item in node.body if getattr(item, "name", "") == "__init__"}
-    for node in classes:
-        own = inits.get(node.name)
-        if own is None or own.args.kwarg is None or arguments_of(own) != [own.args.kwarg.arg]:
+    """Give an ``__init__`` that passes ``**kwargs`` on the arguments of its base class."""
+    own, imported = init_methods(tree), imported_init_methods(tree)
+    for node in tree.body:
+        init = own.get(node.name) if isinstance(node, ast.ClassDef) else None
+        if init is None or init.args.kwarg is None:
             continue
+        known = own | imported if arguments_of(init) == [init.args.kwarg.arg] else imported
         for base in node.bases:
-            if isinstance(base, ast.Name) and base.id in inits:
-                own.args.kwonlyargs += inits[base.id].args.args[1:] + inits[base.id].args.kwonlyargs
+            if isinstance(base, ast.Name) and base.id in known:
+                init.args.kwonlyargs += known[base.id].args.args[1:] + known[base.id].args.kwonlyargs
+
+
+def imported_init_methods(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    """Return the ``__init__`` of each class of the modules of the package from which a module imports."""
+    found: dict[str, ast.FunctionDef] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE.name}."):
+            path = PACKAGE.parent.joinpath(*str(node.module).split(".")).with_suffix(".py")
+            found |= init_methods(ast.parse(path.read_text())) if path.is_file() else {}
+    return found
+
+
+def init_methods(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    """Return the ``__init__`` of each class of a module."""
+    return {
+        node.name: item
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__"
+    }
 
 
 def check_body(parent: ast.Module | ast.ClassDef, prefix: str, lines: list[str]) -> Iterator[str]:

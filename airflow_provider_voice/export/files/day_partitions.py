@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.rows import Row
 
 
-class DayRows:
+class DayRows(AbstractContextManager["DayRows"]):
     """Rows on disk by the UTC day of their creation; SQLite sorts them, in a few MiB of memory.
 
     Example::
@@ -30,10 +31,6 @@ class DayRows:
         # "" is a database of this connection alone, in a file without a name that is gone when it is closed.
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE calls (day TEXT, created TEXT, id TEXT, row BLOB)")
-
-    def __enter__(self) -> DayRows:
-        """Return the rows, which are none yet."""
-        return self
 
     def __exit__(self, *error: object) -> None:
         """Delete the rows."""

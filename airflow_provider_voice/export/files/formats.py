@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import gzip
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.rows import BOOKKEEPING, COLUMNS
-from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_voice.export.rows import Row
 
-#: The table's columns without those that say when a row was seen, so that unchanged calls give the same file.
+#: The table's columns without the last ones, which say when a row was seen, so that unchanged calls give the same file.
 FILE_COLUMNS = {name: kind for name, kind in COLUMNS.items() if name not in BOOKKEEPING}
 ROW_GROUP = 20_000
-_TIMES = [number for number, kind in enumerate(FILE_COLUMNS.values()) if kind == "time"]
-_RAW = list(FILE_COLUMNS).index("raw")
 
 
 def _write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
@@ -35,22 +32,14 @@ def _write_parquet(file: IO[bytes], rows: Iterable[Row]) -> None:
     except ImportError:
         raise InvalidRequest("Parquet needs pyarrow: install airflow-provider-voice[parquet].") from None
 
-    types = {
-        "key": pa.string(),
-        "text": pa.string(),
-        "whole": pa.int64(),
-        "number": pa.float64(),
-        "flag": pa.bool_(),
-        "time": pa.timestamp("us", tz="UTC"),
-        "json": pa.string(),
-    }
+    types = dict.fromkeys(("key", "text", "json"), pa.string())
+    types |= {"whole": pa.int64(), "number": pa.float64(), "flag": pa.bool_(), "time": pa.timestamp("us", tz="UTC")}
     schema = pa.schema([(name, types[kind]) for name, kind in FILE_COLUMNS.items()])
     left = iter(rows)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         while group := list(islice(left, ROW_GROUP)):
-            columns = [[row[number] for row in group] for number in range(len(FILE_COLUMNS))]
-            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
-            writer.write_table(pa.table(arrays, schema))
+            columns = zip(*group, strict=True)
+            writer.write_table(pa.table(dict(zip(FILE_COLUMNS, columns, strict=False)), schema))  # the first of a row
 
 
 def _write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
@@ -58,11 +47,9 @@ def _write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
     # Without name and time in the gzip header, so that the same rows give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
         for row in rows:
-            values: list[Any] = list(row[: len(FILE_COLUMNS)])
-            for number in _TIMES:
-                values[number] = write_time(values[number])
-            values[_RAW] = msgspec.Raw(values[_RAW].encode())
-            packed.write(msgspec.json.encode(dict(zip(FILE_COLUMNS, values, strict=True))) + b"\n")
+            record = dict(zip(FILE_COLUMNS, row, strict=False))  # the first of a row
+            record["raw"] = msgspec.Raw(record["raw"].encode())
+            packed.write(msgspec.json.encode(record) + b"\n")
 
 
 #: Format -> ending of the file name, and its writer.

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -17,9 +17,8 @@ from airflow_provider_voice.export.files.formats import FILE_COLUMNS, FORMATS
 from airflow_provider_voice.models import write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
-    from pathlib import Path
 
     from airflow.sdk import ObjectStoragePath
 
@@ -40,14 +39,14 @@ class FileSet:
     """
 
     def __init__(self, root: ObjectStoragePath, scope: Scope, window: Window, file_format: str) -> None:
+        ending, self._write = FORMATS[file_format]
+        filters = [f"{name}={quote(value, safe='')}" for name, value in scope.filters.items()]
+        name = "_".join([f"{_short(window.start)}-{_short(window.end)}", *filters])
         self._base = root / f"source={quote(scope.source, safe='')}"
         self._window = window
         self._scope = scope
-        self._ending, self._write = FORMATS[file_format]
-        parts = [f"{_short(window.start)}-{_short(window.end)}"]
-        parts += [f"{name}={quote(value, safe='')}" for name, value in scope.filters.items()]
-        self._name = "_".join(parts)
-        self.manifest = self._base / "_manifests" / f"{self._name}_{file_format}.json"
+        self._file_name = f"{name}.{ending}"
+        self.manifest = self._base / "_manifests" / f"{name}_{file_format}.json"
 
     def replace(self, days: DayRows, read_at: datetime, *, read_to: datetime) -> dict[str, Any]:
         """Write a file for each day, then the manifest, and remove the files of days that have no calls (any more).
@@ -78,10 +77,8 @@ class FileSet:
             "columns": list(FILE_COLUMNS),
             "files": files,
         }
-        with tempfile.NamedTemporaryFile() as local:
-            local.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-            local.flush()
-            _put(local.name, self.manifest)
+        text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+        _put(self.manifest, lambda file: file.write(text))
         self._remove_stale(counts)
         return manifest
 
@@ -89,38 +86,38 @@ class FileSet:
         """Remove the files that earlier tries wrote for other days, also a try that broke off before its manifest."""
         day, last = self._window.start.date(), self._window.end.date()
         while day <= last:
-            stale = self._base / f"day={day}" / self._file_name
-            if str(day) not in written and stale.exists():
-                stale.unlink()
+            if str(day) not in written:
+                (self._base / f"day={day}" / self._file_name).unlink(missing_ok=True)
             day += timedelta(days=1)
-
-    @property
-    def _file_name(self) -> str:
-        return f"{self._name}.{self._ending}"
 
     def _put_day(self, day: str, rows: Iterable[Row], count: int) -> dict[str, Any]:
         name = f"day={day}/{self._file_name}"
-        with tempfile.NamedTemporaryFile() as local:
-            self._write(local, rows)
-            local.flush()
-            size = local.tell()
-            local.seek(0)
-            digest = hashlib.sha256()
-            while chunk := local.read(_CHUNK):
-                digest.update(chunk)
-            _put(local.name, self._base / name)
-        return {"path": name, "day": day, "rows": count, "bytes": size, "sha256": digest.hexdigest()}
+        written = _put(self._base / name, lambda file: self._write(file, rows))
+        return {"path": name, "day": day, "rows": count, **written}
 
 
-def _put(local: str | Path, target: ObjectStoragePath) -> None:
-    """Put a file in its place in one step: an object appears when it is complete, a local file is renamed."""
-    if target.protocol in ("file", "local", ""):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.parent / f".{target.name}.{os.getpid()}"
-        beside.fs.put_file(str(local), beside.path)
-        os.replace(beside.path, target.path)  # noqa: PTH105 - Path.replace of an ObjectStoragePath copies
-        return
-    target.fs.put_file(str(local), target.path)
+def _put(target: ObjectStoragePath, write: Callable[[IO[bytes]], object]) -> dict[str, Any]:
+    """Put a file in its place in one step: an object appears when it is complete, a local file is renamed.
+
+    :param target: the place.
+    :param write: writes the file's content.
+    :return: the size and the hash of the content.
+    """
+    with tempfile.NamedTemporaryFile() as local:
+        write(local)
+        size = local.tell()
+        local.seek(0)  # also flushes it
+        digest = hashlib.sha256()
+        while chunk := local.read(_CHUNK):
+            digest.update(chunk)
+        if target.protocol in ("file", "local", ""):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = target.parent / f".{target.name}.{os.getpid()}"
+            beside.fs.put_file(local.name, beside.path)
+            os.replace(beside.path, target.path)  # noqa: PTH105 - Path.replace of an ObjectStoragePath copies
+        else:
+            target.fs.put_file(local.name, target.path)
+    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 def _short(moment: datetime) -> str:

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
 
-from airflow_provider_voice.export.models import Window, gaps, joined, without
-from airflow_provider_voice.models import write_time
+from airflow_provider_voice.export.models import Window, joined, without
+from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.sql.elements import CompilerElement
 
     from airflow_provider_voice.export.models import Scope
-    from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.warehouse.table_state import TableState
 
 # Older versions of SQLite take 999 values in a statement, and a line has 9.
 _LINES_AT_ONCE = 100
+_COUNTS = ("at_vendor", "in_table", "changed")
 
 
 class CoverageLog:
@@ -33,16 +33,14 @@ class CoverageLog:
     ``covered`` and ``unread`` have as few lines as possible: stretches that touch are one line, so that a gap between
     two lines is a hole.
 
-    :param cursor: the transaction's cursor.
-    :param dialect: the database's dialect.
+    :param state: the table in the transaction.
     :param scope: the calls whose export is logged.
     """
 
-    def __init__(self, cursor: Any, dialect: SqlDialect, scope: Scope) -> None:
-        self._cursor = cursor
-        self._dialect = dialect
+    def __init__(self, state: TableState, scope: Scope) -> None:
+        self._state = state
         self._scope = scope
-        self._log = dialect.log.c
+        self._log = state.dialect.log.c
 
     def covered(self) -> list[Window]:
         """Return the stretches that were exported, in order of time."""
@@ -77,16 +75,17 @@ class CoverageLog:
         :param windows: stretches that were read completely.
         :param unread: stretches that the run was asked for and could not read yet.
         :param committed_at: the database's time.
-        :return: the holes: unread stretches, and the gaps between these and the covered ones.
+        :return: the holes: from the first to the last of all stretches, what is not covered.
         """
-        covered = joined([*self._windows("covered").values(), *windows])
-        left = without([*self._windows("unread").values(), *unread], covered)
+        covered = joined([*self.covered(), *windows])
+        left = without([*self.unread(), *unread], covered)
         self._replace("covered", covered, committed_at)
         self._replace("unread", left, committed_at)
-        return joined([*gaps([*covered, *left]), *left])
+        known = joined([*covered, *left])
+        return without([Window(known[0].start, known[-1].end)], covered) if known else []
 
     def write_hours(
-        self, windows: Sequence[Window], at_vendor: Mapping[datetime, int], committed_at: datetime
+        self, windows: Sequence[Window], at_vendor: Counter[datetime], committed_at: datetime
     ) -> list[dict[str, Any]]:
         """Write, per hour of some windows, how many calls vendor and table have, and the change since the last time.
 
@@ -95,52 +94,46 @@ class CoverageLog:
         :param committed_at: the database's time.
         :return: per hour ``hour`` (ISO 8601), ``at_vendor``, ``in_table`` and ``changed``, in rows.
         """
-        in_table = self._in_table(windows)
-        hours = {write_time(hour) or "": hour for hour in sorted({*at_vendor, *in_table})}
+        in_table, hour_long = self._in_table(windows), timedelta(hours=1)
+        hours = {f"{write_time(hour)}": hour for hour in sorted({*at_vendor, *in_table})}
         before = self._logged(list(hours))
-        counts = {
-            name: {
-                "at_vendor": at_vendor.get(hour, 0),
-                "in_table": in_table.get(hour, 0),
-                "changed": at_vendor.get(hour, 0) - before.get(name, 0),
-            }
+        lines = [
+            (name, Window(hour, hour + hour_long), at_vendor[hour], in_table[hour], at_vendor[hour] - before[name])
             for name, hour in hours.items()
-        }
-        hour_long = timedelta(hours=1)
-        lines = [(name, Window(hour, hour + hour_long), *counts[name].values()) for name, hour in hours.items()]
+        ]
         self._write("hour", lines, committed_at)
-        return [{"hour": name, **numbers} for name, numbers in counts.items()]
+        return [{"hour": name, **dict(zip(_COUNTS, counts, strict=True))} for name, _, *counts in lines]
 
-    def _in_table(self, windows: Sequence[Window]) -> dict[datetime, int]:
-        stored, filters = self._dialect.table.c, self._scope.filters
-        hour = self._dialect.hour(stored.created_at).label("hour")
+    def _in_table(self, windows: Sequence[Window]) -> Counter[datetime]:
+        dialect = self._state.dialect
+        stored, filters = dialect.table.c, self._scope.filters
+        hour = dialect.hour(stored.created_at).label("hour")
         of_scope = [stored.source == self._scope.source, *(stored[name] == value for name, value in filters.items())]
-        counts: Counter[datetime] = Counter()
+        counts: Counter[Any] = Counter()
         for span in joined(windows):
             of_span = (stored.created_at >= span.start, stored.created_at < span.end)
             # A subquery: GROUP BY takes a name for a column of the table first, and the user may have one named hour.
             calls = select(hour).where(*of_scope, *of_span).subquery()
-            for found, count in self._execute(select(calls.c.hour, func.count()).group_by(calls.c.hour)):
-                moment = self._dialect.read_time(found)
-                if moment is not None:
-                    counts[moment] += int(count)
+            for found, count in self._state.execute(select(calls.c.hour, func.count()).group_by(calls.c.hour)):
+                counts[read_time(found)] += int(count)
         return counts
 
-    def _logged(self, names: list[str]) -> dict[str, int]:
+    def _logged(self, names: list[str]) -> Counter[str]:
         """Return how many calls the vendor had of each hour when it was last logged."""
         if not names:
-            return {}
-        is_wanted = self._log.name.between(names[0], names[-1])
-        return dict(self._execute(self._lines("hour", is_wanted, columns=(self._log.name, self._log.at_vendor))))
+            return Counter()
+        lines = select(self._log.name, self._log.at_vendor).where(*self._of_scope("hour"))
+        return Counter(dict(self._state.execute(lines.where(self._log.name.between(names[0], names[-1])))))
 
     def _windows(self, kind: str, *conditions: ColumnElement[bool]) -> dict[str, Window]:
-        columns = (self._log.name, self._log.window_start, self._log.window_end)
-        rows = self._execute(self._lines(kind, *conditions, columns=columns))
-        read_time: Any = self._dialect.read_time  # the columns have no NULL
-        return {name: Window(read_time(start), read_time(end)) for name, start, end in rows}
+        lines = select(self._log.name, self._log.window_start, self._log.window_end)
+        rows = self._state.execute(lines.where(*self._of_scope(kind), *conditions))
+        instant: Any = read_time  # the columns have no NULL
+        return {name: Window(instant(start), instant(end)) for name, start, end in rows}
 
     def _replace(self, kind: str, windows: Iterable[Window], committed_at: datetime) -> None:
-        before, after = self._windows(kind), {_name(window): window for window in windows}
+        before = self._windows(kind)
+        after = {f"{write_time(window.start)}/{write_time(window.end)}": window for window in windows}
         new = [(name, window, None, None, None) for name, window in after.items() if name not in before]
         self._write(kind, new, committed_at)
         # After the new lines: where each statement commits by itself, a stop in between loses no stretch.
@@ -152,24 +145,15 @@ class CoverageLog:
         key = (self._scope.source, self._scope.kind(kind))
         rows = [(*key, name, window.start, window.end, *counts, committed_at) for name, window, *counts in lines]
         for some in _batches(rows):
-            self._execute(insert(self._dialect.log).values(list(some)))
+            self._state.execute(insert(self._state.dialect.log).values(list(some)))
 
     def _forget(self, kind: str, names: Sequence[str]) -> None:
         for some in _batches(names):
-            self._execute(delete(self._dialect.log).where(*self._of_scope(kind), self._log.name.in_(some)))
-
-    def _lines(self, kind: str, *conditions: ColumnElement[bool], columns: Iterable[Any]) -> CompilerElement:
-        return select(*columns).where(*self._of_scope(kind), *conditions)
+            is_old = (*self._of_scope(kind), self._log.name.in_(some))
+            self._state.execute(delete(self._state.dialect.log).where(*is_old))
 
     def _of_scope(self, kind: str) -> tuple[ColumnElement[bool], ...]:
         return self._log.source == self._scope.source, self._log.kind == self._scope.kind(kind)
-
-    def _execute(self, statement: CompilerElement) -> list[Any]:
-        return self._dialect.execute(self._cursor, statement)
-
-
-def _name(window: Window) -> str:
-    return f"{write_time(window.start)}/{write_time(window.end)}"
 
 
 def _batches(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:

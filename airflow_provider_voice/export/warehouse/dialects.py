@@ -7,7 +7,7 @@ whatever its driver is. Each database has a file of its own beside this one.
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Index, MetaData, Table, Text, func, insert
 from sqlalchemy.dialects import mysql
@@ -18,7 +18,6 @@ from sqlalchemy.sql import quoted_name
 from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.row_buffer import PlainRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.models import read_time
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -45,11 +44,11 @@ TYPES: dict[str, TypeEngine[Any]] = {
 #: A decimal number rounds a price, which would then differ from the vendor's in every run.
 ACCEPTED_TYPES: dict[str, tuple[str, ...]] = {
     "key": ("text", "varchar", "character varying"),
-    "text": ("text", "varchar", "character varying", "mediumtext", "longtext"),
+    "text": ("text", "varchar", "character varying"),
     "whole": ("bigint", "hugeint", "numeric", "decimal"),
     "number": ("double",),
     "flag": ("boolean", "tinyint"),
-    "json": ("json", "text", "varchar", "mediumtext", "longtext"),
+    "json": ("json", "text", "varchar"),
 }
 LOG_COLUMNS = {
     "source": "key",
@@ -70,12 +69,13 @@ class SqlDialect:
 
     :param table: the table's name.
     :param schema: its schema; None: the connection's default.
-    :param placeholder: the driver's mark for a parameter (``%s``, ``?``).
     :raises InvalidRequest: when a name is not a plain identifier.
     """
 
     #: SQLAlchemy's dialect, which writes the statements.
     compiler: ClassVar[type[DefaultDialect]]
+    #: SQLAlchemy's name of the driver's mark for a parameter: ``format`` (``%s``) or ``qmark`` (``?``).
+    paramstyle: ClassVar[Literal["format", "qmark"]] = "format"
     #: :data:`ACCEPTED_TYPES` and those of times.
     accepts: ClassVar[dict[str, tuple[str, ...]]]
     #: Whether a column of times keeps instants with a time zone.
@@ -89,29 +89,22 @@ class SqlDialect:
     #: How the stage differs from an ordinary table; it lives as long as one connection or transaction.
     stage_options: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
+    def __init__(self, table: str, schema: str | None) -> None:
         check_identifier("table", table)
         if schema is not None:
             check_identifier("schema", schema)
         self._schema = schema
-        self.sql = self.compiler(paramstyle="qmark" if placeholder == "?" else "format")
+        self.sql = self.compiler(paramstyle=self.paramstyle)
         metadata = MetaData(schema=schema and quoted_name(schema, quote=True))
-        self.table = _table(table, metadata, _columns(COLUMNS, KEY))
-        self.log = _table(f"{table}_export_log", metadata, _columns(LOG_COLUMNS, LOG_KEY))
-        self.stage = _table(
-            f"{table}_stage", MetaData(), _columns(COLUMNS), prefixes=["TEMPORARY"], **self.stage_options
-        )
-        stored = self.table.c
+        self.table = _table(table, metadata, COLUMNS, KEY)
+        self.log = _table(f"{table}_export_log", metadata, LOG_COLUMNS, LOG_KEY)
+        self.stage = _table(f"{table}_stage", MetaData(), COLUMNS, prefixes=["TEMPORARY"], **self.stage_options)
+        source, settled_at = self.table.c.source, self.table.c.settled_at
+        # The rows that may change: a few of many, where the database can leave out the others.
+        partial: dict[str, Any] = dict.fromkeys(("postgresql_where", "sqlite_where"), settled_at.is_(None))
         self.indexes = [
-            Index(f"{table}_created", stored.source, stored.created_at),
-            # The rows that may change: a few of many, where the database can leave out the others.
-            Index(
-                f"{table}_unsettled",
-                stored.source,
-                stored.settled_at,
-                postgresql_where=stored.settled_at.is_(None),
-                sqlite_where=stored.settled_at.is_(None),
-            ),
+            Index(f"{table}_created", source, self.table.c.created_at),
+            Index(f"{table}_unsettled", source, settled_at, **partial),
         ]
 
     def execute(self, cursor: Any, statement: CompilerElement) -> list[Any]:
@@ -200,15 +193,6 @@ class SqlDialect:
         :param source: the source.
         """
 
-    def remedy(self, error: Exception) -> str:
-        """Return the remedy for an error of the driver, for the user.
-
-        :param error: the error; nothing of it that may be a row's value is returned.
-        :return: a sentence; empty where nothing is known.
-        """
-        del error
-        return ""
-
     def new_buffer(self, hook: Any) -> RowBuffer:
         """Return an empty buffer for rows, to be read by :meth:`fill`.
 
@@ -229,38 +213,23 @@ class SqlDialect:
         for batch in buffer.batches():
             cursor.executemany(sql, batch)
 
-    def time(self, moment: datetime | None) -> Any:
+    def time(self, moment: datetime) -> Any:
         """Convert an instant to a value for the driver.
 
-        :param moment: an aware instant, or None.
-        :return: the instant itself where columns keep time zones, otherwise a naive ``datetime`` in UTC; None for None.
+        :param moment: an aware instant.
+        :return: the instant itself where columns keep time zones, otherwise a naive ``datetime`` in UTC.
         """
-        if moment is None or self.keeps_zones:
-            return moment
-        return moment.astimezone(timezone.utc).replace(tzinfo=None)
-
-    def read_time(self, value: Any) -> datetime | None:
-        """Convert a value that the driver returned to an instant.
-
-        :param value: a ``datetime``, which is read as UTC when it has no time zone, or ISO 8601 text.
-        :return: the instant, aware and in UTC; None when the value holds none.
-        """
-        if isinstance(value, datetime):
-            return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-        return read_time(value)
+        return moment if self.keeps_zones else moment.astimezone(timezone.utc).replace(tzinfo=None)
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the SQL expression that truncates an instant to its hour in UTC, in a session of any time zone.
 
         :param column: a column of instants.
-        :return: the expression; :meth:`read_time` reads its values.
+        :return: the expression; :func:`~airflow_provider_voice.models.read_time` reads its values.
         """
         return func.date_trunc("hour", column.op("AT TIME ZONE")("UTC"))
 
 
-def _columns(kinds: dict[str, str], key: tuple[str, ...] = ()) -> list[Column[Any]]:
-    return [Column(name, TYPES[kind], primary_key=name in key) for name, kind in kinds.items()]
-
-
-def _table(name: str, metadata: MetaData, columns: list[Column[Any]], **options: Any) -> Table:
+def _table(name: str, metadata: MetaData, kinds: dict[str, str], key: tuple[str, ...] = (), **options: Any) -> Table:
+    columns = [Column(column, TYPES[kind], primary_key=column in key) for column, kind in kinds.items()]
     return Table(quoted_name(name, quote=True), metadata, *columns, **options)

@@ -27,22 +27,14 @@ class _DuckDBSql(PGDialect):
 
 
 class DuckDB(SqlDialect):
-    """DuckDB, by its own driver.
-
-    :param table: the table's name.
-    :param schema: its schema; None: the connection's default.
-    :param placeholder: not used: the driver's mark for a parameter is always ``?``.
-    """
+    """DuckDB, by its own driver."""
 
     compiler = _DuckDBSql
+    paramstyle = "qmark"
     accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",)}
     keeps_zones = True
     has_indexes = False  # columns are read fast without one
     begin = ("BEGIN TRANSACTION",)  # the driver commits every statement by itself otherwise
-
-    def __init__(self, table: str, schema: str | None, placeholder: str) -> None:
-        del placeholder  # a DbApiHook's default is another one
-        super().__init__(table, schema, "?")
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
         sql = (

@@ -12,25 +12,24 @@ from airflow_provider_voice.export.models import Loaded
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
-from airflow_provider_voice.export.warehouse.table_state import is_followed
-from airflow_provider_voice.models import write_time
+from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.sql.elements import CompilerElement
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.warehouse.table_state import TableState
     from airflow_provider_voice.export.windows import ReadPlan
 
 
 @dataclass(frozen=True)
 class Load:
-    """The rows of one export, and the run that read them.
+    """The rows of one export, the run that read them, and their way into the table.
 
     :param scope: the calls that are exported.
     :param run: the run's name, by which a rerun finds its window again.
@@ -51,6 +50,82 @@ class Load:
     settle_after: timedelta
     abandon_after: timedelta
     missing: Collection[str] = ()
+
+    def into(self, state: TableState, *, is_staged: bool = False) -> Loaded:
+        """Merge the rows and write the log.
+
+        :param state: the table in the transaction of the load.
+        :param is_staged: whether the transaction already has a stage with all rows, default False.
+        :return: the counts.
+        """
+        state.dialect.lock(state.cursor, self.scope.source)
+        done = self._merge(state, is_staged)
+        done.fetched = self.rows.count
+        done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
+        done.missing = self._mark_missing(state)
+        done.abandoned = self._abandon(state)
+        done.unsettled = _count(state, state.is_followed(self.scope.source))
+        self._write_log(state, done)
+        return done
+
+    def _merge(self, state: TableState, is_staged: bool) -> Loaded:
+        dialect, stored = state.dialect, state.dialect.table.c
+        if not state.execute(select(stored.call_id).where(stored.source == self.scope.source).limit(1)):
+            # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
+            if is_staged:
+                state.execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
+            else:
+                dialect.fill(dialect.table, state.cursor, self.rows)
+            return Loaded(inserted=self.rows.count, changed_days=_days(self.rows.hours))
+        if not is_staged:
+            dialect.create_stage(state.cursor)
+            dialect.fill(dialect.stage, state.cursor, self.rows)
+        merge, settled_before = MergeSql(dialect), self.read_at - self.settle_after
+        ((staged, known, *sums),) = state.execute(merge.survey(settled_before))
+        stale, changed, noted = (int(number or 0) for number in sums)
+        done = Loaded(inserted=staged - known, updated=changed, stale_ignored=stale)
+        if changed or noted:
+            state.execute(merge.update(settled_before))
+        if done.inserted:
+            state.execute(merge.insert())
+        if done.inserted or done.updated:
+            hours = state.execute(merge.changed_hours(self.scope.source))
+            done.changed_days = _days(read_time(hour) for (hour,) in hours)
+        return done
+
+    def _mark_missing(self, state: TableState) -> int:
+        stored = state.dialect.table.c
+        # A row that another run has settled meanwhile would stay marked: nobody reads it again.
+        shown = (state.is_followed(self.scope.source), stored.missing_since.is_(None))
+        mark = update(state.dialect.table).where(*shown).values(missing_since=self.read_at)
+        for call_id in self.missing:
+            state.execute(mark.where(stored.call_id == call_id))
+        return len(self.missing)
+
+    def _abandon(self, state: TableState) -> int:
+        stored, limit = state.dialect.table.c, self.read_at - self.abandon_after
+        is_stuck = and_(stored.missing_since.is_(None), stored.status.in_(ACTIVE), stored.fetched_at <= limit)
+        is_expired = and_(state.is_followed(self.scope.source), or_(stored.missing_since <= limit, is_stuck))
+        expired = _count(state, is_expired)
+        if expired:
+            state.execute(update(state.dialect.table).values(abandoned_at=self.read_at).where(is_expired))
+        return expired
+
+    def _write_log(self, state: TableState, done: Loaded) -> None:
+        plan, coverage = self.plan, CoverageLog(state, self.scope)
+        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], self.rows.hours, self.read_at)
+        coverage.write_run(self.run, plan.requested, self.rows.count, self.read_at)
+        holes = coverage.cover(plan.windows, plan.unread, self.read_at)
+        done.holes = [{"start": write_time(hole.start), "end": write_time(hole.end)} for hole in holes]
+
+
+def _count(state: TableState, condition: ColumnElement[bool]) -> int:
+    ((count,),) = state.execute(select(func.count()).select_from(state.dialect.table).where(condition))
+    return int(count)
+
+
+def _days(hours: Iterable[datetime | None]) -> list[str]:
+    return sorted({hour.date().isoformat() for hour in hours if hour is not None})
 
 
 class Transaction:
@@ -99,100 +174,3 @@ class Transaction:
         if self.cursor is not None:
             with suppress(Exception):
                 self.__exit__(Exception, None, None)
-
-
-class Loading:
-    """Loads the rows of one export inside a transaction.
-
-    :param cursor: the transaction's cursor.
-    :param dialect: the database's dialect.
-    :param load: the rows, and the run that read them.
-    :param is_staged: whether the transaction already has a stage with all rows, default False.
-    """
-
-    def __init__(self, cursor: Any, dialect: SqlDialect, load: Load, *, is_staged: bool = False) -> None:
-        self._cursor = cursor
-        self._dialect = dialect
-        self._load = load
-        self._is_staged = is_staged
-        self._stored = dialect.table.c
-        self._is_followed = is_followed(dialect, load.scope.source)
-
-    def run(self) -> Loaded:
-        """Merge the rows and write the log.
-
-        :return: the counts.
-        """
-        load = self._load
-        self._dialect.lock(self._cursor, load.scope.source)
-        done = self._merge()
-        done.fetched = load.rows.count
-        done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
-        done.missing = self._mark_missing()
-        done.abandoned = self._abandon()
-        done.unsettled = self._count(self._is_followed)
-        self._write_log(done)
-        return done
-
-    def _merge(self) -> Loaded:
-        load, dialect = self._load, self._dialect
-        of_source = select(self._stored.call_id).where(self._stored.source == load.scope.source)
-        if not self._execute(of_source.limit(1)):
-            # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
-            if self._is_staged:
-                self._execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
-            else:
-                dialect.fill(dialect.table, self._cursor, load.rows)
-            return Loaded(inserted=load.rows.count, changed_days=_days(load.rows.hours))
-        if not self._is_staged:
-            dialect.create_stage(self._cursor)
-            dialect.fill(dialect.stage, self._cursor, load.rows)
-        merge, settled_before = MergeSql(dialect), load.read_at - load.settle_after
-        ((staged, known, *sums),) = self._execute(merge.survey(settled_before))
-        stale, changed, noted = (int(number or 0) for number in sums)
-        done = Loaded(inserted=staged - known, updated=changed, stale_ignored=stale)
-        if changed or noted:
-            self._execute(merge.update(settled_before))
-        if done.inserted:
-            self._execute(merge.insert())
-        if done.inserted or done.updated:
-            hours = self._execute(merge.changed_hours(load.scope.source))
-            done.changed_days = _days(dialect.read_time(hour) for (hour,) in hours)
-        return done
-
-    def _mark_missing(self) -> int:
-        load, stored = self._load, self._stored
-        for call_id in load.missing:
-            # A row that another run has settled meanwhile would stay marked: nobody reads it again.
-            is_shown = and_(self._is_followed, stored.call_id == call_id, stored.missing_since.is_(None))
-            self._execute(update(self._dialect.table).values(missing_since=load.read_at).where(is_shown))
-        return len(load.missing)
-
-    def _abandon(self) -> int:
-        load, stored = self._load, self._stored
-        limit = load.read_at - load.abandon_after
-        is_stuck = and_(stored.missing_since.is_(None), stored.status.in_(ACTIVE), stored.fetched_at <= limit)
-        is_expired = and_(self._is_followed, or_(stored.missing_since <= limit, is_stuck))
-        expired = self._count(is_expired)
-        if expired:
-            self._execute(update(self._dialect.table).values(abandoned_at=load.read_at).where(is_expired))
-        return expired
-
-    def _write_log(self, done: Loaded) -> None:
-        load, plan = self._load, self._load.plan
-        coverage = CoverageLog(self._cursor, self._dialect, load.scope)
-        done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], load.rows.hours, load.read_at)
-        coverage.write_run(load.run, plan.requested, load.rows.count, load.read_at)
-        holes = coverage.cover(plan.windows, plan.unread, load.read_at)
-        done.holes = [{"start": write_time(hole.start), "end": write_time(hole.end)} for hole in holes]
-
-    def _count(self, condition: ColumnElement[bool]) -> int:
-        ((count,),) = self._execute(select(func.count()).select_from(self._dialect.table).where(condition))
-        return int(count)
-
-    def _execute(self, statement: CompilerElement) -> list[Any]:
-        return self._dialect.execute(self._cursor, statement)
-
-
-def _days(hours: Iterable[datetime | None]) -> list[str]:
-    return sorted({hour.date().isoformat() for hour in hours if hour is not None})

@@ -117,7 +117,7 @@ class MergeSql:
         The load's rows carry the time of its own readings, so an equal ``fetched_at`` marks a row that it wrote.
 
         :param source: the first key column.
-        :return: the SELECT statement; its rows are values for :meth:`SqlDialect.read_time`.
+        :return: the SELECT statement; its rows are values for :func:`~airflow_provider_voice.models.read_time`.
         """
         t, written = self._stored.c, self._is_same & (self._staged.c.fetched_at == self._stored.c.fetched_at)
         hours = select(self._dialect.hour(t.created_at)).distinct()

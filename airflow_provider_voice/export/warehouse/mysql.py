@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func
@@ -16,15 +15,14 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
 
 _LOCK_SECONDS = 600
-_DATA_TOO_LONG = 1406
 
 
 class MySQL(SqlDialect):
     """MySQL 8 and MariaDB 10.6 or later, by mysqlclient or PyMySQL."""
 
     compiler = mysql.dialect
-    # MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
-    accepts = ACCEPTED_TYPES | {"time": ("datetime(6)",), "json": ("text", "mediumtext", "longtext")}
+    # TEXT has 64 KB. MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
+    accepts = ACCEPTED_TYPES | dict.fromkeys(("text", "json"), ("mediumtext", "longtext")) | {"time": ("datetime(6)",)}
     clock = func.utc_timestamp(6)
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
@@ -40,7 +38,7 @@ class MySQL(SqlDialect):
         return f"ALTER TABLE {self.full_name(self.table)} MODIFY {name} {self.type_of(name)}"
 
     def create_stage(self, cursor: Any) -> None:
-        """Create the stage with the table's own types, so that a value too long for an older column is refused here.
+        """Create the stage with the table's own types, so that an id too long for the table's column is refused here.
 
         MariaDB copies a long text from table to table into a shorter column without an error, whatever the sql_mode.
         The key refuses ids that differ only in blanks at their end, which the merge would take for one.
@@ -50,18 +48,6 @@ class MySQL(SqlDialect):
         stage, table = self.full_name(self.stage), self.full_name(self.table)
         key = f"PRIMARY KEY ({', '.join(KEY)})"
         cursor.execute(f"CREATE TEMPORARY TABLE {stage} ({key}) SELECT {', '.join(COLUMNS)} FROM {table} LIMIT 0")
-
-    def remedy(self, error: Exception) -> str:
-        """Return the statement that widens a column of an older table which a value does not fit into.
-
-        :param error: the error of the driver: its number and a text, of which only the column's name is returned.
-        :return: a sentence; empty for other errors, and for the columns of the key, which cannot be widened.
-        """
-        number, text = (*error.args, None, None)[:2]
-        column = re.search(r"column '(\w+)'", str(text))
-        if number != _DATA_TOO_LONG or column is None or COLUMNS.get(column[1], "key") == "key":
-            return ""
-        return f"A value is too long for {column[1]}. Change the column: {self.change_column_statement(column[1])}"
 
     def lock(self, cursor: Any, source: str) -> None:
         """Wait for other loads of this table: a named lock, because LOCK TABLES would end the transaction.

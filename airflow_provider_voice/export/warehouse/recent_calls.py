@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.models import read_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,15 +78,15 @@ class RecentCalls:
         """
         query = select(*(self._stored[name] for name in _CALL_COLUMNS)).where(self._stored.call_id == call_id)
         # By source too: the key begins with it.
-        rows = self._warehouse.read(lambda state: state.query(query.where(self._is_of_known_source(state))))
+        rows = self._warehouse.read(lambda state: state.execute(query.where(self._is_of_known_source(state))))
         for row in rows:
             call = dict(zip(_CALL_COLUMNS, row, strict=True))
-            return call | {name: self._dialect.read_time(call[name]) for name in _TIMES}
+            return call | {name: read_time(call[name]) for name in _TIMES}
         return None
 
     def _is_of_known_source(self, state: TableState) -> ColumnElement[bool]:
         """Return the condition that all rows meet, by which the indexes can be used: they begin with the source."""
-        if not state.exists():
+        if not self._dialect.stored_columns(state.cursor, self._dialect.table):
             raise WarehouseFailed(
                 f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
                 permanent=True,
@@ -94,7 +95,7 @@ class RecentCalls:
         found: list[str] = []
         while len(found) < _MOST_SOURCES:
             later = [self._stored.source > source for source in found[-1:]]
-            ((source,),) = state.query(select(func.min(self._stored.source)).where(*later))
+            ((source,),) = state.execute(select(func.min(self._stored.source)).where(*later))
             if source is None:
                 break
             found.append(source)
@@ -110,5 +111,5 @@ class RecentCalls:
         query = query.group_by(of.source, of.agent, of.status).order_by(of.source, calls.desc())
         return [
             CallCount(source, str(name), str(status), int(count), int(seconds or 0))
-            for source, name, status, count, seconds in state.query(query.limit(_MOST_GROUPS))
+            for source, name, status, count, seconds in state.execute(query.limit(_MOST_GROUPS))
         ]

@@ -20,6 +20,7 @@ class SQLite(SqlDialect):
     """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
 
     compiler = sqlite.dialect
+    paramstyle = "qmark"
     # A column of SQLite holds values of any type; times are compared as texts.
     accepts = dict.fromkeys(TYPES, ("",)) | {"time": ("timestamp", "datetime", "text", "varchar")}
     clock = func.strftime("%Y-%m-%d %H:%M:%f", "now")
@@ -37,13 +38,13 @@ class SQLite(SqlDialect):
         del source
         cursor.execute("BEGIN IMMEDIATE")
 
-    def time(self, moment: datetime | None) -> Any:
+    def time(self, moment: datetime) -> Any:
         """Convert an instant to text that SQLite's own functions read.
 
-        :param moment: an aware instant, or None.
-        :return: ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``; None for None.
+        :param moment: an aware instant.
+        :return: ``YYYY-MM-DD HH:MM:SS.ffffff+00:00``.
         """
-        return moment and moment.astimezone(timezone.utc).isoformat(" ", "microseconds")
+        return moment.astimezone(timezone.utc).isoformat(" ", "microseconds")
 
     def hour(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """Return the SQL expression that truncates an instant to its hour.

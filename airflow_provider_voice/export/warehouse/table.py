@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.load import Load, Loading, Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_for, name_of
+from airflow_provider_voice.export.warehouse.load import Transaction
+from airflow_provider_voice.export.warehouse.registry import dialect_of
 from airflow_provider_voice.export.warehouse.table_state import TableState
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.models import Loaded
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
+    from airflow_provider_voice.export.warehouse.load import Load
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,14 +27,15 @@ T = TypeVar("T")
 class Warehouse:
     """A table of calls in a database, through its ``DbApiHook``.
 
-    :param hook: the database's hook; ``get_conn``, ``placeholder`` and its dialect's name are used, nothing that logs.
+    :param hook: the database's hook; ``get_conn`` and its connection's type are used, nothing that logs.
     :param table: the table, created where it is missing; its log is ``<table>_export_log``.
     :param schema: the schema; None: the connection's default.
+    :raises InvalidRequest: when no dialect is tested with the database, or a name is no plain identifier.
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
-        self.dialect: SqlDialect = dialect_for(name_of(hook), table, schema, str(getattr(hook, "placeholder", "%s")))
+        self.dialect: SqlDialect = dialect_of(hook)(table, schema)
 
     def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
@@ -51,25 +53,21 @@ class Warehouse:
             # Two first exports at once: both find no table, and the second to end finds it made.
             self._in_transaction("the creation", self._create)
 
-    def _create(self, cursor: Any) -> None:
-        self.dialect.create(cursor)
-        stored = self.dialect.stored_columns(cursor, self.dialect.table)
-        self._check_types(stored)
-        for name in COLUMNS:
-            if name not in stored:
-                cursor.execute(self.dialect.add_column_statement(name))
-                log.info("Added the column %s to %s.", name, self.dialect.table.name)
-
-    def _check_types(self, stored: dict[str, str]) -> None:
-        table = self.dialect.table.name
+    def _create(self, state: TableState) -> None:
+        dialect, table = self.dialect, self.dialect.table.name
+        dialect.create(state.cursor)
+        stored = dialect.stored_columns(state.cursor, dialect.table)
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
                 raise InvalidRequest(f"The table {table} has no column {name}, so it is not a table of calls.")
-            if found and not found.startswith(self.dialect.accepts[kind]):
+            if found is None:
+                state.cursor.execute(dialect.add_column_statement(name))
+                log.info("Added the column %s to %s.", name, table)
+            elif found and not found.startswith(dialect.accepts[kind]):
                 raise InvalidRequest(
                     f"The column {name} of {table} is of type {found}, which cannot hold its values. "
-                    f"Change it: {self.dialect.change_column_statement(name)}"
+                    f"Change it: {dialect.change_column_statement(name)}"
                 )
 
     def read(self, ask: Callable[[TableState], T]) -> T:
@@ -79,7 +77,7 @@ class Warehouse:
         :return: the result of ``ask``.
         :raises WarehouseFailed: when the database refuses.
         """
-        return self._in_transaction("the reading", lambda cursor: ask(TableState(cursor, self.dialect)))
+        return self._in_transaction("the reading", ask)
 
     def load(self, load: Load) -> Loaded:
         """Merge the rows and write the log, in one transaction.
@@ -89,19 +87,15 @@ class Warehouse:
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
         staged = load.rows.staged()
+        return self._in_transaction("the load", lambda state: load.into(state, is_staged=staged is not None), staged)
 
-        def run(cursor: Any) -> Loaded:
-            return Loading(cursor, self.dialect, load, is_staged=staged is not None).run()
-
-        return self._in_transaction("the load", run, staged)
-
-    def _in_transaction(self, doing: str, work: Callable[[Any], T], transaction: Any = None) -> T:
+    def _in_transaction(self, doing: str, work: Callable[[TableState], T], transaction: Any = None) -> T:
         def run() -> T:
             with transaction or Transaction(self.hook, self.dialect) as cursor:
-                return work(cursor)
+                return work(TableState(cursor, self.dialect))
 
         message = (
             f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
             "Check the connection and its rights. The database's own message is left out, because it may quote a row."
         )
-        return without_row_values(run, WarehouseFailed, message, self.dialect.remedy)
+        return without_row_values(run, WarehouseFailed, message)

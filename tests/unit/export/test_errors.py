@@ -64,11 +64,3 @@ def test_errors_of_ours_pass_and_results_come_back() -> None:
         without_row_values(lambda: (_ for _ in ()).throw(ours), WarehouseFailed, "")
     assert caught.value is ours
     assert without_row_values(lambda: 7, WarehouseFailed, "") == 7
-
-
-def test_what_to_do_follows_the_message() -> None:
-    def work() -> None:
-        raise DriverError(NUMBER)
-
-    with pytest.raises(WarehouseFailed, match=r"^It broke off\. Do that\.$"):
-        without_row_values(work, WarehouseFailed, "It broke off.", lambda error: "Do that.")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_voice.export.models import Scope, Window, fitting, gaps, joined, without
+from airflow_provider_voice.export.models import Scope, Window, fitting, joined, without
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -28,11 +28,9 @@ def test_windows_are_joined_and_subtracted_like_sets_of_hours(some, others) -> N
 
     assert contents(joined(some)) == contents(some)
     assert contents(without(some, others)) == contents(some) - contents(others)
-    for windows in (joined(some), without(some, others), gaps(some)):
+    for windows in (joined(some), without(some, others)):
         assert all(windows)
         assert all(before.end < after.start for before, after in pairwise(windows))
-    filled = contents([*some, *gaps(some)])
-    assert filled == set(range(min(filled, default=0), max(filled, default=-1) + 1))
 
 
 def test_the_part_of_a_window() -> None:

@@ -56,7 +56,7 @@ def test_a_table_named_by_a_template_has_no_asset_of_its_own() -> None:
 
 def test_a_connection_that_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseHook, "get_hook", classmethod(lambda *_: SimpleNamespace()))
-    with pytest.raises(InvalidRequest, match="not a SQL database"):
+    with pytest.raises(InvalidRequest, match="cannot be loaded into a database of this type"):
         _ = operator().warehouse
 
 

@@ -8,7 +8,8 @@ from typing import IO, Any
 from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.export.warehouse.dialects import SqlDialect
-from airflow_provider_voice.export.warehouse.load import Load, Loading
+from airflow_provider_voice.export.warehouse.load import Load
+from airflow_provider_voice.export.warehouse.table_state import TableState
 from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 
@@ -74,6 +75,5 @@ def load(dialect: SqlDialect, cursor: Recorder) -> Loaded:
     with dialect.new_buffer(None) as rows:
         rows.add(maker.row(one_call()), NOW - HOUR)
         plan = ReadPlan(window, [window], unread=[Window(NOW, NOW + HOUR)])
-        return Loading(
-            cursor, dialect, Load(Scope("s", "a"), "run", plan, rows, NOW, HOUR, timedelta(days=7), ["c9"])
-        ).run()
+        one = Load(Scope("s", "a"), "run", plan, rows, NOW, HOUR, timedelta(days=7), ["c9"])
+        return one.into(TableState(cursor, dialect))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
@@ -8,7 +9,8 @@ import pytest
 
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.export.warehouse.table_state import TableState
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -22,14 +24,14 @@ def hours(first: int, last: int) -> Window:
 @pytest.fixture
 def cursor() -> Iterator[sqlite3.Cursor]:
     connection = sqlite3.connect(":memory:")
-    dialect = dialect_for("sqlite", "calls", None, "?")
+    dialect = SQLite("calls", None)
     dialect.create(connection.cursor())
     yield connection.cursor()
     connection.close()
 
 
 def log_of(cursor: sqlite3.Cursor, scope: Scope | None = None) -> CoverageLog:
-    return CoverageLog(cursor, dialect_for("sqlite", "calls", None, "?"), scope or Scope("s"))
+    return CoverageLog(TableState(cursor, SQLite("calls", None)), scope or Scope("s"))
 
 
 def lines(cursor: sqlite3.Cursor, kind: str) -> int:
@@ -72,7 +74,7 @@ def test_a_run_finds_its_window_again(cursor) -> None:
 
 def test_a_month_of_hours_takes_more_than_one_statement(cursor) -> None:
     log, month = log_of(cursor), hours(0, 31 * 24)
-    at_vendor = {month.start + number * HOUR: number for number in range(31 * 24)}
+    at_vendor = Counter({month.start + number * HOUR: number for number in range(31 * 24)})
     first = log.write_hours([month], at_vendor, NOW)
     assert [entry["changed"] for entry in first] == list(range(31 * 24))
     assert {entry["changed"] for entry in log.write_hours([month], at_vendor, NOW)} == {0}

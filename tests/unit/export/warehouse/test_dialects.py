@@ -9,15 +9,18 @@ from sqlalchemy import select, true
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Scope
+from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
 from airflow_provider_voice.export.warehouse.merge_sql import MergeSql
+from airflow_provider_voice.export.warehouse.mysql import MySQL
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
-from airflow_provider_voice.export.warehouse.registry import DIALECTS, dialect_for
+from airflow_provider_voice.export.warehouse.registry import DIALECTS
 from airflow_provider_voice.export.warehouse.table_state import TableState
 from tests.unit.export.warehouse.recorder import NOW, Recorder, load
 
 # Ours -> sqlglot's name.
-NAMES = {"postgresql": "postgres", "sqlite": "sqlite", "duckdb": "duckdb", "mysql": "mysql"}
+NAMES = {"postgres": "postgres", "sqlite": "sqlite", "duckdb": "duckdb", "mysql": "mysql"}
 # Texts that only the engine itself judges: a driver's way to load rows, and settings of a session.
 NOT_PARSED = ("COPY", "SET SESSION", "SELECT GET_LOCK", "BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock")
 
@@ -29,7 +32,7 @@ def statements(dialect: SqlDialect) -> list[str]:
     cursor.execute(str(select(dialect.clock).compile(dialect=dialect.sql)))
     state = TableState(cursor, dialect)
     state.unsettled("s")
-    state.coverage(Scope("s")).window_of_run("run")
+    CoverageLog(state, Scope("s")).window_of_run("run")
     load(dialect, cursor)
     cursor.execute(dialect.add_column_statement("agent_name"))
     return cursor.sql
@@ -40,7 +43,7 @@ def statements(dialect: SqlDialect) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_statement_is_sql_of_its_dialect(name: str, schema: str | None) -> None:
     sqlglot = pytest.importorskip("sqlglot")
-    written = statements(dialect_for(name, "voice_calls", schema, "?"))
+    written = statements(DIALECTS[name]("voice_calls", schema))
     assert len(written) > 20
     for statement in written:
         if statement.startswith(NOT_PARSED) or "read_csv" in statement:
@@ -57,26 +60,24 @@ def test_every_statement_is_sql_of_its_dialect(name: str, schema: str | None) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_values_are_parameters_and_no_part_of_a_statement(name: str) -> None:
     cursor = Recorder()
-    dialect = dialect_for(name, "voice_calls", None, "%s")
+    dialect = DIALECTS[name]("voice_calls", None)
     TableState(cursor, dialect).unsettled("it's")
     ((sql, values),) = cursor.statements
     assert list(values) == ["it's"]
     assert "it's" not in sql
-    assert ("?" if name == "duckdb" else "%s") in sql
+    assert ("?" if name in ("duckdb", "sqlite") else "%s") in sql, "the driver's mark for a parameter"
 
 
-@pytest.mark.parametrize("placeholder", ["?", "%s"])
-def test_the_drivers_mark_for_a_parameter_is_used(placeholder: str) -> None:
+def test_a_schema_stands_before_the_table() -> None:
     cursor = Recorder()
-    dialect = dialect_for("postgres", "calls", "dwh", placeholder)
+    dialect = PostgreSQL("calls", "dwh")
     TableState(cursor, dialect).unsettled("s")
-    assert f"source = {placeholder} AND" in cursor.sql[0]
     assert 'FROM "dwh"."calls" WHERE' in cursor.sql[0]
 
 
 def test_the_values_of_an_update_do_not_depend_on_the_order_in_which_they_are_assigned() -> None:
     """MySQL assigns from left to right, so that a value sees the columns before it as they will be."""
-    dialect = dialect_for("mysql", "voice_calls", None, "%s")
+    dialect = MySQL("voice_calls", None)
     assigned: list[str] = []
     for name, value in MergeSql(dialect).assignments(true()).items():
         text = str(value.compile(dialect=dialect.sql))
@@ -86,8 +87,8 @@ def test_the_values_of_an_update_do_not_depend_on_the_order_in_which_they_are_as
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_column_that_the_export_creates_is_one_that_it_accepts(name: str) -> None:
-    dialect = dialect_for(name, "calls", None, "?")
-    as_stored = {"postgresql": {}, "sqlite": {}, "duckdb": {"TEXT": "varchar", "DOUBLE PRECISION": "double"}}
+    dialect = DIALECTS[name]("calls", None)
+    as_stored = {"postgres": {}, "sqlite": {}, "duckdb": {"TEXT": "varchar", "DOUBLE PRECISION": "double"}}
     for kind, accepted in dialect.accepts.items():
         written = TYPES[kind].compile(dialect.sql)
         written = {"BOOL": "tinyint(1)", **as_stored.get(name, {})}.get(written, written)
@@ -95,7 +96,7 @@ def test_a_column_that_the_export_creates_is_one_that_it_accepts(name: str) -> N
 
 
 def test_the_page_of_calls_counts_by_agent_and_status() -> None:
-    hook = SimpleNamespace(conn_type="postgres", placeholder="%s")
+    hook = SimpleNamespace(conn_type="postgres")
     calls, cursor = RecentCalls(hook, "calls"), Recorder(exists=True)
     calls._counts(TableState(cursor, calls._dialect), NOW)
     sql, values = cursor.statements[-1]
@@ -107,4 +108,4 @@ def test_the_page_of_calls_counts_by_agent_and_status() -> None:
 def test_no_dialect_takes_a_name_that_is_none(name: str) -> None:
     for table in ('calls"; DROP TABLE x; --', "", "a b", "x" * 60, "`a`"):
         with pytest.raises(InvalidRequest):
-            dialect_for(name, table, None, "?")
+            DIALECTS[name](table, None)

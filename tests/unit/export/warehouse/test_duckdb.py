@@ -18,7 +18,7 @@ def cursor() -> Iterator[Any]:
 
 
 def dialect() -> DuckDB:
-    return DuckDB("calls", None, "%s")  # a DbApiHook's default is not DuckDB's own mark
+    return DuckDB("calls", None)
 
 
 def test_the_columns_it_creates_are_those_it_finds_and_accepts(cursor: Any) -> None:
@@ -35,7 +35,7 @@ def test_the_columns_it_creates_are_those_it_finds_and_accepts(cursor: Any) -> N
 
 def test_names_are_the_same_in_any_case(cursor: Any) -> None:
     dialect().create(cursor)
-    other = DuckDB("Calls", "MAIN", "?")
+    other = DuckDB("Calls", "MAIN")
     assert other.stored_columns(cursor, other.table) == dialect().stored_columns(cursor, dialect().table)
 
 

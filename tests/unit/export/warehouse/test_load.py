@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_voice.export.warehouse.load import Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from tests.integration.exporting import sqlite_hook
 from tests.unit.export.warehouse.recorder import Recorder, load, one_call
@@ -16,9 +16,7 @@ from tests.unit.export.warehouse.recorder import Recorder, load, one_call
 
 @pytest.fixture
 def dialect() -> SQLite:
-    made = dialect_for("sqlite", "calls", None, "?")
-    assert isinstance(made, SQLite)
-    return made
+    return SQLite("calls", None)
 
 
 def rows(path: Path, sql: str) -> list[Any]:
@@ -83,7 +81,7 @@ def test_a_connection_is_closed_and_not_left_in_autocommit(dialect: SQLite) -> N
 
 def test_the_lock_comes_before_everything_that_is_read_or_written() -> None:
     cursor = Recorder()
-    load(dialect_for("postgres", "calls", None, "%s"), cursor)
+    load(PostgreSQL("calls", None), cursor)
     assert cursor.sql[0].startswith("SELECT pg_advisory_xact_lock")
 
 
@@ -94,7 +92,7 @@ def test_a_merge_surveys_updates_and_inserts_only_where_there_is_something(noted
             return [(1, 1, 0, 0, noted)] if "OUTER JOIN" in self.sql[-1] else super().fetchall()
 
     cursor = Unchanged()
-    done = load(dialect_for("postgres", "calls", None, "%s"), cursor)
+    done = load(PostgreSQL("calls", None), cursor)
     assert (done.unchanged, done.inserted, done.updated, done.changed_days) == (1, 0, 0, [])
     assert not [sql for sql in cursor.sql if sql.startswith('INSERT INTO "calls" (')]
     updates = [sql for sql in cursor.sql if sql.startswith('UPDATE "calls" AS t')]

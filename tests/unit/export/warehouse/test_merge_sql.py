@@ -11,10 +11,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.schema import CreateTable
 
 from airflow_provider_voice.export.warehouse.merge_sql import ACTIVE, MergeSql
-from airflow_provider_voice.export.warehouse.registry import dialect_for
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.models import read_time
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
-DIALECT = dialect_for("sqlite", "calls", None, "?")
+DIALECT = SQLite("calls", None)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_change_reopens_a_row_that_was_settled_missing_or_abandoned(cursor: sq
     DIALECT.execute(cursor, MergeSql(DIALECT).update(NOW + HOUR))
     row = stored(cursor, "c")
     assert (row["cost"], row["settled_at"], row["missing_since"], row["abandoned_at"]) == (2.0, None, None, None)
-    assert DIALECT.read_time(row["fetched_at"]) == NOW
+    assert read_time(row["fetched_at"]) == NOW
 
 
 @pytest.mark.parametrize(
@@ -155,4 +156,4 @@ def test_the_hours_of_a_load_are_those_of_the_rows_that_it_wrote(cursor: sqlite3
         put(cursor, DIALECT.table, f"c{number}", fetched_at, created_at=NOW - number * 24 * HOUR)
         put(cursor, DIALECT.stage, f"c{number}", NOW)
     hours = DIALECT.execute(cursor, MergeSql(DIALECT).changed_hours("s"))
-    assert [DIALECT.read_time(hour) for (hour,) in hours] == [NOW]
+    assert [read_time(hour) for (hour,) in hours] == [NOW]

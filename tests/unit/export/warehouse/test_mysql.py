@@ -7,11 +7,12 @@ import pytest
 
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.warehouse.mysql import MySQL
+from airflow_provider_voice.models import read_time
 from tests.unit.export.warehouse.recorder import NOW, Recorder, load
 
 
 def dialect(schema: str | None = None) -> MySQL:
-    return MySQL("calls", schema, "%s")
+    return MySQL("calls", schema)
 
 
 def test_ids_that_differ_in_case_are_different_calls() -> None:
@@ -46,7 +47,7 @@ def test_a_lock_that_is_not_got_ends_the_load() -> None:
 def test_times_are_written_in_utc_without_a_zone() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=5)))
     assert dialect().time(there) == NOW.replace(tzinfo=None)
-    assert dialect().read_time(NOW.replace(tzinfo=None)) == NOW
+    assert read_time(NOW.replace(tzinfo=None)) == NOW
 
 
 def test_an_update_joins_the_stage_and_compares_null_as_a_value() -> None:
@@ -70,19 +71,3 @@ def test_a_percent_sign_is_a_value_and_not_part_of_the_statement() -> None:
 
 def test_the_statement_to_change_a_column_is_mysqls_own() -> None:
     assert dialect().change_column_statement("created_at") == "ALTER TABLE `calls` MODIFY created_at DATETIME(6)"
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        ((1406, "Data too long for column 'raw' at row 1"), "MODIFY raw LONGTEXT"),
-        ((1406, "Data too long for column 'call_id' at row 1"), ""),
-        ((1406, "Data too long for column 'note' at row 1"), ""),
-        ((1062, "Duplicate entry 'secret' for column 'raw'"), ""),
-        ((), ""),
-    ],
-)
-def test_only_a_column_of_ours_that_is_too_short_has_a_remedy(error: tuple[Any, ...], said: str) -> None:
-    remedy = dialect().remedy(Exception(*error))
-    assert said in remedy
-    assert bool(said) == bool(remedy)

@@ -20,7 +20,7 @@ COPY = (
 
 def test_rows_are_copied_into_a_stage_that_goes_with_the_transaction() -> None:
     cursor = Recorder()
-    load(PostgreSQL("calls", "marts", "%s"), cursor)
+    load(PostgreSQL("calls", "marts"), cursor)
     (stage,) = (sql for sql in cursor.sql if sql.startswith("CREATE TEMPORARY"))
     assert stage.startswith('CREATE TEMPORARY TABLE pg_temp."calls_stage"')
     assert stage.endswith("ON COMMIT DROP")
@@ -52,14 +52,14 @@ def test_psycopg_3_gets_the_same_copy() -> None:
 
     old, new = Recorder(), Psycopg3()
     for cursor in (old, new):
-        load(PostgreSQL("calls", "marts", "%s"), cursor)
+        load(PostgreSQL("calls", "marts"), cursor)
     assert COPY in new.sql
     assert new.copied == old.copied != b""
 
 
 def test_a_load_waits_for_others_of_its_source_and_table_only() -> None:
     cursor = Recorder()
-    PostgreSQL("calls", "marts", "%s").lock(cursor, "voice_default")
+    PostgreSQL("calls", "marts").lock(cursor, "voice_default")
     ((sql, values),) = cursor.statements
     assert sql.startswith("SELECT pg_advisory_xact_lock(")
     assert values == ("voice_default", '"marts"."calls"')
@@ -71,7 +71,7 @@ def test_the_first_load_goes_into_the_table_itself() -> None:
             return [] if "LIMIT" in self.sql[-1] else super().fetchall()
 
     cursor = Empty()
-    done = load(PostgreSQL("calls", None, "%s"), cursor)
+    done = load(PostgreSQL("calls", None), cursor)
     assert [sql for sql in cursor.sql if sql.startswith('COPY "calls" (')]
     assert not [sql for sql in cursor.sql if "stage" in sql]
     assert (done.inserted, done.changed_days) == (1, ["2026-01-10"])
@@ -94,7 +94,7 @@ def test_the_buffers_file_is_read_in_blocks() -> None:
             while file.read(size):
                 pass
 
-    PostgreSQL("calls", None, "%s").fill(PostgreSQL("calls", None, "%s").table, Cursor(), Buffer())
+    PostgreSQL("calls", None).fill(PostgreSQL("calls", None).table, Cursor(), Buffer())
     assert len(sizes) > 2
     assert max(sizes) < 300_000
 
@@ -115,7 +115,7 @@ def test_a_database_that_limits_whole_transactions_gets_none_that_waits_for_the_
         rollback=lambda: ends.append("rollback"),
         close=lambda: ends.append("close"),
     )
-    dialect = PostgreSQL("calls", None, "%s")
+    dialect = PostgreSQL("calls", None)
     with dialect.new_buffer(SimpleNamespace(get_conn=lambda: connection)) as buffer, suppress(ZeroDivisionError):
         for _ in range(2 * BATCH):
             buffer.add(("s", *COLUMNS))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.export.warehouse.registry import DIALECTS, dialect_for, name_of
+from airflow_provider_voice.export.warehouse.registry import DIALECTS, dialect_of
 
 
 def hook(conn_type: str, **extra: Any) -> Any:
@@ -17,32 +17,22 @@ def hook(conn_type: str, **extra: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ["postgres", "sqlite", "mysql", "duckdb"])
 def test_the_connection_type_says_it(kind: str) -> None:
-    assert name_of(hook(kind)) == kind
-    assert type(dialect_for(name_of(hook(kind)), "t", None, "?")) is DIALECTS[kind]
+    assert dialect_of(hook(kind)) is DIALECTS[kind]
 
 
 def test_a_postgres_connection_may_be_redshift() -> None:
-    assert name_of(hook("postgres", redshift=True)) == "redshift"
-    assert name_of(hook("postgres", redshift=False)) == "postgres"
+    assert dialect_of(hook("postgres", redshift=False)) is DIALECTS["postgres"]
+    with pytest.raises(InvalidRequest, match="Calls cannot be loaded into redshift directly"):
+        dialect_of(hook("postgres", redshift=True))
 
 
-def test_other_connections_are_asked_for_their_dialect() -> None:
-    class Odbc:
-        conn_type = "odbc"
-        dialect_name = "postgresql"
+@pytest.mark.parametrize("kind", ["snowflake", "gcpbigquery", "redshift", "databricks", "odbc", "jdbc", "http"])
+def test_a_database_that_no_test_has_met_is_refused_with_the_way_by_files(kind: str) -> None:
+    """Also one that is reached by ODBC or JDBC, whose drivers have neither COPY nor the marks for parameters."""
+    with pytest.raises(InvalidRequest, match=f"into {kind} directly.*CallsToObjectStorageOperator"):
+        dialect_of(hook(kind))
 
-    assert name_of(Odbc()) == "postgresql"
 
-
-def test_a_database_that_no_test_has_met_is_refused_with_the_way_by_files() -> None:
-    class Broken:
-        conn_type = "jdbc"
-
-        @property
-        def dialect_name(self) -> str:
-            raise ValueError("no driver")
-
-    untested = [hook(kind) for kind in ("snowflake", "gcpbigquery", "redshift", "databricks")]
-    for one in (*untested, hook("postgres", redshift=True), Broken(), SimpleNamespace(dialect_name="default")):
-        with pytest.raises(InvalidRequest, match="CallsToObjectStorageOperator"):
-            dialect_for(name_of(one), "t", None, "?")
+def test_a_connection_that_is_no_database_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="into a database of this type directly"):
+        dialect_of(SimpleNamespace())

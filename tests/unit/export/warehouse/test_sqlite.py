@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import literal_column, select
 
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.models import read_time
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
 
@@ -20,7 +21,7 @@ def cursor() -> Iterator[sqlite3.Cursor]:
 
 
 def dialect(schema: str | None = None) -> SQLite:
-    return SQLite("calls", schema, "?")
+    return SQLite("calls", schema)
 
 
 def test_times_are_texts_in_utc_that_sort_as_instants() -> None:
@@ -28,13 +29,13 @@ def test_times_are_texts_in_utc_that_sort_as_instants() -> None:
     written = [dialect().time(moment) for moment in (NOW, NOW + timedelta(microseconds=1), there)]
     assert written == sorted(written)
     assert written[-1] == "2026-01-10 13:00:00.000000+00:00"
-    assert [dialect().read_time(text) for text in written][-1] == NOW + HOUR
+    assert [read_time(text) for text in written][-1] == NOW + HOUR
 
 
 def test_an_instant_is_cut_to_its_hour(cursor: sqlite3.Cursor) -> None:
     column: Any = literal_column(f"'{dialect().time(NOW + timedelta(minutes=59))}'")
     ((hour,),) = dialect().execute(cursor, select(dialect().hour(column)))
-    assert dialect().read_time(hour) == NOW
+    assert read_time(hour) == NOW
 
 
 def test_the_clock_is_in_utc(cursor: sqlite3.Cursor) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from airflow_provider_voice.export.warehouse.registry import dialect_for
-from airflow_provider_voice.export.warehouse.table_state import DatabaseClock, TableState
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.export.warehouse.table_state import TableState
 from tests.unit.export.warehouse.recorder import HOUR, NOW
 
-DIALECT = dialect_for("sqlite", "calls", None, "?")
+DIALECT = SQLite("calls", None)
 
 
 @pytest.fixture
@@ -52,15 +52,14 @@ def test_a_number_that_is_none_is_not_searched_for(cursor: sqlite3.Cursor, store
     assert TableState(cursor, DIALECT).unsettled("s")["c"].to is None
 
 
-def test_a_table_that_is_not_there(cursor: sqlite3.Cursor) -> None:
-    assert not TableState(cursor, DIALECT).exists()
-    DIALECT.create(cursor)
-    assert TableState(cursor, DIALECT).exists()
+def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(
+    cursor: sqlite3.Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AtNow(TableState):
+        def execute(self, statement: Any) -> list[Any]:
+            return [(NOW,)]
 
-
-def test_the_databases_clock_goes_on_by_the_workers_monotonic_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([100.0, 160.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
-    clock = DatabaseClock(NOW)
-    assert clock.now() == NOW + HOUR / 60
-    assert clock.at(40.0) == NOW - HOUR / 60
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    clock = AtNow(cursor, DIALECT).clock()
+    assert clock(160.0) == NOW + HOUR / 60
+    assert clock(40.0) == NOW - HOUR / 60

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import Scope
-from airflow_provider_voice.export.options import bounds_of, scope_of
 from airflow_provider_voice.transfers.calls_to_object_storage import CallsToObjectStorageOperator
 from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouseOperator
 
@@ -114,8 +113,8 @@ def test_an_odd_value_of_a_template_is_taken_or_refused_with_one_error(operator:
         for name, value in values.items():
             setattr(task, name, value)
         with suppress(InvalidRequest):
-            scope_of(task)
-            bounds_of(task)
+            task.scope()
+            task.bounds()
 
     refuse()
 
@@ -139,7 +138,7 @@ def test_a_path_that_is_none(path: Any) -> None:
 
 
 def test_an_agent_id_becomes_text() -> None:
-    assert scope_of(to_warehouse(agent_id=101)) == Scope("voice_default", "101")
+    assert to_warehouse(agent_id=101).scope() == Scope("voice_default", "101")
     for wrong in (-1, True, 1.5, b"101", "x" * 300):
         with pytest.raises(InvalidRequest, match="agent_id"):
             to_warehouse(agent_id=wrong)
@@ -175,4 +174,4 @@ def test_what_a_template_came_to_is_refused_before_anything_is_asked(operator: A
 
 @pytest.mark.parametrize("operator", [to_warehouse, to_files])
 def test_what_came_to_nothing_is_no_limit(operator: Any) -> None:
-    assert scope_of(operator(agent_id="", direction="", source="")) == Scope("voice_default")
+    assert operator(agent_id="", direction="", source="").scope() == Scope("voice_default")
