@@ -98,7 +98,7 @@ class RateLimited(VoiceError):
 
 
 class VendorUnavailable(VoiceError):
-    """The vendor did not respond, or not in a form that can be read; a later request may succeed."""
+    """The vendor did not respond, or its response cannot be read; a later request may succeed."""
 
     permanent_by_default = False
 

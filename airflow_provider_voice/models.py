@@ -76,7 +76,7 @@ def status_of(value: object) -> CallStatus:
         return CallStatus(fold_status(value) if isinstance(value, str) else "")
     except ValueError:
         known = ", ".join(status.value for status in CallStatus)
-        raise InvalidRequest(f"{shown(value)} is no call status. Use one of: {known}.") from None
+        raise InvalidRequest(f"{shown(value)} is not a call status. Use one of: {known}.") from None
 
 
 def statuses_of(values: object) -> frozenset[CallStatus]:
@@ -84,14 +84,14 @@ def statuses_of(values: object) -> frozenset[CallStatus]:
 
     :param values: one status, a list, tuple or set of them, or None.
     :return: the statuses; empty for None.
-    :raises InvalidRequest: when one is no status, or the collection is of another type.
+    :raises InvalidRequest: when one is not a status, or the collection is of another type.
     """
     if values is None:
         return frozenset()
     if isinstance(values, (str, CallStatus)):
         values = (values,)
     if not isinstance(values, (list, tuple, set, frozenset)):
-        raise InvalidRequest(f"A list of call statuses is needed, not {type(values).__name__}.")
+        raise InvalidRequest(f"Give one call status or a list of them, not {type(values).__name__}.")
     return frozenset(status_of(value) for value in values)
 
 
@@ -213,7 +213,7 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     :param name: the argument, for the error text.
     :param value: a mapping, or None for an empty one.
     :return: a new dictionary of JSON values.
-    :raises InvalidRequest: when it is no mapping with text keys, or holds a value that JSON cannot.
+    :raises InvalidRequest: when it is not a mapping with text keys, or holds a value that JSON cannot.
     """
     if value is None:
         return {}

@@ -42,11 +42,11 @@ def parse_number(text: str, region: str | None = None) -> str:
     import phonenumbers
 
     if not isinstance(text, str):
-        raise InvalidPhoneNumber(f"A phone number must be text, not {type(text).__name__}. Quote it, as in '+1...'.")
+        raise InvalidPhoneNumber(f"A phone number must be text in quotes, such as '+1...', not {type(text).__name__}.")
     region = _checked_region(region)
     written = text.strip()
     if not _WRITTEN.fullmatch(written) or not re.search(r"\d", written):
-        raise _refused(text, "it has letters, an extension or signs that are not part of one phone number")
+        raise _refused(text, "it is empty, or has letters, an extension or signs that are not part of one phone number")
     if region is None and not written.removeprefix("tel:").strip().startswith(("+", "\uff0b")):
         raise _refused(text, "it has no country code; write it with + or give a region")
     try:
@@ -73,7 +73,7 @@ def _checked_region(region: str | None) -> str | None:
         return None
     if not isinstance(region, str) or region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidPhoneNumber(
-            f"{mask_numbers_in(repr(region))[:12]} is no country code. Give a two-letter code such as 'US'."
+            f"{mask_numbers_in(repr(region))[:12]} is not a country code. Give a two-letter code such as 'US'."
         )
     return region.upper()
 
@@ -116,8 +116,8 @@ def mask_number(number: str | None) -> str:
 def mask_numbers_in(text: str) -> str:
     """Mask everything in a text that may be a phone number.
 
-    Meant for texts of others (a vendor's message, a URL): a date stays readable, and any other run of seven or more
-    digits counts as a number.
+    Meant for text that others have written (a vendor's message, a URL): a date stays readable, and any other run of
+    seven or more digits counts as a number.
 
     :param text: any text.
     :return: the text with its numbers masked.

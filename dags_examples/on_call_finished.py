@@ -1,4 +1,4 @@
-"""Run when calls end, inbound ones too, without a task that waits or polls."""
+"""Run when calls end, including inbound calls, without a task that waits or polls."""
 
 from __future__ import annotations
 

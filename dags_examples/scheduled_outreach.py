@@ -16,7 +16,7 @@ from airflow_provider_voice.transfers.calls_to_warehouse import CallsToWarehouse
     schedule="0 9 * * 1-5",
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,
-    # A retry goes on where the campaign stands and rings nobody twice for one attempt.
+    # A retry continues where the campaign stopped and rings nobody twice for one attempt.
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     tags=["voice"],
 )

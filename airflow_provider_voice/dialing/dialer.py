@@ -465,9 +465,8 @@ class Dialer:
             owner = "The record of " + (f"map index {facts.map_index}" if facts.map_index >= 0 else "the task")
             advice = "If the list of a mapped task has changed, start a new run for the people who are new in it."
         return InvalidRequest(
-            f"{owner} stands for the call of another number, agent or connection than that of "
-            f"{mask_number(request.to)}, so neither call can stand for the other and nobody is rung. {advice} "
-            f"{self._to_ring_again}"
+            f"{owner} belongs to a call with another number, agent or connection than this call to "
+            f"{mask_number(request.to)}, so nobody is rung. {advice} {self._to_ring_again}"
         )
 
     def _fingerprint(self, request: CallRequest) -> str:

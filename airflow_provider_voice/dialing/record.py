@@ -110,13 +110,13 @@ class Record:
 
         :param data: what :meth:`to_json` returned, or anything else that stands under the key.
         :return: the record.
-        :raises CallOutcomeUnknown: when the data is no record. An unreadable intent is an intent all the same.
+        :raises CallOutcomeUnknown: when the data is not a record. An unreadable intent is an intent all the same.
         """
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError:
             raise CallOutcomeUnknown(
-                "The stored record of an earlier try cannot be read, so nobody can tell whether the phone rang. Look "
+                "The stored record of an earlier try cannot be read, so it is not known whether the phone rang. Look "
                 f"in the vendor's call history, then delete {RECORD_KEY!r} from the task's state store."
             ) from None
 
@@ -168,7 +168,7 @@ class RecordStore:
     def load(self) -> Record | None:
         """Return the stored record; None when there is none.
 
-        :raises CallOutcomeUnknown: when the stored value is no record.
+        :raises CallOutcomeUnknown: when the stored value is not a record.
         """
         data = self._store.get(RECORD_KEY) if self._store is not None else None
         return None if data is None else Record.from_json(data)

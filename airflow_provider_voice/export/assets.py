@@ -33,7 +33,7 @@ def table_asset(warehouse_conn_id: str, table: str = "voice_calls", schema: str 
     """
     parts = [part for part in (warehouse_conn_id, schema, table) if part]
     if not all(isinstance(part, str) and is_literal(part) for part in parts):
-        raise InvalidRequest("An asset cannot be made of a template: name the table's asset in outlets yourself.")
+        raise InvalidRequest("An asset's name cannot be a template. Name the table's asset in outlets yourself.")
     return Asset(name=".".join(parts), uri=f"x-voice-table://{'/'.join(parts)}")
 
 

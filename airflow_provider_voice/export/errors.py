@@ -17,8 +17,8 @@ _CODES = ("sqlstate", "pgcode", "sqlite_errorname", "errno")
 def without_row_values(work: Callable[[], T], failed: type[VoiceError], message: str) -> T:
     """Work with a database or a storage, and replace the driver's error by one that quotes no row.
 
-    This is a function and no context manager: an error that is raised while a ``with`` block ends is chained to the
-    driver's error, and Airflow logs the whole chain.
+    A function, because a context manager would leak the text: an error that is raised while a ``with`` block ends is
+    chained to the driver's error, and Airflow logs the whole chain.
 
     :param work: does it.
     :param failed: the class of the error.
@@ -33,4 +33,5 @@ def without_row_values(work: Callable[[], T], failed: type[VoiceError], message:
     except Exception as error:  # noqa: BLE001 - drivers and storages share no base class
         name = type(error).__name__
         code = next(filter(None, (getattr(error, attribute, None) for attribute in _CODES)), name)
-    raise failed(message.replace("{error}", f"{name}, {code}"), code=str(code))
+    named = name if code == name else f"{name}, {code}"
+    raise failed(message.replace("{error}", named), code=str(code))

@@ -28,7 +28,7 @@ _MOST_KEY_BYTES = 200
 
 
 def check_identifier(name: str, value: object) -> None:
-    """Refuse a name of a table or a schema that is no plain identifier.
+    """Refuse a name of a table or a schema that is not a plain identifier.
 
     :param name: the argument's name, for the error.
     :param value: the argument.
@@ -152,7 +152,7 @@ class Loaded:
     :param stale_ignored: rows that another run has read more recently.
     :param unsettled: rows of the source that the next run reads again.
     :param missing: unsettled rows that the vendor did not show in this run, or answered with a server error.
-    :param abandoned: rows that this run gave up, see ``abandon_after``.
+    :param abandoned: rows that this run gave up on, see ``abandon_after``.
     :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
     :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
     :param hours: for each hour that was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.

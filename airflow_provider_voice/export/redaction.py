@@ -23,7 +23,7 @@ _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
 _ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
 _MAY_ESCAPE = re.compile(r"[%\\&]")
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
-# Full texts that have many digits and are no phone numbers: times in ISO 8601, and UUIDs.
+# Full texts that have many digits and are not phone numbers: times in ISO 8601, and UUIDs.
 _TIME_OR_ID = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -43,7 +43,7 @@ _INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
 def hash_number(number: str) -> str:
     """Return SHA-256 of a number's digits with ``+``, in hexadecimal.
 
-    The same number has the same hash everywhere, so tables can still be joined by it. The hash is a pseudonym and no
+    The same number has the same hash everywhere, so tables can still be joined by it. The hash is a pseudonym, not a
     secret: there are few enough phone numbers to try them all.
 
     :param number: the number, in any form with its country code.
@@ -70,8 +70,8 @@ class PhoneRedactor:
       text of a field.
     - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
       parentheses, as groups of 3, 3 and 4 digits, or in the value of a field that is named after phone numbers
-      (``caller``, ``customer_phone``), also in a list. Other digits are taken for an id, a time, a duration or a
-      price, and stay.
+      (``caller``, ``customer_phone``), also in a list. Other digits are treated as an id, a time, a duration or a
+      price, and are kept.
     - A text that is a time or a UUID, and nothing else, stays.
 
     :param mode: ``masked`` or ``hashed``.
@@ -184,7 +184,7 @@ def _numbers_in(number: str) -> list[str]:
 
 
 def _forms_of(digits: str) -> list[str]:
-    """Return the rows of digits by which a number is recognised: its end of any length, and all digits but two."""
+    """Return the rows of digits by which a number is recognized: its end of any length, and all digits but two."""
     forms = [digits[start:] for start in range(len(digits) - MIN_DIGITS + 1)]
     return [*forms, digits[:-2], digits[:-1], digits[1:-1]] if len(digits) - 2 >= MIN_DIGITS else forms
 

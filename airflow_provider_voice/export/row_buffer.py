@@ -111,7 +111,7 @@ class CsvRowBuffer(RowBuffer):
     DELIMITER, QUOTE = "\x01", "\x02"
 
     def _encoded(self, batch: list[Row]) -> bytes:
-        # Not csv.writer: it looks at each character, which takes thrice as long, and before Python 3.13 leaves a bare
+        # Not csv.writer: it looks at each character, takes three times as long, and before Python 3.13 leaves a bare
         # carriage return unquoted, which ends a line elsewhere.
         delimiter, quote, two_quotes = self.DELIMITER, self.QUOTE, self.QUOTE * 2
         lines = [

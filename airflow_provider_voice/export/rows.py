@@ -51,7 +51,7 @@ BOOKKEEPING = ("fetched_at", "first_seen_at", "settled_at", "missing_since", "ab
 #: Columns whose change counts as an update.
 CONTENT = tuple(name for name in COLUMNS if name not in (*KEY, *BOOKKEEPING))
 #: Facts that never un-happen: who called whom, when, by which agent, and that the record was changed. A later record
-#: that lacks one is a poorer record (Talkstack docs: get-call-data has fewer fields than the history) and no news.
+#: that lacks one is a poorer record (Talkstack docs: get-call-data has fewer fields than the history) and not news.
 #: The others follow the vendor to NULL: a recording may be deleted, and then its address must not stay.
 LASTING = (
     "tag", "agent_id", "agent_name", "direction", "to_number", "from_number", "is_testing", "created_at", "updated_at",

@@ -29,7 +29,7 @@ def bound_of(name: str, value: object) -> datetime | None:
     :param name: the argument's name, for the error.
     :param value: a ``datetime``, an ISO 8601 text, or None; the texts ``""`` and ``"None"`` are a template's None.
     :return: the instant, or None.
-    :raises InvalidRequest: when the value is no instant, or one before 1970.
+    :raises InvalidRequest: when the value is not a point in time, or lies before 1970.
     """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None

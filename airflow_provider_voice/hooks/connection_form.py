@@ -1,6 +1,6 @@
 """The texts of the connection form, and the form itself for Airflow before 3.2.
 
-Later ones read the texts from ``get_provider_info``, which takes them from here; so this imports nothing when it loads.
+Later versions read the texts from ``get_provider_info``, which takes them from here, so this module imports nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _TALKSTACK_FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 _FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "default_agent_id": ("Default agent id", "The agent of calls that name none.", "string", {}),
+    "default_agent_id": ("Default agent id", "The agent for calls that do not name one.", "string", {}),
     "default_region": (
         "Default region", "Two-letter country of numbers written without +, such as US.",
         "string", {"pattern": "^([A-Za-z]{2})?$"},
     ),
     "requests_per_minute": (
-        "Requests per minute", "Limit for this connection in one process. Empty: none.", "integer", {"minimum": 1},
+        "Requests per minute", "Limit for this connection in one process. Empty: no limit.", "integer", {"minimum": 1},
     ),
-    "connect_timeout": ("Connect timeout", "Seconds to connect. Empty: 10.", "number", {"minimum": 0}),
-    "read_timeout": ("Read timeout", "Seconds without a byte. Empty: 30.", "number", {"minimum": 0}),
+    "connect_timeout": ("Connect timeout", "Seconds to wait for a connection. Empty: 10.", "number", {"minimum": 0}),
+    "read_timeout": ("Read timeout", "Seconds to wait for more of a response. Empty: 30.", "number", {"minimum": 0}),
     "status_overrides": (
-        "Status overrides", 'JSON object, a status of the vendor to ours: {"answered": "completed"}.',
+        "Status overrides", 'JSON object, a status of the vendor to one of ours: {"answered": "completed"}.',
         "string", {"format": "multiline"},
     ),
     "allow_http": (

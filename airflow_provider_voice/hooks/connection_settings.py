@@ -33,7 +33,7 @@ def settings_of(connection: Connection, default_base_url: str) -> Settings:
     :param connection: of any origin: metadata database, URI, JSON, environment variable, or made by hand.
     :param default_base_url: the vendor's own address; its path is used for a host that is given without one.
     :return: the settings.
-    :raises InvalidRequest: naming the field that makes no sense; never with its value.
+    :raises InvalidRequest: naming the invalid field; never with its value.
     """
     try:
         return _read(connection, default_base_url)

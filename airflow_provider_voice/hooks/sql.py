@@ -28,7 +28,7 @@ def sql_engine(conn_id: str) -> Engine:
 
     :param conn_id: a connection whose hook is a ``DbApiHook``.
     :return: the engine; its errors leave out the parameters of statements.
-    :raises InvalidRequest: when the connection is no SQL database, or the provider of its type is not installed.
+    :raises InvalidRequest: when the connection is not a SQL database, or the provider of its type is not installed.
     """
     try:
         hook = BaseHook.get_hook(conn_id)
@@ -40,7 +40,7 @@ def sql_engine(conn_id: str) -> Engine:
             "such as apache-airflow-providers-sqlite or apache-airflow-providers-postgres."
         ) from None
     if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise InvalidRequest(f"The connection {conn_id!r} is no SQL database (its hook has no SQLAlchemy engine).")
+        raise InvalidRequest(f"The connection {conn_id!r} is not a SQL database. Name one that is.")
     # Parameters are people's numbers; SQLAlchemy would put them into its errors.
     engine: Engine = hook.get_sqlalchemy_engine({"hide_parameters": True, "pool_pre_ping": True})
     return engine
@@ -52,7 +52,7 @@ def ledger_engine(ledger_conn_id: str | None = None) -> Engine:
     :param ledger_conn_id: a connection to PostgreSQL, MySQL, MariaDB or SQLite; ``None``: a SQLite file under
         ``AIRFLOW_HOME``, for campaigns whose tasks all run on one machine.
     :return: the engine; its errors leave out the parameters of statements.
-    :raises InvalidRequest: when the connection is no SQL database.
+    :raises InvalidRequest: when the connection is not a SQL database.
     """
     if ledger_conn_id:
         return sql_engine(ledger_conn_id)
@@ -84,7 +84,7 @@ def existing_ledger_engine(ledger_conn_id: str | None = None) -> Engine:
 
     :param ledger_conn_id: see :func:`ledger_engine`.
     :return: the engine; its errors leave out the parameters of statements.
-    :raises InvalidRequest: when there is no such connection, or it is no SQL database.
+    :raises InvalidRequest: when there is no such connection, or it is not a SQL database.
     """
     try:
         return ledger_engine(ledger_conn_id)

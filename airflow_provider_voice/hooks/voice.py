@@ -62,7 +62,7 @@ class VoiceHook(BaseHook):
         :param voice_conn_id: the connection, default ``voice_default``.
         :param connection: the connection itself, where it was already fetched.
         :return: a :class:`TalkoverHook`, :class:`TalkstackHook` or :class:`UnleashXHook`.
-        :raises InvalidRequest: when the connection is of no voice type.
+        :raises InvalidRequest: when the connection is not of a voice vendor.
         """
         connection = connection or cls.get_connection(voice_conn_id)
         kind = (connection.conn_type or "").lower()
@@ -88,7 +88,7 @@ class VoiceHook(BaseHook):
     def vendor(self) -> Vendor:
         """The vendor of the connection.
 
-        :raises InvalidRequest: when a field of the connection makes no sense.
+        :raises InvalidRequest: for an invalid field of the connection.
         """
         from airflow.sdk.log import mask_secret
 
@@ -166,7 +166,7 @@ class VoiceHook(BaseHook):
         :param to: only calls to this number, E.164.
         :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
         :return: an iterator that reads page after page.
-        :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
+        :raises InvalidRequest: at once, before the first row, for an invalid bound or filter.
         :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """

@@ -45,9 +45,9 @@ class VoiceCallNotifier(BaseNotifier):
         with DAG("etl", on_failure_callback=ring, default_args={"on_failure_callback": ring}): ...
 
     Airflow lets callbacks of tasks and DAGs run for seconds only, so there the notifier places the call that is due and
-    returns; the next callback of the same key goes on with the next number. In a deadline alert it stays until somebody
-    has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback: errors
-    are logged.
+    returns; the next callback of the same key continues with the next number. In a deadline alert it stays until
+    somebody has answered, and in a task of your own as long as ``max_wait`` says. It raises nothing into a callback:
+    errors are logged.
 
     :param to: the numbers, in the order in which they are rung, each once; one text with commas is a list too.
     :param variables: values for the agent's prompt; None: ``dag_id``, ``run_id``, ``task_id`` and ``reason``.
@@ -64,7 +64,7 @@ class VoiceCallNotifier(BaseNotifier):
     :param max_wait: how long ``notify`` may wait for an answer, as a ``timedelta`` or in seconds. None (default): not
         at all in callbacks, without a limit in deadline alerts.
     :param context: set by Airflow when it makes a notifier of a deadline alert.
-    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong and no templates.
+    :raises InvalidRequest: when the DAG is parsed, for arguments that are wrong, unless they are templates.
     """
 
     template_fields: Sequence[str] = (
@@ -183,7 +183,7 @@ class VoiceCallNotifier(BaseNotifier):
 
         :param context: the context of the callback.
         :return: the escalation, on the ledger and the voice connection of this notifier.
-        :raises VoiceError: when an argument or a connection makes no sense.
+        :raises VoiceError: for an invalid argument or connection.
         """
         # SQLAlchemy and the dialer: only a notifier that rings needs them, not a DAG file.
         from airflow_provider_voice.hooks.sql import ledger_engine
@@ -296,7 +296,7 @@ def _listed(to: Any) -> list[Any]:
 
 
 def _no_number() -> Any:
-    raise InvalidRequest("to lists no phone number.")
+    raise InvalidRequest("to is empty: list at least one phone number.")
 
 
 def _numbers(to: Any, region: str | None) -> list[str]:

@@ -97,7 +97,7 @@ class MakeCallOperator(BaseOperator):
     :param wait_for_completion: wait until the call has ended, default False.
     :param deferrable: wait in the triggerer and hold no worker; default ``[operators] default_deferrable``.
     :param poll_interval: time between two polls, as a ``timedelta`` or in seconds, default 30.
-    :param timeout: time to wait for the end of the call at most, as a ``timedelta`` or in seconds, default 3600.
+    :param timeout: the longest wait for the end of the call, as a ``timedelta`` or in seconds, default 3600.
     :param success_statuses: endings that count as a success when waiting, default ``completed``; another one fails the
         task without a retry.
     :param redial_statuses: endings after which the task fails *with* a retry that rings again (Airflow 3.3+);
@@ -105,11 +105,12 @@ class MakeCallOperator(BaseOperator):
     :param on_clear: after a user's clear, ``reuse`` (default) the call that was placed, or place a ``new_call``. A
         clear of a task that is *running* counts as a retry, because Airflow does not distinguish them while the task
         has retries left: clear it when it has ended.
-    :param stale_run: ``fail`` (default) or ``skip`` a backfill or an old run, or ``call`` all the same.
+    :param stale_run: ``fail`` (default) or ``skip`` a backfill or an old run, or ``call`` anyway.
     :param max_run_age: how long ago a run may have been due when it rings somebody, as a ``timedelta`` or in seconds,
         default one day. Not with ``stale_run="call"``.
-    :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list was
-        readable and without the call for so long, plus ``delay_seconds``; at least 15 minutes. None (default): never.
+    :param redial_when_absent_for: after a create whose outcome is not known, ring again once the vendor's list has been
+        readable for this long, plus ``delay_seconds``, and has not shown the call; at least 15 minutes. None (default):
+        never.
     :param end_call_on_kill: hang up when the task is killed, default False; Talkover only. Airflow kills a task when a
         user marks or clears it, but also when its worker shuts down: then, too, the person is hung up on. A call that
         may have been hung up is never a success.
@@ -128,7 +129,7 @@ class MakeCallOperator(BaseOperator):
         ``redial_statuses`` only the task that placed the call rings again. None (default): the call is this task's own.
     :param ledger_conn_id: the database that keeps the calls of keys, tasks and campaigns: PostgreSQL, MySQL, MariaDB
         or SQLite. The call then waits for the pace of its connection (``calls_per_minute`` and ``max_concurrent`` of
-        the campaigns at work), and counts in it. None (default): no ledger.
+        the running campaigns), and counts in it. None (default): no ledger.
     :param subject: the topic of the call; ``policy`` counts the attempts in the ledger per number and subject.
     :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: ``Call.to_dict()`` with ``how`` (``placed``, ``reattached``, ``adopted``) and ``generation``; the id is
@@ -244,7 +245,7 @@ class MakeCallOperator(BaseOperator):
         check_person(self.policy, self.time_zone, self.jurisdiction, self.when_closed)
         both = sorted(status.value for status in self.success_statuses & self.redial_statuses)
         if both:
-            raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to ring again.")
+            raise InvalidRequest(f"{', '.join(both)} is in success_statuses and in redial_statuses; keep it in one.")
         if self.redial_statuses and not self.wait_for_completion:
             raise InvalidRequest("redial_statuses needs wait_for_completion=True: without it no ending is seen.")
         if self.call_key is not None:
@@ -471,7 +472,7 @@ class MakeCallOperator(BaseOperator):
                 self._fail_if_killed(dialer)
 
     def _finish(self, dialer: Dialer, dialed: DialedCall) -> dict[str, Any]:
-        """Return the call; of a call that was waited for, store how it ended, and fail when that is no success."""
+        """Return the call; of a call that was waited for, store how it ended, and fail when that is not a success."""
         self._placed = dialed.call
         self._fail_if_killed(dialer)
         if self.wait_for_completion:

@@ -1,4 +1,4 @@
-"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task; a retry goes on with it.
+"""``OutreachOperator`` and ``PlanOutreachOperator``: a campaign as one task, which a retry continues.
 
 The arguments become settings of ``outreach/``, where the campaign is. Modules that need SQLAlchemy are imported when a
 task runs: a DAG file that names an operator need not load them.
@@ -64,7 +64,7 @@ def outreach_asset(campaign: str) -> Asset:
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
     if has_template(campaign):
-        raise InvalidRequest("An asset cannot be made of a template: name the campaign's asset in outlets yourself.")
+        raise InvalidRequest("An asset's name cannot be a template. Name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
 
@@ -142,7 +142,8 @@ class _OutreachBase(BaseOperator):
         self.subject = subject
         self.do_not_call = do_not_call
         # A template or another task's output that renders to nothing is a list that is missing, not one that is empty.
-        self._expects_do_not_call = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
+        is_given = bool(do_not_call) if isinstance(do_not_call, str) else do_not_call is not None
+        self._expects_do_not_call = is_given or do_not_call_conn_id is not None
         self.do_not_call_conn_id = do_not_call_conn_id
         self.max_concurrent = max_concurrent
         self.calls_per_minute = calls_per_minute
@@ -172,11 +173,11 @@ class _OutreachBase(BaseOperator):
         one_of("on_unknown", self.on_unknown, get_args(ProblemAction))
         one_of("on_empty", self.on_empty, get_args(EmptyAction))
         if not self.campaign or not isinstance(self.campaign, str):
-            raise InvalidRequest("campaign must be a name; runs with the same name go on with the same contacts.")
+            raise InvalidRequest("campaign must be a name; runs with the same name continue with the same contacts.")
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
         if isinstance(self.variables, str):
-            raise InvalidRequest("variables must be a list of columns, not one text.")
+            raise InvalidRequest("variables must be a list of columns, not a single text.")
         if is_literal(self.max_concurrent):
             positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):
@@ -260,7 +261,7 @@ class _OutreachBase(BaseOperator):
         """Bring the contacts of the source into the ledger, unless they must not be called.
 
         :param settings: the campaign's settings.
-        :param is_plan: whether nobody may be called yet, also not by a run of the campaign that is at work.
+        :param is_plan: whether nobody may be called yet, not even by a run of the campaign that is in progress.
         :return: the id of the plan that contacts and settings make, and the number of the load.
         :raises InvalidRequest: when nobody may be called; then no new or changed contact is.
         """
@@ -318,14 +319,14 @@ class OutreachOperator(_OutreachBase):
         OutreachOperator(
             task_id="call",
             campaign="spring-2026",
-            contacts="SELECT contact_id, phone AS to, name FROM people",
+            contacts='SELECT contact_id, phone AS "to", name FROM people',
             contacts_conn_id="crm",
             ledger_conn_id="outreach_ledger",
             policy="us",
             calls_per_minute=60,
         )
 
-    :param campaign: its name; runs with the same name go on with the same contacts.
+    :param campaign: its name; runs with the same name continue with the same contacts.
     :param contacts: SQL for ``contacts_conn_id``; a list of mappings, also another task's output; or the path of a
         CSV, JSONL or Parquet file in any storage.
     :param contacts_conn_id: the connection that SQL runs on.
@@ -339,30 +340,30 @@ class OutreachOperator(_OutreachBase):
     :param region: two-letter country of numbers written without ``+``; ``None``: the connection's ``default_region``.
     :param context: values that come back with the vendor's events.
     :param ledger_conn_id: the ledger's database; ``None``: a SQLite file under ``AIRFLOW_HOME``, for one machine.
-    :param max_attempts: attempts a contact gets at most, default 3; apart from Airflow's ``retries``.
+    :param max_attempts: the most attempts a contact gets, default 3; independent of Airflow's ``retries``.
     :param redial_after: how long after an ending a contact is called again, by status; endings that are not named are
         final. Default: busy 15 minutes, no_answer 2 hours, voicemail 24 hours, failed 1 hour.
     :param success_statuses: the endings that reach a contact, default ``completed``.
     :param policy: a contact policy: a ``ContactPolicy``, the name or path of a rule file, or a list of them.
     :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked
-        again right before each call. With ``:numbers`` in the SQL only the numbers at hand are asked for, as E.164.
+        again right before each call. With ``:numbers`` in the SQL only the numbers about to be called are looked up.
     :param do_not_call_conn_id: the connection of that SQL.
     :param max_concurrent: calls in progress at once, over all that share the ledger and the connection, default 10.
     :param calls_per_minute: calls placed in a minute, counted likewise; ``None``: no limit.
     :param ends_at: nobody is called from then on; aware ``datetime`` or ISO 8601 text.
     :param stale_run: ``fail`` (default) or ``skip`` an old run or a backfill that has not begun to call, or ``call``
-        all the same.
+        anyway.
     :param max_run_age: how long ago a run may have been due, as a ``timedelta`` or in seconds, default one day.
     :param on_invalid: ``report`` (default) contacts that cannot be called, or ``fail`` before anybody is called.
     :param on_unknown: ``report`` (default) contacts that may have been rung, or ``fail`` in the end.
-    :param on_empty: ``fail`` (default) when the source has no row while contacts are not final, or ``cancel`` those who
-        wait.
+    :param on_empty: ``fail`` (default) when the source has no row while contacts are not final, or ``cancel`` the
+        contacts that wait.
     :param deferrable: hold no worker while nothing can happen for longer than a minute; default ``[operators]
         default_deferrable``.
     :param poll_interval: time between two polls of the calls in progress, as a ``timedelta`` or in seconds, default 30.
     :param call_timeout: how long a call may take before its contact becomes ``unknown``, and how long an attempt of
-        unknown outcome keeps its place of ``max_concurrent``, as a ``timedelta`` or in seconds, default 4 hours.
+        unknown outcome counts for ``max_concurrent``, as a ``timedelta`` or in seconds, default 4 hours.
     :param end_calls_on_kill: hang up when a user kills the task, default False.
     :param plan_id: the ``plan_id`` that ``PlanOutreachOperator`` returned: the task fails when contacts or settings
         have changed since. None (default): no plan is needed.
@@ -404,7 +405,7 @@ class OutreachOperator(_OutreachBase):
             return self._run(context, self._settings())
 
     def on_kill(self) -> None:
-        """Send no more creates; calls in progress go on unless ``end_calls_on_kill``."""
+        """Send no more creates; calls in progress continue unless ``end_calls_on_kill``."""
         if self._running is not None:
             self._running.kill()
 

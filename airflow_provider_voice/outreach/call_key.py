@@ -90,7 +90,7 @@ def resolve_key(database: Database, call_key: str, *, rang: bool, call_id: str |
     if call_id is not None and not rang:
         raise InvalidRequest("A call id names a call that rang. Give it with --rang, or leave it out.")
     if call_id is not None and call_id.startswith("+"):
-        raise InvalidRequest("A phone number is no call id. Give the vendor's id of the call, or leave it out.")
+        raise InvalidRequest("A phone number is not a call id. Give the vendor's id of the call, or leave it out.")
 
     def work(connection: Connection) -> AttemptState:
         mine = (attempts.c.campaign == "") & (attempts.c.contact_key == call_key)
@@ -191,7 +191,7 @@ class CallKeyStore:
         del key
         wait = self._database.transact(lambda connection: self._store(connection, value))
         if wait is not None:
-            raise RateLimited("There is no place for the call in the pace of its connection now.", retry_after=wait)
+            raise RateLimited("There is no place for the call in the pace of its connection yet.", retry_after=wait)
 
     def earlier_attempts(self) -> list[datetime]:
         """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""

@@ -110,7 +110,7 @@ class Waiting:
 
 
 class CampaignKilled(Exception):
-    """The campaign was stopped; its contacts keep their states, and another run goes on with them."""
+    """The campaign was stopped; its contacts keep their states, and another run continues with them."""
 
 
 class Campaign:
@@ -446,7 +446,7 @@ class Campaign:
         self.ledger.release(self._buffer)
         self._buffer = []
         raise CampaignKilled(
-            f"The campaign {self.settings.campaign!r} was stopped: its task was killed. Run it again to go on."
+            f"The campaign {self.settings.campaign!r} was stopped: its task was killed. Run it again to continue."
         )
 
     def _hang_up(self) -> None:

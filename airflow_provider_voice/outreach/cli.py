@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None, *, database: Database | None = None)
     """
     options = _parser().parse_args(argv)
     try:
-        _run(options, database or _database(options.ledger_conn_id))
+        _run(options, database or _database(getattr(options, "ledger_conn_id", None)))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
@@ -49,27 +49,29 @@ def main(argv: Sequence[str] | None = None, *, database: Database | None = None)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="voice-outreach", description="Look at and steer outreach campaigns.")
-    parser.add_argument("--ledger-conn-id", help="the ledger's connection; default: the file under AIRFLOW_HOME")
+    # For before and after the command. Suppressed, or a command's default would hide an option before it.
+    ledger = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    ledger.add_argument("--ledger-conn-id", help="the ledger's connection; default: the file under AIRFLOW_HOME")
+    parser = argparse.ArgumentParser("voice-outreach", description="Look at and steer campaigns.", parents=[ledger])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("status", "print progress, counts, pace and expected end"),
         ("unknown", "list contacts that may have been rung, with the evidence"),
-        ("pause", "place no more calls until resume; calls in progress go on"),
-        ("resume", "go on after pause or cancel; canceled contacts stay canceled"),
-        ("cancel", "cancel every contact that waits; calls in progress go on"),
+        ("pause", "place no more calls until resume; calls in progress continue"),
+        ("resume", "continue after pause or cancel; canceled contacts stay canceled"),
+        ("cancel", "cancel every contact that waits; calls in progress continue"),
     ):
-        commands.add_parser(name, help=text).add_argument("campaign")
-    resolve = commands.add_parser("resolve", help="settle a contact that may have been rung")
+        commands.add_parser(name, help=text, parents=[ledger]).add_argument("campaign")
+    resolve = commands.add_parser("resolve", help="settle a contact that may have been rung", parents=[ledger])
     resolve.add_argument("campaign")
     resolve.add_argument("key")
-    keyed = commands.add_parser("resolve-key", help="settle a call_key whose call may have rung")
+    keyed = commands.add_parser("resolve-key", help="settle a call_key whose call may have rung", parents=[ledger])
     keyed.add_argument("key")
     keyed.add_argument("--call-id", help="with --rang: the vendor's id of the call; tasks attach to it")
     for command in (resolve, keyed):
         verdict = command.add_mutually_exclusive_group(required=True)
-        verdict.add_argument("--rang", dest="rang", action="store_true", help="the phone rang: it is done with")
-        verdict.add_argument("--did-not-ring", dest="rang", action="store_false", help="nobody was rung: it is due")
+        verdict.add_argument("--rang", dest="rang", action="store_true", help="the phone rang; do not call again")
+        verdict.add_argument("--did-not-ring", dest="rang", action="store_false", help="nobody was rung; call again")
     return parser
 
 
@@ -123,7 +125,7 @@ def _print_status(record: CampaignRecord, summary: CampaignSummary, views: Ledge
     times = views.due_times(record.campaign)
     end = summary.expected_end(times.now)
     if end is not None:
-        _print(f"expected end    {write_time(end)}")
+        _print(f"expected end    {write_time(end.replace(microsecond=0))}")
     if times.next_at is not None and not times.due:
         _print(f"next call due   {write_time(times.next_at)}")
 

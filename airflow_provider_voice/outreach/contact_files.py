@@ -101,7 +101,7 @@ def _parquet_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InvalidRequest(f"{name} is no readable Parquet file: {text}. Nobody was called.") from None
+        raise InvalidRequest(f"{name} is not a readable Parquet file: {text}. Nobody was called.") from None
 
 
 def _lines(name: str, file: IO[bytes]) -> Iterator[str]:

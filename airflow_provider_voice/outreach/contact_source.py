@@ -27,7 +27,7 @@ def check_source(contacts: Any, *, has_connection: bool) -> None:
 
     :param contacts: SQL, a path, or rows.
     :param has_connection: whether there is a connection for SQL.
-    :raises InvalidRequest: for SQL without a connection, the text of a list, and a value that is no list of rows.
+    :raises InvalidRequest: for SQL without a connection, the text of a list, and a value that is not a list of rows.
     """
     if contacts is None or (isinstance(contacts, str) and contacts.lstrip().startswith(LIST_AS_TEXT)):
         raise InvalidRequest(

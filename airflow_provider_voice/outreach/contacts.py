@@ -122,7 +122,7 @@ def contacts_of(rows: Iterable[Mapping[str, Any]], columns: Columns, region: str
     :param columns: the meaning of the columns.
     :param region: two-letter country of numbers written without ``+``.
     :return: as many contacts as rows, in their order.
-    :raises InvalidRequest: when a row is no mapping or a column that must be there is missing.
+    :raises InvalidRequest: when a row is not a mapping or a column that must be there is missing.
     """
     checked: tuple[str, ...] | None = None
     for number, row in enumerate(rows, 1):

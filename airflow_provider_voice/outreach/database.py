@@ -229,7 +229,7 @@ def _prepare_server(engine: Engine) -> None:
     def on_connect(connection: Any, record: Any) -> None:
         del record
         cursor = connection.cursor()
-        # Without the setting a campaign works too, so that a server that lacks it is no error.
+        # Without the setting a campaign works too, so that a server that lacks it is not an error.
         with suppress(Exception):
             cursor.execute(_LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS))
         cursor.close()

@@ -117,7 +117,7 @@ class Escalation:
             tried = frozenset(row.to_number for row in rows if row.attempt >= self._first)
             return self._ring(last.attempt + 1, tried)
         if verdict == "answered":
-            log.info("Call %s of the alarm ended as %s; nobody else is rung.", last.call_id, last.status or "answered")
+            log.info("Call %s of the alarm was answered; nobody else is rung.", last.call_id)
             return None
         return POLL_SECONDS
 
@@ -148,7 +148,7 @@ class Escalation:
             # Refused ones before the first ring may be of a raising that rang nobody.
             if older.state != AttemptState.REFUSED:
                 first = older.attempt
-        log.info("The alarm was raised at %s already; this callback goes on from there.", rang.intended_at)
+        log.info("The alarm was raised at %s already; this callback continues from there.", rang.intended_at)
         return first
 
     def _verdict(self, row: Any, now: datetime) -> Verdict:
@@ -230,5 +230,5 @@ def _refuse_to_ring(attempts_before: list[datetime]) -> NoReturn:
 def _leave_to_next_step(seconds: float) -> None:
     """Let the next step go on instead of waiting within this one: for a place in the pace, or for the vendor's list."""
     if seconds:
-        text = "There is no place for the call, or no sign of it, yet. The next step goes on."
+        text = "There is no place for the call, or no sign of it, yet. The next step continues."
         raise VoiceError(text, permanent=False)

@@ -271,13 +271,13 @@ def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> 
     :param engine: the database that SQL runs on.
     :param is_expected: whether nothing means that the list is missing, and not that there is none.
     :return: the list; ``None``: there is none.
-    :raises InvalidRequest: when the list is missing, is SQL without a database, or is no list.
+    :raises InvalidRequest: when the list is missing, is SQL without a database, or is not a list.
     """
     if source is None or (isinstance(source, str) and not source.strip()):
         if is_expected:
             raise InvalidRequest(
-                "do_not_call was given and is empty now: its template or the task it comes from returned nothing. "
-                "Nobody is called. An empty list of numbers, [], is a list."
+                "do_not_call is empty: its template or the task it comes from returned nothing, or do_not_call_conn_id "
+                "was given without it. Nobody is called. To exclude nobody, give an empty list: []."
             )
         return None
     if isinstance(source, str):
@@ -303,7 +303,7 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     :param numbers: E.164 numbers.
     :param written: the entries of the list; of an entry that is a row, the first column counts.
     :return: those that an entry may mean.
-    :raises InvalidRequest: when an entry is no number, so that nobody can tell whom it means.
+    :raises InvalidRequest: when an entry is not a number, so that it is not known whom it means.
     """
     by_digits = {number.lstrip("+"): number for number in numbers}
     endings: dict[str, set[str]] = {}

@@ -25,7 +25,7 @@ EVERY_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a campaign stands.
+    """The progress of a campaign.
 
     :param at: seconds of a steady clock.
     :param counts: the campaign's counts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from airflow_provider_voice.models import CallStatus, status_of, statuses_of
 from airflow_provider_voice.outreach.states import ContactState, NextState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 #: How long after an ending a contact is called again, unless the user says otherwise; other endings are final.
 REDIAL_AFTER: dict[str, timedelta] = {
@@ -50,14 +51,16 @@ class RedialRules:
         :param redial_after: status to ``timedelta`` or seconds; ``None``: :data:`REDIAL_AFTER`.
         :param success_statuses: the endings that reach the contact.
         :return: the rules.
-        :raises InvalidRequest: for a number of attempts below 1, a wait that is not positive, a status that is no
-            ending, or one that is both a success and a reason to call again.
+        :raises InvalidRequest: for a number of attempts below 1, a wait that is not positive, a status that is not
+            an ending, or one that is both a success and a reason to call again.
         """
         if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
-            raise InvalidRequest(f"max_attempts must be a whole number from 1 on, not {max_attempts!r:.40}.")
+            raise InvalidRequest(f"max_attempts must be a whole number of at least 1, not {max_attempts!r:.40}.")
         success = statuses_of(tuple(success_statuses) if not isinstance(success_statuses, str) else success_statuses)
         if not success or not all(status.is_terminal for status in success):
             raise InvalidRequest("success_statuses must name at least one ending, and endings only.")
+        if redial_after is not None and not isinstance(redial_after, Mapping):
+            raise InvalidRequest(f"redial_after must map endings to durations, not be {type(redial_after).__name__}.")
         after = {
             status_of(name): _span(str(name), span)
             for name, span in (REDIAL_AFTER if redial_after is None else redial_after).items()
@@ -68,7 +71,7 @@ class RedialRules:
             raise InvalidRequest("redial_after must name endings only; a call does not end as queued or ringing.")
         both = sorted(status.value for status in success & after.keys())
         if both:
-            raise InvalidRequest(f"{', '.join(both)} is both a success and a reason to call again.")
+            raise InvalidRequest(f"{', '.join(both)} is in success_statuses and in redial_after; keep it in one.")
         return cls(max_attempts, after, success)
 
     @property
@@ -98,5 +101,5 @@ def _span(name: str, value: timedelta | float) -> timedelta:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not is_number or not 0 <= seconds < timedelta.max.total_seconds():
-        raise InvalidRequest(f"redial_after[{name!r:.30}] must be a timedelta or a number of seconds from 0 on.")
+        raise InvalidRequest(f"redial_after[{name!r:.30}] must be a timedelta or a number of seconds of at least 0.")
     return timedelta(seconds=seconds)

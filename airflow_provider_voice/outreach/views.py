@@ -1,6 +1,6 @@
 """Reads of the ledger for people: campaigns, their contacts page by page, attempts per hour, undecided contacts.
 
-Nothing here changes the ledger, not even by creating its tables; numbers are in clear, and the caller masks them.
+Nothing here changes the ledger, not even by creating its tables; numbers are unmasked, and the caller masks them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ReadOnlyDatabase(Database):
 
 @dataclass(frozen=True)
 class CampaignSummary:
-    """Where a campaign stands.
+    """The progress of a campaign.
 
     :param campaign: its name.
     :param state: ``running``, ``paused`` or ``canceled``.

@@ -51,7 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     explain = commands.add_parser(
-        "explain", help="say whether a number may be called, by which rules, and if not, when"
+        "explain",
+        help="say whether a number may be called, by which rules, and if not, when",
+        # The number comes first: behind --rules it would be taken for one of them.
+        usage="%(prog)s number --rules RULES [RULES ...] [options]",
     )
     explain.add_argument("number", help="the number with + and country code")
     explain.add_argument("--rules", nargs="+", required=True, action="extend", help="shipped rule files or paths")
@@ -148,7 +151,7 @@ def _instant(text: str) -> datetime:
         # Python 3.10 does not read the Z.
         return datetime.fromisoformat(text.removesuffix("Z") + "+00:00" if text.endswith("Z") else text)
     except ValueError:
-        raise InvalidRequest(f"{text!r:.40} is no instant. Write it as 2026-11-21T08:30Z.") from None
+        raise InvalidRequest(f"{text!r:.40} is not a point in time. Write it as 2026-11-21T08:30Z.") from None
 
 
 def _json(value: Any) -> str:

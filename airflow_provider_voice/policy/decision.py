@@ -30,7 +30,7 @@ class Person:
         text: it follows from the number.
     :param subject: the topic of the call. Rules do not read it: hand :meth:`ContactPolicy.decide` the attempts of
         this number and subject.
-    :raises InvalidPhoneNumber: when ``to`` is no number that can be called.
+    :raises InvalidPhoneNumber: when ``to`` is not a number that can be called.
     :raises InvalidRequest: when the zone or the jurisdiction does not exist.
     """
 

@@ -47,7 +47,7 @@ def parse_interval(text: str) -> Span:
     parts = [part.strip() for part in text.split("-")]
     times = [_parse_time(part) for part in parts]
     if len(times) != 2 or None in times:  # noqa: PLR2004 - a start and an end
-        raise ValueError(f'{text!r:.40} is no interval. Write a start and an end, such as "08:00-21:00"')
+        raise ValueError(f'{text!r:.40} is not an interval. Write a start and an end, such as "08:00-21:00"')
     start, end = (time or 0 for time in times)
     if start >= end:
         raise ValueError(

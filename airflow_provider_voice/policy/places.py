@@ -80,13 +80,13 @@ def check_code(code: str) -> str:
     if match is None or match[1] not in _countries():
         hint = _NOT_ISO.get(code.strip().upper()[:2])
         raise InvalidRequest(
-            f"{code!r:.40} is no country or state. Write "
+            f"{code!r:.40} is not a country or state. Write "
             + (f"{hint!r}." if hint else "an ISO 3166 code, such as 'US' or 'US-FL'.")
         )
     known = _subdivisions().get(match[1])
     if match[2] and known is not None and match[2] not in known:
         raise InvalidRequest(
-            f"{code!r:.40} is no subdivision of {match[1]}. Write one of its ISO 3166-2 codes, such as "
+            f"{code!r:.40} is not a subdivision of {match[1]}. Write one of its ISO 3166-2 codes, such as "
             f"'{match[1]}-{next(iter(known))}'."
         )
     return match[0]

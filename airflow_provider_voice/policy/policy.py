@@ -98,7 +98,7 @@ class ContactPolicy:
 
         :param person: who would be called.
         :return: the place.
-        :raises InvalidRequest: when ``person`` is no :class:`Person`.
+        :raises InvalidRequest: when ``person`` is not a :class:`Person`.
         """
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")

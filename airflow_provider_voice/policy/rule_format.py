@@ -127,7 +127,7 @@ def _read_yaml(data: bytes, name: str) -> Any:
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise InvalidRequest(f"{name}: it is no valid YAML{where}: {problem}. Correct it there.") from error
+        raise InvalidRequest(f"{name}: it is not valid YAML{where}: {problem}. Correct it there.") from error
     except RecursionError as error:
         raise InvalidRequest(f"{name}: it is nested too deeply. Write a file as in the documentation.") from error
 
@@ -146,7 +146,7 @@ class _Place:
 
     def mapping(self, value: Any, keys: Collection[str], example: str) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise self.error(f"a mapping with {example} is missing; it has {_kind(value)} there")
+            raise self.error(f"a mapping with {example} belongs here, but it is {_kind(value)}")
         for key in value:
             if key not in keys:
                 close = difflib.get_close_matches(str(key), keys, n=1)
@@ -171,7 +171,7 @@ class _Place:
         except (TypeError, ValueError):
             day = None
         if day is None or value != day.isoformat():
-            raise self.error(f"{key} is {value!r:.40}, which is no date. Write it as 2026-12-25")
+            raise self.error(f"{key} is {value!r:.40}, which is not a date. Write it as 2026-12-25")
         return day
 
     def number(self, value: Any, key: str, unit: str, least: int, most: int) -> int:
@@ -248,7 +248,7 @@ def _parse_hours(value: Any, place: _Place, margin: int) -> WeeklyHours:
             raise place.error(str(error)) from None
         for day in days:
             if week[day] is not None:
-                raise place.error(f"hours: {key} names a day that another key names too. Name each day once")
+                raise place.error(f"hours: {key} names a day that another key already names. Name each day once")
             week[day] = spans
     return WeeklyHours.build([spans or [] for spans in week], margin)
 
@@ -287,7 +287,7 @@ def _parse_country_zones(value: Any, place: _Place) -> tuple[tuple[str, tuple[st
     for key, zones in value.items():
         country = _checked(check_code, str(key), place, "country_zones")
         if "-" in country:
-            raise place.error(f"country_zones names {country}, which is no country. Write its country, {country[:2]}")
+            raise place.error(f"country_zones names {country}, which is not a country. Write {country[:2]}")
         names = place.texts(zones, f"country_zones.{country}", "[Asia/Jakarta, Asia/Makassar]")
         for name in names:
             _checked(load_zone, name, place, f"country_zones.{country}")

@@ -37,7 +37,7 @@ def load_zone(name: str) -> ZoneInfo:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             pass
     raise InvalidRequest(
-        f"{name!r:.60} is no time zone. Write a name of the IANA database, such as 'America/New_York'."
+        f"{name!r:.60} is not a time zone. Write a name of the IANA database, such as 'America/New_York'."
     ) from None
 
 

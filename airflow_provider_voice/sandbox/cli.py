@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8765, help="port on loopback, 0 for any free one")
-    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast calls go")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed of calls as a multiple of real time")
     parser.add_argument("--seed", type=int, default=0, help="decides how calls to other numbers go")
     parser.add_argument("--list-delay", type=float, default=0.0, help="seconds until a new call is listed")
     parser.add_argument("--vendor", default="talkover", choices=VENDORS, help="the vendor of voice_default")
@@ -50,7 +50,7 @@ def example_dags() -> Path:
 
 
 def copy_examples(folder: Path) -> list[Path]:
-    """Copy the example DAGs; files that are there already stay as they are.
+    """Copy the example DAGs; existing files are not changed.
 
     :param folder: where to; made when it is missing.
     :return: the files that were copied.

@@ -35,7 +35,7 @@ class Fault:
     :param vendor: only this vendor; ``None`` (default): all.
     :param times: how many requests it hits, default 1; 0: until removed.
     :param status: the HTTP status of the kinds ``status``, ``refused`` and ``interim``. Default 0: 503, 402 and 103.
-    :param accepted: whether the request is handled (a call is placed) all the same. Default False, and always true for
+    :param accepted: whether the request is handled (a call is placed) anyway. Default False, and always true for
         the kinds ``lost_answer``, ``interim``, ``cut`` and ``slow``.
     :param body: the JSON body of the kinds ``status`` and ``refused``. Default ``None``: a message that names the
         status.

@@ -1,6 +1,6 @@
 """The CRM of the demo and the examples: 200 people with appointments and a do-not-call list, in SQLite.
 
-Not everybody in it can or may be called: some numbers are no numbers, some stand there twice, some are on the
+Not everybody in it can or may be called: some numbers are not numbers, some are listed twice, some are on the
 do-not-call list, and some have no time zone that the policy could decide by.
 """
 

@@ -31,7 +31,7 @@ class Sandbox:
 
     :param port: the port on ``host``; 0 (default): any free one.
     :param host: the address to listen on. Default: loopback; the sandbox's tokens are public.
-    :param speed: how many times as fast as real ones calls go, default 1.
+    :param speed: the speed of calls as a multiple of real time, default 1.
     :param frozen: whether the clock moves by :meth:`advance` alone, default False.
     :param start: the time the clock starts at; ``None`` (default): now.
     :param seed: decides the outcome of numbers without a magic ending, default 0.
@@ -119,7 +119,7 @@ class Sandbox:
     def advance(self, by: timedelta | float) -> None:
         """Make the sandbox's clock jump.
 
-        :param by: how far, seconds or a ``timedelta``; calls go on by ``speed`` times as much.
+        :param by: how far, seconds or a ``timedelta``; calls advance by ``speed`` times as much.
         """
         self.world.advance(by)
 
@@ -157,7 +157,7 @@ class Sandbox:
     def connection(self, vendor: VendorName) -> dict[str, Any]:
         """Return an Airflow connection to a vendor of this sandbox, as the fields of its JSON form.
 
-        Host, port and scheme stand apart: Airflow's test button refuses a connection without a port.
+        Host, port and scheme are separate fields: Airflow's test button refuses a connection without a port.
 
         :param vendor: ``talkover``, ``talkstack`` or ``unleashx``.
         :return: the fields by name; ``extra`` is a dictionary.

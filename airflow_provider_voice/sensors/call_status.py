@@ -61,7 +61,7 @@ class CallStatusSensor(BaseSensorOperator):
     :param on_empty: the result of an empty list: ``skip`` (default), ``succeed`` (with an empty list) or ``fail``.
     :param grace_period: how long the vendor may take to show the call before the task fails with ``CallNotFound``,
         default 300 s.
-    :param tolerated_outage: for how long failed polls are tolerated, default 3600 s; a refused token (401, 403) fails
+    :param tolerated_outage: how long failed polls are tolerated, default 3600 s; a refused token (401, 403) fails
         the task at once, and is never turned into a skip.
     :param poke_interval: time between two polls, default 30 s.
     :param timeout: the longest wait, default ``[sensors] default_timeout``.
@@ -70,7 +70,7 @@ class CallStatusSensor(BaseSensorOperator):
     :param soft_fail: skip instead of failing when the call ends otherwise, is not found or does not end in time.
     :param kwargs: the arguments of ``BaseSensorOperator`` and ``BaseOperator``, ``never_fail`` for one.
     :return: ``Call.to_dict()``, or a list of them in the order of ``call``.
-    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
+    :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
     template_fields: Sequence[str] = ("call", "voice_conn_id", "expected_statuses")
@@ -227,4 +227,4 @@ def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
     if kwargs.get("max_wait") is not None:
         seconds_of("max_wait", kwargs["max_wait"])
     if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
-        raise InvalidRequest("soft_fail and never_fail exclude each other. Give one of them.")
+        raise InvalidRequest("soft_fail and never_fail are mutually exclusive. Give one of them.")

@@ -69,7 +69,7 @@ class CallWatch:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return the JSON state that the next process goes on from: ids and times only."""
+        """Return the JSON state from which the next process continues: ids and times only."""
         return {"missing_since": self._missing_since, "failing_since": self._failing_since}
 
     @property
@@ -111,7 +111,7 @@ class CallWatch:
                 continue
             self._missing_since.pop(ref.id, None)
             if call.status != self.last_status(ref.id):
-                log.info("Call %s is %s (at %s: %s).", ref.id, call.status, call.vendor, _vendor_term(call))
+                log.info("Call %s is %s (%s: %s).", ref.id, call.status, call.vendor, _vendor_term(call))
             self._calls[ref.id] = call
             # With the number, the time and the agent of the call the next poll is cheaper.
             self._pending[ref.id] = ref.completed(CallRef.of(call))
@@ -179,7 +179,7 @@ class CallWatch:
         named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
         more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(
-            f"Not ended within the timeout: call {named}{more}. Raise timeout, or check the vendor's dashboard.",
+            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard.",
             status=self.last_status(pending[0].id) if pending else None,
         )
 
@@ -211,8 +211,8 @@ def check_ending(
     if call.status in accepted:
         return
     raise CallNotCompleted(
-        f"Call {call.id} ended as {call.status} (at {call.vendor}: {_vendor_term(call)}), and the task "
-        f"wants {' or '.join(sorted(status.value for status in accepted))}.",
+        f"Call {call.id} ended as {call.status} ({call.vendor}: {_vendor_term(call)}); only "
+        f"{' or '.join(sorted(status.value for status in accepted))} counts as a success.",
         status=call.status,
         vendor=call.vendor,
         permanent=call.status not in retryable,

@@ -52,13 +52,13 @@ class ReportedEndings:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return the JSON state that the next process goes on from: ids and a time only."""
+        """Return the JSON state from which the next process continues: ids and a time only."""
         return {"since": write_time(self._since), "reported": sorted(self._reported)}
 
     def start(self, now: datetime) -> datetime:
         """Return the creation time from which on calls must be read.
 
-        However old the cursor is, the next poll goes on from it, so that an outage of the triggerer or of the vendor
+        However old the cursor is, the next poll continues from it, so that an outage of the triggerer or of the vendor
         loses no ending; :data:`MAX_CATCH_UP` is the limit.
 
         :param now: the vendor's time.

@@ -27,15 +27,16 @@ class CallsToObjectStorageOperator(CallExport):
 
     One window is one set of files, ``<path>/source=<source>/day=<YYYY-MM-DD>/<start>-<end>.<ending>``: a rerun of the
     run replaces each of them in one step, removes those of days without calls, and replaces the manifest
-    (``_manifests/<start>-<end>_<format>.json``: rows, bytes and SHA-256 of each file) last. The same calls are the same
-    bytes.
+    (``_manifests/<start>-<end>_<format>.json``: rows, bytes and SHA-256 of each file) last. The same calls give the
+    same bytes.
 
     Example::
 
         CallsToObjectStorageOperator(task_id="archive_calls", path="s3://aws_default@bucket/calls")
 
     :param voice_conn_id: the voice connection, default ``voice_default``.
-    :param path: the folder to write to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``.
+    :param path: the folder to write to, e.g. ``s3://bucket/calls``, ``gs://``, ``abfs://`` or ``file:///data/calls``; a
+        path without a scheme is below the worker's working directory.
     :param storage_conn_id: the storage's connection; None: the one in ``path``, or none.
     :param file_format: ``parquet`` (default; needs the extra ``parquet``) or ``jsonl`` (gzipped).
     :param start: the first instant, a ``datetime`` or ISO 8601 text; None: the run's data interval when it has a
@@ -48,7 +49,7 @@ class CallsToObjectStorageOperator(CallExport):
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
     :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: the manifest, with its own path as ``manifest``.
-    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
+    :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
     template_fields: Sequence[str] = (*CallExport.template_fields, "path", "storage_conn_id")

@@ -60,16 +60,16 @@ class CallsToWarehouseOperator(CallExport):
         default 24 hours; until then every run reads it again.
     :param recheck: how far before its window a run reads exported stretches once more, a ``timedelta`` or
         seconds, default 27 hours: calls that the vendor listed late, and other changes there, are then in the table.
-        Some hours more than ``settle_after`` spare requests, because a call that is not settled yet and in no list that
-        is read costs one of its own in every run.
-    :param abandon_after: how long a call may be missing at the vendor, or stay in one status that is no ending, before
+        Give a few hours more than ``settle_after``: an older call that is not settled yet may cost a request of its
+        own in every run.
+    :param abandon_after: how long a call may be missing at the vendor, or stay in a status that does not end it, before
         it is no longer read again, a ``timedelta`` or seconds, default 7 days. The row stays and says so in
         ``abandoned_at``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
     :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
     :return: see :class:`~airflow_provider_voice.export.models.Loaded`: counts of rows, ``changed_days``, ``holes``,
         ``hours``.
-    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
+    :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
     template_fields: Sequence[str] = (*CallExport.template_fields, "warehouse_conn_id", "table", "schema")

@@ -69,7 +69,7 @@ class CallStatusTrigger(BaseEventTrigger):
         ``dag.test()``.
     :param end_call_on_kill: hang up when the waiting task is marked or cleared by a user (Airflow 3.3+), default False.
         Airflow also reports a kill when another triggerer has taken over the trigger of one that was busy for too long.
-    :raises InvalidRequest: when an argument makes no sense.
+    :raises InvalidRequest: for an invalid argument.
     """
 
     #: It is the trigger of a task, so it keeps to the task's triggerer queue; triggers of assets have none.

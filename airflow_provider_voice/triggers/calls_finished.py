@@ -1,4 +1,4 @@
-"""``CallsFinishedTrigger``: an asset event when calls have ended, inbound ones too; for ``AssetWatcher``."""
+"""``CallsFinishedTrigger``: an asset event when calls have ended, including inbound calls; for ``AssetWatcher``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
 
     Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
     the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
-    reports them again, and none is lost (at least once). After an outage the trigger goes on from the stored cursor,
+    reports them again, and none is lost (at least once). After an outage the trigger continues from the stored cursor,
     however old, up to 31 days. Without the store the cursor is kept in memory, and calls that end while no triggerer
     runs are not reported.
 
@@ -58,11 +58,11 @@ class CallsFinishedTrigger(BaseEventTrigger):
         the DAG is parsed, because UnleashX does not report directions.
     :param statuses: only calls that ended with one of these statuses; None (default): every ending.
     :param poll_interval: time between two polls, seconds or a ``timedelta``, default 60 s.
-    :param look_back: for how long after its creation an unfinished call is followed, seconds or a ``timedelta``,
+    :param look_back: how long after its creation an unfinished call is followed, seconds or a ``timedelta``,
         default a day.
-    :param listing_delay: how long after its creation a vendor may list a call, seconds or a ``timedelta``, default an
-        hour.
-    :raises InvalidRequest: when an argument makes no sense.
+    :param listing_delay: how long after the creation of a call the vendor may take to list it, seconds or a
+        ``timedelta``, default an hour.
+    :raises InvalidRequest: for an invalid argument.
     :raises CapabilityNotSupported: when the connection's vendor does not report directions.
     """
 

@@ -110,7 +110,7 @@ def key_or_none(value: object) -> str | None:
         return None
     key = (_text_of_id("call_key", value) or "").strip()
     if key in ("", "None") or not key.isprintable():
-        raise InvalidRequest("call_key must be a text that names one call, and it is empty or no plain text.")
+        raise InvalidRequest("call_key must be a text that names one call, and it is empty or not plain text.")
     return key
 
 

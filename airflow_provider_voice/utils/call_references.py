@@ -44,7 +44,7 @@ def _call_ref(value: Any) -> CallRef:
     # The blanks around an id that a vendor wrote are part of it.
     if not _CALL_ID.fullmatch(ref.id.strip()):
         raise InvalidRequest(
-            "A call id is needed, and this value is none (a phone number, or several words). Give the "
+            "This value is not a call id (it is a phone number, or several words). Give the "
             "result of MakeCallOperator, or its XCom call_id."
         )
     # References become trigger arguments, which Airflow logs.
@@ -58,7 +58,7 @@ def _id_or_none(text: str | None) -> str | None:
 def _calls_from_text(value: Any) -> Any:
     """Parse the text that a template rendered: a dict, a list or a quoted id, as JSON or as a Python literal.
 
-    A call id, and a value that is no text, is returned as it is; other text is refused without repeating it.
+    A call id, and a value that is not text, is returned as it is; other text is refused without repeating it.
     """
     if not isinstance(value, str):
         return value

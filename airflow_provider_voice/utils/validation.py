@@ -66,7 +66,7 @@ def seconds_of(name: str, value: object, *, minimum: float | None = None) -> flo
     :param value: the user's value.
     :param minimum: the least number of seconds; None (default): more than 0.
     :return: seconds.
-    :raises InvalidRequest: when the value is no such duration.
+    :raises InvalidRequest: when the value is not such a duration.
     """
     least = None if minimum is None else timedelta(seconds=minimum)
     return duration(name, value, minimum=least).total_seconds()
@@ -158,7 +158,7 @@ def connection_id(value: object, name: str = "voice_conn_id") -> str:
     :param value: the user's value.
     :param name: the argument, for the error text.
     :return: the id without blanks around it.
-    :raises InvalidRequest: when it is no text, or an empty one.
+    :raises InvalidRequest: when it is not text, or is empty.
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(f"{name} must be the id of a connection, not {shown(value)}.")
@@ -172,7 +172,7 @@ def endings_of(name: str, values: object, *, may_be_empty: bool = False) -> froz
     :param values: one status or a list, tuple or set of them, as :class:`CallStatus` or text.
     :param may_be_empty: whether ``None`` and an empty list are understood, default False.
     :return: the statuses.
-    :raises InvalidRequest: when there is none, or one that is no status or no ending.
+    :raises InvalidRequest: when there is none, or one that is not a status or not an ending.
     """
     try:
         statuses = statuses_of(values)

@@ -216,7 +216,7 @@ class Vendor(ABC):
             calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
             found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
-        log.info("%s was asked for %d call(s): %d found, by %d request(s).", self.title, len(wanted), len(found), sent)
+        log.info("Asked %s for %d call(s): %d found with %d request(s).", self.title, len(wanted), len(found), sent)
         return found
 
     @abstractmethod

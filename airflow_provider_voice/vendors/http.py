@@ -233,7 +233,7 @@ class HttpClient:
             try:
                 response = self._send(self._session, method, url, params, body)
             except _NoResponse as failed:
-                text = f"{self._title} could not be read while asking for {doing}: {failed.reason}. Try again later."
+                text = f"Asking {self._title} for {doing} failed: {failed.reason}. Check the host, or try again later."
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
             return response if accept is not None and accept(response) else self._check_read(response, doing)
 
@@ -442,8 +442,8 @@ _REASONS = {
     "SSLError": "TLS failed",
     "ProxyError": "the proxy failed",
     "InvalidURL": "its address is not a valid URL",
-    "NameResolution": "its host has no address",
-    "NewConnection": "it accepts no connection",
+    "NameResolution": "its host name cannot be resolved",
+    "NewConnection": "it refused the connection",
     "ConnectionReset": "it reset the connection",
     "RemoteDisconnected": "it closed the connection without a response",
     "BrokenPipe": "it closed the connection early",

@@ -26,7 +26,7 @@ def path_segment(value: object) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise InvalidRequest("An id holds half a character. Give the id that the vendor shows.") from None
+        raise InvalidRequest("The id is not valid Unicode. Give the id that the vendor shows.") from None
 
 
 def as_rows(value: Any) -> list[dict[str, Any]] | None:

@@ -89,7 +89,7 @@ class UnleashX(Vendor):
         return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
-        """Refuse also an agent id that is no integer, and keys that variables and context share.
+        """Refuse also an agent id that is not an integer, and keys that variables and context share.
 
         :param request: the completed request.
         :raises InvalidRequest, CapabilityNotSupported: naming the argument to change.

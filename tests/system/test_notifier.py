@@ -49,7 +49,7 @@ def test_callbacks_ring_once_and_a_deadline_alert_goes_on_when_its_triggerer_die
     airflow.until(lambda: rings().get(OTHER), 180)
     # Both callbacks have run when the DAG processor has logged the DAG's.
     logs = airflow.home / "logs" / "dag_processor"
-    ends = "goes on from there"
+    ends = "continues from there"
     airflow.until(lambda: any(ends in file.read_text(errors="replace") for file in logs.rglob("*.log")), 180)
     assert rings() == {OTHER: 1}
 

@@ -128,7 +128,7 @@ def test_many_deferred_sensors_cost_a_few_list_requests(waiting) -> None:
     # Every 10 s by the interval; the budget of half of 100 requests a minute would allow more.
     assert len(spent) <= pages * (watched / 10 + 3)
     logs = "".join(file.read_text(errors="replace") for file in airflow.home.rglob("*.log"))
-    assert "was asked for" in logs
+    assert "Asked Talkover for" in logs
     # Read while no workers run: with as many as there are cores, Airflow's own triggerer waits for a core.
     assert "WAITING_SENSORS" not in os.environ or b"async thread was blocked" not in log_while_watched
     assert not any(call.to.lstrip("+") in logs for call in airflow.sandbox.calls("talkover"))

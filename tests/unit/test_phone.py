@@ -47,7 +47,7 @@ def test_numbers_as_people_write_them(text, region) -> None:
         ("call me", "US", "letters"),
         ("1-800-FLOWERS", "US", "letters"),
         ("", None, "letters"),
-        ("+14155552671", "XX", "no country"),
+        ("+14155552671", "XX", "not a country"),
         (14155552671, None, "text"),
         (None, None, "text"),
     ],

@@ -69,7 +69,7 @@ class SqlDialect:
 
     :param table: the table's name.
     :param schema: its schema; None: the connection's default.
-    :raises InvalidRequest: when a name is no plain identifier.
+    :raises InvalidRequest: when a name is not a plain identifier.
     """
 
     #: SQLAlchemy's dialect, which writes the statements.

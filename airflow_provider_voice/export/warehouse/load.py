@@ -37,7 +37,7 @@ class Load:
     :param rows: the rows.
     :param read_at: when the reading ended, by the database's clock.
     :param settle_after: how long a call that has ended must stay the same to be settled.
-    :param abandon_after: how long a call may be missing, or stay in one status that is no ending, before it is given
+    :param abandon_after: how long a call may be missing, or stay in one status that does not end it, before it is given
         up.
     :param missing: ids of stored rows that the vendor no longer shows.
     """

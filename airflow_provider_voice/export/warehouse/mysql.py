@@ -56,7 +56,7 @@ class MySQL(SqlDialect):
 
         :param cursor: the transaction's cursor.
         :param source: not used: the lock is for all sources.
-        :raises WarehouseFailed: when another load goes on for too long.
+        :raises WarehouseFailed: when another load takes too long.
         """
         del source
         name = f"voice {self._schema or ''} {self.full_name(self.table)}".replace("`", "")[:64]
@@ -65,7 +65,7 @@ class MySQL(SqlDialect):
         cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCK_SECONDS))
         if cursor.fetchone()[0] != 1:
             raise WarehouseFailed(
-                f"Another load of {self.table.name} went on for more than {_LOCK_SECONDS} seconds. Nothing of this one "
+                f"Another load of {self.table.name} took more than {_LOCK_SECONDS} seconds. Nothing of this one "
                 "was kept; try again when that one has ended.",
                 code="GET_LOCK",
             )

@@ -52,7 +52,7 @@ class RecentCalls:
     :param hook: a ``DbApiHook``.
     :param table: the table of ``CallsToWarehouseOperator``.
     :param schema: its schema; ``None``: the connection's default.
-    :raises InvalidRequest: when the database is not one that calls are exported to, or a name is no plain identifier.
+    :raises InvalidRequest: when calls are never exported to such a database, or a name is not a plain identifier.
     """
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:

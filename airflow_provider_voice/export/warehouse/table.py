@@ -96,6 +96,6 @@ class Warehouse:
 
         message = (
             f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
-            "Its own message is left out here, because it may quote a row; the database's log has it."
+            "Check the connection and its rights. The database's own message is left out, because it may quote a row."
         )
         return without_row_values(run, WarehouseFailed, message)

@@ -60,7 +60,7 @@ def may_change(user: Any) -> bool:
 def _requires_editor(request: Request, user: GetUserDep, token: Annotated[str, Form()] = "") -> None:
     """Refuse with 403 a change by a user without the right, from another site, or without the token of our form."""
     if not may_change(user):
-        raise HTTPException(403, "You may read this page, but changes take the right to edit the ledger's connection.")
+        raise HTTPException(403, "You may read this page, but changes need the right to edit the ledger's connection.")
     if not _comes_from_here(request):
         raise HTTPException(403, "The request came from another site, so nothing was changed.")
     if _opened(token, TOKEN_SECONDS) != _mark(user):
@@ -112,7 +112,7 @@ def unseal(text: str) -> Any:
         return None
     value = _opened(text)
     if value is None:
-        raise HTTPException(400, "This address is not valid any more. Begin at the first page.")
+        raise HTTPException(400, "This address is no longer valid. Start at the first page.")
     return value
 
 

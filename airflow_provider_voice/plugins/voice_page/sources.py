@@ -104,7 +104,7 @@ def _fields(conn_id: str | None) -> tuple[Any, ...]:
 def _sql_hook(conn_id: str) -> Any:
     hook = BaseHook.get_hook(conn_id)
     if not hasattr(hook, "get_conn"):
-        raise InvalidRequest(f"The connection {conn_id!r} is no SQL database, so it holds no call table.")
+        raise InvalidRequest(f"The connection {conn_id!r} is not a SQL database, so it has no table of calls.")
     return hook
 
 

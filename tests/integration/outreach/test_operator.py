@@ -139,6 +139,16 @@ def test_a_do_not_call_list_that_renders_to_nothing_calls_nobody(connected, rend
     assert connected.rings == []
 
 
+def test_a_connection_of_a_do_not_call_list_that_is_missing_calls_nobody(connected) -> None:
+    connection = QUICK["ledger_conn_id"]
+    operator = OutreachOperator(
+        task_id="call", contacts=people(COMPLETED), do_not_call_conn_id=connection, stale_run="call", **QUICK
+    )
+    with pytest.raises(AirflowFailException, match="do_not_call_conn_id was given without it"):
+        executed(operator)
+    assert connected.rings == []
+
+
 def executed(operator: OutreachOperator) -> dict[str, Any]:
     context: Any = {"ti": type("Ti", (), {"dag_id": "d", "task_id": "t", "run_id": "r"})(), "dag_run": None}
     return operator.execute(context)

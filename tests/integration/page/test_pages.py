@@ -356,7 +356,7 @@ def test_the_default_ledger_is_not_created_by_looking(
     ("connection", "expected"),
     [
         (None, "'other', which [voice] ledger_conn_id names, is missing"),
-        ({"conn_type": "http", "host": "x"}, "is no SQL database"),
+        ({"conn_type": "http", "host": "x"}, "is not a SQL database"),
         ({"conn_type": "no_such_type"}, "'other', which [voice] ledger_conn_id names, cannot be used"),
         ({"conn_type": "sqlite", "host": "/nowhere/at/all.db"}, "The ledger's database refused"),
         (

@@ -331,7 +331,7 @@ def test_a_search_ends_as_soon_as_another_try_of_the_task_has_stored_the_call() 
 
 
 def test_the_record_of_another_request_is_named_by_its_index_where_there_is_one() -> None:
-    for index, named in ((-1, "The record of the task stands"), (3, "The record of map index 3 stands")):
+    for index, named in ((-1, "The record of the task belongs"), (3, "The record of map index 3 belongs")):
         world = World()
         world.dial(map_index=index)
         with pytest.raises(InvalidRequest, match=named):

@@ -30,7 +30,7 @@ def test_without_a_connection_the_ledger_is_a_file_in_the_home_of_airflow(tmp_pa
 
 def test_a_connection_that_is_no_database_is_refused(monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_VOICE", "talkover://:token@")
-    with pytest.raises(InvalidRequest, match="'voice' is no SQL database"):
+    with pytest.raises(InvalidRequest, match="'voice' is not a SQL database"):
         sql_engine("voice")
 
 

@@ -86,7 +86,7 @@ def test_one_call_is_not_a_list_and_a_number_not_a_request(one) -> None:
 
 def test_an_id_that_no_url_can_carry_is_refused() -> None:
     hook = TalkoverHook(connection=connection())
-    with pytest.raises(InvalidRequest, match="half a character"):
+    with pytest.raises(InvalidRequest, match="not valid Unicode"):
         hook.make_call(CallRequest(NUMBER, agent_id="\ud800"))
 
 

@@ -51,8 +51,13 @@ def test_a_campaign_without_contacts_that_wait_is_done(book, capsys) -> None:
 
 
 @pytest.mark.airflow
-def test_a_connection_that_does_not_exist(capsys) -> None:
-    assert main(["--ledger-conn-id", "no_ledger", "status", "spring"]) == 1
+@pytest.mark.parametrize(
+    "arguments",
+    [["--ledger-conn-id", "no_ledger", "status", "spring"], ["status", "spring", "--ledger-conn-id", "no_ledger"]],
+    ids=["before the command", "behind the command"],
+)
+def test_a_connection_that_does_not_exist(capsys, arguments) -> None:
+    assert main(arguments) == 1
     assert "There is no connection 'no_ledger'." in capsys.readouterr().err
 
 

@@ -48,7 +48,7 @@ def test_parquet() -> None:
         ("a.csv", b"to,name\n1,\xff\n", "line 2, column 3"),
         ("a.jsonl", b'{"to": 1}\n{"to" 2}\n', "line 2, column 7"),
         ("a.jsonl", b'{"to": 1}\n[1]\n', "line 2, column 1"),
-        ("a.parquet", b"no", "no readable Parquet file"),
+        ("a.parquet", b"no", "not a readable Parquet file"),
         ("a.txt", b"", "not from 'a.txt'"),
     ],
 )

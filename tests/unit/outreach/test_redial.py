@@ -44,7 +44,7 @@ def test_seconds_and_timedeltas() -> None:
     [
         {"max_attempts": 0}, {"max_attempts": True}, {"max_attempts": 1.5}, {"redial_after": {"ringing": 1}},
         {"redial_after": {"completed": 1}}, {"redial_after": {"busy": -1}}, {"redial_after": {"busy": "soon"}},
-        {"redial_after": {"nonsense": 1}}, {"success_statuses": ()}, {"success_statuses": ("queued",)},
+        {"redial_after": {"nonsense": 1}}, {"redial_after": 60}, {"success_statuses": ()}, {"success_statuses": ("queued",)},
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(arguments) -> None:

@@ -57,7 +57,7 @@ def test_every_shipped_file_is_named() -> None:
 
 def test_it_says_once_that_it_is_no_legal_advice() -> None:
     docs = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.parent.glob("*.rst"))
-    assert docs.count("It informs and is no legal advice.") == 1
+    assert docs.count("It informs; it is not legal advice.") == 1
     assert len(re.findall(r"legal\s+advice", docs)) == 1
 
 

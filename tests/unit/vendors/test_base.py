@@ -123,8 +123,8 @@ def test_the_cost_is_logged_in_one_line_without_a_number(sandbox, vendor, caplog
     caplog.clear()
     with caplog.at_level(logging.INFO):
         vendor.find_many([*refs, CallRef("missing", placed_at=refs[0].placed_at)])
-    (line,) = [record.getMessage() for record in caplog.records if "was asked for" in record.getMessage()]
-    assert "13 call(s): 12 found, by " in line
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Asked ")]
+    assert "13 call(s): 12 found with " in line
     assert not any((ref.to or "?").lstrip("+") in caplog.text for ref in refs)
 
 

@@ -39,7 +39,7 @@ def test_a_lock_that_is_not_got_ends_the_load() -> None:
             return (0,)
 
     cursor = Busy()
-    with pytest.raises(WarehouseFailed, match="Another load of calls went on for more than 600 seconds"):
+    with pytest.raises(WarehouseFailed, match="Another load of calls took more than 600 seconds"):
         dialect().lock(cursor, "s")
     assert "START TRANSACTION" not in cursor.sql
 

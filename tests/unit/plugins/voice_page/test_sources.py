@@ -56,7 +56,9 @@ def test_the_table_may_have_a_schema(option, connection, monkeypatch, name, sche
 def test_a_connection_without_tables_is_refused(option, monkeypatch) -> None:
     option(warehouse_conn_id="web")
     monkeypatch.setattr(sources.BaseHook, "get_hook", lambda conn_id: object())
-    with pytest.raises(InvalidRequest, match=r"warehouse_conn_id names.*'web' is no SQL database.*change the option"):
+    with pytest.raises(
+        InvalidRequest, match=r"warehouse_conn_id names.*'web' is not a SQL database.*change the option"
+    ):
         sources.recent_calls()
 
 
