@@ -135,21 +135,19 @@ class Escalation:
     def _first_attempt(self, rows: Sequence[Any], now: datetime) -> int:
         """Return the number of the attempt with which this raising of the alarm began, or begins.
 
-        Attempts that follow each other within the cooldown belong together. A refused one rang nobody, so it keeps
-        nobody from raising the alarm again.
+        Rings that follow each other within the cooldown belong together. A refused attempt rang nobody, so it neither
+        keeps anybody from raising the alarm again nor joins two raisings.
         """
-        rang = next((row for row in rows if row.state != AttemptState.REFUSED), None)
-        if rang is None or now - rang.intended_at >= self._alarm.cooldown:
+        rings = [row for row in rows if row.state != AttemptState.REFUSED]
+        if not rings or now - rings[0].intended_at >= self._alarm.cooldown:
             return rows[0].attempt + 1 if rows else 1
-        first = int(rows[0].attempt)
-        for newer, older in pairwise(rows):
+        first = rings[0]
+        for newer, older in pairwise(rings):
             if newer.intended_at - older.intended_at >= self._alarm.cooldown:
                 break
-            # Refused ones before the first ring may be of a raising that rang nobody.
-            if older.state != AttemptState.REFUSED:
-                first = older.attempt
-        log.info("The alarm was raised at %s already; this callback continues from there.", rang.intended_at)
-        return first
+            first = older
+        log.info("The alarm was raised at %s already; this callback continues from there.", rings[0].intended_at)
+        return int(first.attempt)
 
     def _verdict(self, row: Any, now: datetime) -> Verdict:
         if row.state == AttemptState.REFUSED:

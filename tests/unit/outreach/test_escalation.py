@@ -93,3 +93,14 @@ def test_a_refused_attempt_starts_no_cooldown(book: Book) -> None:
     assert step(book) == 2
     alarm = Escalation(book.database, None, Alarm("disk full", [FIRST]))  # type: ignore[arg-type]  # see step
     assert alarm._first_attempt(*book.database.transact(alarm._read)) == 2
+
+
+def test_a_refused_attempt_does_not_join_two_raisings_of_the_alarm(book: Book) -> None:
+    attempted(book, 1, "ended", "busy")
+    book.wait(10 * 60)
+    attempted(book, 2, "refused", to=SECOND)
+    book.wait(10 * 60)
+    attempted(book, 3, "ended", "busy")
+    alarm = Escalation(book.database, None, Alarm("disk full", [FIRST, SECOND]))  # type: ignore[arg-type]  # see step
+    # Attempt 3 began this raising, so the second number is still to be rung.
+    assert alarm._first_attempt(*book.database.transact(alarm._read)) == 3
