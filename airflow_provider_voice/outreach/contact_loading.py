@@ -284,7 +284,7 @@ class ContactLoader:
             gone, (gone.c.campaign == contacts.c.campaign) & (gone.c.contact_key == contacts.c.merged_into)
         )
         query = (
-            select(contacts.c.contact_key, contacts.c.to_number)
+            select(contacts.c.contact_key, contacts.c.to_number, contacts.c.attempts, contacts.c.due_at)
             .select_from(joined)
             .where(
                 contacts.c.campaign == self._campaign,
@@ -318,8 +318,9 @@ class ContactLoader:
                     state=state,
                     reason=None,
                     merged_into=None,
-                    due_at=max(now, called.due_at or now),
-                    attempts=called.attempts,
+                    # What it has from calls at a number of its own, before it was merged, counts too.
+                    due_at=max(now, called.due_at or now, row.due_at or now),
+                    attempts=max(called.attempts, row.attempts),
                 )
             )
 

@@ -244,3 +244,14 @@ def test_a_person_s_decision_about_a_number_that_left_the_source_calls_nobody(bo
     assert ledger.claim_due(9) == []
     load(book, [row("a", 3)])
     assert [item.to for item in ledger.claim_due(9)] == [NUMBERS[3]]
+
+
+def test_who_takes_over_a_number_keeps_what_it_has_from_an_earlier_one(book) -> None:
+    load(book, [row("a", 0), row("b", 1)])
+    assert fail_as(book, "busy") == ["a", "b"]
+    due_at = book.contact("b").due_at
+    load(book, [row("a", 2), row("b", 2)])  # both have a new number, which one of them holds
+    assert [book.contact(key).state for key in "ab"] == ["redial", "merged"]
+    load(book, [row("b", 2)])
+    assert (book.contact("b").state, book.contact("b").attempts) == ("redial", 1)
+    assert book.contact("b").due_at == due_at
