@@ -179,8 +179,7 @@ class CallWatch:
         named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
         more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
         return CallNotCompleted(
-            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard.",
-            status=self.last_status(pending[0].id) if pending else None,
+            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard."
         )
 
 

@@ -98,6 +98,13 @@ def test_endings() -> None:
     assert not again.value.permanent
 
 
+def test_a_call_that_has_not_ended_in_time_has_no_ending() -> None:
+    watch = CallWatch([CallRef("a")])
+    watch.take({"a": call("a", "ringing")})
+    assert watch.timed_out().status is None
+    assert "a (ringing)" in watch.timed_out().message
+
+
 def test_a_number_in_a_vendors_status_is_masked(caplog) -> None:
     busy = Call("a", "talkover", CallStatus.BUSY, "busy +14155552671")
     with caplog.at_level("INFO"):
