@@ -169,9 +169,10 @@ def may_be_same_number(written: str | None, number: str) -> bool:
         return False
     import phonenumbers
 
-    digits = re.sub(r"^(00|011)(?=[1-9])", "", digits)  # exit codes
     national = phonenumbers.national_significant_number(phonenumbers.parse(number, None))
-    return same_number(digits, number) or digits.lstrip("0") == national
+    dialed = re.sub(r"^(00|011)(?=[1-9])", "", digits)  # exit codes; but 011 15 ... is a mobile in Argentina
+    forms = {form.lstrip("0") for form in (number.lstrip("+"), national, national_digits(number))}
+    return not forms.isdisjoint({digits.lstrip("0"), dialed.lstrip("0")})
 
 
 def national_digits(number: str) -> str:
