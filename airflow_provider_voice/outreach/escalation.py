@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from sqlalchemy import select
 
 from airflow_provider_voice.dialing.dialer import Dialer, DialRules
-from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.models import CallRequest, CallStatus
@@ -185,7 +184,8 @@ class Escalation:
             rows, _ = self._database.transact(self._read)
             if isinstance(error, LedgerFailed) or not rows or rows[0].attempt < attempt:
                 raise  # nothing was stored, so nothing was sent, and the next number would fare no better
-            is_refused = proves_no_ring(error)
+            # By the ledger: another handler may have placed this attempt's call, to another number.
+            is_refused = rows[0].state == AttemptState.REFUSED
             log.warning("The number %s of the alarm: %s", mask_number(number), error.message)
             self._refusal = error if is_refused else None
             return 0.0 if is_refused else POLL_SECONDS

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
-from airflow_provider_voice.outreach.escalation import Alarm, Escalation
+from airflow_provider_voice.outreach.escalation import POLL_SECONDS, Alarm, Escalation
 from tests.unit.outreach.conftest import NUMBERS, Book
 
 FIRST, SECOND, THIRD = NUMBERS[:3]
@@ -104,3 +105,14 @@ def test_a_refused_attempt_does_not_join_two_raisings_of_the_alarm(book: Book) -
     alarm = Escalation(book.database, None, Alarm("disk full", [FIRST, SECOND]))  # type: ignore[arg-type]  # see step
     # Attempt 3 began this raising, so the second number is still to be rung.
     assert alarm._first_attempt(*book.database.transact(alarm._read)) == 3
+
+
+def test_a_call_that_another_handler_places_is_no_refusal(book: Book) -> None:
+    attempted(book, 1, "placed", to=SECOND)
+    alarm = Escalation(book.database, None, Alarm("disk full", [FIRST, SECOND]))  # type: ignore[arg-type]  # see step
+    lost = mock.Mock()
+    lost.dial.side_effect = InvalidRequest("The record belongs to a call with another number.")
+    with mock.patch.object(alarm, "_dialer", return_value=lost):
+        assert alarm._ring(1, frozenset()) == POLL_SECONDS
+    # Nobody is told at the end that the vendor refused the numbers.
+    assert alarm._refusal is None
