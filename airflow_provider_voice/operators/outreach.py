@@ -447,7 +447,6 @@ class OutreachOperator(_OutreachBase):
                 end_call_on_kill=self.end_calls_on_kill,
             )
         self.defer(trigger=trigger, method_name="resume")
-        raise AssertionError("defer() returned")
 
     def _finish(self, context: Context, counts: dict[str, Any]) -> dict[str, Any]:
         """Put the counts on the asset's event and return them; fail for unknown contacts if ``on_unknown`` says so."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.dialing.deadline import Deadline
 from airflow_provider_voice.exceptions import (
-    CapabilityNotSupported,
     LedgerFailed,
     RateLimited,
     VendorUnavailable,
@@ -442,23 +441,13 @@ class Campaign:
             self._senders.wait(_IDLE_SECONDS)
             return
         if self.settings.end_calls_on_kill:
-            self._hang_up()
+            for attempt in self.ledger.in_progress():
+                self._hook.hang_up(attempt.ref)
         self.ledger.release(self._buffer)
         self._buffer = []
         raise CampaignKilled(
             f"The campaign {self.settings.campaign!r} was stopped: its task was killed. Run it again to continue."
         )
-
-    def _hang_up(self) -> None:
-        for attempt in self.ledger.in_progress():
-            try:
-                self._hook.end_call(attempt.ref)
-                log.info("Ended call %s, because its task was killed.", attempt.call_id)
-            except CapabilityNotSupported as error:
-                log.info("%s", error.message)
-                return
-            except VoiceError as error:
-                log.warning("Could not end call %s: %s", attempt.call_id, error.message)
 
     def _close(self) -> None:
         """Send nothing more, and store the results of the next seconds; the next run reconciles the others."""

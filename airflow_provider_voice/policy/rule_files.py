@@ -51,7 +51,7 @@ def _looks_like_path(text: str) -> bool:
 def _shipped_file(name: str) -> RuleFile:
     if name not in shipped_names():
         raise InvalidRequest(
-            f"There is no shipped rule file {name!r:.60}. Write one of {', '.join(shipped_names())}, or the path of a "
+            f"There is no shipped rule file {shown(name)}. Write one of {', '.join(shipped_names())}, or the path of a "
             "file that ends in .yaml."
         )
     # Tests look up the calendars of the shipped files, so that no DAG file that loads one pays for the import.

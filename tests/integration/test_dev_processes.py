@@ -18,8 +18,10 @@ PARENT = (
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
     "print(os.getpid(), child.pid, flush=True); time.sleep(600)"
 )
+# A shell starts its background jobs with SIGINT ignored, and so do all their children.
 RUNNER = (
-    "import os, sys, dev.processes as processes; processes.end_group.__defaults__ = (0.5,);"
+    "import os, signal, sys, dev.processes as processes; processes.end_group.__defaults__ = (0.5,);"
+    "signal.signal(signal.SIGINT, signal.default_int_handler);"
     "sys.exit(processes.run_group([sys.executable, '-c', sys.argv[1]], os.environ))"
 )
 

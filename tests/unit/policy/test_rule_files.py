@@ -18,6 +18,12 @@ def test_a_file_that_is_not_there(name) -> None:
         ContactPolicy.load(name)
 
 
+def test_a_number_in_the_place_of_a_file_is_masked() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ContactPolicy.load("+14155552671")
+    assert "5552671" not in str(refused.value)
+
+
 @pytest.mark.parametrize("source", [None, 7, b"us", ["us"]])
 def test_what_is_no_file(source) -> None:
     with pytest.raises(InvalidRequest, match="name or a path"):
