@@ -36,8 +36,8 @@ _OTHER_NUMBER = re.compile(
 _NUMBER_FIELD = re.compile(r"(?i:phone|mobile|msisdn|whatsapp|caller|callee|(?:to|from|contact|customer)_?number)")
 _WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
 # sip:+14155552671@10.0.0.1, +1 415 555 2671 ext. 89
-_SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
 _INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
+_SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
 
 
 def hash_number(number: str) -> str:
@@ -180,7 +180,9 @@ class PhoneRedactor:
 
 def _numbers_in(number: str) -> list[str]:
     """Return a number, and the number inside of it where it is an address or has an extension."""
-    return [number, *(part for part in _INSIDE.findall(number) if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
+    # Without letters it is one number, whatever signs part it: the end of its digits is not another number.
+    inside = _INSIDE.findall(number) if number.lower() != number.upper() else []
+    return [number, *(part for part in inside if sum(map(str.isdigit, part)) >= MIN_DIGITS)]
 
 
 def _forms_of(digits: str) -> list[str]:

@@ -44,7 +44,7 @@ class CallExport(BaseOperator):
     :param phone_numbers: ``plain`` (default), ``masked`` or ``hashed``.
     :param page_concurrency: pages read at once where the vendor has page numbers, default 4.
     :param kwargs: the arguments of ``BaseOperator``, ``task_id`` for one.
-    :raises InvalidRequest: when the DAG is parsed, for an argument that makes no sense.
+    :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
 
     template_fields: Sequence[str] = ("voice_conn_id", "start", "end", "agent_id", "direction", "source")
@@ -113,7 +113,8 @@ class CallExport(BaseOperator):
         check_text("agent_id", agent_id, optional=True)
         if self.direction and is_literal(self.direction):  # a template may be rendered to nothing, which means both
             one_of("direction", self.direction, get_args(Direction))
-        return Scope(source, agent_id.strip() if agent_id else None, self.direction or None)
+        # As text: when the DAG is parsed, it may be another task's output.
+        return Scope(source, str(agent_id).strip() if agent_id else None, self.direction or None)
 
 
 def check_text(name: str, value: object, *, optional: bool = False) -> None:

@@ -338,8 +338,7 @@ class Vendor(ABC):
         """Return the fields ``status`` and ``vendor_status`` of a call.
 
         :param vendor_status: the vendor's status; None: there is none.
-        :return: the two fields by name. An unknown status is :attr:`CallStatus.UNKNOWN` and logged once per process,
-            its numbers masked.
+        :return: the two fields by name. An unknown status is logged once per process, its numbers masked.
         """
         status = self._statuses.get(fold_status(vendor_status or ""))
         if vendor_status is not None and status is None:
@@ -407,8 +406,6 @@ class Vendor(ABC):
         response = self.http.create(url, doing=doing, body=body, call_id_in=call_id_in)
         record, now = record_in(response.body), response.server_time
         status, moment = first_text(record, "call_status", "status"), read_time(record.get("created_at"))
-        # A time that is not near the response's is a placeholder or a mistake.
-        is_plausible = moment is not None and abs(moment - now) <= _MAX_CREATE_OFFSET
         return Call(
             id=call_id_in(response.body) or "",
             vendor=self.name,
@@ -417,7 +414,8 @@ class Vendor(ABC):
             from_=as_text(record.get("from")),
             direction="outbound",
             agent_id=request.agent_id,
-            created_at=moment if is_plausible else now,
+            # A time that is not near the response's is a placeholder or a mistake.
+            created_at=moment if moment is not None and abs(moment - now) <= _MAX_CREATE_OFFSET else now,
             raw=record,
             **more,
         )
@@ -453,8 +451,7 @@ class Vendor(ABC):
 
 
 _REDIRECTS = range(300, 400)
-# Calls further apart are searched for in lists of their own: the list of all days between them may be very long, and
-# UnleashX has none of more than three months (UnleashX docs: call-summary).
+# The list of all days between two calls may be very long; UnleashX has none of more than three months (call-summary).
 _MOST_APART = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)

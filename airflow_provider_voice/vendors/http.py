@@ -443,7 +443,7 @@ _REASONS = {
     "ProxyError": "the proxy failed",
     "InvalidURL": "its address is not a valid URL",
     "NameResolution": "its host name cannot be resolved",
-    "NewConnection": "it refused the connection",
+    "NewConnection": "no connection to it could be made",
     "ConnectionReset": "it reset the connection",
     "RemoteDisconnected": "it closed the connection without a response",
     "BrokenPipe": "it closed the connection early",

@@ -79,7 +79,7 @@ class _History:
         # Rows that no filter shows may be among those that were cut off, also where this day's reply has none.
         for day, count in self._cut_days if self._shows_others else ():
             if not self._is_plausible(count):
-                raise _cut(day, "and shows some with a status that it cannot filter by", count)
+                raise _cut(day, "of which some may have a status that it cannot filter by", count)
         return rows
 
     def _read_day(self, day: date) -> dict[str, Call]:

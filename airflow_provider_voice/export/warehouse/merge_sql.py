@@ -45,8 +45,8 @@ class MergeSql:
         # With NULL as a value like any other.
         self._is_changed = or_(*(value.is_distinct_from(t[name]) for name, value in self._content.items()))
         # The time of the reading, by the database's clock, is the only order that cannot stay wrong: an updated_at may
-        # be absent or go backwards, and a status may be unknown. A list that shows an older state once is corrected by
-        # the next reading, because a row that changed is not settled.
+        # be absent or go backwards, and a status may be unknown. A list that shows an older status once is corrected by
+        # the next reading, because a row whose status changed is not settled.
         self._is_older = s.fetched_at < t.fetched_at
 
     def survey(self, settled_before: datetime) -> CompilerElement:

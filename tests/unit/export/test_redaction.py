@@ -180,6 +180,11 @@ def test_a_number_inside_an_address_or_with_an_extension_is_known_elsewhere(to) 
     assert "5552671" not in str(shown)
 
 
+@pytest.mark.parametrize("number", ["+49/30/12345678", "+49 30\u201112345678", "+493012345678"])
+def test_the_last_digits_of_a_number_have_its_hash_whatever_signs_it_has(number) -> None:
+    assert PhoneRedactor("hashed", [number]).value(["12345678"]) == [hash_number("+493012345678")]
+
+
 @pytest.mark.parametrize("mode", ["masked", "hashed"])
 @pytest.mark.parametrize(
     "value", [["4915112345678"], [4915112345678, None], "4915112345678, 442071838750", "ext. 4155550000"]

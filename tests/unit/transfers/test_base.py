@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG, BaseOperator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,16 @@ def test_an_agent_id_becomes_text() -> None:
 def test_an_unknown_file_format_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="file_format"):
         to_files(file_format="csv")
+
+
+@pytest.mark.parametrize("operator", [to_warehouse, to_files])
+@pytest.mark.parametrize("name", ["voice_conn_id", "start", "end", "agent_id", "direction", "source"])
+def test_the_output_of_another_task_is_checked_when_it_is_known(operator: Any, name: str) -> None:
+    with DAG("exports", schedule=None):
+        output = BaseOperator(task_id="before").output
+        task = operator(**{name: output})
+    assert getattr(task, name) is output
+    assert task.upstream_task_ids == {"before"}
 
 
 @pytest.mark.parametrize("operator", [to_warehouse, to_files])
