@@ -44,7 +44,11 @@ class ConnectionHook:
         made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
         if self._hook is None or made_of != self._made_of:
             # In a thread: the first hook imports requests, which would block the event loop.
-            fresh = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
+            try:
+                fresh = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
+            except InvalidRequest as error:
+                error.permanent = self._hook is None  # it may be corrected before the next poll
+                raise
             self.close()
             self._hook, self._made_of = fresh, made_of
         return self._hook

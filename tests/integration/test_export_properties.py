@@ -113,10 +113,20 @@ def test_a_record_that_changes_at_each_reading_is_not_read_for_ever(tmp_path, en
     warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
     call = replace(SEEN, created_at=NOW, updated_at=None, ended_at=ended)
     results = [
-        store(warehouse, [replace(call, recording_url=f"https://vendor/{day}")], NOW + day * DAY) for day in range(10)
+        store(warehouse, [replace(call, recording_url=f"https://vendor/{day}")], NOW + day * DAY)
+        for day in range(days + 1)
     ]
-    assert [result.updated for result in results] == [0] + [1] * 9
-    assert [result.unsettled for result in results] == [1] * days + [0] * (10 - days)
+    assert [result.updated for result in results] == [0] + [1] * days
+    assert [result.unsettled for result in results] == [1] * days + [0]
+
+
+def test_a_settled_call_that_a_stale_list_overwrites_is_read_again(tmp_path) -> None:
+    warehouse = Warehouse(sqlite_hook(tmp_path / "warehouse.db"), "voice_calls")
+    call = replace(SEEN, created_at=NOW - 9 * DAY, updated_at=None, ended_at=NOW - 8 * DAY, recording_url="https://r")
+    readings = [call, replace(call, recording_url=None), call]
+    results = [store(warehouse, [reading], NOW + day * DAY) for day, reading in enumerate(readings)]
+    assert [result.unsettled for result in results] == [0, 1, 0]
+    assert execute(warehouse.hook, "SELECT recording_url FROM voice_calls") == [("https://r",)]
 
 
 def test_an_old_call_whose_end_was_seen_lately_is_read_again(tmp_path) -> None:

@@ -86,9 +86,10 @@ class MergeSql:
         """
         t, s, changed = self._stored.c, self._staged.c, self._is_changed
         return {
-            # Ended long ago and of the same status: a record that changes at each reading would be read for ever.
+            # A call that ended long ago settles although its record changes at each reading, else it would be read for
+            # ever. A settled one that changes is read once more: the list that showed it may have been stale.
             "settled_at": case(
-                (changed & (t.status != s.status), null()),
+                (changed & ((t.status != s.status) | t.settled_at.is_not(None)), null()),
                 (changed, s.settled_at),
                 (settles, s.fetched_at),
                 else_=t.settled_at,

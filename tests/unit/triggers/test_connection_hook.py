@@ -70,6 +70,20 @@ def test_a_deleted_or_wrong_connection_is_an_error(fields) -> None:
     asyncio.run(main())
 
 
+def test_a_connection_that_is_wrong_for_a_moment_ends_no_wait(fields) -> None:
+    async def main() -> None:
+        hooks = ConnectionHook("voice")
+        first = await hooks.get()
+        fields["password"] = ""
+        with pytest.raises(InvalidRequest, match="no token") as wrong:
+            await hooks.get()
+        assert not wrong.value.permanent
+        fields["password"] = "token"
+        assert await hooks.get() is first
+
+    asyncio.run(main())
+
+
 def test_a_connection_that_cannot_be_found_any_more_is_read_again(fields) -> None:
     """A secrets backend that does not answer for a moment would otherwise end every wait of the connection."""
 
