@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Statuses of calls that have not ended (Talkover docs: get-active-call), in the order in which a call goes through
 #: them: a call whose status changes while the lists are read moves into a list that is read later.
 ACTIVE_STATUSES = ("initiated", "ringing", "answered")
-# The lists of the active calls cost three requests or more, which a list of fewer pages does not save.
+# The counts of the active calls cost three requests, which a list of fewer pages does not save.
 _FEW_PAGES = 12
 
 
@@ -31,9 +31,9 @@ def find_in_lists(
     """Return the calls that the lists show; a call that moves between pages meanwhile may be absent.
 
     1. Where the full list is short against the number of wanted calls, it is read.
-    2. Where it is long (other people's calls of the day), the lists of the active statuses are read. A call in none of
-       them has usually ended and is searched for alone; where these are more than the full list has pages, that list is
-       read after all.
+    2. Where it is long (other people's calls of the day), the lists of the active statuses are read, as long as their
+       counts leave requests for the calls that have ended. A call in none of them has usually ended and is searched for
+       alone; where these are more than the full list has pages, that list is read after all.
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
@@ -56,11 +56,15 @@ def find_in_lists(
     full = read_page(None, 1)
     pages = full.last_page or 0
     if pages > _FEW_PAGES + 2 * math.ceil(len(wanted) / PAGE_SIZE):
-        for status in ACTIVE_STATUSES:
-            read(status, read_page(status, 1))
-        if len(missing) <= pages and all(ref.to for ref in missing.values()):
-            # All of them: a caller takes a call that is absent for one that the vendor does not show.
-            take(map(search, list(missing.values())))
-            return found
+        firsts = {status: read_page(status, 1) for status in ACTIVE_STATUSES}
+        active = sum(len(page.calls) if page.total is None else page.total for page in firsts.values())
+        pages_left = pages - sum(page.last_page or 1 for page in firsts.values())
+        if max(0, len(wanted) - active) < pages_left:
+            for status, first in firsts.items():
+                read(status, first)
+            if len(missing) <= pages and all(ref.to for ref in missing.values()):
+                # All of them: a caller takes a call that is absent for one that the vendor does not show.
+                take(map(search, list(missing.values())))
+                return found
     read(None, full)
     return found
