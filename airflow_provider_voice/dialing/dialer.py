@@ -255,7 +255,7 @@ class Dialer:
             )
         try:
             self.before_sending()
-        except Exception:
+        except Exception:  # whatever speaks against the call; nothing was sent, and it is raised again
             record.state = "refused"
             self._records.save_if_possible(record)
             raise

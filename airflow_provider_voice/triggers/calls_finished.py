@@ -167,7 +167,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
             return state if isinstance(state, dict) else None
 
     async def _save(self, state: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Store the state unless it is; return what is stored then. A failure is made up for after the next poll."""
+        """Store a new state and return the stored one. After a failure, the next poll stores it."""
         store = getattr(self, "asset_state_store", None)
         if store is None or state == stored:
             return state

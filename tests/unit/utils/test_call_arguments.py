@@ -30,7 +30,7 @@ NUMBER = "+14155552601"
 
 
 def set_in_a_field(mask: Callable[[Any], Any], value: Any) -> Any:
-    """Return what a template field holds, once Airflow has set it."""
+    """Return the value of a template field after Airflow has set it."""
 
     class Task:
         field = MaskedField(mask)
