@@ -12,7 +12,7 @@ from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.phone import shown
-from airflow_provider_voice.transfers.base import CallExport, check_text
+from airflow_provider_voice.transfers.call_export import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import is_literal, one_of
 

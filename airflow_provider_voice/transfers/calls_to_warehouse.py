@@ -17,7 +17,7 @@ from airflow_provider_voice.export.assets import report, report_lineage, table_a
 from airflow_provider_voice.export.models import check_identifier
 from airflow_provider_voice.export.windows import due_time, plan_reading, requested_window, run_name
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.transfers.base import CallExport, check_text
+from airflow_provider_voice.transfers.call_export import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import duration, is_literal
 
