@@ -1,4 +1,7 @@
-"""A real ``airflow standalone`` for tests: started, used through its API, stopped."""
+"""A real ``airflow standalone`` for tests, on a PostgreSQL of its own: started, used through its API, stopped.
+
+On SQLite, scheduler, API server and workers lock each other out; on a busy machine an answer is then a 500.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,18 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import URL
 
 from airflow_provider_voice.sandbox import Sandbox
 from dev.processes import end_group
 from dev.ui import add_connections, free_port, standalone_environment
-from tests.airflow_database import copy_migrated_database
+from tests.integration.databases import postgres_server
 
 DAGS = Path(__file__).parents[2] / "dags_examples"
 
@@ -34,6 +41,7 @@ class Standalone:
         self.environment = standalone_environment(home, self._dags(), sandbox, vendor, port)
         self.log = home / "standalone.log"
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._database = ExitStack()
 
     def _dags(self) -> Path:
         """Copy the examples, polling more often, without their schedules, which would start runs of their own."""
@@ -46,11 +54,13 @@ class Standalone:
         return folder
 
     def start(self, dag_id: str = "scheduled_outreach") -> None:
-        if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in self.environment:  # a database of the test's own
-            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-            subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
-        else:
-            copy_migrated_database(self.home)
+        fields = self._database.enter_context(postgres_server(self.home / "pg"))
+        address = URL.create(
+            "postgresql+psycopg2", fields["login"], database=fields["schema"], query={"host": fields["host"]}
+        )
+        self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address.render_as_string(hide_password=False)
+        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(migrate, env=self.environment, check=True, capture_output=True)
         add_connections(self.sandbox, self.environment)
         self.launch()
         self.until(lambda: self.api("GET", "/api/v2/version"), 300)
@@ -74,14 +84,19 @@ class Standalone:
         # Its executor would wait for tasks that still wait for their calls.
         for process in reversed(self.processes):
             end_group(process, grace=5)
+        self._database.close()
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         token = self._token() if path != "/auth/token" else None
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            text = response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            error.add_note(f"{method} {path}: {error.read()[:2000]!r}; see {self.log}")
+            raise
         return json.loads(text) if text else {}
 
     def _token(self) -> str:

