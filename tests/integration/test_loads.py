@@ -14,8 +14,9 @@ import pytest
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
-from airflow_provider_voice.export.warehouse.load import Load, Transaction
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
