@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import ObjectStoragePath
@@ -97,7 +97,7 @@ class CallsToObjectStorageOperator(CallExport):
             )
             files = FileSet(root, scope, window, self.file_format)
             read_at = datetime.now(timezone.utc)
-            maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
+            maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to)
             reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
             reader.read([readable], scope)
             manifest = files.replace(days, read_at, read_to=readable.end)

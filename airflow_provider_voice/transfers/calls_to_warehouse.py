@@ -144,7 +144,7 @@ class CallsToWarehouseOperator(CallExport):
         clock, plan, pending = warehouse.read(lambda table: self._plan(table, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now, self.settle_after)
+        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now - self.settle_after)
         reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock)
         missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
         read_at = clock(time.monotonic())

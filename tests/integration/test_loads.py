@@ -53,7 +53,7 @@ def calls(*, version: int = 0) -> list[Call]:
 
 def load(warehouse: Warehouse, *, source: str = "s", version: int = 0, agent_id: Any = None) -> Loaded:
     read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
-    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0))
+    maker = RowMaker(source, "plain", read_at, read_at)
     with warehouse.new_buffer() as buffer:
         for call in calls(version=version):
             buffer.add(maker.row(call), call.created_at)

@@ -78,7 +78,7 @@ def one_call() -> Call:
 def load(dialect: SqlDialect, cursor: Recorder) -> Loaded:
     """Load one call of one window, with one call that is missing."""
     window = Window(NOW - HOUR, NOW)
-    maker = RowMaker("s", "plain", NOW, NOW, timedelta(0))
+    maker = RowMaker("s", "plain", NOW, NOW)
     with dialect.new_buffer(None) as rows:
         rows.add(maker.row(one_call()), NOW - HOUR)
         plan = ReadPlan(window, [window], unread=[Window(NOW, NOW + HOUR)])
