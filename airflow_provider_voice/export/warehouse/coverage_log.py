@@ -12,7 +12,7 @@ from airflow_provider_voice.export.models import Window, joined, without
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
@@ -79,8 +79,10 @@ class CoverageLog:
         """
         covered = joined([*self.covered(), *windows])
         left = without([*self.unread(), *unread], covered)
-        self._replace("covered", covered, committed_at)
-        self._replace("unread", left, committed_at)
+        for kind, stretches in (("covered", covered), ("unread", left)):
+            self._forget(kind)
+            lines = [(f"{write_time(one.start)}/{write_time(one.end)}", one, None, None, None) for one in stretches]
+            self._write(kind, lines, committed_at)
         known = joined([*covered, *left])
         return without([Window(known[0].start, known[-1].end)], covered) if known else []
 
@@ -131,31 +133,17 @@ class CoverageLog:
         instant: Any = read_time  # the columns have no NULL
         return {name: Window(instant(start), instant(end)) for name, start, end in rows}
 
-    def _replace(self, kind: str, windows: Iterable[Window], committed_at: datetime) -> None:
-        before = self._windows(kind)
-        after = {f"{write_time(window.start)}/{write_time(window.end)}": window for window in windows}
-        new = [(name, window, None, None, None) for name, window in after.items() if name not in before]
-        self._write(kind, new, committed_at)
-        # After the new lines: where each statement commits by itself, a stop in between loses no stretch.
-        self._forget(kind, [name for name in before if name not in after])
-
     def _write(self, kind: str, lines: Sequence[Any], committed_at: datetime) -> None:
         """Write lines (name, window, counts) over those of the same name."""
-        self._forget(kind, [line[0] for line in lines])
         key = (self._scope.source, self._scope.kind(kind))
         rows = [(*key, name, window.start, window.end, *counts, committed_at) for name, window, *counts in lines]
-        for some in _batches(rows):
-            self._transaction.execute(insert(self._transaction.dialect.log).values(list(some)))
+        for first in range(0, len(rows), _LINES_AT_ONCE):  # a month has 744 hours
+            some = rows[first : first + _LINES_AT_ONCE]
+            self._forget(kind, self._log.name.in_([row[len(key)] for row in some]))
+            self._transaction.execute(insert(self._transaction.dialect.log).values(some))
 
-    def _forget(self, kind: str, names: Sequence[str]) -> None:
-        for some in _batches(names):
-            is_old = (*self._of_scope(kind), self._log.name.in_(some))
-            self._transaction.execute(delete(self._transaction.dialect.log).where(*is_old))
+    def _forget(self, kind: str, *conditions: ColumnElement[bool]) -> None:
+        self._transaction.execute(delete(self._transaction.dialect.log).where(*self._of_scope(kind), *conditions))
 
     def _of_scope(self, kind: str) -> tuple[ColumnElement[bool], ...]:
         return self._log.source == self._scope.source, self._log.kind == self._scope.kind(kind)
-
-
-def _batches(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield lines in groups that one statement takes; a month has 744 hours."""
-    return (lines[first : first + _LINES_AT_ONCE] for first in range(0, len(lines), _LINES_AT_ONCE))
