@@ -76,8 +76,7 @@ def due_time(context: Mapping[str, Any]) -> datetime | None:
     :return: the instant in UTC; None outside a DAG run.
     """
     run = context.get("dag_run")
-    moments = (getattr(run, name, None) for name in ("run_after", "logical_date", "start_date"))
-    return next((moment.astimezone(timezone.utc) for moment in moments if moment is not None), None)
+    return run.run_after.astimezone(timezone.utc) if run else None
 
 
 def requested_window(
@@ -139,7 +138,7 @@ def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
     due = due_time(context)
     if due is None:
         return
-    if getattr(context["dag_run"], "logical_date", None) is None:
+    if context["dag_run"].logical_date is None:
         log.warning(
             "This run has no logical date (it was triggered by an asset or by hand), so the run before it is unknown: "
             "the last day is exported. Give start and end for another window."
