@@ -117,17 +117,19 @@ class CallExport(BaseOperator):
         return Scope(source, str(agent_id).strip() if agent_id else None, self.direction or None)
 
 
-def check_text(name: str, value: object, *, optional: bool = False) -> None:
-    """Refuse a value that is no text, is empty, or is too long; a template passes.
+def check_text(name: str, value: object, *, optional: bool = False, most: int = _MOST_TEXT) -> None:
+    """Refuse a value that is no text, is empty, is too long, or has a character that cannot be printed.
+
+    A template passes.
 
     :param name: the argument's name, for the error.
     :param value: the argument.
     :param optional: whether None and an empty text will do.
+    :param most: the most bytes, default 250.
     :raises InvalidRequest: naming the argument.
     """
     if not is_literal(value) or (optional and value in (None, "")):
         return
-    if not isinstance(value, str) or not value.strip() or len(value.encode(errors="replace")) > _MOST_TEXT:
-        raise InvalidRequest(f"{name} must be a text of 1 to {_MOST_TEXT} bytes, not {shown(value)}.")
-    if not value.isprintable():
-        raise InvalidRequest(f"{name} holds a character that cannot be printed: {shown(value)}.")
+    is_text = isinstance(value, str) and value.strip() and value.isprintable()
+    if not is_text or len(str(value).encode(errors="replace")) > most:
+        raise InvalidRequest(f"{name} must be a text of 1 to {most} bytes, all printable, not {shown(value)}.")
