@@ -33,7 +33,7 @@ class CoverageLog:
     ``covered`` and ``unread`` have as few lines as possible: stretches that touch are one line, so that a gap between
     two lines is a hole.
 
-    :param transaction: the transaction.
+    :param transaction: the table in the transaction.
     :param scope: the calls whose export is logged.
     """
 
