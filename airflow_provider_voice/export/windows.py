@@ -138,7 +138,7 @@ def before_the_previous_run(context: Mapping[str, Any]) -> Iterator[Window]:
     due = due_time(context)
     if due is None:
         return
-    if context["dag_run"].logical_date is None:
+    if getattr(context["dag_run"], "logical_date", None) is None:
         log.warning(
             "This run has no logical date (it was triggered by an asset or by hand), so the run before it is unknown: "
             "the last day is exported. Give start and end for another window."

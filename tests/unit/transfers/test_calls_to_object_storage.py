@@ -19,7 +19,7 @@ def test_the_result_is_the_manifest_with_its_path(tmp_path: Path) -> None:
     task = CallsToObjectStorageOperator(task_id="files", path=f"file://{tmp_path}", file_format="jsonl", agent_id=7)
     call = Call("c1", "talkover", CallStatus.BUSY, agent_id="7", created_at=NOON - timedelta(hours=1))
     task.hook = FakeVoiceHook(NOON, [call])
-    result = task.execute({"dag_run": SimpleNamespace(run_after=NOON, logical_date=None)})
+    result = task.execute({"dag_run": SimpleNamespace(run_after=NOON)})
     assert (result["start"], result["end"], result["read_to"]) == (
         "2026-01-09T12:00:00Z",
         "2026-01-10T12:00:00Z",
