@@ -466,7 +466,7 @@ class MakeCallOperator(BaseOperator):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise watch.timed_out()
-            next_poll = time.monotonic() + min(watch.next_poll_in(self.poll_interval), left)
+            next_poll = time.monotonic() + min(self.poll_interval, left)
             while (nap := next_poll - time.monotonic()) > 0:
                 time.sleep(min(nap, _NAP_SECONDS))
                 self._fail_if_killed(dialer)

@@ -59,7 +59,7 @@ class Subscriber:
     """One waiting trigger: its calls, and when they are due.
 
     :param watch: the calls.
-    :param poll_interval: the longest time between two polls, in seconds.
+    :param poll_interval: seconds between two polls.
     :param due: when the next poll is due, by ``time.monotonic()``.
     """
 
@@ -97,7 +97,7 @@ class CallPoll:
         """Poll the calls of a watch while the block runs.
 
         :param watch: the calls; the subscriber hands the watch each result of :meth:`results`.
-        :param poll_interval: the longest time between two polls, in seconds.
+        :param poll_interval: seconds between two polls.
         :return: a context manager.
         """
         poll_interval = max(poll_interval, SHORTEST_INTERVAL)
@@ -120,7 +120,7 @@ class CallPoll:
                 result = await self._poll([ref for subscriber in due for ref in subscriber.watch.pending])
                 now = time.monotonic()
                 for subscriber in due:
-                    subscriber.due = now + subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
+                    subscriber.due = now + subscriber.poll_interval
                 yield result
         finally:
             self._hooks.close()
