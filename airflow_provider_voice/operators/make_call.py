@@ -54,7 +54,7 @@ from airflow_provider_voice.utils.validation import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -340,15 +340,13 @@ class MakeCallOperator(BaseOperator):
         choices = {StaleRun: self.stale_run, NotAllowedNow: self.when_closed}
         return tuple(error for error, choice in choices.items() if choice == "skip")
 
-    def _check_may_ring(
-        self, context: Context, request: CallRequest, attempts: Callable[[], Iterable[datetime]]
-    ) -> None:
+    def _check_may_ring(self, context: Context, request: CallRequest, attempts: Iterable[datetime]) -> None:
         """Raise unless the task may ring the person now."""
         if self._killed:
             raise AirflowException("The task was killed before it placed its call; nobody was rung.")
         last_moment = None
         if self.stale_run != "call":
-            last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
+            last_moment = check_run_age(context["dag_run"], self.max_run_age)
         if self.policy is None:
             return
         from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
@@ -357,7 +355,7 @@ class MakeCallOperator(BaseOperator):
         # The rules are about the moment at which the phone rings.
         rings_at = datetime.now(timezone.utc) + delay
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
-        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts()])
+        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
         deadline = None if last_moment is None else last_moment + delay
         step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
         self.log.info("Contact policy: %s", step.reason)
@@ -373,12 +371,9 @@ class MakeCallOperator(BaseOperator):
         asked: list[datetime] = []
 
         def before_ringing(attempts: list[datetime]) -> None:
-            def earlier_attempts() -> list[datetime]:
-                # Kept for the check before the create is sent: by then the ledger has its intent, too.
-                asked[:] = ledger.earlier_attempts() if ledger else attempts
-                return asked
-
-            self._check_may_ring(context, request, earlier_attempts)
+            # Kept for the check before the create is sent: by then the ledger has its intent, too.
+            asked[:] = ledger.earlier_attempts() if ledger and self.policy else attempts
+            self._check_may_ring(context, request, asked)
 
         def calls_of_others() -> frozenset[str]:
             # The call of another task of the run may be that of the key.
@@ -397,7 +392,7 @@ class MakeCallOperator(BaseOperator):
             ),
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
-            before_sending=lambda: self._check_may_ring(context, request, lambda: asked),
+            before_sending=lambda: self._check_may_ring(context, request, asked),
             on_refusal=ledger.refused if ledger else None,
         )
 
