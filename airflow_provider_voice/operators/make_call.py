@@ -27,10 +27,10 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
-    agent_of,
     check_person,
     check_templated,
     delay_of,
+    id_or_none,
     key_or_none,
     masked_dialed,
     masked_key,
@@ -327,7 +327,7 @@ class MakeCallOperator(BaseOperator):
         """Return the call wanted, from rendered arguments."""
         return CallRequest(
             to=parse_number(plain(self.to), self.region or self.hook.vendor.settings.default_region),
-            agent_id=agent_of(self.agent_id),
+            agent_id=id_or_none("agent_id", self.agent_id),
             variables=plain(self.variables) or {},
             context=plain(self.context) or {},
             delay_seconds=delay_of(self.delay_seconds),

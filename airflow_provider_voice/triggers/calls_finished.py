@@ -18,7 +18,7 @@ from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import LONGEST_BACKOFF, as_voice_error, backoff_seconds
-from airflow_provider_voice.utils.call_arguments import agent_of
+from airflow_provider_voice.utils.call_arguments import id_or_none
 from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
         self.voice_conn_id = connection_id(voice_conn_id)
-        self.agent_id = agent_of(agent_id)
+        self.agent_id = id_or_none("agent_id", agent_id)
         self.direction = direction
         self.statuses = None if statuses is None else sorted(map(str, endings_of("statuses", statuses)))
         self.poll_interval = seconds_of("poll_interval", poll_interval)
