@@ -32,7 +32,6 @@ from airflow_provider_voice.exceptions import (
     CallNotCompleted,
     CallOutcomeUnknown,
     InvalidRequest,
-    LedgerFailed,
     RateLimited,
     VendorUnavailable,
     VoiceError,
@@ -119,7 +118,7 @@ class Dialer:
         rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
     :param before_sending: called right before a create is sent, which may have waited; raises when it must not be sent.
-    :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
+    :param on_refusal: called with the vendor's refusal of a create, before it is raised.
     :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
 
     >>> dialer = Dialer(hook, store, facts)  # doctest: +SKIP
@@ -135,7 +134,7 @@ class Dialer:
     before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None
     calls_of_others: Callable[[], frozenset[str]] = frozenset
     before_sending: Callable[[], None] = lambda: None
-    on_refusal: Callable[[VoiceError], None] | None = None
+    on_refusal: Callable[[VoiceError], None] = lambda _error: None
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
@@ -206,11 +205,11 @@ class Dialer:
         return "redial" if may_redial and facts.is_retry_since(record) else "again"
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
-        """Return the record of the next intended call."""
-        facts = self.facts
-        return Record.after(
-            record,
-            key=self._key(request, record.generation + 1 if record else 1),
+        """Return the record of the next intended call; it lists the calls before it."""
+        facts, generation = self.facts, record.generation + 1 if record else 1
+        fresh = Record(
+            generation=generation,
+            key=self._key(request, generation),
             state="intent",
             intent_at=_now(),
             fingerprint=self._fingerprint(request),
@@ -219,6 +218,11 @@ class Dialer:
             owner=facts.instance,
             clear_number=facts.clear_number,
         )
+        if record is not None:
+            fresh.earlier_ids = record.earlier_ids + ([str(record.call["id"])] if record.call else [])
+            rang = [] if record.state == "refused" else [record.intent_at]
+            fresh.earlier_attempts = record.earlier_attempts + rang
+        return fresh
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
@@ -236,8 +240,7 @@ class Dialer:
             if record.state == "refused" or proves_no_ring(error):
                 record.state = "refused"
                 self._records.save_if_possible(record)
-                if self.on_refusal is not None:
-                    self.on_refusal(error)
+                self.on_refusal(error)
                 raise
             record.given_up_at = _now()
             self._records.save_if_possible(record)
@@ -287,7 +290,7 @@ class Dialer:
 
     def _search_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Place the call unless the vendor shows that this run has already rung the person."""
-        if not self._records.are_kept:
+        if self.store is None:
             log.warning(
                 "Airflow below 3.3 stores nothing between tries: this try searches the vendor's list for the call of "
                 "an earlier one, and the list may show it late. Upgrade to be sure."
@@ -312,12 +315,12 @@ class Dialer:
             log.warning("The run was due at %s; calls older than %s are not searched for.",
                         write_time(began), LONGEST_LOOK_BACK)  # fmt: skip
             began = now - LONGEST_LOOK_BACK
-        by_prefix = self._records.are_kept or facts.list_may_have_changed
+        by_prefix = self.store is not None or facts.list_may_have_changed
         return Evidence(
             since=began,
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
-            tag=fresh.key if not self._records.are_kept else None,
+            tag=fresh.key if self.store is None else None,
             tag_decides=not follows_clear,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self.calls_of_others(),
@@ -442,13 +445,12 @@ class Dialer:
             advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
             if self.facts.call_key:
                 advice += " Or settle this one with 'voice-outreach resolve-key'."
-        list_says = "the vendor's list does not show the call"
+        found = "the vendor's list does not show the call"
         if problem is not None:
-            source = "ledger" if isinstance(problem, LedgerFailed) else "vendor's list"
-            list_says = f"the {source} cannot be read ({problem.message})"
+            found = f"the search for the call failed ({problem.message})"
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
-            f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
+            f"{write_time(record.intent_at)}, its answer is not known, and {found} (tag {record.key}, connection "
             f"{self.hook.voice_conn_id}, searched at {write_time(_now())}). Nothing is sent again. {advice}",
             vendor=self.hook.vendor.name,
             status_code=cause.status_code if cause else None,
@@ -481,7 +483,7 @@ class Dialer:
 
         With a store it ends in a random part, stored before it is sent; without one, every try makes the same tag.
         """
-        nonce = uuid.uuid4().hex if self._records.are_kept else ""
+        nonce = "" if self.store is None else uuid.uuid4().hex
         return self._tag_prefix(request) + digest(str(self.facts.map_index), str(generation), nonce)[:16]
 
 

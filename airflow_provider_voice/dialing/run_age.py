@@ -21,11 +21,10 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
     :return: the last moment at which the run may ring somebody.
     :raises StaleRun: with the time at which the run was due, and what to do.
     """
-    kind = str(getattr(run.run_type, "value", run.run_type))
     advice = "Set stale_run='call' to ring all the same, or 'skip' to skip such runs."
-    if kind == "backfill":
+    if run.run_type == "backfill":
         raise StaleRun(f"Run {run.run_id} is a backfill: nobody is rung for the past. {advice}")
-    due: datetime = (run.data_interval_end if kind == "scheduled" else None) or run.run_after
+    due: datetime = (run.data_interval_end if run.run_type == "scheduled" else None) or run.run_after
     if (now or datetime.now(timezone.utc)) > due + max_age:
         raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, longer than {max_age} ago. {advice}")
     return due + max_age

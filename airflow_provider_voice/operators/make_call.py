@@ -344,19 +344,18 @@ class MakeCallOperator(BaseOperator):
         """Raise unless the task may ring the person now."""
         if self._killed:
             raise AirflowException("The task was killed before it placed its call; nobody was rung.")
-        last_moment = None
+        # The rules are about the moment at which the phone rings.
+        delay, deadline = timedelta(seconds=request.delay_seconds), None
         if self.stale_run != "call":
-            last_moment = check_run_age(context["dag_run"], self.max_run_age)
+            deadline = check_run_age(context["dag_run"], self.max_run_age) + delay
         if self.policy is None:
             return
         from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
 
-        person, delay = Person(request.to, self.time_zone, self.jurisdiction), timedelta(seconds=request.delay_seconds)
-        # The rules are about the moment at which the phone rings.
+        person = Person(request.to, self.time_zone, self.jurisdiction)
         rings_at = datetime.now(timezone.utc) + delay
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
         decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
-        deadline = None if last_moment is None else last_moment + delay
         step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
         self.log.info("Contact policy: %s", step.reason)
         if step.until is not None:
@@ -393,7 +392,7 @@ class MakeCallOperator(BaseOperator):
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
             before_sending=lambda: self._check_may_ring(context, request, asked),
-            on_refusal=ledger.refused if ledger else None,
+            on_refusal=ledger.refused if ledger else lambda _error: None,
         )
 
     def _ledger(self, facts: TaskFacts, request: CallRequest) -> CallKeyStore | None:
@@ -453,8 +452,7 @@ class MakeCallOperator(BaseOperator):
         deadline = time.monotonic() + self.timeout
         while True:
             watch.poll(self.hook.get_calls)
-            if watch.results[0] is not None:
-                self._placed = watch.results[0]
+            self._placed = watch.results[0] or self._placed
             self._fail_if_killed(dialer)
             if watch.is_over and self._placed is not None:
                 return self._placed

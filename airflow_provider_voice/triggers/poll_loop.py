@@ -137,8 +137,6 @@ class CallPoll:
 
     async def _poll(self, refs: list[CallRef]) -> PollResult:
         requested = frozenset(ref.id for ref in refs)
-        if not refs:
-            return PollResult(requested, {})
         interval = min(subscriber.poll_interval for subscriber in self._subscribers)
         try:
             found, pause = await self._hooks.request(lambda hook: hook.get_calls(refs), longest=interval)

@@ -165,7 +165,7 @@ def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
     world.lose_a_create()
     world.now += 14 * MINUTE
     world.vendor.list_error = VendorUnavailable("down", status_code=503)
-    with pytest.raises(CallOutcomeUnknown, match="cannot be read"):
+    with pytest.raises(CallOutcomeUnknown, match="the search for the call failed"):
         world.dial()
     world.vendor.list_error = None
     for minutes in (2, 14):
@@ -314,7 +314,6 @@ def test_a_lost_create_is_named_also_when_the_store_does_not_answer(
         dialer.dial(REQUEST)
     assert not unknown.value.permanent
     assert f"({type(failure).__name__})" in caplog.text
-    assert "list cannot be read" not in unknown.value.message
     assert world.values["voice_dial"]["state"] == "intent"
 
 
@@ -527,3 +526,15 @@ def test_a_key_that_stands_for_another_call_is_refused_and_shows_no_number() -> 
         world.dial(CallRequest("+14155552701", "agent_1"))
     assert "5552601" not in refused.value.message
     assert world.vendor.creates == 1
+
+
+def test_the_next_record_remembers_the_calls_before_it() -> None:
+    dialer = World().dialer()
+    first = dialer._next(None, REQUEST)
+    first.state, first.call = "ended", {"id": "a"}
+    second = dialer._next(first, REQUEST)
+    second.state = "refused"
+    third = dialer._next(second, REQUEST)
+    assert (first.generation, third.generation, third.earlier_ids) == (1, 3, ["a"])
+    assert third.earlier_attempts == [first.intent_at]  # the refused one rang nobody
+    assert len({first.key, second.key, third.key}) == 3
