@@ -25,7 +25,7 @@ class TaskFacts:
     .. code-block:: python
 
         facts = TaskFacts.of(context, operator.retries, call_key="invoice 7")
-        facts.is_last_try, facts.may_follow_a_call
+        facts.instance, facts.may_follow_a_call
     """
 
     #: Airflow's id of the DAG.
@@ -84,11 +84,6 @@ class TaskFacts:
     def instance(self) -> str:
         """A hash that no other task instance has."""
         return digest(self.dag_id, self.run_id, self.task_id, str(self.map_index))[:32]
-
-    @property
-    def is_last_try(self) -> bool:
-        """Whether Airflow will not try again by itself."""
-        return self.try_number > self.max_tries
 
     @property
     def is_beyond_retries(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 from airflow.providers.common.compat.sdk import AirflowException, conf
 from airflow.sdk import BaseOperator
 
-from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import DialedCall, Dialer
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
@@ -383,12 +383,10 @@ class MakeCallOperator(BaseOperator):
             self.hook,
             ledger or context.get("task_state_store"),
             facts,
-            DialRules(
-                new_call_on_clear=self.on_clear == "new_call",
-                redial_statuses=self.redial_statuses,
-                redial_when_absent_for=self.redial_when_absent_for,
-                hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
-            ),
+            new_call_on_clear=self.on_clear == "new_call",
+            redial_statuses=self.redial_statuses,
+            redial_when_absent_for=self.redial_when_absent_for,
+            hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
             before_sending=lambda: self._check_may_ring(context, request, asked),

@@ -155,11 +155,10 @@ class CallWatch:
 
         :return: the error, which names up to five of the calls.
         """
-        pending = self.pending
-        named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
-        more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
+        named = [f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in self.pending[:_NAMED_CALLS]]
         return CallNotCompleted(
-            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard."
+            f"No end was reported in time for {len(self.pending)} call(s): {', '.join(named)}. Raise timeout, or check "
+            "the vendor's dashboard."
         )
 
 

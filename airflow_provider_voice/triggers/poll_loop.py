@@ -78,7 +78,6 @@ class CallPoll:
     """
 
     def __init__(self, voice_conn_id: str, *, gather: float = 0.0) -> None:
-        self.voice_conn_id = voice_conn_id
         self._gather = gather
         self._subscribers: set[Subscriber] = set()
         self._changed = asyncio.Event()

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from airflow_provider_voice.dialing import deadline as deadline_module
-from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer
 from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.dialing.task_facts import TaskFacts
@@ -72,7 +72,7 @@ class World:
         self.now = datetime.now(timezone.utc)
         self.vendor = Vendor()
         self.values: dict[str, Any] = {}
-        self.rules = DialRules(**rules)
+        self.rules = rules
         self.slept: list[float] = []
         self.attempts: list[list[datetime]] = []
         #: How often somebody may be rung before the policy closes.
@@ -123,7 +123,7 @@ class World:
             self.hook,
             self.store if store is None else store,
             task,
-            self.rules,
+            **self.rules,
             before_ringing=self.before_ringing,
             sleep=self.slept.append,
         )
@@ -271,7 +271,7 @@ def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that
 
     hook = world.hook
     hook.make_call = stands_still_after_the_create
-    dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), world.rules).dial(REQUEST)
+    dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), **world.rules).dial(REQUEST)
     assert dialed.how == "placed"
     assert world.values["voice_dial"] == follower
 
@@ -503,7 +503,7 @@ def test_only_the_task_that_placed_the_call_of_a_key_rings_again() -> None:
     other = {**world.facts, "map_index": 3}
     for number in (1, 2, 3):
         second = Dialer(world.hook, world.store, TaskFacts("d", "r", "t", **{**other, "try_number": number}),
-                        world.rules, sleep=world.slept.append)  # fmt: skip
+                        **world.rules, sleep=world.slept.append)  # fmt: skip
         dialed = second.dial(REQUEST)
         assert dialed.how == "reattached"
         second.ended(dialed.call)

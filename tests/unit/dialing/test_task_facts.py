@@ -64,11 +64,6 @@ def test_who_may_have_been_rung_before(values: dict[str, int], may: bool) -> Non
     assert facts(**values).may_follow_a_call is may
 
 
-def test_the_last_try() -> None:
-    assert facts(try_number=3, max_tries=2).is_last_try
-    assert not facts(try_number=2, max_tries=2).is_last_try
-
-
 def test_a_retry_is_one_of_the_task_that_stored_the_record() -> None:
     mine = facts(try_number=2, max_tries=2)
     assert mine.is_retry_since(record(owner=mine.instance))

@@ -277,7 +277,7 @@ def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -
     monkeypatch.setattr(call_status, "_FIRST_POLL_SECONDS", 0.01)
     event = wait_with(trigger)
     assert event["timed_out"]
-    with pytest.raises(AirflowFailException, match=r"call c7 \(never reported\)"):
+    with pytest.raises(AirflowFailException, match=r"1 call\(s\): c7 \(never reported\)"):
         made.execute_complete({}, event)
 
 
