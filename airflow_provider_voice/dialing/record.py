@@ -177,8 +177,7 @@ class RecordStore:
         :return: the record; None when there is none or it cannot be read now.
         """
         record = self.load_if_possible()
-        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
-        return record if is_its else None
+        return record if record and record.call and record.call.get("id") == call.id else None
 
     def save_call(self, record: Record, call: Call, state: RecordState = "placed") -> None:
         """Store that the vendor answered with a call, or how the call ended.

@@ -126,19 +126,15 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 # Only now: by this time the events are in Airflow's database.
                 stored = await self._save(endings.state, stored)
             except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
-                failures += 1
-                await asyncio.sleep(self._pause_after(failure, failures))
+                error, failures = as_voice_error(failure), failures + 1
+                pause = backoff_seconds(error, failures, self.poll_interval)
+                report = self.log.error if error.permanent else self.log.warning
+                report("Reporting the calls that have ended failed and is tried again in %.0f s: %s", pause, error)
+                await asyncio.sleep(pause)
 
     def _endings_since(self, stored: dict[str, Any] | None) -> ReportedEndings:
         look_back, listing_delay = timedelta(seconds=self.look_back), timedelta(seconds=self.listing_delay)
         return ReportedEndings(look_back=look_back, listing_delay=listing_delay, state=stored)
-
-    def _pause_after(self, failure: Exception, failures: int) -> float:
-        error = as_voice_error(failure)
-        pause = backoff_seconds(error, failures, self.poll_interval)
-        report = self.log.error if error.permanent else self.log.warning
-        report("Reporting the calls that have ended failed and is tried again in %.0f s: %s", pause, error)
-        return pause
 
     def _poll(self, hook: VoiceHook, endings: ReportedEndings) -> list[Call]:
         if self.direction is not None:

@@ -93,8 +93,7 @@ class CallPoll:
         :param poll_interval: seconds between two polls.
         :return: a context manager.
         """
-        poll_interval = max(poll_interval, SHORTEST_INTERVAL)
-        subscriber = Subscriber(watch, poll_interval, time.monotonic() + self._gather)
+        subscriber = Subscriber(watch, max(poll_interval, SHORTEST_INTERVAL), time.monotonic() + self._gather)
         self._subscribers.add(subscriber)
         self._changed.set()
         try:
