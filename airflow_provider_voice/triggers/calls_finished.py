@@ -129,7 +129,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 error, failures = as_voice_error(failure), failures + 1
                 pause = backoff_seconds(error, failures, self.poll_interval)
                 report = self.log.error if error.permanent else self.log.warning
-                report("Reporting the calls that have ended failed and is tried again in %.0f s: %s", pause, error)
+                report("The poll for ended calls failed and is tried again in %.0f s: %s", pause, error)
                 await asyncio.sleep(pause)
 
     def _endings_since(self, stored: dict[str, Any] | None) -> ReportedEndings:
