@@ -13,8 +13,9 @@ from airflow_provider_voice.export.windows import bound_of, check_bounds
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.phone import shown
+from airflow_provider_voice.utils.call_arguments import id_or_none
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task
-from airflow_provider_voice.utils.validation import is_literal, one_of, whole_or_text
+from airflow_provider_voice.utils.validation import is_literal, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ class CallExport(BaseOperator):
         source, agent_id = self.source or self.voice_conn_id, self.agent_id
         check_text("source", source)
         if isinstance(agent_id, int):
-            agent_id = str(whole_or_text("agent_id", agent_id))
+            agent_id = id_or_none("agent_id", agent_id)
         check_text("agent_id", agent_id, optional=True)
         if self.direction and is_literal(self.direction):  # a template may be rendered to nothing, which means both
             one_of("direction", self.direction, get_args(Direction))
