@@ -68,6 +68,8 @@ class HistoryQuery:
     page_concurrency: int = 1
 
 
+# A vendor's "unknown" is not ours: it is logged as any other status without a meaning.
+_OWN_STATUSES = {status.value: status for status in CallStatus if status is not CallStatus.UNKNOWN}
 #: From so many calls on, a list of them is cheaper than one request for each.
 LIST_FROM = 4
 #: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
@@ -93,7 +95,7 @@ class Vendor(ABC):
     default_base_url: ClassVar[str]
     #: The header that carries the token, and its value with the token as ``{}``.
     credential_header: ClassVar[tuple[str, str]]
-    #: Our status by the vendor's status, in the form of :func:`fold_status`.
+    #: Our status by the vendor's status, in the form of :func:`fold_status`, where the two are not the same word.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
     error_marks: ClassVar[Mapping[str, type[VoiceError]]]
@@ -109,7 +111,8 @@ class Vendor(ABC):
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
-        self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
+        overrides = {fold_status(text): status for text, status in settings.status_overrides.items()}
+        self._statuses = {**_OWN_STATUSES, **self.statuses, **overrides}
         self._sleep = sleep
         header, form = self.credential_header
         self.http = HttpClient(

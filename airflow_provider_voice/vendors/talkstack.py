@@ -30,22 +30,6 @@ log = logging.getLogger(__name__)
 _TRUSTED_FOR = timedelta(minutes=30)
 _ACTIVE = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
-# Talkstack docs: get-call-data and get-call-history.
-_STATUSES = {
-    "queued": CallStatus.QUEUED,
-    "initiated": CallStatus.QUEUED,
-    "ringing": CallStatus.RINGING,
-    "in_progress": CallStatus.IN_PROGRESS,
-    "completed": CallStatus.COMPLETED,
-    "busy": CallStatus.BUSY,
-    "failed": CallStatus.FAILED,
-    "no_answer": CallStatus.NO_ANSWER,
-    "voicemail": CallStatus.VOICEMAIL,
-    # over 6 s of silence in the call or on an answering machine: the platform hangs up
-    "silence": CallStatus.VOICEMAIL,
-    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, to which these statuses belong, though not on the page
-}
-
 
 class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
@@ -61,7 +45,13 @@ class Talkstack(Vendor):
     title = "Talkstack"
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
-    statuses = _STATUSES
+    # Talkstack docs: get-call-data and get-call-history, with queued, ringing, in-progress, completed, busy, failed,
+    # no-answer and voicemail, which are ours as well.
+    statuses: ClassVar = {
+        "initiated": CallStatus.QUEUED,
+        # over 6 s of silence in the call or on an answering machine: the platform hangs up
+        "silence": CallStatus.VOICEMAIL,
+    }
     # No error body is documented; a 400 is the response to a missing agentId (make-phone-call). In a 200 a mark proves
     # that nobody was rung, so "agent" and "number" alone are none: almost any error may speak of them.
     error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
@@ -200,8 +190,9 @@ class Talkstack(Vendor):
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
-# Statuses that get-call-data lists under "Error Responses"; no error of a server is called by one of the first two.
-_CLEAR_ENDINGS, _ENDINGS_OF_RECORDS = ("voicemail", "silence"), ("busy",)
+# Statuses that get-call-data lists under "Error Responses", and the history's "initiated": no error of a server has one of
+# these names, while a server may be busy, too.
+_STATUSES_UNDER_ERRORS = ("queued", "initiated", "ringing", "in_progress", "voicemail", "silence")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
 
 
@@ -218,12 +209,9 @@ def _is_call_record(body: Any) -> bool:
 
 def _is_status_under_error(response: ApiResponse) -> bool:
     """Whether a response with HTTP status 400 or 404 states the status of a call."""
-    status = as_object(response.body).get("status")
-    if response.status not in (_BAD_REQUEST, _NOT_FOUND) or not isinstance(status, str):
-        return False
-    folded = fold_status(status)
-    is_clear = _STATUSES.get(folded) in _ACTIVE or folded in _CLEAR_ENDINGS
-    return is_clear or (folded in _ENDINGS_OF_RECORDS and _is_call_record(response.body))
+    status = fold_status(as_object(response.body).get("status"))
+    is_stated = status in _STATUSES_UNDER_ERRORS or (status == "busy" and _is_call_record(response.body))
+    return is_stated and response.status in (_BAD_REQUEST, _NOT_FOUND)
 
 
 def _rows_in(body: Any) -> list[dict[str, Any]] | None:

@@ -39,31 +39,22 @@ class UnleashX(Vendor):
     name = "unleashx"
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
+    # Beside the words that are ours as well; no page lists the statuses.
     statuses: ClassVar = {
         # UnleashX docs: make-call, and the withdrawn page call-summary
         "initiated": CallStatus.QUEUED,
-        "queued": CallStatus.QUEUED,
-        "ringing": CallStatus.RINGING,
         # "answered" is mid-call on the withdrawn page and an outcome in the dashboard: not ended is the safe reading,
         # status_overrides on the connection is the other one.
         "answered": CallStatus.IN_PROGRESS,
-        "in_progress": CallStatus.IN_PROGRESS,
         "running": CallStatus.IN_PROGRESS,  # UnleashX docs: call-logs (call-history)
-        "completed": CallStatus.COMPLETED,
-        "failed": CallStatus.FAILED,
-        "busy": CallStatus.BUSY,
-        "no_answer": CallStatus.NO_ANSWER,
         "cancelled": CallStatus.CANCELED,
-        "canceled": CallStatus.CANCELED,
         "rejected": CallStatus.FAILED,
         "timeout": CallStatus.FAILED,
         # UnleashX docs: campaign-audience-stats, counted there as success
         "answer": CallStatus.COMPLETED,
         "agent_ended": CallStatus.COMPLETED,
         "user_ended": CallStatus.COMPLETED,
-        # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard's wording)
-        "unanswered": CallStatus.NO_ANSWER,
-        "voicemail": CallStatus.VOICEMAIL,
+        "unanswered": CallStatus.NO_ANSWER,  # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard)
     }
     # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
     # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
