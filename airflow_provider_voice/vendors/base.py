@@ -5,13 +5,13 @@ A vendor's own module holds its paths, record shapes, error codes, statuses and 
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_voice.exceptions import (
@@ -350,11 +350,11 @@ class Vendor(ABC):
         return {"status": status or CallStatus.UNKNOWN, "vendor_status": vendor_status}
 
     def _read_window(
-        self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
+        self, query: HistoryQuery, read_page: Callable[[Span, int], Page], smallest: timedelta
     ) -> Iterator[Call]:
         """Yield the calls of a window of a paged list.
 
-        :param page_reader: returns a callable that reads one page of the list of a span.
+        :param read_page: reads one page of the list of a span.
         :param smallest: a span of the vendor's filters that cannot be split.
         """
         name = f"{self.title}'s call list"
@@ -362,7 +362,7 @@ class Vendor(ABC):
         def read_span(span: Span, passes: int, seen: set[str]) -> Iterator[Call]:
             started = datetime.now(timezone.utc)
             return iter_pages(
-                page_reader(span),
+                partial(read_page, span),
                 name=name,
                 page_concurrency=query.page_concurrency,
                 passes=passes,
@@ -381,10 +381,10 @@ class Vendor(ABC):
         )
 
     def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
-        if call.created_at is None:
+        if not call.id or call.created_at is None:
+            odd = f"call {call.id} without a creation time" if call.id else "a call without an id"
             raise IncompleteHistory(
-                f"{self.title} shows call {call.id} without a creation time, so it is unknown whether it belongs to "
-                "the window. Nothing of the window is used.",
+                f"{self.title} shows {odd}, so the window cannot be read completely. Nothing of it is used.",
                 vendor=self.name,
             )
         return query.start <= call.created_at < query.end
@@ -434,16 +434,6 @@ class Vendor(ABC):
             )
         return value == wanted
 
-    def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        value = first_id(row, *names)
-        if value:
-            return value
-        raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), so it cannot be identified. "
-            "Nothing of the list is used.",
-            vendor=self.name,
-        )
-
     def _unreadable(self, response: ApiResponse, doing: str, wanted: str) -> VendorUnavailable:
         return VendorUnavailable(
             f"{self.title} answered {doing} without {wanted} (HTTP {response.status}). Try again later; if it stays, "
@@ -485,7 +475,7 @@ def _with_ref(call: Call, ref: CallRef) -> Call:
     )
 
 
-@functools.lru_cache(maxsize=1000)  # so that each status is logged once
+@lru_cache(maxsize=1000)  # so that each status is logged once
 def _warn_of_unknown_status(title: str, status: str) -> None:
     log.warning(
         "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set status_overrides "

@@ -12,11 +12,11 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, first_text, path_segment
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, first_id, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
@@ -80,8 +80,9 @@ class Talkover(Vendor):
 
     def _find(self, ref: CallRef) -> Call | None:
         """Find one call in the list, by a search for its number: there is no request for a call by its id."""
-        reader = self._page_reader(span_of([ref]), f"call {ref}", strict=False, agent_id=ref.agent_id, search=ref.to)
-        return next((call for call in search_pages(reader) if call.id == ref.id), None)
+        filters = {"agent_id": ref.agent_id, "search": ref.to}
+        calls = search_pages(partial(self._read_page, f"call {ref}", filters, span_of([ref])))
+        return next((call for call in calls if call.id == ref.id), None)
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         days = span_of(wanted.values())
@@ -93,7 +94,7 @@ class Talkover(Vendor):
         }
 
         def read_page(status: str | None, number: int) -> Page:
-            return self._page_reader(days, f"{len(wanted)} calls", strict=False, status=status, **filters)(number)
+            return self._read_page(f"{len(wanted)} calls", {**filters, "status": status}, days, number)
 
         return find_in_lists(wanted, read_page, self._find)
 
@@ -120,25 +121,15 @@ class Talkover(Vendor):
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         filters = {"agent_id": query.agent_id, "direction": query.direction, "search": query.to}
-        return self._read_window(
-            query, lambda days: self._page_reader(days, "the call history", strict=True, **filters), timedelta(days=1)
-        )
+        return self._read_window(query, partial(self._read_page, "the call history", filters), timedelta(days=1))
 
-    def _page_reader(self, days: Span, doing: str, *, strict: bool, **filters: str | None) -> Callable[[int], Page]:
-        """Return a callable that reads one page of the call list; ``strict``: a row without an id is an error."""
-        first, last = (moment.date().isoformat() for moment in days)
-        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE}
-
-        def read_page(number: int) -> Page:
-            response = self.http.request(
-                "GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number}
-            )
-            rows, paging = self._page_parts(response, doing)
-            identified = rows if strict else [row for row in rows if as_text(row.get("id"))]
-            read_row = partial(self._call, read_at=time.monotonic())
-            return Page(identified, read_row, *(as_int(paging.get(name)) for name in ("total", "last_page")))
-
-        return read_page
+    def _read_page(self, doing: str, filters: Mapping[str, str | None], span: Span, number: int) -> Page:
+        first, last = (moment.date().isoformat() for moment in span)
+        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE, "page": number}
+        response = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params=params)
+        rows, paging = self._page_parts(response, doing)
+        read_row = partial(self._call, read_at=time.monotonic())
+        return Page(rows, read_row, as_int(paging.get("total")), as_int(paging.get("last_page")))
 
     def _page_parts(self, response: ApiResponse, doing: str) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
         body = as_object(response.body)
@@ -152,13 +143,13 @@ class Talkover(Vendor):
         agent = as_object(row.get("agent"))
         is_testing = row.get("is_testing")
         return Call(
-            id=self._row_id(row, "id"),
+            id=first_id(row, "id") or "",
             vendor=self.name,
-            **self.status_fields(as_text(row.get("status"))),
-            to=as_text(row.get("to")),
-            from_=as_text(row.get("from")),
-            direction=as_text(row.get("direction")),
-            agent_id=as_text(agent.get("id")) or as_text(row.get("agent_id")),
+            **self.status_fields(first_text(row, "status")),
+            to=first_text(row, "to"),
+            from_=first_text(row, "from"),
+            direction=first_text(row, "direction"),
+            agent_id=first_text(agent, "id") or first_text(row, "agent_id"),
             agent_name=first_text(agent, "label", "name"),
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,

@@ -131,8 +131,8 @@ class Talkstack(Vendor):
         except FAILURES as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
-        calls = [self._call(row) for row in rows if _row_id(row) in young]
-        return {call.id: call for call in calls if call.status in _ACTIVE}
+        calls = map(self._call, rows)
+        return {call.id: call for call in calls if call.id in young and call.status in _ACTIVE}
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         # There are no filters by agent and direction, and no pages.
@@ -168,7 +168,7 @@ class Talkstack(Vendor):
         recordings = row.get("recordingUrls")
         direction = as_text(row.get("direction"))
         return Call(
-            id=call_id or self._row_id(row, *_ID_FIELDS),
+            id=call_id or first_id(row, *_ID_FIELDS) or "",
             vendor=self.name,
             **self.status_fields(as_text(row.get("status"))),
             to=first_text(row, "to", "phoneNumber"),
@@ -190,20 +190,16 @@ class Talkstack(Vendor):
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
-# Statuses that get-call-data lists under "Error Responses", and the history's "initiated": no error of a server has one of
-# these names, while a server may be busy, too.
+# Statuses that get-call-data lists under "Error Responses", and the history's "initiated". An error of a server may be
+# called "busy", too, but nothing of these.
 _STATUSES_UNDER_ERRORS = ("queued", "initiated", "ringing", "in_progress", "voicemail", "silence")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
-
-
-def _row_id(row: Mapping[str, Any]) -> str | None:
-    return first_id(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:
     """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
     record = as_object(body)
-    is_identified = _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    is_identified = first_id(record, *_ID_FIELDS) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
     return is_identified and as_text(record.get("status")) is not None
 
 
