@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache, partial
@@ -215,12 +216,20 @@ class Vendor(ABC):
             return {}
         before = self.http.sent
         found: dict[str, Call] = {}
-        for group in _groups(wanted):
+        for group in self._of_one_age(wanted):
             calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
             found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
         log.info("Asked %s for %d call(s): %d found with %d request(s).", self.title, len(wanted), len(found), sent)
         return found
+
+    def _of_one_age(self, wanted: Mapping[str, CallRef]) -> Iterable[dict[str, CallRef]]:
+        """Return the calls that are searched for together: those of the same age in months, or of unknown age."""
+        groups: dict[int | None, dict[str, CallRef]] = defaultdict(dict)
+        today = self.http.now().date()
+        for key, ref in wanted.items():
+            groups[None if ref.placed_at is None else abs(today - ref.placed_at.date()) // _MONTH][key] = ref
+        return groups.values()
 
     @abstractmethod
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
@@ -445,22 +454,9 @@ class Vendor(ABC):
 
 _REDIRECTS = range(300, 400)
 # The list of all days between two calls may be very long; UnleashX has none of more than three months (call-summary).
-_MOST_APART = timedelta(days=30)
+_MONTH = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
-
-
-def _groups(wanted: Mapping[str, CallRef]) -> list[dict[str, CallRef]]:
-    """Return the calls that are searched for together: those without a creation time, and those of the same month."""
-    groups: list[dict[str, CallRef]] = []
-    first: datetime | None = None
-    for key, ref in sorted(wanted.items(), key=lambda item: (item[1].placed_at is not None, item[1].placed_at)):
-        is_apart = ref.placed_at is not None and (first is None or ref.placed_at - first > _MOST_APART)
-        if is_apart or not groups:
-            groups.append({})
-            first = ref.placed_at
-        groups[-1][key] = ref
-    return groups
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:

@@ -28,7 +28,9 @@ def test_any_value_is_read_or_none(value) -> None:
     assert as_rows([value]) is None
 
 
-@pytest.mark.parametrize(("value", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("+1", "%2B1"), ("..x", "..x")])
+@pytest.mark.parametrize(
+    ("value", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("+1", "%2B1"), ("..x", "..x"), ("\ud800", "%ED%A0%80")]
+)
 def test_ids_are_quoted_in_paths(value, segment) -> None:
     assert path_segment(value) == segment
 
