@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
 
 # A host name, an address or a URL: no spaces, no control characters, nothing that a URL would have to quote.
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%?#-]+")
-# Fields of the extra that the settings take, and check, under the same name.
-_PLAIN_FIELDS = (
-    "project_id", "default_agent_id", "default_region", "connect_timeout", "read_timeout", "requests_per_minute",
-    "status_overrides",
-)  # fmt: skip
+# The settings that stand in the extra under the same name. ``Settings`` checks them.
+_PLAIN_FIELDS = {field.name for field in fields(Settings)} - {"token", "base_url", "calls_base_url"}
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 

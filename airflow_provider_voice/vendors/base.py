@@ -42,7 +42,7 @@ from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_win
 from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
@@ -53,20 +53,35 @@ log = logging.getLogger(__name__)
 class HistoryQuery:
     """A window of the call history, with filters that a vendor may apply itself.
 
-    :param start: aware UTC instant, included.
-    :param end: aware UTC instant, not included.
+    :param start: aware instant, included.
+    :param end: aware instant, not included.
     :param agent_id: only calls of this agent; None: of all.
     :param direction: ``inbound`` or ``outbound``; None: both.
-    :param to: only calls to this number, E.164; None: to any.
+    :param status: only calls with this status, or one of a collection of them; None: with any.
+    :param to: only calls to this number; None: to any.
     :param page_concurrency: pages read at once where the vendor has page numbers.
+    :raises InvalidRequest: when a bound or a filter makes no sense.
     """
 
     start: datetime
     end: datetime
     agent_id: str | None = None
     direction: Direction | None = None
+    status: CallStatus | str | Collection[CallStatus | str] | None = None
     to: str | None = None
     page_concurrency: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            moment = read_time(value) if isinstance(value, datetime) and value.tzinfo is not None else None
+            if moment is None:
+                raise InvalidRequest(f"{name} must be a datetime with a time zone, not at the ends of the calendar.")
+            object.__setattr__(self, name, moment)
+        if self.direction not in (None, *get_args(Direction)):
+            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(self.direction)}.")
+        object.__setattr__(self, "agent_id", None if self.agent_id is None else str(self.agent_id))
+        object.__setattr__(self, "status", statuses_of(self.status))
 
 
 # A vendor's "unknown" is not ours: it is logged as any other status without a meaning.
@@ -250,42 +265,17 @@ class Vendor(ABC):
                 found[ref.id] = call
         return found
 
-    def list_calls(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None = None,
-        direction: Direction | None = None,
-        status: CallStatus | str | Sequence[CallStatus | str] | None = None,
-        to: str | None = None,
-        page_concurrency: int = 1,
-    ) -> Iterator[Call]:
-        """Yield the calls created in ``[start, end)``, in the vendor's order, each once.
+    def list_calls(self, query: HistoryQuery) -> Iterator[Call]:
+        """Yield the calls of a window, in the vendor's order, each once.
 
-        :param start: aware instant, included.
-        :param end: aware instant, not included.
-        :param agent_id: only calls of this agent.
-        :param direction: ``inbound`` or ``outbound``.
-        :param status: one call status or a collection of them.
-        :param to: only calls to this number, E.164.
-        :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
+        :param query: the window and the filters.
         :return: an iterator that reads page after page.
-        :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
+        :raises InvalidPhoneNumber: at once, before the first row, when the number makes no sense.
         :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        query = HistoryQuery(
-            _aware("start", start),
-            _aware("end", end),
-            None if agent_id is None else str(agent_id),
-            direction,
-            None if to is None else parse_number(to, self.settings.default_region),
-            page_concurrency,
-        )
-        wanted = statuses_of(status)
-        if direction not in (None, *get_args(Direction)):
-            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
+        if query.to is not None:
+            query = replace(query, to=parse_number(query.to, self.settings.default_region))
         if query.start >= query.end:
             return iter(())
         return (
@@ -293,8 +283,8 @@ class Vendor(ABC):
             for call in self._history(query)
             if self._is_created_in(call, query)
             and self._has("agent", call.agent_id, query.agent_id)
-            and self._has("direction", call.direction, direction)
-            and (not wanted or call.status in wanted)
+            and self._has("direction", call.direction, query.direction)
+            and (not query.status or call.status in query.status)
             and (query.to is None or same_number(call.to, query.to))
         )
 
@@ -479,10 +469,3 @@ def _warn_of_unknown_status(title: str, status: str) -> None:
         title,
         shown(status),
     )
-
-
-def _aware(name: str, value: object) -> datetime:
-    moment = read_time(value) if isinstance(value, datetime) and value.tzinfo is not None else None
-    if moment is None:
-        raise InvalidRequest(f"{name} must be a datetime with a time zone, and not at the ends of the calendar.")
-    return moment

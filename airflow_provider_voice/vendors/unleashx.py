@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFailed, InvalidPhoneNumber, InvalidRequest
@@ -106,13 +107,10 @@ class UnleashX(Vendor):
         The filter by tag is *inferred* from the docs. Where it finds nothing, the rows of the call's days are compared
         one by one, so that a vendor that does not filter by metadata only costs pages.
         """
-        filters: list[dict[str, str | None]] = [{"input_data": ref.tag}] if ref.tag else []
-        for each in (*filters, {"calling_number": _digits(ref.to)}):
-            calls = self._search(span_of([ref]), f"call {ref}", ref.agent_id, **each)
-            call = next((call for call in calls if _is_call(call, ref)), None)
-            if call is not None:
-                return call
-        return None
+        search = partial(self._search, span_of([ref]), f"call {ref}", ref.agent_id)
+        by_tag = search(input_data=ref.tag) if ref.tag else ()
+        calls = chain(by_tag, search(calling_number=_digits(ref.to)))
+        return next((call for call in calls if _is_call(call, ref)), None)
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Read the list of the calls' days until every one was seen."""
