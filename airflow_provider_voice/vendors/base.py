@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
@@ -111,6 +111,8 @@ class Vendor(ABC):
     default_base_url: ClassVar[str]
     #: The header that carries the token, and its value with the token as ``{}``.
     credential_header: ClassVar[tuple[str, str]]
+    #: Method and path of a request that needs the token, costs nothing and changes nothing, and its query or body.
+    token_check: ClassVar[tuple[Literal["GET", "POST"], str, dict[str, Any]]]
     #: Our status by the vendor's status, in the form of :func:`fold_status`, where the two are not the same word.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
@@ -140,13 +142,15 @@ class Vendor(ABC):
             sleep=sleep,
         )
 
-    @abstractmethod
     def check(self) -> str:
         """Send a request that needs the token, costs nothing and changes nothing.
 
         :return: a sentence for people.
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
+        method, path, fields = self.token_check
+        self.http.request(method, f"{self.base_url}{path}", doing="the check of the token", **fields)
+        return f"{self.title} accepts the token."
 
     @abstractmethod
     def _find(self, ref: CallRef) -> Call | None:

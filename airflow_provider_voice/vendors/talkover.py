@@ -18,8 +18,6 @@ from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_voice.vendors.http import ApiResponse
-
 
 class Talkover(Vendor):
     """The Talkover API (Talkover docs: make-call, list-calls, end-call, list-agents); example: see :class:`Vendor`."""
@@ -41,18 +39,8 @@ class Talkover(Vendor):
         "call not found": CallNotFound,  # Talkover docs: end-call
     }
     credential_header = ("Authorization", "Bearer {}")
-
-    def check(self) -> str:
-        """Ask for one agent (Talkover docs: getting-started/authentication).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        doing = "the list of agents"
-        response = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
-        rows, paging = self._page_parts(response, doing)
-        total = as_int(paging.get("total"))
-        return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
+    # Talkover docs: getting-started/authentication. ``/health`` does not look at the token.
+    token_check = ("GET", "/agents", {"params": {"per_page": 1}})
 
     def check_request(self, request: CallRequest) -> None:
         """Refuse also an agent id that cannot be part of a path, so that a campaign finds out before its first call.
@@ -64,16 +52,14 @@ class Talkover(Vendor):
         path_segment(request.agent_id)
 
     def _create(self, request: CallRequest) -> Call:
-        optional = {
+        fields = {
+            "to": request.to,
             "payload": request.variables,
+            "context": {**request.context, TAG_KEY: request.tag},
             "delay_seconds": request.delay_seconds,
             "is_testing": request.is_testing,
         }
-        body = {
-            "to": request.to,
-            "context": {**request.context, TAG_KEY: request.tag},
-            **{name: value for name, value in optional.items() if value},
-        }
+        body = {name: value for name, value in fields.items() if value}
         url = f"{self.base_url}/agents/{path_segment(request.agent_id)}/call"
         more = {"is_testing": request.is_testing, "tag": request.tag}
         return self._send_create(request, url, body, "data", "id", "call_id", **more)
@@ -127,17 +113,13 @@ class Talkover(Vendor):
         first, last = (moment.date().isoformat() for moment in span)
         params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE, "page": number}
         response = self.http.request("GET", f"{self.base_url}/calls", doing=doing, params=params)
-        rows, paging = self._page_parts(response, doing)
-        read_row = partial(self._call, read_at=time.monotonic())
-        return Page(rows, read_row, as_int(paging.get("total")), as_int(paging.get("last_page")))
-
-    def _page_parts(self, response: ApiResponse, doing: str) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
         body = as_object(response.body)
         rows = as_rows(body.get("data"))
         if rows is None:
             raise self._unreadable(response, doing, "a list of rows under 'data'")
-        # Calls have `pagination` (Talkover docs: list-calls), agents and openapi.json `meta` (list-agents).
-        return rows, as_object(body.get("pagination") or body.get("meta"))
+        paging = as_object(body.get("pagination") or body.get("meta"))  # Talkover docs: list-calls, and openapi.json
+        read_row = partial(self._call, read_at=time.monotonic())
+        return Page(rows, read_row, as_int(paging.get("total")), as_int(paging.get("last_page")))
 
     def _call(self, row: Mapping[str, Any], read_at: float) -> Call:
         agent = as_object(row.get("agent"))

@@ -56,6 +56,7 @@ class Talkstack(Vendor):
     # that nobody was rung, so "agent" and "number" alone are none: almost any error may speak of them.
     error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
     credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
+    token_check = ("GET", "/voices", {})  # Talkstack docs: voices
     unsupported: ClassVar = {
         "context": "use variables, or keep it in your own table",
         "delay_seconds": "schedule the task instead",
@@ -70,18 +71,6 @@ class Talkstack(Vendor):
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
         # The most rows that one reply had so far: the vendor's page is at least as large.
         self._largest_reply = 0
-
-    def check(self) -> str:
-        """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        response = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
-        voices = as_rows(as_object(response.body).get("voices"))
-        if voices is None:
-            raise self._unreadable(response, "the list of voices", "a list under 'voices'")
-        return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
 
     def _create(self, request: CallRequest) -> Call:
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
@@ -215,9 +204,6 @@ def _rows_in(body: Any) -> list[dict[str, Any]] | None:
 
     The page that shows where it stands is cut; other pages use these forms (get-all-agents, get-project, voices).
     """
-    for _ in range(3):
-        rows = as_rows(body)
-        if rows is not None or not isinstance(body, dict):
-            return rows
-        body = body["data"] if "data" in body else body.get("calls")
-    return None
+    for name in ("data", "calls"):
+        body = as_object(body).get(name, body)
+    return as_rows(body)

@@ -67,18 +67,10 @@ class UnleashX(Vendor):
         **dict.fromkeys(("phone number is required", "phone_number"), InvalidPhoneNumber),
     }
     credential_header = ("token", "{}")
+    token_check = ("POST", "/verify", {"body": {}})  # UnleashX docs: authentication
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
     keeps_tags = True
     time_zone_margin = timedelta(hours=14)
-
-    def check(self) -> str:
-        """Send ``POST /verify`` (UnleashX docs: authentication).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        self.http.request("POST", f"{self.base_url}/verify", doing="the check of the token", body={})
-        return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
         """Refuse also an agent id that is not an integer, and keys that variables and context share.

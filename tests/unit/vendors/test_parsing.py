@@ -43,7 +43,7 @@ def test_an_id_that_would_address_another_path_is_refused(value) -> None:
 
 @pytest.mark.parametrize(
     ("row", "found"),
-    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": 7.0}, "7")],
+    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": "7.0"}, "7.0")],
 )
 def test_an_id_is_as_the_vendor_writes_it(row, found) -> None:
     assert first_id(row, "id", "sid") == found
