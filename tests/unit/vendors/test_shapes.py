@@ -164,6 +164,14 @@ def test_rows_that_cannot_be_placed_or_told_apart_are_an_error_not_a_gap(scripte
                 list(vendor_at(scripted(lambda seen, body=body: body).url, name).list_calls(HistoryQuery(*WINDOW)))
 
 
+@pytest.mark.parametrize("name", ["talkover", "unleashx"])
+def test_a_row_without_an_id_does_not_hide_the_others_from_a_search(scripted, name) -> None:
+    rows = [{"status": "busy"}, {"status": "busy"}, {"id": "7", "ID": 7, "status": "completed", "STATUS": "completed"}]
+    vendor = vendor_at(scripted(lambda seen: {"data": rows, "datalist": rows}).url, name)
+    assert vendor.find(CallRef("7", NUMBER, NOW)).status == "completed"
+    assert set(vendor.find_many([CallRef(key, NUMBER, NOW) for key in ("6", "7", "8", "9")])) == {"7"}
+
+
 JSON = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),

@@ -149,6 +149,16 @@ def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> N
     assert [call.tag for call in found] == ["afv-mine-1"]
 
 
+def test_a_row_with_our_tag_and_no_id_is_no_candidate(scripted) -> None:
+    """It would be stored as a call without an id."""
+    row = {"CREATED_AT": NOW.isoformat(), "STATUS": "initiated", "INPUT_DATA": {"airflow_call_tag": "afv-mine-1"}}
+
+    def answer(seen):
+        return {"datalist": [row] if "input_data" in seen.query and seen.query["page"] == ["1"] else []}
+
+    assert not list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
+
+
 @pytest.mark.parametrize(
     ("code", "expected", "requests"),
     [(401, AuthenticationFailed, 1), (429, RateLimited, 5), (500, VendorUnavailable, 5)],
