@@ -21,6 +21,7 @@ from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.states import OPEN
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
@@ -277,7 +278,9 @@ class _OutreachBase(BaseOperator):
         return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
-        if not counts.rows and self.on_empty == "fail" and (left := self._record.open_contacts()):
+        stored = self._record.counts()
+        left = sum(stored[state.value] for state in OPEN)
+        if not counts.rows and left and self.on_empty == "fail":
             raise InvalidRequest(
                 f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. An "
                 "empty source would cancel those who wait, so nothing was changed and nobody was called. Correct the "

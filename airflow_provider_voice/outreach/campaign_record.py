@@ -34,22 +34,18 @@ class Outlook:
     :param state: ``running``, ``paused`` or ``canceled``.
     :param open: contacts that are not final.
     :param due: contacts whose time has come.
-    :param dialing: contacts whose create has no known outcome.
-    :param in_call: contacts with a call in progress.
+    :param is_dialing: whether the create of a contact has no known outcome.
+    :param has_calls: whether a contact has a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: no contact waits.
-    :param last_due_at: when the last contact that waits is due.
-    :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
 
     now: datetime
     state: str
     open: int
     due: int
-    dialing: int
-    in_call: int
+    is_dialing: bool
+    has_calls: bool
     next_due_at: datetime | None
-    last_due_at: datetime | None
-    lease_ends_at: datetime | None
 
 
 class CampaignRecord:
@@ -181,8 +177,6 @@ class CampaignRecord:
                     func.count().label("number"),
                     func.sum(is_due).label("due"),
                     func.min(contacts.c.due_at).label("next_due_at"),
-                    func.max(contacts.c.due_at).label("last_due_at"),
-                    func.min(contacts.c.lease_until).label("lease_ends_at"),
                 )
                 .where(
                     contacts.c.campaign == self.campaign,
@@ -194,26 +188,17 @@ class CampaignRecord:
             )
             by_state = {row.state: row for row in connection.execute(query)}
             waiting = [row for state, row in by_state.items() if state in _WAITING]
-            dialing = by_state.get(ContactState.DIALING.value)
-            in_call = by_state.get(ContactState.IN_CALL.value)
             return Outlook(
                 now=now,
                 state=own.state,
                 open=sum(row.number for row in by_state.values()),
                 due=sum(int(row.due) for row in waiting),
-                dialing=dialing.number if dialing else 0,
-                in_call=in_call.number if in_call else 0,
+                is_dialing=ContactState.DIALING.value in by_state,
+                has_calls=ContactState.IN_CALL.value in by_state,
                 next_due_at=min((row.next_due_at for row in waiting if row.next_due_at), default=None),
-                last_due_at=max((row.last_due_at for row in waiting if row.last_due_at), default=None),
-                lease_ends_at=dialing.lease_ends_at if dialing else None,
             )
 
         return self._database.transact(work)
-
-    def open_contacts(self) -> int:
-        """Return how many contacts are not final."""
-        mine = (contacts.c.campaign == self.campaign) & contacts.c.state.in_([state.value for state in OPEN])
-        return int(self._database.rows(select(func.count()).where(mine))[0][0])
 
     def counts(self) -> dict[str, Any]:
         """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""

@@ -122,12 +122,10 @@ def _print_status(record: CampaignRecord, summary: CampaignSummary, views: Ledge
     for reason in views.reasons(record.campaign, _REASONS_SHOWN):
         _print(f"  {reason.count:>7} {reason.state}: {reason.reason}")
     _print(f"pace            {summary.pace:.1f} attempts a minute in the last 10 minutes")
-    times = views.due_times(record.campaign)
-    end = summary.expected_end(times.now)
-    if end is not None:
-        _print(f"expected end    {write_time(end.replace(microsecond=0))}")
-    if times.next_at is not None and not times.due:
-        _print(f"next call due   {write_time(times.next_at)}")
+    if summary.expected_end is not None:
+        _print(f"expected end    {write_time(summary.expected_end.replace(microsecond=0))}")
+    if summary.next_due_at is not None and not summary.due:
+        _print(f"next call due   {write_time(summary.next_due_at)}")
 
 
 def _print_unknown(campaign: str, views: LedgerViews) -> None:

@@ -91,7 +91,6 @@ def _show_campaign(request: Request, user: GetUserDep, name: str = "") -> Respon
         user,
         "campaign.html",
         summary=summary,
-        times=views.due_times(name),
         reasons=views.reasons(name),
         hours=views.hours(name),
     )
