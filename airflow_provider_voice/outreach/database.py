@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event, or_, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -18,7 +18,6 @@ from airflow_provider_voice.outreach.schema import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from enum import Enum
 
     from sqlalchemy import Connection, Engine, Select, Table
 
@@ -186,16 +185,6 @@ class _SchemaLock:
     def __exit__(self, *error: object) -> None:
         if self._dialect in ("mysql", "mariadb") and not self._connection.invalidated:
             self._connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
-
-
-def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
-    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows.
-
-    :param column: the column.
-    :param states: its values.
-    :return: the condition.
-    """
-    return or_(*(column == state.value for state in states))
 
 
 def _prepare_sqlite(engine: Engine) -> None:
