@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -147,8 +146,8 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
     try:
         to = _number(row.get(columns.to), region)
         variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, allow_nan=False)
-        time_zone = _checked("time zone", row.get(columns.time_zone), _zone)
-        jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), _code)
+        time_zone = _checked("time zone", row.get(columns.time_zone), load_zone)
+        jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), check_code)
         _check_length(key)
     except (InvalidPhoneNumber, InvalidRequest) as error:
         # Derived from the row, so that the next run finds the same contact.
@@ -195,27 +194,11 @@ def _checked(name: str, value: Any, check: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
         return None
     text = str(value).strip()
-    if not check(text):
-        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.")
+    try:
+        check(text)
+    except InvalidRequest:
+        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.") from None
     return text
-
-
-@lru_cache(maxsize=1000)
-def _zone(text: str) -> bool:
-    try:
-        load_zone(text)
-    except InvalidRequest:
-        return False
-    return True
-
-
-@lru_cache(maxsize=1000)
-def _code(text: str) -> bool:
-    try:
-        check_code(text)
-    except InvalidRequest:
-        return False
-    return True
 
 
 def _json_safe(value: Any) -> Any:
