@@ -7,6 +7,7 @@ import random
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, text
@@ -17,7 +18,7 @@ from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Select, Table
 
@@ -64,11 +65,9 @@ class Database:
                 f"A ledger cannot be kept in {self.dialect}. Use a connection to PostgreSQL, MySQL, MariaDB or SQLite.",
                 permanent=True,
             )
-        if self.dialect == "sqlite":
-            _prepare_sqlite(engine)
-            self.engine = engine
-        else:
-            _prepare_server(engine)
+        _prepare(engine)
+        self.engine = engine
+        if self.dialect != "sqlite":
             # Below this, MySQL locks gaps between rows, and two workers wait for each other all the time.
             self.engine = engine.execution_options(isolation_level="READ COMMITTED")
 
@@ -143,18 +142,6 @@ class Database:
             return False
         return True
 
-    @staticmethod
-    def execute_many(connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement for each set of values; nothing when there are none.
-
-        :param connection: a connection inside a transaction.
-        :param statement: the statement, with parameters.
-        :param rows: the values of each run.
-        """
-        values: Sequence[Mapping[str, Any]] = list(rows)
-        if values:
-            connection.execute(statement, values)
-
     def _migrate_once(self) -> None:
         if self._is_migrated:
             return
@@ -187,46 +174,41 @@ class _SchemaLock:
             self._connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    """Make SQLite fit for several processes: readers beside a writer, waiting for locks, and intents on the disk."""
+def _prepare(engine: Engine) -> None:
+    """Set up the connections of an engine for a ledger, once."""
     if getattr(engine, "_voice_ledger", False):
         return
-
-    def on_connect(connection: Any, record: Any) -> None:
-        del record
-        # Our BEGIN IMMEDIATE begins the transactions, not the driver: a lock taken late can only be lost.
-        connection.isolation_level = None
-        for pragma in (f"busy_timeout = {_SQLITE_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    def on_begin(connection: Connection) -> None:
-        # A reader takes no lock: a campaign must not wait for somebody who reads its page.
-        reads = connection.get_execution_options().get("voice_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
     engine.dispose()
-    event.listen(engine, "connect", on_connect)
-    event.listen(engine, "begin", on_begin)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+    else:
+        event.listen(engine, "connect", partial(_limit_idle, _LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS)))
     engine._voice_ledger = True  # type: ignore[attr-defined]  # a mark of ours: one engine may serve two ledgers
 
 
-def _prepare_server(engine: Engine) -> None:
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    """Make SQLite fit for several processes: readers beside a writer, waiting for locks, and intents on the disk."""
+    # Our BEGIN IMMEDIATE begins the transactions, not the driver: a lock taken late can only be lost.
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout = {_SQLITE_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    # A reader takes no lock: a campaign must not wait for somebody who reads its page.
+    reads = connection.get_execution_options().get("voice_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _limit_idle(statement: str, connection: Any, _record: Any) -> None:
     """Let the server end the transaction of a worker that was frozen; MySQL, unlike MariaDB, has no such setting."""
-    if getattr(engine, "_voice_ledger", False):
-        return
-
-    def on_connect(connection: Any, record: Any) -> None:
-        del record
-        cursor = connection.cursor()
-        # Without the setting a campaign works too, so that a server that lacks it is not an error.
-        with suppress(Exception):
-            cursor.execute(_LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS))
-        cursor.close()
-        connection.commit()
-
-    engine.dispose()
-    event.listen(engine, "connect", on_connect)
-    engine._voice_ledger = True  # type: ignore[attr-defined]  # as above
+    cursor = connection.cursor()
+    # Without the setting a campaign works too, so that a server that lacks it is not an error.
+    with suppress(Exception):
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
 
 
 def _is_conflict(error: DBAPIError) -> bool:
