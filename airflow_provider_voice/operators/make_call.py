@@ -351,7 +351,7 @@ class MakeCallOperator(BaseOperator):
             last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
         if self.policy is None:
             return
-        from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
+        from airflow_provider_voice.policy import Person, wait_until  # rule files and calendars: only with a policy
 
         person, delay = Person(request.to, self.time_zone, self.jurisdiction), timedelta(seconds=request.delay_seconds)
         # The rules are about the moment at which the phone rings.
@@ -359,12 +359,10 @@ class MakeCallOperator(BaseOperator):
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
         decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts()])
         deadline = None if last_moment is None else last_moment + delay
-        step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
-        self.log.info("Contact policy: %s", step.reason)
-        if step.until is not None:
-            raise _ClosedNow(step.until - delay)
-        if step.action != "call":
-            raise step.error()
+        self.log.info("Contact policy: %s", decision.reason)
+        until = wait_until(decision, may_wait=self.when_closed == "wait", deadline=deadline)
+        if until is not None:
+            raise _ClosedNow(until - delay)
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:
         """Return the dialer of this task, or of its key."""

@@ -39,18 +39,14 @@ class RuleFile:
     :param name: name of a shipped file, or file name of a path.
     :param rules: its rules, in their order.
     :param title: text for people.
-    :param as_of: when the sources were read.
     :param zones: whether a number with several possible zones must be open in ``all`` of them or in ``any``.
-    :param margin_seconds: seconds before closing in which no call starts.
     :param country_zones: zones by country, instead of those that a number of the country or the country itself has.
     """
 
     name: str
     rules: tuple[Rule, ...]
     title: str | None = None
-    as_of: date | None = None
     zones: ZonesMode = "all"
-    margin_seconds: int = _DEFAULT_MARGIN
     country_zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
@@ -74,17 +70,15 @@ def parse_rule_file(data: bytes, name: str, *, check_calendars: bool = True) -> 
     zones = top.get("zones", "all")
     if zones not in ("all", "any"):
         raise place.error(f"zones is {zones!r:.40}. Write 'all' or 'any'")
-    rules = tuple(_parse_rule(rule, place, number, margin, as_of) for number, rule in enumerate(written, start=1))
-    _refuse_duplicates([(rule.id, name) for rule in rules])
-    return RuleFile(
+    file = RuleFile(
         name=name,
-        rules=rules,
+        rules=tuple(_parse_rule(rule, place, number, margin, as_of) for number, rule in enumerate(written, start=1)),
         title=place.text(top, "title"),
-        as_of=as_of,
         zones=zones,
-        margin_seconds=margin,
         country_zones=_parse_country_zones(top.get("country_zones", {}), place),
     )
+    refuse_duplicates([file])
+    return file
 
 
 def refuse_duplicates(rule_files: Collection[RuleFile]) -> None:
@@ -93,12 +87,8 @@ def refuse_duplicates(rule_files: Collection[RuleFile]) -> None:
     :param rule_files: the files of a policy.
     :raises InvalidRequest: with the id and both files.
     """
-    _refuse_duplicates([(rule.id, file.name) for file in rule_files for rule in file.rules])
-
-
-def _refuse_duplicates(ids: list[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
-    for rule_id, name in ids:
+    for name, rule_id in ((file.name, rule.id) for file in rule_files for rule in file.rules):
         if rule_id in seen:
             where = "the file has it twice" if seen[rule_id] == name else f"{seen[rule_id]} has it too"
             raise InvalidRequest(f"{name}, rule {rule_id}: the id is not unique, {where}. Give every rule its own id.")
