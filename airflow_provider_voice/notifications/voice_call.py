@@ -113,7 +113,10 @@ class VoiceCallNotifier(BaseNotifier):
         """Refuse wrong arguments; templates are checked when they are rendered."""
         wait = duration("escalate_after", self.escalate_after)
         if duration("cooldown", self.cooldown) < wait:
-            raise InvalidRequest("cooldown must not be shorter than escalate_after.")
+            raise InvalidRequest(
+                "cooldown must not be shorter than escalate_after: the alarm would begin again before it has gone on "
+                "to the next number."
+            )
         if self.max_wait is not None:
             duration("max_wait", self.max_wait)
         endings_of("success_statuses", self.success_statuses)

@@ -15,7 +15,7 @@ from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, Rate
 from airflow_provider_voice.models import CallRef, CallStatus, read_time, write_time
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.ledger import attempt_times
-from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, share_requests
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
 from airflow_provider_voice.outreach.states import AttemptState
 from airflow_provider_voice.phone import mask_numbers_in
@@ -161,9 +161,7 @@ class CallKeyStore:
         database, request = Database(engine), hook.vendor.complete(request)
         key = facts.call_key or key_of_task(facts)
         store = cls(database, KeyedCall(key, request.to, hook.voice_conn_id, request.agent_id, subject))
-        http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
-        if per_minute and not isinstance(http.limiter, RequestPace):
-            http.limiter = RequestPace(database, store._pacing, per_minute, http.limiter)
+        share_requests(hook, database, store._pacing)
         return store
 
     def get(self, key: str) -> Any:

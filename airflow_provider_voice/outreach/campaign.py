@@ -30,7 +30,7 @@ from airflow_provider_voice.outreach.clocks import Interval
 from airflow_provider_voice.outreach.gate import Gate
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.lost_calls import LostCalls
-from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, share_requests
 from airflow_provider_voice.outreach.progress import line
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders
@@ -148,9 +148,8 @@ class Campaign:
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
         self._killed = threading.Event()
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits, settings.call_timeout)
-        self._senders = Senders(
-            hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
-        )
+        share_requests(hook, database, self._pacing, self._killed)
+        self._senders = Senders(hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="voice-outreach-reads")
         self._outcomes = AttemptOutcomes(self.ledger)
         self._lost = LostCalls(hook, self.ledger, self._reader)
@@ -195,35 +194,26 @@ class Campaign:
         :raises VoiceError: when nobody can be called: the agent, the token, the credit; or an outage that lasted.
         """
         self._check()
+        done = None
         try:
-            while True:
-                done = self._guarded_step(may_defer=may_defer)
-                if done is not None:
-                    return done
+            while done is None:
+                try:
+                    done = self._step(may_defer=may_defer)
+                    self._failing_since.pop("ledger", None)
+                except LedgerFailed as error:
+                    if error.permanent:
+                        raise
+                    # Outcomes stay in memory until they are stored.
+                    self._sit_out("ledger", error)
         finally:
             self._close()
-
-    def _request_pace(self) -> RequestPace | None:
-        http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
-        return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
+        return done
 
     def _check(self) -> None:
         """Refuse settings with which the vendor would refuse every call, before anybody is called."""
         vendor = self._hook.vendor
         request = CallRequest(to=_ANY_NUMBER, agent_id=self._agent_id, context=self.settings.context)
         vendor.check_request(vendor.complete(request))
-
-    def _guarded_step(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
-        """Do one step; wait out a ledger that does not answer. Outcomes stay in memory until they are stored."""
-        try:
-            done = self._step(may_defer=may_defer)
-        except LedgerFailed as error:
-            if error.permanent:
-                raise
-            self._sit_out("ledger", error)
-            return None
-        self._failing_since.pop("ledger", None)
-        return done
 
     def _sit_out(self, service: str, error: VoiceError) -> None:
         since = self._failing_since.setdefault(service, time.monotonic())
@@ -473,6 +463,4 @@ def _step_after(result: Result) -> NextState:
 
 
 def _message(result: Result) -> str:
-    if result.error is not None:
-        return result.error.message
-    return "the create was held back" if result.surprise is None else f"the create failed with {result.surprise}"
+    return "the create was held back" if result.error is None else result.error.message

@@ -79,13 +79,7 @@ class CampaignRecord:
             raise InvalidRequest(f"A campaign's name has 1 to {KEY_LENGTH} characters, not {len(self.campaign)}.")
 
         def work(connection: Connection) -> None:
-            values = {
-                "campaign": self.campaign,
-                "state": RUNNING,
-                "load_number": 0,
-                "loaded_number": 0,
-                "created_at": self._database.now(connection),
-            }
+            values = {"campaign": self.campaign, "state": RUNNING, "created_at": self._database.now(connection)}
             if connection.execute(select(campaigns.c.campaign).where(self._mine)).one_or_none() is None:
                 self._database.insert_if_missing(connection, campaigns, values)
             if run:

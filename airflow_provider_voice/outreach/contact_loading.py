@@ -212,10 +212,8 @@ class ContactLoader:
             "campaign": self._campaign,
             "contact_key": contact.key,
             "attempts": holder.attempts,
-            "last_attempt": 0,
             "first_load": self.number,
             "load_number": self.number,
-            "fence": 0,
             "updated_at": now,
             **_values(contact, holder, now),
         }

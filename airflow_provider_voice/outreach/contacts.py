@@ -145,7 +145,7 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
     key = _key_text(row.get(columns.key))
     try:
         to = _number(row.get(columns.to), region)
-        variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, allow_nan=False)
+        variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, default=_json_text)
         time_zone = _checked("time zone", row.get(columns.time_zone), load_zone)
         jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), check_code)
         _check_length(key)
@@ -202,21 +202,20 @@ def _checked(name: str, value: Any, check: Any) -> str | None:
 
 
 def _json_safe(value: Any) -> Any:
-    """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
+    """Return a value as JSON can carry it; values that are not JSON's own are left to :func:`_json_text`."""
     if isinstance(value, str):
         return _storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, dict):
         return {str(name): _json_safe(item) for name, item in value.items()}
-    return _json_scalar(value)
+    return value
 
 
-def _json_scalar(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+def _json_text(value: Any) -> str:
+    """Return a value as text: times as ISO 8601, decimals in full, so that 49.90 is not spoken as 49.9."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, (Decimal, UUID)):

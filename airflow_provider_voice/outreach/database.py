@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Select, Table
 
@@ -145,33 +145,28 @@ class Database:
     def _migrate_once(self) -> None:
         if self._is_migrated:
             return
-        with self.engine.begin() as connection, _SchemaLock(connection, self.dialect):
+        with self.engine.begin() as connection, _schema_lock(connection):
             migrate(connection)
         self._is_migrated = True
 
 
-class _SchemaLock:
-    """Lets one worker at a time create or migrate the tables.
+@contextmanager
+def _schema_lock(connection: Connection) -> Iterator[None]:
+    """Let one worker at a time create or migrate the tables.
 
     PostgreSQL's lock ends with the transaction. MySQL commits with every CREATE TABLE, so its lock is the session's.
     SQLite's transaction holds the whole database already.
     """
-
-    def __init__(self, connection: Connection, dialect: str) -> None:
-        self._connection = connection
-        self._dialect = dialect
-
-    def __enter__(self) -> None:
-        if self._dialect == "postgresql":
-            self._connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"))
-        elif self._dialect in ("mysql", "mariadb"):
-            got = self._connection.execute(text(f"SELECT GET_LOCK('{_LOCK_NAME}', {_LOCK_SECONDS})")).scalar()
-            if got != 1:
-                raise LedgerFailed("Another worker has been creating the ledger's tables for a minute. Try again.")
-
-    def __exit__(self, *error: object) -> None:
-        if self._dialect in ("mysql", "mariadb") and not self._connection.invalidated:
-            self._connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
+    is_mysql = connection.dialect.name in ("mysql", "mariadb")
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"))
+    elif is_mysql and connection.execute(text(f"SELECT GET_LOCK('{_LOCK_NAME}', {_LOCK_SECONDS})")).scalar() != 1:
+        raise LedgerFailed("Another worker has been creating the ledger's tables for a minute. Try again.")
+    try:
+        yield
+    finally:
+        if is_mysql and not connection.invalidated:
+            connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
 
 
 def _prepare(engine: Engine) -> None:

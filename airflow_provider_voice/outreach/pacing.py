@@ -18,6 +18,7 @@ from airflow_provider_voice.outreach.states import IN_PROGRESS, AttemptState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.vendors.rate_limit import Limiter
 
@@ -287,3 +288,16 @@ class RequestPace:
                 return
             if not wait or self._stopped.wait(wait):
                 return
+
+
+def share_requests(hook: VoiceHook, database: Database, pacing: Pacing, stopped: threading.Event | None = None) -> None:
+    """Let the ``requests_per_minute`` of a hook's connection, if it has one, hold for all workers together.
+
+    :param hook: the voice connection.
+    :param database: the ledger's database.
+    :param pacing: the pace of the connection.
+    :param stopped: as of :class:`RequestPace`.
+    """
+    http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
+    if per_minute and not isinstance(http.limiter, RequestPace):
+        http.limiter = RequestPace(database, pacing, per_minute, http.limiter, stopped)

@@ -306,16 +306,8 @@ class LedgerViews:
         :return: rows with ``contact_key``, ``to_number``, ``state``, ``reason``, ``attempts``, ``due_at``,
             ``planned_at``, ``updated_at``.
         """
-        query = select(
-            contacts.c.contact_key,
-            contacts.c.to_number,
-            contacts.c.state,
-            contacts.c.reason,
-            contacts.c.attempts,
-            contacts.c.due_at,
-            contacts.c.planned_at,
-            contacts.c.updated_at,
-        ).where(contacts.c.campaign == campaign)
+        names = ("contact_key", "to_number", "state", "reason", "attempts", "due_at", "planned_at", "updated_at")
+        query = select(*(contacts.c[name] for name in names)).where(contacts.c.campaign == campaign)
         if state is not None:
             query = query.where(contacts.c.state == state)
         if prefix:

@@ -186,20 +186,20 @@ def _kind(value: Any) -> str:
 
 def _parse_rule(value: Any, file_place: _Place, number: int, margin: int, as_of: date | None) -> Rule:
     name = value.get("id") if isinstance(value, dict) else None
-    unnamed = replace(file_place, rule=name if isinstance(name, str) and name else f"number {number}")
-    keys = unnamed.mapping(value, _RULE_KEYS, "an id and hours, closed_on or at_most")
-    rule_id = unnamed.text(keys, "id")
+    place = replace(file_place, rule=name if isinstance(name, str) and name else f"number {number}")
+    keys = place.mapping(value, _RULE_KEYS, "an id and hours, closed_on or at_most")
+    rule_id = place.text(keys, "id")
     if rule_id is None:
-        raise unnamed.error("it has no id. Write 'id:' and a name of its own")
-    place = replace(file_place, rule=rule_id)
+        raise place.error("it has no id. Write 'id:' and a name of its own")
     if not {"hours", "closed_on", "at_most"} & set(keys):
         raise place.error("it forbids nothing. Write hours, closed_on or at_most")
     since, until = place.day(keys, "since"), place.day(keys, "until")
     if since is not None and until is not None and since >= until:
         raise place.error("until is not after since. Write the first day on which the rule is not in force any more")
+    codes = place.texts(keys["applies_to"], "applies_to", "[US]") if "applies_to" in keys else []
     return Rule(
         id=rule_id,
-        applies_to=_parse_applies_to(keys["applies_to"], place) if "applies_to" in keys else (),
+        applies_to=tuple(_checked(check_code, code, place, "applies_to") for code in codes),
         hours=_parse_hours(keys["hours"], place, margin) if "hours" in keys else None,
         closed_on=_parse_closed_on(keys["closed_on"], place) if "closed_on" in keys else None,
         at_most=_parse_at_most(keys["at_most"], place) if "at_most" in keys else None,
@@ -209,10 +209,6 @@ def _parse_rule(value: Any, file_place: _Place, number: int, margin: int, as_of:
         as_of=place.day(keys, "as_of") or as_of,
         margin_seconds=margin,
     )
-
-
-def _parse_applies_to(value: Any, place: _Place) -> tuple[str, ...]:
-    return tuple(_checked(check_code, code, place, "applies_to") for code in place.texts(value, "applies_to", "[US]"))
 
 
 def _checked(check: Callable[[str], Any], value: str, place: _Place, key: str) -> Any:
