@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Asset, BaseOperator
 
 from airflow_provider_voice.dialing.run_age import check_run_age
@@ -387,11 +387,11 @@ class OutreachOperator(_OutreachBase):
         :param context: the task's context.
         :return: the counts.
         """
-        with permanent_errors_end_the_task():
+        with permanent_errors_end_the_task(skip_on=(StaleRun,) if self.stale_run == "skip" else ()):
             settings = self._settings()
             run = f"{context['ti'].dag_id}/{context['ti'].task_id}/{context['ti'].run_id}"
             if self.stale_run != "call" and not self._record.was_begun_by(run):
-                self._check_run_age(context)
+                check_run_age(context["dag_run"], self.max_run_age)
             self._record.begin(run)
             self._load(settings)
             return self._run(context, settings)
@@ -411,14 +411,6 @@ class OutreachOperator(_OutreachBase):
         """Send no more creates; calls in progress continue unless ``end_calls_on_kill``."""
         if self._running is not None:
             self._running.kill()
-
-    def _check_run_age(self, context: Context) -> None:
-        try:
-            check_run_age(context["dag_run"], self.max_run_age)
-        except StaleRun as error:
-            if self.stale_run == "skip":
-                raise AirflowSkipException(error.message) from error
-            raise
 
     def _run(self, context: Context, settings: CampaignSettings) -> dict[str, Any]:
         from airflow_provider_voice.outreach.campaign import Campaign, Waiting

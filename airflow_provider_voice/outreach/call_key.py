@@ -230,7 +230,7 @@ class CallKeyStore:
         if self._checked is not None:
             self._pacing.lock_everybody(connection)
         places = self._pacing.lock(connection)
-        if places.of(1) == 0:
+        if places.count == 0:
             return max(places.wait, 0.01)
         if self._checked is not None and len(self._attempts(connection, places.now)) != self._checked:
             return 0.01  # the policy did not count that ring, so it is asked again

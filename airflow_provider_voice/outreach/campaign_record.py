@@ -120,20 +120,19 @@ class CampaignRecord:
                 return
             where = [contacts.c.campaign == self.campaign, contacts.c.state.in_(_WAITING)]
             update = contacts.update().where(*where)
-            freed = {"due_at": None, "lease_owner": None, "lease_until": None, "updated_at": now}
+            freed = {"lease_owner": None, "lease_until": None, "updated_at": now}
             canceled = {"state": ContactState.CANCELED.value, **freed}
             if row.state == CANCELED:
-                connection.execute(update.values(reason="the campaign was canceled", **canceled))
+                connection.execute(update.values(reason="the campaign was canceled", due_at=None, **canceled))
             if row.loaded_number:
                 gone = update.where(contacts.c.load_number < row.loaded_number)
                 # They keep their time: who comes back is not called before it.
-                del canceled["due_at"]
                 connection.execute(gone.values(reason=LEFT_THE_SOURCE, **canceled))
             if ends_at is not None and now >= ends_at:
                 reason = "the campaign ended before a call was due"
                 # What another run or a plan is still loading may have another end.
                 late = update.where(is_loaded(self.campaign))
-                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
+                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, due_at=None, **freed))
 
         self._database.transact(work)
 
@@ -238,8 +237,9 @@ class CampaignRecord:
                     "at its evidence again, then resolve that one."
                 )
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
-            values: dict[str, Any] = {
+            values = {
                 "state": state.value,
+                "attempts": contacts.c.attempts - int(not rang),
                 "reason": "a person found that the phone rang" if rang else "a person found that nobody was rung",
                 "due_at": None if rang else now,
                 "lease_owner": None,
@@ -248,8 +248,6 @@ class CampaignRecord:
                 # A worker that still searches for the call holds an older fence and writes nothing any more.
                 "fence": contacts.c.fence + 1,
             }
-            if not rang:
-                values["attempts"] = contacts.c.attempts - 1
             connection.execute(contacts.update().where(one).values(**values))
             last = attempts.update().where(
                 attempts.c.campaign == self.campaign,

@@ -112,9 +112,8 @@ def _existing(campaign: str, views: LedgerViews) -> CampaignSummary:
 
 def _print_status(record: CampaignRecord, summary: CampaignSummary, views: LedgerViews) -> None:
     counts = record.counts()
-    in_progress = counts[ContactState.DIALING.value] + counts[ContactState.IN_CALL.value]
     _print(f"campaign        {record.campaign} ({summary.progress})")
-    _print(f"contacts        {summary.done} of {summary.total} done, {in_progress} in progress")
+    _print(f"contacts        {summary.done} of {summary.total} done, {summary.left - summary.waiting} in progress")
     _print(f"attempts        {counts['attempts']}")
     for state in ContactState:
         if counts[state.value]:

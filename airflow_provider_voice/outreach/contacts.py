@@ -21,8 +21,8 @@ from airflow_provider_voice.policy.zones import load_zone
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Room for the suffix that distinguishes two rows with one key.
-_KEY_ROOM = 10
+#: Leaves room for the suffix that distinguishes two rows with one key.
+_LONGEST_KEY = KEY_LENGTH - 10
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
         _check_length(key)
     except (InvalidPhoneNumber, InvalidRequest) as error:
         # Derived from the row, so that the next run finds the same contact.
-        if key is None or len(key) > KEY_LENGTH - _KEY_ROOM:
+        if key is None or len(key) > _LONGEST_KEY:
             key = f"row-{_hash(repr(sorted((str(name), str(value)) for name, value in row.items())))}"
         return Contact(key, ContactState.REJECTED, reason=error.message)
     return Contact(
@@ -177,8 +177,8 @@ def _storable(text: str) -> str:
 
 
 def _check_length(key: str | None) -> None:
-    if key is not None and len(key) > KEY_LENGTH - _KEY_ROOM:
-        raise InvalidRequest(f"Its key is longer than {KEY_LENGTH - _KEY_ROOM} characters.")
+    if key is not None and len(key) > _LONGEST_KEY:
+        raise InvalidRequest(f"Its key is longer than {_LONGEST_KEY} characters.")
 
 
 def _number(value: Any, region: str | None) -> str:

@@ -247,13 +247,13 @@ class Ledger:
         def work(connection: Connection) -> Intents:
             if checked is not None:
                 pacing.lock_everybody(connection)
-            places = pacing.lock(connection)
+            places = pacing.lock(connection, len(wanted))
             if (ends_at is not None and places.now >= ends_at) or not self._is_running(connection):
                 return Intents([], [], wanted, 0.0)
-            count = places.of(len(wanted))
-            if count == 0:
+            if places.count == 0:
                 return Intents([], wanted, [], places.wait)
-            held = self._held(connection, wanted[:count], places.now)
+            now_possible, waiting = wanted[: places.count], wanted[places.count :]
+            held = self._held(connection, now_possible, places.now)
             free = held
             if checked is not None:
                 times = attempt_times(connection, [item.to for item in held], self.subject, places.now)
@@ -262,8 +262,8 @@ class Ledger:
             made = [(self._intent(item, agent_id, places.now, clock_offset), item) for item in free]
             self._insert_intents(connection, made, places.now)
             pacing.take(connection, places, len(made))
-            lost = [item for item in wanted[:count] if item.key not in chosen]
-            return Intents(made, wanted[count:], lost, places.wait)
+            lost = [item for item in now_possible if item.key not in chosen]
+            return Intents(made, waiting, lost, places.wait)
 
         return self.database.transact(work)
 

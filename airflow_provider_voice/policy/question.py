@@ -61,9 +61,12 @@ class Question:
     def _file_step(self, file: RuleFile, rules: list[Rule]) -> Step:
         """Return the function that finds the first instant at which a file allows the call."""
         if file.zones == "all":
-            return partial(_first_common, [self._rule_step(rule, zone) for zone in self.zones for rule in rules])
-        by_zone = [partial(_first_common, [self._rule_step(rule, zone) for rule in rules]) for zone in self.zones]
-        return partial(_first_of_any, by_zone)
+            return partial(_first_common, [self._zone_step(rules, zone) for zone in self.zones])
+        return partial(_first_of_any, [self._zone_step(rules, zone) for zone in self.zones])
+
+    def _zone_step(self, rules: list[Rule], zone: str) -> Step:
+        """Return the function that finds the first instant at which all rules allow the call by one clock."""
+        return partial(_first_common, [self._rule_step(rule, zone) for rule in rules])
 
     def _rule_step(self, rule: Rule, zone: str) -> Step:
         clock = load_zone(zone)
@@ -102,8 +105,7 @@ class Question:
         """Return the zones in which the answers of a file are given: with ``any``, the one that opens first."""
         if file.zones == "all" or len(self.zones) == 1:
             return self.zones
-        steps = {zone: partial(_first_common, [self._rule_step(rule, zone) for rule in rules]) for zone in self.zones}
-        return (min(self.zones, key=lambda zone: steps[zone](self.instant) or _NEVER),)
+        return (min(self.zones, key=lambda zone: self._zone_step(rules, zone)(self.instant) or _NEVER),)
 
     def _answer(self, file: RuleFile, rule: Rule, zones: tuple[str, ...]) -> tuple[RuleAnswer, datetime]:
         """Return the answer of a rule and when the rule opens; of several zones, about the one that opens last."""

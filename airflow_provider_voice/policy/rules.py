@@ -223,9 +223,7 @@ class Rule:
         allowed = self.at_most.next_allowed(start, attempts)
         if allowed == start:
             return start
-        free = None
-        if self.since is not None or self.until is not None:
-            free = first_instant(zone, start, end, self._next_wall_not_in_force)
+        free = first_instant(zone, start, end, self._next_wall_not_in_force)
         return min((found for found in (allowed, free) if found is not None and found <= end), default=None)
 
 
