@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.call_key import resolve_key
-from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.campaign_record import ACTIONS, CampaignRecord
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import LedgerViews
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.outreach.views import CampaignSummary
 
-_STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 _REASONS_SHOWN, _UNKNOWN_SHOWN, _CAMPAIGNS_NAMED = 20, 10_000, 5
 
 
@@ -89,9 +88,9 @@ def _run(options: argparse.Namespace, database: Database) -> None:
         return
     record, views = CampaignRecord(database, options.campaign), LedgerViews(database)
     summary = _existing(options.campaign, views)
-    if options.command in _STATES:
-        before = record.set_state(_STATES[options.command])
-        _print(f"{options.campaign}: {before} -> {_STATES[options.command]}")
+    if options.command in ACTIONS:
+        before = record.set_state(ACTIONS[options.command])
+        _print(f"{options.campaign}: {before} -> {ACTIONS[options.command]}")
     elif options.command == "unknown":
         _print_unknown(options.campaign, views)
     elif options.command == "resolve":

@@ -235,7 +235,7 @@ class NumbersQuery:
 
     def __init__(self, engine: Engine, sql: str) -> None:
         self._engine = engine
-        self._query = text(sql).bindparams(bindparam("numbers", expanding=True))
+        self._sql = sql
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now.
@@ -244,7 +244,8 @@ class NumbersQuery:
         :return: those on the list.
         """
         with querying("do_not_call", self._engine) as connection:
-            return matching(numbers, connection.execute(self._query, {"numbers": list(numbers)}).scalars())
+            query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
+            return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
 
 
 def _entries(engine: Engine, sql: str) -> Iterator[object]:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, WarehouseFailed
 from airflow_provider_voice.models import read_time, write_time
-from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.campaign_record import ACTIONS, CampaignRecord
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import CampaignSummary, LedgerViews, NoLedgerYet
 from airflow_provider_voice.phone import mask_numbers_in
@@ -49,7 +49,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 _PAGE, _CAMPAIGNS, _UNDECIDED = 50, 25, 25
 _SEE_OTHER, _NOT_FOUND, _UNAUTHORIZED, _UNAVAILABLE = 303, 404, 401, 503
 _DAY = timedelta(days=1)
@@ -91,14 +90,7 @@ def _show_campaign(request: Request, user: GetUserDep, name: str = "") -> Respon
     """Show one campaign."""
     views = ledger_views()
     summary = _campaign(views, name)
-    return _page(
-        request,
-        user,
-        "campaign.html",
-        summary=summary,
-        reasons=views.reasons(name),
-        hours=views.hours(name),
-    )
+    return _page(request, user, "campaign.html", summary=summary, reasons=views.reasons(name), hours=views.hours(name))
 
 
 @reading.get("/plan")
@@ -196,8 +188,8 @@ def _change_campaign(
 ) -> Response:
     """Pause, resume or cancel a campaign."""
     _campaign(ledger_views(), name)
-    before = CampaignRecord(ledger_database(), name).set_state(_STATES[action])
-    _audit(user, name, f"{action}; it is {_STATES[action]} and was {before}")
+    before = CampaignRecord(ledger_database(), name).set_state(ACTIONS[action])
+    _audit(user, name, f"{action}; it is {ACTIONS[action]} and was {before}")
     return RedirectResponse(address("../campaign", name=name), _SEE_OTHER)
 
 
