@@ -362,6 +362,7 @@ class MakeCallOperator(BaseOperator):
         self.log.info("Contact policy: %s", decision.reason)
         until = wait_until(decision, may_wait=self.when_closed == "wait", deadline=deadline)
         if until is not None:
+            self.log.info("The next allowed instant is %s.", until)
             raise _ClosedNow(until - delay)
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:

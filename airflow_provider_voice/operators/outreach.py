@@ -278,14 +278,14 @@ class _OutreachBase(BaseOperator):
         return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
-        stored = self._record.counts()
-        left = sum(stored[state.value] for state in OPEN)
-        if not counts.rows and left and self.on_empty == "fail":
-            raise InvalidRequest(
-                f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. An "
-                "empty source would cancel those who wait, so nothing was changed and nobody was called. Correct the "
-                "source; if it is right, set on_empty='cancel'."
-            )
+        if not counts.rows and self.on_empty == "fail":
+            stored = self._record.counts()
+            if left := sum(stored[state.value] for state in OPEN):
+                raise InvalidRequest(
+                    f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. "
+                    "An empty source would cancel those who wait, so nothing was changed and nobody was called. "
+                    "Correct the source; if it is right, set on_empty='cancel'."
+                )
         if counts.rejected and self.on_invalid == "fail":
             raise InvalidRequest(
                 f"{counts.rejected} of {counts.rows} contacts cannot be called; nobody was. Their reasons are in "
