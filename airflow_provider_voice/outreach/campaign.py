@@ -16,12 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.dialing.deadline import Deadline
-from airflow_provider_voice.exceptions import (
-    LedgerFailed,
-    RateLimited,
-    VendorUnavailable,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import LedgerFailed, RateLimited, VendorUnavailable, VoiceError
 from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.call_polls import CallPolls

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, or_, select
+from sqlalchemy import and_, bindparam, case, or_, select
 
 from airflow_provider_voice.models import CallStatus
 from airflow_provider_voice.outreach.campaign_record import LEFT_THE_SOURCE, CampaignRecord
@@ -134,6 +134,8 @@ class ContactLoader:
         stored = {row.contact_key: row for row in rows}
         same = self._same_numbers(connection, {contact.to for contact in chunk if contact.to is not None})
         new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        called: list[dict[str, Any]] = []
         seen: list[str] = []
         numbers: dict[str, str | None] = {key: row.to_number for key, row in stored.items()}
         for contact in chunk:
@@ -143,12 +145,15 @@ class ContactLoader:
             if row is None:
                 new.append(self._new(contact, holder, now))
             elif values := self._changes(contact, row, holder, now):
-                connection.execute(self._update([contact.key]).values(**values))
+                (called if row.state in _CALLED else changed).append({"b_key": contact.key, **values})
             elif contact.to == row.to_number:
                 seen.append(contact.key)
             # Else the number that was called has left the source: it is not redialed; a later load brings the new one.
-        if new:
-            connection.execute(contacts.insert(), new)
+        # Those of one list have the same columns, so one statement serves all of them: a list may change every day.
+        one = contacts.update().where(mine, contacts.c.contact_key == bindparam("b_key"))
+        for statement, rows_of_list in ((contacts.insert(), new), (one, changed), (one, called)):
+            if rows_of_list:
+                connection.execute(statement, rows_of_list)
         if seen:
             touched = self._update(seen).where(contacts.c.load_number < self.number)
             connection.execute(touched.values(load_number=self.number))
