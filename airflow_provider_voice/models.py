@@ -103,47 +103,35 @@ _DISPLAY_FORMATS = ("%d %b %Y, %I:%M %p", "%d %b, %Y %H:%M", "%d %b, %Y")
 def read_time(value: object) -> datetime | None:
     """Parse an instant as vendors write it.
 
-    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822 (Talkstack), the display text of
-        UnleashX (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page
-        says otherwise (inferred).
+    :param value: ISO 8601 (``Z``, offset or none), RFC 2822 (Talkstack), the display text of UnleashX
+        (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page says
+        otherwise (inferred).
     :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
     moment = value if isinstance(value, datetime) else None
-    if isinstance(value, str) and (text := value.strip()):
-        moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
-    if moment is None or (type(moment) is datetime and moment.tzinfo is timezone.utc):
-        return moment
     try:
+        if isinstance(value, str) and (text := value.strip()):
+            moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
+        if moment is None or (type(moment) is datetime and moment.tzinfo is timezone.utc):
+            return moment
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    except (OverflowError, ValueError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if type(moment) is datetime else datetime.combine(moment.date(), moment.timetz())  # pendulum's
 
 
-def _parse_iso(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
-    except ValueError:
-        pass
-    import pendulum  # slow to import; only for texts that the standard library of the oldest Python cannot parse
-
-    try:
-        parsed = pendulum.parse(text)
-    except (ValueError, OverflowError):
-        return None
-    return parsed if isinstance(parsed, datetime) else None
+def _parse_iso(text: str) -> datetime:
+    # The oldest Python takes no Z.
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
 
 
-def _parse_other(text: str) -> datetime | None:
+def _parse_other(text: str) -> datetime:
     for form in _DISPLAY_FORMATS:
         try:
             return datetime.strptime(text, form)  # noqa: DTZ007 - read_time adds the zone
         except ValueError:
             continue
-    try:
-        return parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return parsedate_to_datetime(text)
 
 
 def write_time(moment: datetime | None) -> str | None:
