@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if "examples" in options:
         copied = "".join(f"{path}\n" for path in copy_examples(options.examples))
-        _print(copied or f"{options.examples} has every example already.\n")
+        sys.stdout.write(copied or f"{options.examples} has every example already.\n")
         return 0
     try:
         quirks = VendorQuirks(list_delay=options.list_delay)
@@ -111,14 +110,6 @@ def _serve(sandbox: Sandbox, vendor: VendorName) -> None:
     # Comments and exports only, so that all of it can be pasted into a shell.
     lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
     lines += export_lines(sandbox, vendor)
-    _print("\n".join([*lines, ""]))
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
     stopped.wait()
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
