@@ -9,14 +9,9 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from starlette.applications import Starlette
-
 from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
-from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
-from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
-from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
 from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, LoggedRequest, Ring, SandboxCall, World
 
 _STOP_SECONDS = 20.0
@@ -53,6 +48,13 @@ class Sandbox:
         seed: int = 0,
         quirks: VendorQuirks | None = None,
     ) -> None:
+        # Here, not above: pytest loads this module in each of its runs, and these bring starlette.
+        from starlette.applications import Starlette
+
+        from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
+        from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
+        from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
+
         if speed <= 0:
             raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
         quirks = quirks or VendorQuirks()
