@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from starlette.responses import Response
 
 from airflow_provider_voice.sandbox.arguments import seconds_of
+from airflow_provider_voice.sandbox.world import LoggedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -141,12 +142,12 @@ class VendorRoutes(ABC):
         async def endpoint(request: Request) -> Response:
             body = await _json_body(request)
             number = body.get("to") or body.get("number") or body.get("phone_number")
-            request.state.number = self.world.log_request(self.name, operation, request.method, request.url.path)
+            self.world.requests.append(LoggedRequest(self.name, operation, request.method, request.url.path))
             if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
                 return self._answer(*self.unauthorized)
             if operation == "list":
                 self._set_in_motion()
-            fault = self.world.fault_for(self.name, operation, number)
+            fault = next((fault for fault in self.world.faults if fault.hits(self.name, operation, number)), None)
             is_handled = fault is None or fault.accepted
             response = self._answer(*handler(request, body)) if is_handled else Response()
             return response if fault is None else await self._spoil(response, fault, request)

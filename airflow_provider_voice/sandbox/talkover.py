@@ -77,7 +77,6 @@ class TalkoverRoutes(VendorRoutes):
             self.name,
             to,
             agent,
-            request=request.state.number,
             tag=context.get("airflow_call_tag"),
             variables=body.get("payload") or {},
             context=context,

@@ -50,7 +50,7 @@ class TalkstackRoutes(VendorRoutes):
         ]
         return 200, {"message": "voices", "status": "success", "voices": voices}
 
-    def _create(self, request: Request, body: Any) -> Handled:
+    def _create(self, _request: Request, body: Any) -> Handled:
         """Place a call."""
         missing = [name for name in ("projectId", "agentId", "number") if not body.get(name)]
         if missing:
@@ -61,7 +61,6 @@ class TalkstackRoutes(VendorRoutes):
             self.name,
             body["number"],
             body["agentId"],
-            request=request.state.number,
             variables=body.get("dynamicVariables") or {},
         )
         data = {"call_id": call.id, "to": call.to, "from": call.from_}

@@ -58,7 +58,7 @@ class UnleashXRoutes(VendorRoutes):
         """Accept the token, which was checked before."""
         return 200, {"error": False, "message": "Token is valid", "data": {}}
 
-    def _create(self, request: Request, body: Any) -> Handled:
+    def _create(self, _request: Request, body: Any) -> Handled:
         """Place a call."""
         if not body.get("phone_number"):
             return 400, {"error": True, "message": "Phone Number is required"}
@@ -77,7 +77,6 @@ class UnleashXRoutes(VendorRoutes):
             self.name,
             number,
             str(body["agent_id"]),
-            request=request.state.number,
             tag=metadata.get("airflow_call_tag"),
             variables=metadata,
         )

@@ -29,7 +29,6 @@ class Ring:
     :param number: the number that rang.
     :param at: when it rang, by the sandbox's clock.
     :param call_id: the vendor's id of the call.
-    :param request: the number of the request that placed it; see :class:`LoggedRequest`.
     :param tag: our correlation text, when the request had one.
     """
 
@@ -37,7 +36,6 @@ class Ring:
     number: str
     at: datetime
     call_id: str
-    request: int
     tag: str | None = None
 
 
@@ -141,20 +139,16 @@ class SandboxCall:
 class LoggedRequest:
     """One request that reached the sandbox.
 
-    :param number: its place in the order of arrival, from 1.
     :param vendor: the vendor it was for.
     :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
     :param method: the HTTP method.
     :param path: the path, without the query.
-    :param at: when it came, by the sandbox's clock.
     """
 
-    number: int
     vendor: str
     operation: str
     method: str
     path: str
-    at: datetime
 
 
 class World:
@@ -202,15 +196,12 @@ class World:
         """
         self._start += timedelta(seconds=seconds_of(by))
 
-    def place(
-        self, vendor: str, to: str, agent_id: str, *, request: int = 0, tag: str | None = None, **more: Any
-    ) -> SandboxCall:
+    def place(self, vendor: str, to: str, agent_id: str, *, tag: str | None = None, **more: Any) -> SandboxCall:
         """Accept one call: from here on the phone rings.
 
         :param vendor: the vendor that was asked.
         :param to: the number to call.
         :param agent_id: the agent that talks.
-        :param request: the number of the request that asked for it.
         :param tag: our correlation text, when the request had one.
         :param more: further fields of :class:`SandboxCall`.
         :return: the new call.
@@ -220,7 +211,7 @@ class World:
         call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
         rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
         self.calls[vendor].append(call)
-        self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
+        self.rings.append(Ring(vendor, to, rings_at, call.id, tag))
         return call
 
     def seed(
@@ -308,29 +299,6 @@ class World:
         for calls in self.calls.values():
             calls.clear()
         self.rings.clear()
-
-    def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
-        """Log a request that came.
-
-        :param vendor: the vendor it is for.
-        :param operation: its purpose.
-        :param method: the HTTP method.
-        :param path: the path, without the query.
-        :return: its number.
-        """
-        number = len(self.requests) + 1
-        self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.now()))
-        return number
-
-    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
-        """Return the fault that hits a request, and count the hit.
-
-        :param vendor: the vendor the request is for.
-        :param operation: its purpose.
-        :param number: the number to be called, ``None`` when the request names none.
-        :return: the fault, ``None`` when all goes well.
-        """
-        return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}
