@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallStatus, Direction
@@ -151,50 +151,48 @@ class LoggedRequest:
     path: str
 
 
+@dataclass(kw_only=True)
 class World:
     """The clock of one sandbox, and all its calls, requests and faults.
 
     The clock runs with real time, whatever the speed of the calls is. Requests are handled one at a time, on the
     server's event loop. A test changes the world from its own thread, by single operations on lists: no lock is needed.
 
+    :param start: the time the clock starts at, aware; :meth:`advance` moves it.
     :param frozen: whether the clock moves by :meth:`advance` alone, default False.
-    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
-    :param seed: decides the outcome of numbers without a magic ending, default 0.
+    :param seed_number: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
     :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
+    :param calls: the calls by vendor, in the order in which they were added; at first none.
+    :param rings: the phones that rang, in order; at first none.
+    :param requests: the requests that came, in order; at first none.
+    :param faults: the scripted faults, of which the first that hits a request counts; at first none.
     """
 
-    def __init__(
-        self,
-        *,
-        frozen: bool = False,
-        start: datetime | None = None,
-        seed: int = 0,
-        speed: float = 1.0,
-        list_delay: timedelta | float = 0.0,
-    ) -> None:
-        self._start = start or datetime.now(timezone.utc)
+    start: datetime
+    frozen: bool = False
+    seed_number: int = 0
+    speed: float = 1.0
+    list_delay: timedelta | float = 0.0
+    calls: dict[str, list[SandboxCall]] = field(default_factory=lambda: {name: [] for name in VENDORS})
+    rings: list[Ring] = field(default_factory=list)
+    requests: list[LoggedRequest] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self._began = time.monotonic()
-        self._frozen = frozen
-        self.speed = speed
-        self.seed_number = seed
-        self.list_delay = seconds_of(list_delay)
-        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in VENDORS}
-        self.rings: list[Ring] = []
-        self.faults: list[Fault] = []
-        self.requests: list[LoggedRequest] = []
         self._keys = itertools.count(1001)
 
     def now(self) -> datetime:
         """Return the vendors' time, aware UTC."""
-        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
+        return self.start + timedelta(seconds=0 if self.frozen else time.monotonic() - self._began)
 
     def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
         :param by: how far, seconds or a ``timedelta``.
         """
-        self._start += timedelta(seconds=seconds_of(by))
+        self.start += timedelta(seconds=seconds_of(by))
 
     def place(self, vendor: str, to: str, agent_id: str, *, tag: str | None = None, **more: Any) -> SandboxCall:
         """Accept one call: from here on the phone rings.
@@ -208,7 +206,7 @@ class World:
         """
         now = self.now()
         call = self._new(vendor, to, agent_id, now, **more)
-        call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
+        call.shown_from = now + timedelta(seconds=seconds_of(self.list_delay) / self.speed)
         rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
         self.calls[vendor].append(call)
         self.rings.append(Ring(vendor, to, rings_at, call.id, tag))
