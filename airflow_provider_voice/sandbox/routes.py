@@ -104,8 +104,9 @@ class VendorRoutes(ABC):
         :param usual_size: the size of a page when the query asks for none.
         :return: rows, number from 1, size.
         """
-        size = min(positive_int(request, size_field, usual_size), self.max_page)
-        page = positive_int(request, "page", 1)
+        query = request.query_params
+        size = min(int(query.get(size_field, usual_size)), self.max_page)
+        page = int(query.get("page", 1))
         return rows[(page - 1) * size : page * size], page, size
 
     def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
@@ -140,7 +141,7 @@ class VendorRoutes(ABC):
         """
 
         async def endpoint(request: Request) -> Response:
-            body = await _json_body(request)
+            body = json.loads(await request.body() or b"{}")
             number = body.get("to") or body.get("number") or body.get("phone_number")
             self.world.requests.append(LoggedRequest(self.name, operation, request.method, request.url.path))
             if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
@@ -203,14 +204,6 @@ def _break_off(exchange: Any, body: bytes) -> None:
     exchange.transport.close()
 
 
-async def _json_body(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body() or b"{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def passes(query: Mapping[str, str], values: Mapping[str, str]) -> bool:
     """Return whether a row passes those filters of a query that compare for equality.
 
@@ -219,15 +212,3 @@ def passes(query: Mapping[str, str], values: Mapping[str, str]) -> bool:
     :return: whether it is listed.
     """
     return all(query.get(name) in (None, value) for name, value in values.items())
-
-
-def positive_int(request: Request, name: str, default: int) -> int:
-    """Return a positive integer from the query.
-
-    :param request: the request.
-    :param name: the parameter's name.
-    :param default: the result when the parameter is missing or not such a number.
-    :return: the number.
-    """
-    text = request.query_params.get(name, "")
-    return int(text) if text.isdigit() and int(text) > 0 else default
