@@ -73,13 +73,8 @@ class UnleashXRoutes(VendorRoutes):
         if not re.fullmatch(r"\+[1-9]\d{7,14}", number):
             return 422, {"error": True, "message": "phone_number is not valid"}
         metadata = body.get("metadata") or {}
-        call = self.world.place(
-            self.name,
-            number,
-            str(body["agent_id"]),
-            tag=metadata.get("airflow_call_tag"),
-            variables=metadata,
-        )
+        tag = metadata.get("airflow_call_tag")
+        call = self.world.place(self.name, number, str(body["agent_id"]), tag=tag, variables=metadata)
         data = {
             "execution_id": call.id,
             "agent_id": body["agent_id"],
@@ -95,7 +90,7 @@ class UnleashXRoutes(VendorRoutes):
             call
             for call in self.ordered()
             if passes(query, {"agent_id": call.agent_id, "provider_number": CALLER_ID})
-            and query.get("status") in (None, self.status_of(call, now))
+            and passes(query, {"status": self.status_of(call, now)})
             and query.get("calling_number", "") in _customer(call)
             and query.get("input_data", "") in json.dumps(call.variables)
             and self.in_days(call, query.get("fromdate"), query.get("todate"))

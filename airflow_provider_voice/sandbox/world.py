@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault
 
 CALLER_ID = "+14155550100"
-_COST_PER_MINUTE = 0.09
 
 
 @dataclass(frozen=True)
@@ -125,14 +124,6 @@ class SandboxCall:
         :return: seconds.
         """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
-
-    def cost(self, now: datetime) -> float:
-        """Return the price of the call.
-
-        :param now: the time by the sandbox's clock.
-        :return: an amount; the vendors do not document the currency.
-        """
-        return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
 
 
 @dataclass(frozen=True)
