@@ -65,8 +65,6 @@ class Sandbox:
         vendors = [routes(self.world, quirks) for routes in (TalkoverRoutes, TalkstackRoutes, UnleashXRoutes)]
         self._vendors = {vendor.name: vendor for vendor in vendors}
         self.app = Starlette(routes=[route for vendor in vendors for route in vendor.routes()])
-        self._server: Any = None
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Sandbox:
         """Start to listen."""
@@ -88,8 +86,7 @@ class Sandbox:
         """Stop listening."""
         self._server.should_exit = True
         self._server.force_exit = True
-        if self._thread is not None:
-            self._thread.join(_STOP_SECONDS)
+        self._thread.join(_STOP_SECONDS)
 
     @property
     def url(self) -> str:
