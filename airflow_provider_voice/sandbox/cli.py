@@ -41,24 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def example_dags() -> Path:
-    """Return the folder of the example DAGs: in the wheel, or in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "examples"
-    return installed if installed.is_dir() else package.parent / "dags_examples"
-
-
 def copy_examples(folder: Path) -> list[Path]:
     """Copy the example DAGs; existing files are not changed.
 
     :param folder: where to; made when it is missing.
     :return: the files that were copied.
     """
+    package = Path(__file__).parents[1]
+    in_wheel, in_checkout = package / "examples", package.parent / "dags_examples"
+    examples = in_wheel if in_wheel.is_dir() else in_checkout
     folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted(path for path in example_dags().iterdir() if path.suffix in (".py", ".csv"))
+    sources = sorted(path for path in examples.iterdir() if path.suffix in (".py", ".csv"))
     copied = [folder / source.name for source in sources if not (folder / source.name).exists()]
     for target in copied:
-        shutil.copyfile(example_dags() / target.name, target)
+        shutil.copyfile(examples / target.name, target)
     return copied
 
 

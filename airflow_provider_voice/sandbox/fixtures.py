@@ -14,9 +14,6 @@ from airflow_provider_voice.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How fast calls go in the fixture: a call of a minute ends after half a second.
-SPEED = 120.0
-
 
 @pytest.fixture
 def voice_sandbox() -> Iterator[Sandbox]:
@@ -28,5 +25,5 @@ def voice_sandbox() -> Iterator[Sandbox]:
 
     :return: the running sandbox; it stops with the test.
     """
-    with Sandbox(speed=SPEED) as sandbox:
+    with Sandbox(speed=120) as sandbox:
         yield sandbox
