@@ -56,8 +56,7 @@ def parse_number(text: str, region: str | None = None) -> str:
     except phonenumbers.NumberParseException as error:
         reasons = {error.INVALID_COUNTRY_CODE: "no such country code", error.TOO_LONG: "too long"}
         raise _refused(text, reasons.get(error.error_type, "too short")) from None
-    reason = _possible_reason(number)
-    if reason:
+    if reason := _possible_reason(number):
         raise _refused(text, reason)
     if not phonenumbers.is_valid_number(number):
         raise _refused(text, f"no such number range in country code {number.country_code}")

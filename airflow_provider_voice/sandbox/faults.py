@@ -76,9 +76,8 @@ class Fault:
         :param number: the number to be called, ``None`` when the request names none.
         :return: True for a hit.
         """
-        if self.vendor not in (None, vendor) or self.operation not in ("any", operation):
-            return False
-        if self.number not in (None, number):
+        is_meant = self.vendor in (None, vendor) and self.operation in ("any", operation)
+        if not is_meant or self.number not in (None, number):
             return False
         self._matches += 1
         return self._matches > self.after and (self.times == 0 or self._matches <= self.after + self.times)

@@ -141,7 +141,7 @@ class VendorRoutes(ABC):
         async def endpoint(request: Request) -> Response:
             body = json.loads(await request.body() or b"{}")
             number = body.get("to") or body.get("number") or body.get("phone_number")
-            self.world.requests.append(LoggedRequest(self.name, operation, request.method, request.url.path))
+            self.world.requests.append(LoggedRequest(self.name, operation, request.url.path))
             if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
                 return self._answer(*self.unauthorized)
             if operation == "list":

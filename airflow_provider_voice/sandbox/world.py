@@ -132,13 +132,11 @@ class LoggedRequest:
 
     :param vendor: the vendor it was for.
     :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
-    :param method: the HTTP method.
     :param path: the path, without the query.
     """
 
     vendor: str
     operation: str
-    method: str
     path: str
 
 
@@ -223,9 +221,8 @@ class World:
         :param direction: ``outbound`` (default) or ``inbound``.
         :return: the new calls.
         """
-        span = (end - start).total_seconds()
         rng = random.Random(next(self._keys))  # a second batch has other ids than the first
-        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+        moments = sorted(start + (end - start) * rng.random() for _ in range(count))
         agent = agent_id or DEFAULT_AGENTS[vendor]
         added = [
             self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
