@@ -89,6 +89,14 @@ def test_no_number_survives_masking_in_a_text(number) -> None:
 
 def test_masking_in_a_text_leaves_dates_readable() -> None:
     assert mask_numbers_in("from 2026-11-20 to +14155552671") == "from 2026-11-20 to +1415•••••71"
+    assert mask_numbers_in("2026-11-20 2026-11-21T10:12:00") == "2026-11-20 2026-11-21T10:12:00"
+
+
+@pytest.mark.parametrize("number", ["4155552671", "14155552671", "(415) 555-2671", "-14155552671", "%2B14155552671"])
+def test_a_number_right_behind_a_date_is_masked(number) -> None:
+    masked = mask_numbers_in(f"2026-11-20 {number} is busy")
+    assert masked.startswith("2026-11-20 ")
+    assert "5552671" not in re.sub(r"[^\d•]", "", masked)
 
 
 def test_time_zones_never_take_unknown_for_utc() -> None:
