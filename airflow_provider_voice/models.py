@@ -102,9 +102,9 @@ _DISPLAY_FORMATS = ("%d %b %Y, %I:%M %p", "%d %b, %Y %H:%M", "%d %b, %Y")
 def read_time(value: object) -> datetime | None:
     """Parse an instant as vendors write it.
 
-    :param value: ISO 8601 (``Z``, offset or none), RFC 2822 (Talkstack), the display text of UnleashX
-        (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page says
-        otherwise (inferred).
+    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822 (Talkstack), the display text of
+        UnleashX (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page
+        says otherwise (inferred).
     :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
     moment = value if isinstance(value, datetime) else None
@@ -119,9 +119,15 @@ def read_time(value: object) -> datetime | None:
     return moment if type(moment) is datetime else datetime.combine(moment.date(), moment.timetz())  # pendulum's
 
 
-def _parse_iso(text: str) -> datetime:
-    # The oldest Python takes no Z.
-    return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
+def _parse_iso(text: str) -> datetime | None:
+    # The oldest Python takes no Z, and seconds with three or six decimals only.
+    try:
+        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
+    except ValueError:
+        import pendulum  # slow to import, and the standard library is enough for nearly all texts
+
+        parsed = pendulum.parse(text)
+        return parsed if isinstance(parsed, datetime) else None
 
 
 def _parse_other(text: str) -> datetime:
