@@ -23,7 +23,7 @@ from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_s
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
+from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -74,7 +74,7 @@ def _masked_contacts(value: Any) -> Any:
     return masked_list(value, "contacts")
 
 
-class _OutreachBase(BaseOperator):
+class _OutreachBase(MasksRenderedFields, BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
