@@ -62,8 +62,7 @@ class Talkstack(Vendor):
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
     statuses = _STATUSES
-    # No error body is documented; a 400 is the response to a missing agentId (make-phone-call). In a 200 a mark proves
-    # that nobody was rung, so "agent" and "number" alone are none: almost any error may speak of them.
+    # No error body is documented; a 400 is the response to a missing agentId (make-phone-call).
     error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
     credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
     unsupported: ClassVar = {

@@ -65,13 +65,13 @@ class UnleashX(Vendor):
         "unanswered": CallStatus.NO_ANSWER,
         "voicemail": CallStatus.VOICEMAIL,
     }
-    # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
-    # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
-    # "agent" and "phone number" alone are no marks: almost any error may speak of them.
+    # UnleashX docs: make-call. The sentences may come with HTTP 200, too; a 422 names the field.
     error_marks: ClassVar = {
-        "auth key": AuthenticationFailed,
-        "session expired": AuthenticationFailed,
-        **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
+        **dict.fromkeys(("invalid auth key or session expired", "auth key", "session expired"), AuthenticationFailed),
+        **dict.fromkeys(
+            ("agent not found or not active", "agent id is required", "agent not found", "agent id", "agent_id"),
+            AgentNotUsable,
+        ),
         **dict.fromkeys(("phone number is required", "phone_number"), InvalidPhoneNumber),
     }
     credential_header = ("token", "{}")
