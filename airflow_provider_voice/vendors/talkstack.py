@@ -14,7 +14,16 @@ from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
+from airflow_provider_voice.vendors.parsing import (
+    as_float,
+    as_int,
+    as_object,
+    as_rows,
+    as_text,
+    first_id,
+    first_text,
+    time_doubt,
+)
 from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
 if TYPE_CHECKING:
@@ -176,6 +185,7 @@ class Talkstack(Vendor):
         """
         recordings = row.get("recordingUrls")
         direction = as_text(row.get("direction"))
+        created = first_text(row, "date", "dateCreated", "date_created", "startTime", "start_time")
         return Call(
             id=call_id or self._row_id(row, *_ID_FIELDS),
             vendor=self.name,
@@ -188,7 +198,8 @@ class Talkstack(Vendor):
             duration_seconds=as_int(first_text(row, "seconds", "duration")),
             cost=as_float(first_text(row, "cost", "price")),
             recording_url=as_text(recordings[0]) if isinstance(recordings, list) and recordings else None,
-            created_at=read_time(first_text(row, "date", "dateCreated", "date_created", "startTime", "start_time")),
+            created_at=read_time(created),
+            time_doubt=time_doubt(created),
             updated_at=read_time(first_text(row, "dateUpdated", "date_updated")),
             ended_at=read_time(first_text(row, "endTime", "end_time")),
             raw=row,

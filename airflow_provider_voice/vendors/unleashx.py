@@ -19,7 +19,7 @@ from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text, time_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +77,6 @@ class UnleashX(Vendor):
     credential_header = ("token", "{}")
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
     keeps_tags = True
-    time_zone_margin = timedelta(hours=14)
 
     def check(self) -> str:
         """Send ``POST /verify`` (UnleashX docs: authentication).
@@ -217,6 +216,7 @@ class UnleashX(Vendor):
             cost=as_float(first_text(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
             created_at=read_time(row.get("CREATED_AT")),
+            time_doubt=time_doubt(as_text(row.get("CREATED_AT")), trusts_zone=False),  # no page states the zone
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,
