@@ -176,6 +176,10 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
             raise InvalidRequest("campaign must be a name; runs with the same name continue with the same contacts.")
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
+        do_not_call = plain(self.do_not_call)
+        is_query = isinstance(do_not_call, str) and do_not_call.strip() and is_literal(do_not_call)
+        if is_query and not self.do_not_call_conn_id:
+            raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
         if isinstance(self.variables, str):
             raise InvalidRequest("variables must be a list of columns, not a single text.")
         if is_literal(self.max_concurrent):

@@ -30,7 +30,7 @@ def test_a_plan_has_no_asset() -> None:
         {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
         {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
         {"on_empty": "skip"}, {"contacts": "SELECT 1"}, {"contacts": "people.sql"}, {"contacts": 5}, {"contacts": None},
-        {"contacts": "SELECT 1", "contacts_conn_id": ""},
+        {"contacts": "SELECT 1", "contacts_conn_id": ""}, {"do_not_call": "SELECT 1"}, {"do_not_call": "optout.sql"},
         {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
