@@ -24,7 +24,7 @@ _MAX_E164_DIGITS = 15
 # Runs of digits with the signs that people and URLs put between them.
 _NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
 _MASKED = re.compile(r"[*•xX#]{2}")
-_DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
+_DATE = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?![\w-])")
 
 
 def parse_number(text: str, region: str | None = None) -> str:
@@ -125,7 +125,9 @@ def mask_numbers_in(text: str) -> str:
 
     def hide(match: re.Match[str]) -> str:
         found = match.group()
-        return found if _DATE_LIKE.match(found) else mask_number(found)
+        date = _DATE.match(found)
+        # The hour may follow, or a number.
+        return mask_number(found) if date is None else date.group() + mask_numbers_in(found[date.end() :])
 
     return _NUMBER_IN_TEXT.sub(hide, text)
 
