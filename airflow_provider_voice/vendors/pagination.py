@@ -13,6 +13,7 @@ from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.vendors.listed_calls import ListedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,8 +61,8 @@ class Page:
 class _Pass:
     """One reading of all pages, first to last."""
 
-    def __init__(self, ids: set[str]) -> None:
-        self.ids = ids
+    def __init__(self, listed: ListedCalls) -> None:
+        self.listed = listed
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
@@ -75,19 +76,16 @@ class _Pass:
 
     def add(self, calls: Sequence[Call]) -> list[Call]:
         """Note the calls of a page; return those that this pass had not listed."""
-        listed = []
         for call in calls:
             self.fingerprint = hash((self.fingerprint, call.id))
-            if call.id not in self.ids:
-                self.ids.add(call.id)
-                listed.append(call)
-        self.repeats += len(calls) - len(listed)
-        return listed
+        new = self.listed.add(calls)
+        self.repeats += len(calls) - len(new)
+        return new
 
     @property
     def is_consistent(self) -> bool:
         """Whether no call was listed twice and there are as many as the vendor counts."""
-        return not self.repeats and len(self.ids) >= max(self.totals, default=0)
+        return not self.repeats and len(self.listed) >= max(self.totals, default=0)
 
 
 def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -> Iterator[Call]:
@@ -101,7 +99,7 @@ def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -
     :return: the calls, page after page.
     """
     pages = _iter_pages_once(read_page, 1)
-    return chain.from_iterable(_iter_pass(pages, _Pass(set()), page_size, full_page=page_size))
+    return chain.from_iterable(_iter_pass(pages, _Pass(ListedCalls()), page_size, full_page=page_size))
 
 
 def iter_pages(
@@ -111,7 +109,7 @@ def iter_pages(
     page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
-    seen: set[str] | None = None,
+    seen: ListedCalls | None = None,
     began: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
@@ -133,20 +131,20 @@ def iter_pages(
     :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
-    :param seen: receives the ids of all calls that any pass lists, for the caller; None: nobody needs them.
+    :param seen: receives all calls that any pass lists, for the caller; None: nobody needs them.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
     :raises IncompleteHistory: when no pass gave a complete picture.
     """
-    seen = set() if seen is None else seen
+    seen = ListedCalls() if seen is None else seen
     existing = _ExistingCalls()
     previous: _Pass | None = None
     for number in range(passes):
         if number:
             sleep(PAUSES[min(number, len(PAUSES)) - 1])
         # One set serves both in the first pass, mostly the only one.
-        current = _Pass(set() if number else seen)
+        current = _Pass(ListedCalls() if number else seen)
         # Of pages read at the same time, a later one may be answered first, and calls that move in between are
         # missed. So a list that has changed is read page by page.
         pages = _iter_pages_once(read_page, 1 if number else page_concurrency)
@@ -156,9 +154,8 @@ def iter_pages(
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
         for calls in _iter_pass(pages, current, page_size):
-            new = [call for call in calls if call.id not in seen] if number else calls
+            new = seen.add(calls) if number else calls
             existing.note(calls, new, current)
-            seen.update(call.id for call in new)
             yield from new
         if current.is_consistent:
             return
@@ -169,7 +166,7 @@ def iter_pages(
             return
         previous = current
     raise IncompleteHistory(
-        f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
+        f"{name} kept changing while it was read, {passes} times over: {len(current.listed)} calls read, "
         f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
         "older window.",
         permanent=False,  # another time it may stand still
@@ -230,10 +227,10 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
     :raises IncompleteHistory: when calls are certainly missing.
     """
     counted = max(last.totals, default=0)
-    ignores_page_number = not last.totals and last.first_page_is_full and len(last.ids) <= page_size
-    if counted > len(last.ids) + COUNT_TOLERANCE or ignores_page_number:
+    ignores_page_number = not last.totals and last.first_page_is_full and len(last.listed) <= page_size
+    if counted > len(last.listed) + COUNT_TOLERANCE or ignores_page_number:
         raise IncompleteHistory(
-            f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.ids)}. "
+            f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.listed)}. "
             "Nothing of it is used; read a smaller window, or report it to the vendor.",
             permanent=False,
         )
@@ -241,7 +238,7 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
         "%s repeats a call or counts wrongly (%d calls shown, %d counted), the same in two passes: it is taken as "
         "complete.",
         name,
-        len(last.ids),
+        len(last.listed),
         counted,
     )
 
@@ -290,7 +287,7 @@ def _iter_pass(
             return
         # A full page is never the last one for certain: counts may be capped.
         is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)
-        if not is_full and _counts_are_reached(page, number, len(current.ids)):
+        if not is_full and _counts_are_reached(page, number, len(current.listed)):
             return
         longest = max(longest, len(page.calls))
 
@@ -303,7 +300,7 @@ def _counts_are_reached(page: Page, number: int, calls_read: int) -> bool:
 
 
 def iter_window(
-    read_span: Callable[[Span, int, set[str]], Iterator[Call]],
+    read_span: Callable[[Span, int, ListedCalls], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     *,
@@ -313,7 +310,7 @@ def iter_window(
     """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
 
     :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span, the most passes,
-        and a set that receives the ids of all calls it lists.
+        and what receives all calls it lists.
     :param span: the window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
@@ -321,9 +318,8 @@ def iter_window(
     :return: the calls that are asked for.
     :raises IncompleteHistory: when the smallest part cannot be read, or the parts show fewer calls than the window did.
     """
-    # The ids are the only memory that grows with a history: noted are those outside the window, which are few.
-    listed: set[str] = set()
-    outside: set[str] = set()
+    listed = ListedCalls()
+    outside: set[str] = set()  # of the margins, which are short
     try:
         for call in read_span(span, MAX_PASSES, listed):
             if is_in_window(call):
@@ -337,14 +333,15 @@ def iter_window(
         log.info("%s Reading it in smaller parts.", error.message)
     else:
         return
-    yielded, in_parts = listed - outside, set[str]()
-    for part in parts:
-        for call in filter(is_in_window, _iter_parts(read_span, part, split)):
-            is_new = call.id not in yielded and call.id not in in_parts
-            in_parts.add(call.id)
-            if is_new:
-                yield call
-    missing = len(yielded - in_parts)
+    missing, in_parts = len(listed) - len(outside), ListedCalls()
+    in_window = filter(is_in_window, chain.from_iterable(_iter_parts(read_span, part, split) for part in parts))
+    for call in in_window:
+        if not in_parts.add([call]):
+            continue
+        if call.id in outside or listed.add([call]):
+            yield call
+        else:
+            missing -= 1
     if missing:
         raise IncompleteHistory(
             f"{name} shows {missing} calls in a large window that are missing from the parts of it: its time filters "
@@ -354,7 +351,7 @@ def iter_window(
 
 
 def _iter_parts(
-    read_span: Callable[[Span, int, set[str]], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
+    read_span: Callable[[Span, int, ListedCalls], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
 ) -> Iterator[Call]:
     """Yield the calls of a span, of which some may come again."""
     parts = split(span)
@@ -362,7 +359,7 @@ def _iter_parts(
     # times, and each time they would take a quarter of a minute.
     passes = 1 if parts else MAX_PASSES
     try:
-        yield from read_span(span, passes, set())
+        yield from read_span(span, passes, ListedCalls())
     except IncompleteHistory as error:
         if error.permanent or not parts:
             raise
