@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,11 +10,6 @@ from airflow_provider_voice.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-# Z, an offset, or a name such as GMT, at the end.
-_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d|\b[A-Z]{3,4})$")
-_ANY_ZONE = timedelta(hours=14)
 
 
 def path_segment(value: object) -> str:
@@ -34,18 +27,6 @@ def path_segment(value: object) -> str:
         return quote(text, safe="")
     except UnicodeEncodeError:
         raise InvalidRequest("The id is not valid Unicode. Give the id that the vendor shows.") from None
-
-
-def time_doubt(text: str | None, *, trusts_zone: bool = True) -> timedelta:
-    """Return how far a time may be off that :func:`~airflow_provider_voice.models.read_time` read out of a text.
-
-    :param text: the vendor's text.
-    :param trusts_zone: whether a zone in it is believed, default True.
-    :return: zero for a time with its zone; 14 hours where the zone may be any, and a day more where there is no time.
-    """
-    names_zone = trusts_zone and _ZONE.search(text or "") is not None
-    doubt = timedelta(0) if names_zone else _ANY_ZONE
-    return doubt if ":" in (text or "") else doubt + timedelta(days=1)
 
 
 def as_rows(value: Any) -> list[dict[str, Any]] | None:

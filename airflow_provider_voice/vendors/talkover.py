@@ -10,17 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.exceptions import AgentNotUsable, CallNotFound, InvalidPhoneNumber
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import Span, span_of
+from airflow_provider_voice.vendors.date_filters import Span, span_of, time_doubt
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import (
-    as_int,
-    as_object,
-    as_rows,
-    as_text,
-    first_text,
-    path_segment,
-    time_doubt,
-)
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:

@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
-from airflow_provider_voice.vendors.parsing import (
-    as_float,
-    as_int,
-    as_object,
-    as_rows,
-    as_text,
-    first_id,
-    first_text,
-    time_doubt,
-)
+from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of, time_doubt
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
 if TYPE_CHECKING:

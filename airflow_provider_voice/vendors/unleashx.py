@@ -17,9 +17,9 @@ from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFail
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of, time_doubt
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text, time_doubt
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +15,6 @@ from airflow_provider_voice.vendors.parsing import (
     first_id,
     first_text,
     path_segment,
-    time_doubt,
 )
 
 ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)), st.lists)
@@ -54,16 +51,3 @@ def test_the_first_text_passes_over_values_of_other_types() -> None:
     row = {"a": {}, "b": True, "c": " ", "d": 7, "e": "text"}
     assert first_text(row, "a", "b", "c", "d", "e") == "7"
     assert first_text(row, "a", "missing") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [
-        ("2026-01-10T12:00:00Z", 0), ("2026-01-10T12:00:00.123456+05:30", 0), ("Tue, 30 Jan 2024 13:39:53 +0000", 0),
-        ("Tue, 30 Jan 2024 13:39:53 GMT", 0), ("2026-01-10T12:00:00", 14), ("2026-01-10 12:00:00.123", 14),
-        ("15 Jan 2025, 10:12 AM", 14), ("2026-01-10", 38), ("15 Jan, 2025", 38), ("20260110", 38), (None, 38),
-    ],
-)  # fmt: skip
-def test_a_time_without_its_zone_is_in_doubt(text, hours) -> None:
-    assert time_doubt(text) == timedelta(hours=hours)
-    assert time_doubt(text, trusts_zone=False) == timedelta(hours=hours or 14)
