@@ -27,7 +27,6 @@ from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, Masks
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
-    has_template,
     is_literal,
     moment_or_text,
     one_of,
@@ -63,7 +62,7 @@ def outreach_asset(campaign: str) -> Asset:
     :return: an asset named ``voice_outreach.<campaign>``; its events carry the campaign's counts.
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
-    if has_template(campaign):
+    if not is_literal(campaign):
         raise InvalidRequest("An asset's name cannot be a template. Name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
@@ -176,9 +175,8 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
             raise InvalidRequest("campaign must be a name; runs with the same name continue with the same contacts.")
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
-        do_not_call = plain(self.do_not_call)
-        is_query = isinstance(do_not_call, str) and do_not_call.strip() and is_literal(do_not_call)
-        if is_query and not self.do_not_call_conn_id:
+        sql = plain(self.do_not_call)
+        if isinstance(sql, str) and sql.strip() and is_literal(sql) and not self.do_not_call_conn_id:
             raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
         if isinstance(self.variables, str):
             raise InvalidRequest("variables must be a list of columns, not a single text.")
@@ -378,7 +376,7 @@ class OutreachOperator(_OutreachBase):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._asset = None if has_template(self.campaign) else outreach_asset(self.campaign)
+        self._asset = outreach_asset(self.campaign) if is_literal(self.campaign) else None
         if self._asset is not None and self._asset not in self.outlets:
             self.outlets = [*self.outlets, self._asset]
 
