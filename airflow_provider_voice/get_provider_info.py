@@ -7,11 +7,8 @@ from typing import Any
 from airflow_provider_voice.hooks.connection_form import field_behaviour, form_fields
 
 _PACKAGE = "airflow_provider_voice"
-_INTEGRATIONS = {
-    "Talkover": ("https://docs.talkover.ai", "TalkoverHook", "talkover"),
-    "Talkstack": ("https://docs.talkstack.ai", "TalkstackHook", "talkstack"),
-    "UnleashX": ("https://docs.unleashx.ai", "UnleashXHook", "unleashx"),
-}
+# Connection type, hook and the address of the documentation follow from the name.
+_VENDORS = ("Talkover", "Talkstack", "UnleashX")
 _MODULES = {
     "hooks": ("hooks.voice",),
     "operators": ("operators.make_call", "operators.outreach"),
@@ -57,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
     modules = {
         kind: [
             {"integration-name": name, "python-modules": [f"{_PACKAGE}.{module}" for module in paths]}
-            for name in _INTEGRATIONS
+            for name in _VENDORS
         ]
         for kind, paths in _MODULES.items()
     }
@@ -70,8 +67,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Voice",
         "description": "Place AI voice calls, follow them to their end and load call history into a warehouse.",
         "integrations": [
-            {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
-            for name, (url, _, _) in _INTEGRATIONS.items()
+            {"integration-name": name, "external-doc-url": f"https://docs.{name.lower()}.ai", "tags": ["service"]}
+            for name in _VENDORS
         ],
         **modules,
         "transfers": [
@@ -80,7 +77,7 @@ def get_provider_info() -> dict[str, Any]:
                 "target-integration-name": target,
                 "python-module": f"{_PACKAGE}.transfers.{module}",
             }
-            for name in _INTEGRATIONS
+            for name in _VENDORS
             for target, module in _TRANSFERS.items()
         ],
         "notifications": [f"{_PACKAGE}.notifications.voice_call.VoiceCallNotifier"],
@@ -88,14 +85,14 @@ def get_provider_info() -> dict[str, Any]:
         "config": {"voice": {"description": "Options of the provider for AI voice calls.", "options": options}},
         "connection-types": [
             {
-                "connection-type": connection_type,
-                "hook-class-name": f"{_PACKAGE}.hooks.voice.{hook}",
+                "connection-type": name.lower(),
+                "hook-class-name": f"{_PACKAGE}.hooks.voice.{name}Hook",
                 "hook-name": name,
                 "ui-field-behaviour": {
-                    key.replace("_", "-"): value for key, value in field_behaviour(connection_type).items()
+                    key.replace("_", "-"): value for key, value in field_behaviour(name.lower()).items()
                 },
-                "conn-fields": form_fields(connection_type),
+                "conn-fields": form_fields(name.lower()),
             }
-            for name, (_, hook, connection_type) in _INTEGRATIONS.items()
+            for name in _VENDORS
         ],
     }

@@ -51,9 +51,8 @@ class CallStatus(str, Enum):
         self.rank = {"unknown": -1, "queued": 0, "ringing": 1, "in_progress": 2}.get(value, 3)
         self.is_terminal = self.rank == 3  # noqa: PLR2004 - the rank of all that ended
 
-    def __str__(self) -> str:
-        # The same on every Python: a plain str-Enum prints its class from 3.11 on.
-        return str(self.value)
+    # The same on every Python: a plain str-Enum prints its class from 3.11 on.
+    __str__ = str.__str__
 
 
 def fold_status(text: object) -> str:
@@ -103,47 +102,35 @@ _DISPLAY_FORMATS = ("%d %b %Y, %I:%M %p", "%d %b, %Y %H:%M", "%d %b, %Y")
 def read_time(value: object) -> datetime | None:
     """Parse an instant as vendors write it.
 
-    :param value: ISO 8601 (``Z``, offset or none, any number of decimals), RFC 2822 (Talkstack), the display text of
-        UnleashX (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page
-        says otherwise (inferred).
+    :param value: ISO 8601 (``Z``, offset or none), RFC 2822 (Talkstack), the display text of UnleashX
+        (``15 Jan 2025, 10:12 AM``), or a ``datetime``. A time without a zone is read as UTC: no vendor page says
+        otherwise (inferred).
     :return: the instant, aware and in UTC; None when there is none or it cannot be parsed.
     """
     moment = value if isinstance(value, datetime) else None
-    if isinstance(value, str) and (text := value.strip()):
-        moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
-    if moment is None or (type(moment) is datetime and moment.tzinfo is timezone.utc):
-        return moment
     try:
+        if isinstance(value, str) and (text := value.strip()):
+            moment = _parse_iso(text) if _ISO_DATE.match(text) else _parse_other(text)
+        if moment is None or (type(moment) is datetime and moment.tzinfo is timezone.utc):
+            return moment
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    except (OverflowError, ValueError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if type(moment) is datetime else datetime.combine(moment.date(), moment.timetz())  # pendulum's
 
 
-def _parse_iso(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
-    except ValueError:
-        pass
-    import pendulum  # slow to import; only for texts that the standard library of the oldest Python cannot parse
-
-    try:
-        parsed = pendulum.parse(text)
-    except (ValueError, OverflowError):
-        return None
-    return parsed if isinstance(parsed, datetime) else None
+def _parse_iso(text: str) -> datetime:
+    # The oldest Python takes no Z.
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
 
 
-def _parse_other(text: str) -> datetime | None:
+def _parse_other(text: str) -> datetime:
     for form in _DISPLAY_FORMATS:
         try:
             return datetime.strptime(text, form)  # noqa: DTZ007 - read_time adds the zone
         except ValueError:
             continue
-    try:
-        return parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return parsedate_to_datetime(text)
 
 
 def write_time(moment: datetime | None) -> str | None:
@@ -201,8 +188,8 @@ def check_delay(delay_seconds: object) -> None:
     :param delay_seconds: the user's value.
     :raises InvalidRequest: unless it is a whole number of seconds from 0 to 3600.
     """
-    is_whole = isinstance(delay_seconds, int) and not isinstance(delay_seconds, bool)
-    if not is_whole or delay_seconds not in range(MAX_DELAY_SECONDS + 1):
+    # Not isinstance: True is an int, too.
+    if type(delay_seconds) is not int or delay_seconds not in range(MAX_DELAY_SECONDS + 1):
         limits = f"a whole number from 0 to {MAX_DELAY_SECONDS}"
         raise InvalidRequest(f"delay_seconds must be {limits}, not {shown(delay_seconds)}.")
 
@@ -357,13 +344,9 @@ class Call:
 
         :return: every field but ``raw``; ``from_`` is called ``from``, times are ISO 8601 in UTC.
         """
-        result: dict[str, Any] = {}
-        for name in _CALL_FIELDS:
-            value = getattr(self, name)
-            if isinstance(value, CallStatus):
-                value = value.value
-            result[name.rstrip("_")] = write_time(value) if isinstance(value, datetime) else value
-        return result
+        values = {name.rstrip("_"): getattr(self, name) for name in _CALL_FIELDS}
+        times = {name: write_time(values[name]) for name in _CALL_TIMES}
+        return {**values, **times, "status": self.status.value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Call:
@@ -376,10 +359,8 @@ class Call:
         if not isinstance(data, Mapping) or not all(data.get(name) for name in ("id", "vendor", "status")):
             raise InvalidRequest("This is not a call: id, vendor and status are needed.")
         values: dict[str, Any] = {name: data.get(name.rstrip("_")) for name in _CALL_FIELDS}
-        values["status"] = status_of(values["status"])
-        for name in ("created_at", "updated_at", "ended_at"):
-            values[name] = read_time(values[name])
-        return cls(**values)
+        times = {name: read_time(values[name]) for name in _CALL_TIMES}
+        return cls(**{**values, **times, "status": status_of(values["status"])})
 
     def __repr__(self) -> str:
         shown = f"id={self.id!r}, vendor={self.vendor!r}, status={self.status.value!r}"
@@ -387,3 +368,4 @@ class Call:
 
 
 _CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at", "time_doubt"))
+_CALL_TIMES = ("created_at", "updated_at", "ended_at")

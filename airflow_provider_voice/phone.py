@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber
@@ -19,12 +18,15 @@ MASK = "•"
 # The signs that people write around digits. A lenient parser would cut or guess anything else (letters, two numbers in
 # one cell, an extension), and a call to a guessed number reaches a stranger.
 _WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
-_MIN_DIGITS, _MAX_DIGITS = 7, 18
+_MIN_DIGITS = 7
 _MAX_E164_DIGITS = 15
-# Runs of digits with the signs that people and URLs put between them.
-_NUMBER_IN_TEXT = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,}")
+# A date, or (as the group) a run of digits with the signs that people and URLs put between them. The date comes first,
+# so that a number right behind it is a match of its own.
+_DATE_OR_NUMBER = re.compile(
+    r"(?:19|20)\d{2}-[01]\d-[0-3]\d(?!\d)"
+    r"|((?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,})"
+)
 _MASKED = re.compile(r"[*•xX#]{2}")
-_DATE = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?![\w-])")
 
 
 def parse_number(text: str, region: str | None = None) -> str:
@@ -54,8 +56,7 @@ def parse_number(text: str, region: str | None = None) -> str:
     except phonenumbers.NumberParseException as error:
         reasons = {error.INVALID_COUNTRY_CODE: "no such country code", error.TOO_LONG: "too long"}
         raise _refused(text, reasons.get(error.error_type, "too short")) from None
-    reason = _possible_reason(number)
-    if reason:
+    if reason := _possible_reason(number):
         raise _refused(text, reason)
     if not phonenumbers.is_valid_number(number):
         raise _refused(text, f"no such number range in country code {number.country_code}")
@@ -105,7 +106,7 @@ def mask_number(number: str | None) -> str:
     if number is None:
         return "-"
     number = re.sub(r"^%2[Bb]", "+", number.strip())
-    digits = "".join(str(unicodedata.decimal(char)) for char in number if char.isdecimal())
+    digits = "".join(str(int(char)) for char in number if char.isdecimal())
     plus = "+" if number.startswith(("+", "\uff0b", "tel:+")) else ""
     if len(digits) < _MIN_DIGITS:
         return plus + MASK * max(len(digits), 3)
@@ -122,14 +123,7 @@ def mask_numbers_in(text: str) -> str:
     :param text: any text.
     :return: the text with its numbers masked.
     """
-
-    def hide(match: re.Match[str]) -> str:
-        found = match.group()
-        date = _DATE.match(found)
-        # The hour may follow, or a number.
-        return mask_number(found) if date is None else date.group() + mask_numbers_in(found[date.end() :])
-
-    return _NUMBER_IN_TEXT.sub(hide, text)
+    return _DATE_OR_NUMBER.sub(lambda found: mask_number(found[1]) if found[1] else found[0], text)
 
 
 def shown(value: object) -> str:

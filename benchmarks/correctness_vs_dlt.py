@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_voice.models import CallStatus
-    from airflow_provider_voice.sandbox.routes import Vendor as Routes
+    from airflow_provider_voice.sandbox.routes import VendorRoutes
     from airflow_provider_voice.sandbox.world import SandboxCall
 
 CALLS, PAGE = 1000, 100
@@ -155,7 +155,7 @@ def measure(
     quirks = VendorQuirks(max_page=PAGE, order="changed")
     with Sandbox(frozen=True, quirks=quirks) as sandbox, tempfile.TemporaryDirectory() as folder:
         world = World(sandbox, scenario)
-        routes: Routes = sandbox._vendors["talkover"]
+        routes: VendorRoutes = sandbox._vendors["talkover"]
         plain, changing = routes.ordered, True
 
         def ordered() -> list[SandboxCall]:

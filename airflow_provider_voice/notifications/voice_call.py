@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 import time
+from contextlib import closing
 from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,10 @@ class VoiceCallNotifier(BaseNotifier):
         """Refuse wrong arguments; templates are checked when they are rendered."""
         wait = duration("escalate_after", self.escalate_after)
         if duration("cooldown", self.cooldown) < wait:
-            raise InvalidRequest("cooldown must not be shorter than escalate_after.")
+            raise InvalidRequest(
+                "cooldown must not be shorter than escalate_after: the alarm would begin again before it has gone on "
+                "to the next number."
+            )
         if self.max_wait is not None:
             duration("max_wait", self.max_wait)
         endings_of("success_statuses", self.success_statuses)
@@ -152,31 +156,53 @@ class VoiceCallNotifier(BaseNotifier):
         """
         # Airflow's connections, the ledger and the vendor are all read in a thread.
         in_thread = sync_to_async(_without_raising, thread_sensitive=False)
-        handler = await in_thread(lambda: _Handler(self if is_rendered else self._rendered(context), context))
-        if handler is None:
+        steps = await in_thread(lambda: (self if is_rendered else self._rendered(context))._steps(context))
+        if steps is None:
             return
         try:
-            seconds = await in_thread(handler.step)
+            seconds = await in_thread(lambda: next(steps, None))
             while seconds is not None:
                 await asyncio.sleep(seconds)
-                seconds = await in_thread(handler.step)
+                seconds = await in_thread(lambda: next(steps, None))
         finally:
-            await in_thread(handler.close)
+            await in_thread(steps.close)
 
     def _notify(self, context: Any) -> None:
         limit = float("inf") if self.max_wait is None else duration("max_wait", self.max_wait).total_seconds()
         if self.max_wait is None and "deadline" not in context:
             limit = 0.0
         began = time.monotonic()
-        handler = _Handler(self, context)
-        try:
-            while (seconds := handler.step()) is not None:
+        with closing(self._steps(context)) as steps:
+            for seconds in steps:
                 if seconds and time.monotonic() - began + seconds > limit:
                     log.info("The alarm is left to the next callback with its key; this one waits no longer.")
                     return
                 time.sleep(seconds)
+
+    def _steps(self, context: Any) -> Generator[float, None, None]:
+        """Ring the numbers, and yield the seconds to wait before each further step.
+
+        A step that fails for a passing reason is tried again a few times. Closing it gives back all connections.
+        """
+        escalation = self.escalation(context)
+        failures = 0
+        try:
+            while True:
+                try:
+                    seconds = escalation.step()
+                    failures = 0
+                except VoiceError as error:
+                    failures += 1
+                    if error.permanent or failures >= TRIES:
+                        raise
+                    # It may quote the key, and the key may be a number.
+                    log.warning("The alarm is tried again: %s", mask_numbers_in(error.message))
+                    seconds = failures * 5.0
+                if seconds is None:
+                    return
+                yield seconds
         finally:
-            handler.close()
+            escalation.close()
 
     def escalation(self, context: Any) -> Escalation:
         """Return the escalation that rings the numbers; the template fields are rendered already.
@@ -224,35 +250,6 @@ class VoiceCallNotifier(BaseNotifier):
             rendered.variables = None
             rendered.render_template_fields(values, env)  # type: ignore[arg-type]  # a context like Airflow's
         return rendered
-
-
-class _Handler:
-    """Takes the steps of an escalation; a passing failure is tried again a few times."""
-
-    def __init__(self, notifier: VoiceCallNotifier, context: Any) -> None:
-        self._escalation = notifier.escalation(context)
-        self._failures = 0
-
-    def step(self) -> float | None:
-        """Take one step.
-
-        :return: seconds until the next one; ``None`` when there is none.
-        """
-        try:
-            seconds = self._escalation.step()
-        except VoiceError as error:
-            self._failures += 1
-            if error.permanent or self._failures >= TRIES:
-                raise
-            # It may quote the key, and the key may be a number.
-            log.warning("The alarm is tried again: %s", mask_numbers_in(error.message))
-            return float(self._failures * 5)
-        self._failures = 0
-        return seconds
-
-    def close(self) -> None:
-        """Give back the connections to the ledger and the vendor."""
-        self._escalation.close()
 
 
 class _Variables:

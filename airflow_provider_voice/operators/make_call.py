@@ -350,18 +350,17 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             deadline = check_run_age(context["dag_run"], self.max_run_age) + delay
         if self.policy is None:
             return
-        from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
+        from airflow_provider_voice.policy import Person, wait_until  # rule files and calendars: only with a policy
 
         person = Person(request.to, self.time_zone, self.jurisdiction)
         rings_at = datetime.now(timezone.utc) + delay
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
         decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
-        step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
-        self.log.info("Contact policy: %s", step.reason)
-        if step.until is not None:
-            raise _ClosedNow(step.until - delay)
-        if step.action != "call":
-            raise step.error()
+        self.log.info("Contact policy: %s", decision.reason)
+        until = wait_until(decision, may_wait=self.when_closed == "wait", deadline=deadline)
+        if until is not None:
+            self.log.info("The next allowed instant is %s.", until)
+            raise _ClosedNow(until - delay)
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:
         """Return the dialer of this task, or of its key."""

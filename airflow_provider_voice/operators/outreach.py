@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Asset, BaseOperator
 
 from airflow_provider_voice.dialing.run_age import check_run_age
@@ -21,6 +21,7 @@ from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
+from airflow_provider_voice.outreach.states import OPEN
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
@@ -279,12 +280,14 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         return digest.plan_id, loader.number
 
     def _check_source(self, counts: LoadCounts, plan_id: str) -> None:
-        if not counts.rows and self.on_empty == "fail" and (left := self._record.open_contacts()):
-            raise InvalidRequest(
-                f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. An "
-                "empty source would cancel those who wait, so nothing was changed and nobody was called. Correct the "
-                "source; if it is right, set on_empty='cancel'."
-            )
+        if not counts.rows and self.on_empty == "fail":
+            stored = self._record.counts()
+            if left := sum(stored[state.value] for state in OPEN):
+                raise InvalidRequest(
+                    f"The source of campaign {self.campaign!r} has no row, and {left} of its contacts are not final. "
+                    "An empty source would cancel those who wait, so nothing was changed and nobody was called. "
+                    "Correct the source; if it is right, set on_empty='cancel'."
+                )
         if counts.rejected and self.on_invalid == "fail":
             raise InvalidRequest(
                 f"{counts.rejected} of {counts.rows} contacts cannot be called; nobody was. Their reasons are in "
@@ -386,11 +389,11 @@ class OutreachOperator(_OutreachBase):
         :param context: the task's context.
         :return: the counts.
         """
-        with permanent_errors_end_the_task():
+        with permanent_errors_end_the_task(skip_on=(StaleRun,) if self.stale_run == "skip" else ()):
             settings = self._settings()
             run = f"{context['ti'].dag_id}/{context['ti'].task_id}/{context['ti'].run_id}"
             if self.stale_run != "call" and not self._record.was_begun_by(run):
-                self._check_run_age(context)
+                check_run_age(context["dag_run"], self.max_run_age)
             self._record.begin(run)
             self._load(settings)
             return self._run(context, settings)
@@ -410,14 +413,6 @@ class OutreachOperator(_OutreachBase):
         """Send no more creates; calls in progress continue unless ``end_calls_on_kill``."""
         if self._running is not None:
             self._running.kill()
-
-    def _check_run_age(self, context: Context) -> None:
-        try:
-            check_run_age(context["dag_run"], self.max_run_age)
-        except StaleRun as error:
-            if self.stale_run == "skip":
-                raise AirflowSkipException(error.message) from error
-            raise
 
     def _run(self, context: Context, settings: CampaignSettings) -> dict[str, Any]:
         from airflow_provider_voice.outreach.campaign import Campaign, Waiting

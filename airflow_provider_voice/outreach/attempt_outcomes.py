@@ -6,14 +6,10 @@ outcome twice changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam
-
-from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import EVIDENCE_LENGTH, REASON_LENGTH, attempts, contacts
-from airflow_provider_voice.outreach.states import Attempt, AttemptState, ContactState, NextState
+from airflow_provider_voice.outreach.states import AttemptState, ContactState, NextState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,20 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.models import Call
     from airflow_provider_voice.outreach.ledger import Ledger
+    from airflow_provider_voice.outreach.states import Attempt
 
-
-@dataclass(frozen=True)
-class _Outcome:
-    """The outcome of one attempt.
-
-    :param attempt: the attempt.
-    :param step: the next state of its contact.
-    :param values: further columns of the attempt; a time that is not known becomes the ledger's time.
-    """
-
-    attempt: Attempt
-    step: NextState
-    values: Mapping[str, Any] = field(default_factory=dict)
+    # An attempt, the next state of its contact, and further columns of the attempt.
+    Outcome = tuple[Attempt, NextState, Mapping[str, Any]]
 
 
 class AttemptOutcomes:
@@ -57,7 +43,7 @@ class AttemptOutcomes:
         """
         step = NextState(ContactState.IN_CALL, "the call was placed")
         outcomes = [
-            _Outcome(attempt, step, {"call_id": call.id, "placed_at": call.created_at, "evidence": None})
+            (attempt, step, {"call_id": call.id, "placed_at": call.created_at, "evidence": None})
             for attempt, call in calls
         ]
         states = (AttemptState.INTENT, AttemptState.UNKNOWN)
@@ -69,8 +55,7 @@ class AttemptOutcomes:
         :param steps: attempts with the next states of their contacts.
         """
         outcomes = [
-            _Outcome(attempt, step, {"evidence": step.reason[:EVIDENCE_LENGTH], "ended_at": None})
-            for attempt, step in steps
+            (attempt, step, {"evidence": step.reason[:EVIDENCE_LENGTH], "ended_at": None}) for attempt, step in steps
         ]
         self._store(outcomes, (AttemptState.INTENT,), AttemptState.REFUSED, (ContactState.DIALING,), uncount=True)
 
@@ -98,14 +83,13 @@ class AttemptOutcomes:
         :param endings: attempt, final status, when the call ended, and the contact's next step.
         """
         outcomes = [
-            _Outcome(attempt, step, {"status": status, "ended_at": ended_at})
-            for attempt, status, ended_at, step in endings
+            (attempt, step, {"status": status, "ended_at": ended_at}) for attempt, status, ended_at, step in endings
         ]
         self._store(outcomes, (AttemptState.PLACED,), AttemptState.ENDED, (ContactState.IN_CALL,))
 
     def _store(
         self,
-        outcomes: Sequence[_Outcome],
+        outcomes: Sequence[Outcome],
         from_states: Sequence[AttemptState],
         to_state: AttemptState,
         contact_states: Sequence[ContactState],
@@ -113,74 +97,49 @@ class AttemptOutcomes:
         uncount: bool = False,
         is_fenced: bool = False,
     ) -> None:
-        """Move attempts and their contacts, in one transaction, from one of some states to the next."""
+        """Move attempts and their contacts, in one transaction, from one of some states to the next.
+
+        Only the last attempt of a contact moves it. A time that is not known becomes the ledger's time.
+        """
         if not outcomes:
             return
-        names = outcomes[0].values
-        update = attempts.update().where(
-            attempts.c.attempt_id == bindparam("b_id"), is_one_of(attempts.c.state, from_states)
-        )
-        update = update.values(state=to_state.value, **{name: bindparam(f"b_{name}") for name in names})
 
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
-            rows = []
-            for outcome in outcomes:
-                values = {
-                    f"b_{name}": now if value is None and name.endswith("_at") else value
-                    for name, value in outcome.values.items()
+            for attempt, step, values in outcomes:
+                known = {
+                    name: now if value is None and name.endswith("_at") else value for name, value in values.items()
                 }
-                rows.append({"b_id": outcome.attempt.id, **values})
-            connection.execute(update, rows)
-            self._move(connection, outcomes, contact_states, now, uncount=uncount, is_fenced=is_fenced)
+                is_open = attempts.c.state.in_([state.value for state in from_states])
+                update = attempts.update().where(attempts.c.attempt_id == attempt.id, is_open)
+                connection.execute(update.values(state=to_state.value, **known))
+                where = [
+                    contacts.c.campaign == self._campaign,
+                    contacts.c.contact_key == attempt.key,
+                    contacts.c.last_attempt == attempt.number,
+                    contacts.c.state.in_([state.value for state in contact_states]),
+                ]
+                if is_fenced:
+                    where += [contacts.c.fence == attempt.fence, contacts.c.lease_owner == self._owner]
+                connection.execute(
+                    contacts.update()
+                    .where(*where)
+                    .values(
+                        state=step.state.value,
+                        reason=step.reason[:REASON_LENGTH],
+                        due_at=step.due_at,
+                        attempts=contacts.c.attempts - int(uncount),
+                        lease_owner=None,
+                        lease_until=None,
+                        updated_at=now,
+                    )
+                )
 
         self._database.transact(work)
 
-    def _move(
-        self,
-        connection: Connection,
-        outcomes: Sequence[_Outcome],
-        from_states: Sequence[ContactState],
-        now: datetime,
-        *,
-        uncount: bool,
-        is_fenced: bool,
-    ) -> None:
-        """Move contacts whose last attempt is the given one, and end their leases."""
-        rows = [
-            {
-                "b_key": outcome.attempt.key,
-                "b_number": outcome.attempt.number,
-                "b_fence": outcome.attempt.fence,
-                "b_state": outcome.step.state.value,
-                "b_reason": outcome.step.reason[:REASON_LENGTH],
-                "b_due": outcome.step.due_at,
-            }
-            for outcome in outcomes
-        ]
-        where = [
-            contacts.c.campaign == self._campaign,
-            contacts.c.contact_key == bindparam("b_key"),
-            contacts.c.last_attempt == bindparam("b_number"),
-            is_one_of(contacts.c.state, from_states),
-        ]
-        if is_fenced:
-            where += [contacts.c.fence == bindparam("b_fence"), contacts.c.lease_owner == self._owner]
-        values: dict[str, Any] = {
-            "state": bindparam("b_state"),
-            "reason": bindparam("b_reason"),
-            "due_at": bindparam("b_due"),
-            "lease_owner": None,
-            "lease_until": None,
-            "updated_at": now,
-        }
-        if uncount:
-            values["attempts"] = contacts.c.attempts - 1
-        connection.execute(contacts.update().where(*where).values(**values), rows)
 
-
-def _unknown(found: Sequence[tuple[Attempt, str]]) -> list[_Outcome]:
+def _unknown(found: Sequence[tuple[Attempt, str]]) -> list[Outcome]:
     return [
-        _Outcome(attempt, NextState(ContactState.UNKNOWN, evidence), {"evidence": evidence[:EVIDENCE_LENGTH]})
+        (attempt, NextState(ContactState.UNKNOWN, evidence), {"evidence": evidence[:EVIDENCE_LENGTH]})
         for attempt, evidence in found
     ]

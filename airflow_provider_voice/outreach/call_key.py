@@ -14,8 +14,8 @@ from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, RateLimited
 from airflow_provider_voice.models import CallRef, CallStatus, read_time, write_time
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.ledger import Ledger, count_attempts
-from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
+from airflow_provider_voice.outreach.ledger import attempt_times
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, share_requests
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts
 from airflow_provider_voice.outreach.states import AttemptState
 from airflow_provider_voice.phone import mask_numbers_in
@@ -161,9 +161,7 @@ class CallKeyStore:
         database, request = Database(engine), hook.vendor.complete(request)
         key = facts.call_key or key_of_task(facts)
         store = cls(database, KeyedCall(key, request.to, hook.voice_conn_id, request.agent_id, subject))
-        http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
-        if per_minute and not isinstance(http.limiter, RequestPace):
-            http.limiter = RequestPace(database, store._pacing, per_minute, http.limiter)
+        share_requests(hook, database, store._pacing)
         return store
 
     def get(self, key: str) -> Any:
@@ -195,8 +193,7 @@ class CallKeyStore:
 
     def earlier_attempts(self) -> list[datetime]:
         """Return when the number was attempted for the subject, by any campaign or task, for a policy to count."""
-        ledger = Ledger(self._database, "", self._keyed.voice_conn_id, subject=self._keyed.subject)
-        history = ledger.history([self._keyed.to])[0].get(self._keyed.to, [])
+        history = self._database.transact(lambda connection: self._attempts(connection, self._database.now(connection)))
         self._checked = len(history)
         return history
 
@@ -233,9 +230,9 @@ class CallKeyStore:
         if self._checked is not None:
             self._pacing.lock_everybody(connection)
         places = self._pacing.lock(connection)
-        if places.of(1) == 0:
+        if places.count == 0:
             return max(places.wait, 0.01)
-        if self._was_rung_since_check(connection, places.now):
+        if self._checked is not None and len(self._attempts(connection, places.now)) != self._checked:
             return 0.01  # the policy did not count that ring, so it is asked again
         fresh = {
             "attempt_id": value["key"],
@@ -255,11 +252,9 @@ class CallKeyStore:
         self._pacing.take(connection, places, 1)
         return None
 
-    def _was_rung_since_check(self, connection: Connection, now: datetime) -> bool:
-        if self._checked is None:
-            return False
-        counts = count_attempts(connection, [self._keyed.to], self._keyed.subject, now)
-        return counts.get(self._keyed.to, 0) != self._checked
+    def _attempts(self, connection: Connection, now: datetime) -> list[datetime]:
+        times = attempt_times(connection, [self._keyed.to], self._keyed.subject, now)
+        return times.get(self._keyed.to, [])
 
     def _values(self, connection: Connection, value: Any) -> dict[str, Any]:
         call = value.get("call") or {}

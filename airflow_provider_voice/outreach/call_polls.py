@@ -79,9 +79,7 @@ class CallPolls:
             has_ended = self._settle(asked, future.result())
         if self._asking.is_due() and self._record.take_turn_to_poll(self._ledger.voice_conn_id, self._between_polls):
             # A run over another voice connection cannot read these calls, and it must end all the same.
-            evidence = f"was placed over another voice connection, and its ending did not show in {self._call_timeout}."
-            left = self._ledger.left_behind(self._call_timeout)
-            self._outcomes.vanished([(attempt, f"Call {attempt.call_id} {evidence}") for attempt in left])
+            self._give_up_old(self._ledger.in_progress(over_others=True), self._now(), " over another voice connection")
             attempts = self._ledger.in_progress()
             if attempts:
                 refs = [attempt.ref for attempt in attempts]
@@ -89,7 +87,7 @@ class CallPolls:
         return has_ended
 
     def _settle(self, asked: list[Attempt], found: Mapping[str, Call]) -> bool:
-        now = self._ledger.database.transact(self._ledger.database.now)
+        now = self._now()
         # How far the vendor's clock is ahead of the ledger's.
         offset = timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
         ahead = datetime.now(timezone.utc) - now + offset
@@ -107,12 +105,19 @@ class CallPolls:
             endings.append((attempt, call.status.value, at, step))
         self._outcomes.ended(endings)
         settled = {attempt.id for attempt, _ in ended}
-        evidence = f"was placed, and its ending did not show in {self._call_timeout}."
+        self._give_up_old([attempt for attempt in asked if attempt.id not in settled], now)
+        return bool(ended)
+
+    def _give_up_old(self, attempts: list[Attempt], now: datetime, where: str = "") -> None:
+        """Settle as unknown the calls that should have ended long ago."""
+        evidence = f"was placed{where}, and its ending did not show in {self._call_timeout}."
         self._outcomes.vanished(
             [
                 (attempt, f"Call {attempt.call_id} {evidence}")
-                for attempt in asked
-                if attempt.id not in settled and now - attempt.intended_at > self._call_timeout
+                for attempt in attempts
+                if now - attempt.intended_at > self._call_timeout
             ]
         )
-        return bool(ended)
+
+    def _now(self) -> datetime:
+        return self._ledger.database.transact(self._ledger.database.now)

@@ -16,25 +16,21 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.dialing.deadline import Deadline
-from airflow_provider_voice.exceptions import (
-    LedgerFailed,
-    RateLimited,
-    VendorUnavailable,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import LedgerFailed, RateLimited, VendorUnavailable, VoiceError
 from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.call_polls import CallPolls
-from airflow_provider_voice.outreach.campaign_record import PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.campaign_record import PAUSED, CampaignRecord
 from airflow_provider_voice.outreach.clocks import Interval
 from airflow_provider_voice.outreach.gate import Gate
 from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.lost_calls import LostCalls
-from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace
-from airflow_provider_voice.outreach.progress import Progress
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, share_requests
+from airflow_provider_voice.outreach.progress import line
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.senders import MOST_SENDERS, Job, Result, Senders
 from airflow_provider_voice.outreach.states import ContactState, NextState
+from airflow_provider_voice.outreach.views import LedgerViews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +58,7 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _ANY_NUMBER = "+14155552671"
 _IDLE_SECONDS = 1.0
 _SWEEP_SECONDS = 5.0
+_REPORT_SECONDS = 10.0
 _CLOSING_SECONDS = 20.0
 
 
@@ -146,9 +143,8 @@ class Campaign:
         self._gate = Gate(self.ledger, policy, do_not_call, settings.rules.max_attempts)
         self._killed = threading.Event()
         self._pacing = Pacing(database, hook.voice_conn_id, settings.limits, settings.call_timeout)
-        self._senders = Senders(
-            hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context, limiter=self._request_pace()
-        )
+        share_requests(hook, database, self._pacing, self._killed)
+        self._senders = Senders(hook, settings.limits.max_concurrent or MOST_SENDERS, settings.context)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="voice-outreach-reads")
         self._outcomes = AttemptOutcomes(self.ledger)
         self._lost = LostCalls(hook, self.ledger, self._reader)
@@ -162,13 +158,13 @@ class Campaign:
             interval=settings.poll_interval,
             call_timeout=settings.call_timeout,
         )
-        self._progress = Progress(self.record)
         self._sleep = sleep or self._killed.wait
         # Outcomes that are not in the ledger yet, and claimed contacts that wait for a place.
         self._results: list[Result] = []
         self._buffer: list[Claimed] = []
         self._renewing = Interval(lease_seconds / 3)
         self._sweeping = Interval(_SWEEP_SECONDS)
+        self._reporting = Interval(_REPORT_SECONDS)
         self._claim_at = self._place_at = 0.0
         self._failing_since: dict[str, float] = {}
         self._refusals = 0
@@ -193,35 +189,26 @@ class Campaign:
         :raises VoiceError: when nobody can be called: the agent, the token, the credit; or an outage that lasted.
         """
         self._check()
+        done = None
         try:
-            while True:
-                done = self._guarded_step(may_defer=may_defer)
-                if done is not None:
-                    return done
+            while done is None:
+                try:
+                    done = self._step(may_defer=may_defer)
+                    self._failing_since.pop("ledger", None)
+                except LedgerFailed as error:
+                    if error.permanent:
+                        raise
+                    # Outcomes stay in memory until they are stored.
+                    self._sit_out("ledger", error)
         finally:
             self._close()
-
-    def _request_pace(self) -> RequestPace | None:
-        http, per_minute = self._hook.vendor.http, self._hook.vendor.settings.requests_per_minute
-        return RequestPace(self._database, self._pacing, per_minute, http.limiter, self._killed) if per_minute else None
+        return done
 
     def _check(self) -> None:
         """Refuse settings with which the vendor would refuse every call, before anybody is called."""
         vendor = self._hook.vendor
         request = CallRequest(to=_ANY_NUMBER, agent_id=self._agent_id, context=self.settings.context)
         vendor.check_request(vendor.complete(request))
-
-    def _guarded_step(self, *, may_defer: bool) -> dict[str, Any] | Waiting | None:
-        """Do one step; wait out a ledger that does not answer. Outcomes stay in memory until they are stored."""
-        try:
-            done = self._step(may_defer=may_defer)
-        except LedgerFailed as error:
-            if error.permanent:
-                raise
-            self._sit_out("ledger", error)
-            return None
-        self._failing_since.pop("ledger", None)
-        return done
 
     def _sit_out(self, service: str, error: VoiceError) -> None:
         since = self._failing_since.setdefault(service, time.monotonic())
@@ -246,8 +233,14 @@ class Campaign:
             self.record.sweep(self.settings.ends_at)
         if self._error is None:
             self._call()
-        self._progress.report()
+        if self._reporting.is_due():
+            self._report()
         return self._rest(may_defer=may_defer)
+
+    def _report(self) -> None:
+        summary = LedgerViews(self._database).campaign(self.settings.campaign)
+        if summary is not None:
+            log.info("Campaign %s: %s", summary.campaign, line(summary, self.record.counts()["attempts"]))
 
     # -- attempts under way --
 
@@ -387,7 +380,7 @@ class Campaign:
         waiting = self._waiting(outlook) if may_defer else None
         if waiting is not None:
             return waiting
-        self._sleep(self._seconds_to_wait(outlook))
+        self._sleep(min(_IDLE_SECONDS, self.settings.poll_interval))
         return None
 
     def _wait_for_work(self) -> bool:
@@ -410,27 +403,20 @@ class Campaign:
         moments = [now + _IDLE_SECONDS, self._lost.next_at, self._place_at if self._buffer else None]
         return max(0.001, min(moment for moment in moments if moment is not None) - now)
 
-    def _seconds_to_wait(self, outlook: Outlook) -> float:
-        moments = [outlook.next_due_at] if outlook.state == RUNNING and not outlook.due else []
-        moments += [outlook.lease_ends_at] if outlook.dialing else []
-        seconds = [(moment - outlook.now).total_seconds() for moment in moments if moment is not None]
-        seconds += [self.settings.poll_interval] if outlook.in_call else []
-        return min(_IDLE_SECONDS, max(0.01, min(seconds, default=_IDLE_SECONDS)))
-
     def _waiting(self, outlook: Outlook) -> Waiting | None:
         """Return the time and the calls to wait for when nothing can happen for longer than a minute."""
         is_paused = outlook.state == PAUSED
-        if outlook.dialing or (outlook.due and not is_paused):
+        if outlook.is_dialing or (outlook.due and not is_paused):
             return None
         longest = outlook.now + (PAUSE_DEFERRAL if is_paused else LONGEST_DEFERRAL)
         moments = [longest, self.settings.ends_at, None if is_paused else outlook.next_due_at]
-        if outlook.in_call:
+        if outlook.has_calls:
             # A call that ends right now makes its contact due again no sooner.
             moments.append(outlook.now + self.settings.rules.soonest)
         until = min(moment for moment in moments if moment is not None)
         if until - outlook.now <= WORTH_DEFERRING:
             return None
-        refs = tuple(attempt.ref for attempt in self.ledger.in_progress()) if outlook.in_call else ()
+        refs = tuple(attempt.ref for attempt in self.ledger.in_progress()) if outlook.has_calls else ()
         return Waiting(until, (until - outlook.now).total_seconds(), refs)
 
     # -- the end --
@@ -472,6 +458,4 @@ def _step_after(result: Result) -> NextState:
 
 
 def _message(result: Result) -> str:
-    if result.error is not None:
-        return result.error.message
-    return "the create was held back" if result.surprise is None else f"the create failed with {result.surprise}"
+    return "the create was held back" if result.error is None else result.error.message

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.database import Database
 
 RUNNING, PAUSED, CANCELED = "running", "paused", "canceled"
+#: What a person does with a campaign, and the state that it has then.
+ACTIONS = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 #: Why a contact was canceled that the source no longer has; it joins again when the source has it again.
 LEFT_THE_SOURCE = "no longer among the contacts"
 _WAITING = [state.value for state in WAITING]
@@ -36,22 +38,18 @@ class Outlook:
     :param state: ``running``, ``paused`` or ``canceled``.
     :param open: contacts that are not final.
     :param due: contacts whose time has come.
-    :param dialing: contacts whose create has no known outcome.
-    :param in_call: contacts with a call in progress.
+    :param is_dialing: whether the create of a contact has no known outcome.
+    :param has_calls: whether a contact has a call in progress.
     :param next_due_at: when the next contact that waits is due; ``None``: no contact waits.
-    :param last_due_at: when the last contact that waits is due.
-    :param lease_ends_at: when the lease on the first contact that is being dialed ends.
     """
 
     now: datetime
     state: str
     open: int
     due: int
-    dialing: int
-    in_call: int
+    is_dialing: bool
+    has_calls: bool
     next_due_at: datetime | None
-    last_due_at: datetime | None
-    lease_ends_at: datetime | None
 
 
 class CampaignRecord:
@@ -85,13 +83,7 @@ class CampaignRecord:
             raise InvalidRequest(f"A campaign's name has 1 to {KEY_LENGTH} characters, not {len(self.campaign)}.")
 
         def work(connection: Connection) -> None:
-            values = {
-                "campaign": self.campaign,
-                "state": RUNNING,
-                "load_number": 0,
-                "loaded_number": 0,
-                "created_at": self._database.now(connection),
-            }
+            values = {"campaign": self.campaign, "state": RUNNING, "created_at": self._database.now(connection)}
             if connection.execute(select(campaigns.c.campaign).where(self._mine)).one_or_none() is None:
                 self._database.insert_if_missing(connection, campaigns, values)
             if run:
@@ -132,20 +124,19 @@ class CampaignRecord:
                 return
             where = [contacts.c.campaign == self.campaign, contacts.c.state.in_(_WAITING)]
             update = contacts.update().where(*where)
-            freed = {"due_at": None, "lease_owner": None, "lease_until": None, "updated_at": now}
+            freed = {"lease_owner": None, "lease_until": None, "updated_at": now}
             canceled = {"state": ContactState.CANCELED.value, **freed}
             if row.state == CANCELED:
-                connection.execute(update.values(reason="the campaign was canceled", **canceled))
+                connection.execute(update.values(reason="the campaign was canceled", due_at=None, **canceled))
             if row.loaded_number:
                 gone = update.where(contacts.c.load_number < row.loaded_number)
                 # They keep their time: who comes back is not called before it.
-                del canceled["due_at"]
                 connection.execute(gone.values(reason=LEFT_THE_SOURCE, **canceled))
             if ends_at is not None and now >= ends_at:
                 reason = "the campaign ended before a call was due"
                 # What another run or a plan is still loading may have another end.
                 late = update.where(is_loaded(self.campaign))
-                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, **freed))
+                connection.execute(late.values(state=ContactState.EXPIRED.value, reason=reason, due_at=None, **freed))
 
         self._database.transact(work)
 
@@ -183,8 +174,6 @@ class CampaignRecord:
                     func.count().label("number"),
                     func.sum(is_due).label("due"),
                     func.min(contacts.c.due_at).label("next_due_at"),
-                    func.max(contacts.c.due_at).label("last_due_at"),
-                    func.min(contacts.c.lease_until).label("lease_ends_at"),
                 )
                 .where(
                     contacts.c.campaign == self.campaign,
@@ -196,26 +185,17 @@ class CampaignRecord:
             )
             by_state = {row.state: row for row in connection.execute(query)}
             waiting = [row for state, row in by_state.items() if state in _WAITING]
-            dialing = by_state.get(ContactState.DIALING.value)
-            in_call = by_state.get(ContactState.IN_CALL.value)
             return Outlook(
                 now=now,
                 state=own.state,
                 open=sum(row.number for row in by_state.values()),
                 due=sum(int(row.due) for row in waiting),
-                dialing=dialing.number if dialing else 0,
-                in_call=in_call.number if in_call else 0,
+                is_dialing=ContactState.DIALING.value in by_state,
+                has_calls=ContactState.IN_CALL.value in by_state,
                 next_due_at=min((row.next_due_at for row in waiting if row.next_due_at), default=None),
-                last_due_at=max((row.last_due_at for row in waiting if row.last_due_at), default=None),
-                lease_ends_at=dialing.lease_ends_at if dialing else None,
             )
 
         return self._database.transact(work)
-
-    def open_contacts(self) -> int:
-        """Return how many contacts are not final."""
-        mine = (contacts.c.campaign == self.campaign) & contacts.c.state.in_([state.value for state in OPEN])
-        return int(self._database.rows(select(func.count()).where(mine))[0][0])
 
     def counts(self) -> dict[str, Any]:
         """Return ``{"campaign", "contacts", "attempts", <count per state>, "by_status"}``."""
@@ -272,8 +252,9 @@ class CampaignRecord:
                     f"The create for the {contact} may still be under way. Resolve it after {write_time(settled_at)}."
                 )
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
-            values: dict[str, Any] = {
+            values = {
                 "state": state.value,
+                "attempts": contacts.c.attempts - int(not rang),
                 "reason": "a person found that the phone rang" if rang else "a person found that nobody was rung",
                 "due_at": None if rang else now,
                 "lease_owner": None,
@@ -282,8 +263,6 @@ class CampaignRecord:
                 # A worker that still searches for the call holds an older fence and writes nothing any more.
                 "fence": contacts.c.fence + 1,
             }
-            if not rang:
-                values["attempts"] = contacts.c.attempts - 1
             connection.execute(contacts.update().where(one).values(**values))
             settled = AttemptState.ENDED if rang else AttemptState.REFUSED
             connection.execute(attempts.update().where(last).values(state=settled.value, ended_at=now))

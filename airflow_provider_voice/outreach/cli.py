@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.call_key import resolve_key
-from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.campaign_record import ACTIONS, CampaignRecord
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import LedgerViews
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.outreach.views import CampaignSummary
 
-_STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 _REASONS_SHOWN, _UNKNOWN_SHOWN, _CAMPAIGNS_NAMED = 20, 10_000, 5
 
 
@@ -89,9 +88,9 @@ def _run(options: argparse.Namespace, database: Database) -> None:
         return
     record, views = CampaignRecord(database, options.campaign), LedgerViews(database)
     summary = _existing(options.campaign, views)
-    if options.command in _STATES:
-        before = record.set_state(_STATES[options.command])
-        _print(f"{options.campaign}: {before} -> {_STATES[options.command]}")
+    if options.command in ACTIONS:
+        before = record.set_state(ACTIONS[options.command])
+        _print(f"{options.campaign}: {before} -> {ACTIONS[options.command]}")
     elif options.command == "unknown":
         _print_unknown(options.campaign, views)
     elif options.command == "resolve":
@@ -112,9 +111,8 @@ def _existing(campaign: str, views: LedgerViews) -> CampaignSummary:
 
 def _print_status(record: CampaignRecord, summary: CampaignSummary, views: LedgerViews) -> None:
     counts = record.counts()
-    in_progress = counts[ContactState.DIALING.value] + counts[ContactState.IN_CALL.value]
     _print(f"campaign        {record.campaign} ({summary.progress})")
-    _print(f"contacts        {summary.done} of {summary.total} done, {in_progress} in progress")
+    _print(f"contacts        {summary.done} of {summary.total} done, {summary.left - summary.waiting} in progress")
     _print(f"attempts        {counts['attempts']}")
     for state in ContactState:
         if counts[state.value]:
@@ -122,12 +120,10 @@ def _print_status(record: CampaignRecord, summary: CampaignSummary, views: Ledge
     for reason in views.reasons(record.campaign, _REASONS_SHOWN):
         _print(f"  {reason.count:>7} {reason.state}: {reason.reason}")
     _print(f"pace            {summary.pace:.1f} attempts a minute in the last 10 minutes")
-    times = views.due_times(record.campaign)
-    end = summary.expected_end(times.now)
-    if end is not None:
-        _print(f"expected end    {write_time(end.replace(microsecond=0))}")
-    if times.next_at is not None and not times.due:
-        _print(f"next call due   {write_time(times.next_at)}")
+    if summary.expected_end is not None:
+        _print(f"expected end    {write_time(summary.expected_end.replace(microsecond=0))}")
+    if summary.next_due_at is not None and not summary.due:
+        _print(f"next call due   {write_time(summary.next_due_at)}")
 
 
 def _print_unknown(campaign: str, views: LedgerViews) -> None:

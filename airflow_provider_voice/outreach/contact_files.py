@@ -10,10 +10,8 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-#: The endings of the names of files that can be read.
-ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
 _BATCH = 1000
 #: A field of a CSV that is longer is a quote that nobody closed.
 _LONGEST_FIELD = 1_000_000
@@ -27,43 +25,30 @@ def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     :return: rows by column name; an empty field of a CSV is None.
     :raises InvalidRequest: for another ending, and for a file that is malformed, with line and column.
     """
-    ending = name.rpartition(".")[2].lower()
-    readers: dict[str, Callable[[str, IO[bytes]], Iterator[dict[str, Any]]]] = {
-        "csv": _csv_rows,
-        "jsonl": _jsonl_rows,
-        "ndjson": _jsonl_rows,
-        "parquet": _parquet_rows,
-    }
-    if ending not in readers:
-        raise InvalidRequest(
-            f"Contacts are read from .csv, .jsonl, .ndjson and .parquet files, not from {name!r:.120}."
-        )
-    return readers[ending](name, file)
+    for ending, reader in _READERS.items():
+        if name.lower().endswith(ending):
+            return reader(name, file)
+    raise InvalidRequest(f"Contacts are read from {', '.join(ENDINGS)} files, not from {name!r:.120}.")
 
 
 def _csv_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     reader = csv.reader(_lines(name, file), strict=True)
-    header: list[str] | None = None
+    header: list[str] = []
     began = 1
-    while True:
-        began = reader.line_num + 1
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            raise _malformed(name, reader.line_num, 1, f"{error} (the row begins in line {began})") from None
-        if fields is None:
-            break
-        if not fields:
-            continue  # a blank line
-        if header is None:
-            header = _checked_header(name, fields)
-        elif len(fields) != len(header):
-            column = min(len(fields), len(header)) + 1
-            raise _malformed(name, began, column, f"{len(fields)} fields, and the header has {len(header)}")
-        else:
-            yield {column: value if value != "" else None for column, value in zip(header, fields, strict=True)}
-    if header is None:
+    try:
+        for fields in reader:
+            if not header:
+                header = _checked_header(name, fields)
+            elif fields and len(fields) != len(header):
+                column = min(len(fields), len(header)) + 1
+                raise _malformed(name, began, column, f"{len(fields)} fields, and the header has {len(header)}")
+            elif fields:  # not a blank line
+                yield {column: value if value != "" else None for column, value in zip(header, fields, strict=True)}
+            began = reader.line_num + 1
+    except csv.Error as error:
+        raise _malformed(name, reader.line_num, 1, f"{error} (the row begins in line {began})") from None
+    if not header:
         raise _malformed(name, 1, 1, "the file is empty, and a CSV begins with a header")
 
 
@@ -114,3 +99,8 @@ def _lines(name: str, file: IO[bytes]) -> Iterator[str]:
 
 def _malformed(name: str, line: int, column: int, why: str) -> InvalidRequest:
     return InvalidRequest(f"{name} is malformed at line {line}, column {column}: {why}. Correct it; nobody was called.")
+
+
+_READERS = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows, ".parquet": _parquet_rows}
+#: The endings of the names of files that can be read.
+ENDINGS = tuple(_READERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,6 @@ class LoadCounts:
     rows: int = 0
     rejected: int = 0
     merged: int = 0
-
-
-@dataclass
-class _Chunk:
-    """The rows to write for one chunk."""
-
-    new: list[dict[str, Any]] = field(default_factory=list)
-    changed: list[dict[str, Any]] = field(default_factory=list)
-    called: list[dict[str, Any]] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
 
 
 class ContactLoader:
@@ -143,20 +133,29 @@ class ContactLoader:
         rows = connection.execute(self._database.locked(query.order_by(contacts.c.contact_key)))
         stored = {row.contact_key: row for row in rows}
         same = self._same_numbers(connection, {contact.to for contact in chunk if contact.to is not None})
-        writes = _Chunk()
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        called: list[dict[str, Any]] = []
+        seen: list[str] = []
         numbers: dict[str, str | None] = {key: row.to_number for key, row in stored.items()}
         for contact in chunk:
             self._merge(contact, same, numbers)
             numbers[contact.key] = contact.to
-            self._sort(contact, stored.get(contact.key), same, writes, now)
-        if writes.new:
-            connection.execute(contacts.insert(), writes.new)
-        self._database.execute_many(connection, self._change(), writes.changed)
-        self._database.execute_many(connection, self._change_of_called(), writes.called)
-        for part in _chunks(writes.seen):
-            touched = contacts.update().where(
-                mine, contacts.c.contact_key.in_(part), contacts.c.load_number < self.number
-            )
+            row, holder = stored.get(contact.key), same.get(contact.to or "", _Holder())
+            if row is None:
+                new.append(self._new(contact, holder, now))
+            elif values := self._changes(contact, row, holder, now):
+                (called if row.state in _CALLED else changed).append({"b_key": contact.key, **values})
+            elif contact.to == row.to_number:
+                seen.append(contact.key)
+            # Else the number that was called has left the source: it is not redialed; a later load brings the new one.
+        # Those of one list have the same columns, so one statement serves all of them: a list may change every day.
+        one = contacts.update().where(mine, contacts.c.contact_key == bindparam("b_key"))
+        for statement, rows_of_list in ((contacts.insert(), new), (one, changed), (one, called)):
+            if rows_of_list:
+                connection.execute(statement, rows_of_list)
+        if seen:
+            touched = self._update(seen).where(contacts.c.load_number < self.number)
             connection.execute(touched.values(load_number=self.number))
 
     def _same_numbers(self, connection: Connection, numbers: Collection[str]) -> dict[str, _Holder]:
@@ -209,71 +208,40 @@ class ContactLoader:
             contact.merged_into = holder.key
             contact.reason = f"the same number as contact {shown_key(holder.key)}"
 
-    def _sort(self, contact: Contact, row: Any, same: dict[str, _Holder], writes: _Chunk, now: datetime) -> None:
-        """Decide whether a contact is new, changed or as it was."""
-        values: dict[str, Any] = {
-            "state": contact.state.value,
-            "reason": contact.reason,
-            "to_number": contact.to,
-            "time_zone": contact.time_zone,
-            "jurisdiction": contact.jurisdiction,
-            "variables": contact.variables,
-            "merged_into": contact.merged_into,
-            "due_at": now if contact.state is ContactState.PENDING else None,
-            "row_digest": contact.digest,
+    def _update(self, keys: Collection[str]) -> Any:
+        return contacts.update().where(contacts.c.campaign == self._campaign, contacts.c.contact_key.in_(keys))
+
+    def _new(self, contact: Contact, holder: _Holder, now: datetime) -> dict[str, Any]:
+        """Return the columns of a contact that joins."""
+        return {
+            "campaign": self._campaign,
+            "contact_key": contact.key,
+            "attempts": holder.attempts,
+            "first_load": self.number,
+            "load_number": self.number,
+            "updated_at": now,
+            **_values(contact, holder, now),
         }
-        holder = same.get(contact.to or "", _Holder())
-        if contact.state is ContactState.PENDING:
-            # A redial keeps its time, whoever has the number now.
-            values["due_at"] = max(now, holder.due_at or now)
-        if row is None:
-            loads = {"first_load": self.number, "load_number": self.number}
-            own = {"campaign": self._campaign, "contact_key": contact.key, "attempts": holder.attempts}
-            writes.new.append({**own, **values, **loads, "last_attempt": 0, "fence": 0, "updated_at": now})
-        elif _takes_change(row, contact):
+
+    def _changes(self, contact: Contact, row: Any, holder: _Holder, now: datetime) -> dict[str, Any]:
+        """Return the columns of a stored contact that its row changes; its row in the ledger is locked."""
+        values = _values(contact, holder, now)
+        # Half a list is not called, nor is a change that came with it.
+        load = max(self.number, row.load_number)
+        loads = {"first_load": load, "load_number": load}
+        if _takes_change(row, contact):
             if contact.state is ContactState.PENDING and row.last_attempt > 0:
                 values["state"] = ContactState.REDIAL.value
             if row.state in _WAITING:
                 # Also of one that is merged: it may have to take the number back.
                 values["due_at"] = max(row.due_at, holder.due_at or row.due_at)
-            load = max(self.number, row.load_number)
-            key = {"b_key": contact.key, "b_load": load, "b_now": now, "b_attempts": holder.attempts}
-            writes.changed.append({**key, **{f"b_{name}": value for name, value in values.items()}})
-        elif contact.to != row.to_number:
-            pass  # the number that was called has left the source: it is not redialed; a later load brings the new one
-        elif row.state in _CALLED and contact.digest != row.row_digest:
-            load = {"b_key": contact.key, "b_load": max(self.number, row.load_number)}
-            writes.called.append(load | {f"b_{name}": values[name] for name in _READ_BY_REDIAL})
-        else:
-            writes.seen.append(contact.key)
-
-    def _change_of_called(self) -> Any:
-        """Return the update of a contact whose call is under way: its redial goes by the new zone and variables."""
-        update = contacts.update().where(
-            contacts.c.campaign == self._campaign, contacts.c.contact_key == bindparam("b_key")
-        )
-        new: dict[str, Any] = {name: bindparam(f"b_{name}") for name in _READ_BY_REDIAL}
-        return update.values(first_load=bindparam("b_load"), load_number=bindparam("b_load"), **new)
-
-    def _change(self) -> Any:
-        names = ("state", "reason", "to_number", "time_zone", "jurisdiction", "variables", "merged_into", "due_at",
-                 "row_digest")  # fmt: skip
-        update = contacts.update().where(
-            contacts.c.campaign == self._campaign,
-            contacts.c.contact_key == bindparam("b_key"),
-            # One that is being dialed since it was read stays as it is; the next load changes it.
-            contacts.c.state != ContactState.DIALING.value,
-            contacts.c.state != ContactState.IN_CALL.value,
-        )
-        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
-        found = bindparam("b_attempts", type_=contacts.c.attempts.type)
-        most_attempts = case((contacts.c.attempts < found, found), else_=contacts.c.attempts)
-        # A worker that claimed the contact holds the old row: its fence is raised, so it cannot dial the old number.
-        return update.values(
-            # Half a list is not called, nor is a change that came with it.
-            first_load=bindparam("b_load"), load_number=bindparam("b_load"), updated_at=bindparam("b_now"),
-            fence=contacts.c.fence + 1, lease_owner=None, lease_until=None, attempts=most_attempts, **values,
-        )  # fmt: skip
+            # Raises the fence: a worker that claimed the contact holds the old row, and must not dial the old number.
+            claim = {"fence": row.fence + 1, "lease_owner": None, "lease_until": None}
+            return {**values, **loads, **claim, "attempts": max(row.attempts, holder.attempts), "updated_at": now}
+        if row.state in _CALLED and contact.to == row.to_number and contact.digest != row.row_digest:
+            # The redial goes by the new zone and variables.
+            return loads | {name: values[name] for name in _READ_BY_REDIAL}
+        return {}
 
     def _promote(self, connection: Connection) -> None:
         """Let a merged contact take the place of the one it was merged into, when that one has the number no longer."""
@@ -303,9 +271,8 @@ class ContactLoader:
         for part in _chunks(sorted({row.to_number for row in rows})):
             same.update(self._same_numbers(connection, part))
         for row in rows:
-            one = (contacts.c.campaign == self._campaign) & (contacts.c.contact_key == row.contact_key)
             holder = first.setdefault(row.to_number, row.contact_key)
-            update = contacts.update().where(one)
+            update = self._update([row.contact_key])
             if holder != row.contact_key:
                 connection.execute(
                     update.values(merged_into=holder, reason=f"the same number as contact {shown_key(holder)}")
@@ -345,6 +312,22 @@ class _Holder:
     key: str | None = None
     attempts: int = 0
     due_at: datetime | None = None
+
+
+def _values(contact: Contact, holder: _Holder, now: datetime) -> dict[str, Any]:
+    """Return the columns that a contact's row decides."""
+    return {
+        "state": contact.state.value,
+        "reason": contact.reason,
+        "to_number": contact.to,
+        "time_zone": contact.time_zone,
+        "jurisdiction": contact.jurisdiction,
+        "variables": contact.variables,
+        "merged_into": contact.merged_into,
+        # A redial keeps its time, whoever has the number now.
+        "due_at": max(now, holder.due_at or now) if contact.state is ContactState.PENDING else None,
+        "row_digest": contact.digest,
+    }
 
 
 def _takes_change(row: Any, contact: Contact) -> bool:

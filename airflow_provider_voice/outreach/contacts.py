@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,8 +21,8 @@ from airflow_provider_voice.policy.zones import load_zone
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Room for the suffix that distinguishes two rows with one key.
-_KEY_ROOM = 10
+#: Leaves room for the suffix that distinguishes two rows with one key.
+_LONGEST_KEY = KEY_LENGTH - 10
 
 
 @dataclass(frozen=True)
@@ -146,13 +145,13 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
     key = _key_text(row.get(columns.key))
     try:
         to = _number(row.get(columns.to), region)
-        variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, allow_nan=False)
-        time_zone = _checked("time zone", row.get(columns.time_zone), _zone)
-        jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), _code)
+        variables = json.dumps(_json_safe(columns.spoken(row)), ensure_ascii=False, default=_json_text)
+        time_zone = _checked("time zone", row.get(columns.time_zone), load_zone)
+        jurisdiction = _checked("jurisdiction", row.get(columns.jurisdiction), check_code)
         _check_length(key)
     except (InvalidPhoneNumber, InvalidRequest) as error:
         # Derived from the row, so that the next run finds the same contact.
-        if key is None or len(key) > KEY_LENGTH - _KEY_ROOM:
+        if key is None or len(key) > _LONGEST_KEY:
             key = f"row-{_hash(repr(sorted((str(name), str(value)) for name, value in row.items())))}"
         return Contact(key, ContactState.REJECTED, reason=error.message)
     return Contact(
@@ -178,8 +177,8 @@ def _storable(text: str) -> str:
 
 
 def _check_length(key: str | None) -> None:
-    if key is not None and len(key) > KEY_LENGTH - _KEY_ROOM:
-        raise InvalidRequest(f"Its key is longer than {KEY_LENGTH - _KEY_ROOM} characters.")
+    if key is not None and len(key) > _LONGEST_KEY:
+        raise InvalidRequest(f"Its key is longer than {_LONGEST_KEY} characters.")
 
 
 def _number(value: Any, region: str | None) -> str:
@@ -195,45 +194,28 @@ def _checked(name: str, value: Any, check: Any) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
         return None
     text = str(value).strip()
-    if not check(text):
-        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.")
+    try:
+        check(text)
+    except InvalidRequest:
+        raise InvalidRequest(f"There is no {name} {mask_numbers_in(text[:40])!r}.") from None
     return text
 
 
-@lru_cache(maxsize=1000)
-def _zone(text: str) -> bool:
-    try:
-        load_zone(text)
-    except InvalidRequest:
-        return False
-    return True
-
-
-@lru_cache(maxsize=1000)
-def _code(text: str) -> bool:
-    try:
-        check_code(text)
-    except InvalidRequest:
-        return False
-    return True
-
-
 def _json_safe(value: Any) -> Any:
-    """Return a value as JSON has it: times as ISO 8601, decimals as text, so that 49.90 is not spoken as 49.9."""
+    """Return a value as JSON can carry it; values that are not JSON's own are left to :func:`_json_text`."""
     if isinstance(value, str):
         return _storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, dict):
         return {str(name): _json_safe(item) for name, item in value.items()}
-    return _json_scalar(value)
+    return value
 
 
-def _json_scalar(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+def _json_text(value: Any) -> str:
+    """Return a value as text: times as ISO 8601, decimals in full, so that 49.90 is not spoken as 49.9."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, (Decimal, UUID)):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event, or_, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -17,8 +18,7 @@ from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from enum import Enum
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Select, Table
 
@@ -65,11 +65,9 @@ class Database:
                 f"A ledger cannot be kept in {self.dialect}. Use a connection to PostgreSQL, MySQL, MariaDB or SQLite.",
                 permanent=True,
             )
-        if self.dialect == "sqlite":
-            _prepare_sqlite(engine)
-            self.engine = engine
-        else:
-            _prepare_server(engine)
+        _prepare(engine)
+        self.engine = engine
+        if self.dialect != "sqlite":
             # Below this, MySQL locks gaps between rows, and two workers wait for each other all the time.
             self.engine = engine.execution_options(isolation_level="READ COMMITTED")
 
@@ -144,100 +142,68 @@ class Database:
             return False
         return True
 
-    @staticmethod
-    def execute_many(connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement for each set of values; nothing when there are none.
-
-        :param connection: a connection inside a transaction.
-        :param statement: the statement, with parameters.
-        :param rows: the values of each run.
-        """
-        values: Sequence[Mapping[str, Any]] = list(rows)
-        if values:
-            connection.execute(statement, values)
-
     def _migrate_once(self) -> None:
         if self._is_migrated:
             return
-        with self.engine.begin() as connection, _SchemaLock(connection, self.dialect):
+        with self.engine.begin() as connection, _schema_lock(connection):
             migrate(connection)
         self._is_migrated = True
 
 
-class _SchemaLock:
-    """Lets one worker at a time create or migrate the tables.
+@contextmanager
+def _schema_lock(connection: Connection) -> Iterator[None]:
+    """Let one worker at a time create or migrate the tables.
 
     PostgreSQL's lock ends with the transaction. MySQL commits with every CREATE TABLE, so its lock is the session's.
     SQLite's transaction holds the whole database already.
     """
-
-    def __init__(self, connection: Connection, dialect: str) -> None:
-        self._connection = connection
-        self._dialect = dialect
-
-    def __enter__(self) -> None:
-        if self._dialect == "postgresql":
-            self._connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"))
-        elif self._dialect in ("mysql", "mariadb"):
-            got = self._connection.execute(text(f"SELECT GET_LOCK('{_LOCK_NAME}', {_LOCK_SECONDS})")).scalar()
-            if got != 1:
-                raise LedgerFailed("Another worker has been creating the ledger's tables for a minute. Try again.")
-
-    def __exit__(self, *error: object) -> None:
-        if self._dialect in ("mysql", "mariadb") and not self._connection.invalidated:
-            self._connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
+    is_mysql = connection.dialect.name in ("mysql", "mariadb")
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"))
+    elif is_mysql and connection.execute(text(f"SELECT GET_LOCK('{_LOCK_NAME}', {_LOCK_SECONDS})")).scalar() != 1:
+        raise LedgerFailed("Another worker has been creating the ledger's tables for a minute. Try again.")
+    try:
+        yield
+    finally:
+        if is_mysql and not connection.invalidated:
+            connection.execute(text(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')"))
 
 
-def is_one_of(column: Any, states: Iterable[Enum]) -> Any:
-    """Return the condition that a column has one of some states; an IN would not do for a statement of many rows.
-
-    :param column: the column.
-    :param states: its values.
-    :return: the condition.
-    """
-    return or_(*(column == state.value for state in states))
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Make SQLite fit for several processes: readers beside a writer, waiting for locks, and intents on the disk."""
+def _prepare(engine: Engine) -> None:
+    """Set up the connections of an engine for a ledger, once."""
     if getattr(engine, "_voice_ledger", False):
         return
-
-    def on_connect(connection: Any, record: Any) -> None:
-        del record
-        # Our BEGIN IMMEDIATE begins the transactions, not the driver: a lock taken late can only be lost.
-        connection.isolation_level = None
-        for pragma in (f"busy_timeout = {_SQLITE_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    def on_begin(connection: Connection) -> None:
-        # A reader takes no lock: a campaign must not wait for somebody who reads its page.
-        reads = connection.get_execution_options().get("voice_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
     engine.dispose()
-    event.listen(engine, "connect", on_connect)
-    event.listen(engine, "begin", on_begin)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+    else:
+        event.listen(engine, "connect", partial(_limit_idle, _LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS)))
     engine._voice_ledger = True  # type: ignore[attr-defined]  # a mark of ours: one engine may serve two ledgers
 
 
-def _prepare_server(engine: Engine) -> None:
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    """Make SQLite fit for several processes: readers beside a writer, waiting for locks, and intents on the disk."""
+    # Our BEGIN IMMEDIATE begins the transactions, not the driver: a lock taken late can only be lost.
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout = {_SQLITE_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    # A reader takes no lock: a campaign must not wait for somebody who reads its page.
+    reads = connection.get_execution_options().get("voice_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _limit_idle(statement: str, connection: Any, _record: Any) -> None:
     """Let the server end the transaction of a worker that was frozen; MySQL, unlike MariaDB, has no such setting."""
-    if getattr(engine, "_voice_ledger", False):
-        return
-
-    def on_connect(connection: Any, record: Any) -> None:
-        del record
-        cursor = connection.cursor()
-        # Without the setting a campaign works too, so that a server that lacks it is not an error.
-        with suppress(Exception):
-            cursor.execute(_LIMIT_IDLE[engine.dialect.name].format(IDLE_SECONDS))
-        cursor.close()
-        connection.commit()
-
-    engine.dispose()
-    event.listen(engine, "connect", on_connect)
-    engine._voice_ledger = True  # type: ignore[attr-defined]  # as above
+    cursor = connection.cursor()
+    # Without the setting a campaign works too, so that a server that lacks it is not an error.
+    with suppress(Exception):
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
 
 
 def _is_conflict(error: DBAPIError) -> bool:

@@ -55,7 +55,7 @@ class Alarm:
     :param cooldown: how long after its last call the alarm is not raised again.
     :param escalate_after: how long a person has to answer before the next one is rung; at most ``cooldown``.
     :param success_statuses: endings after which nobody else is rung.
-    :raises InvalidRequest: when there are no numbers or too many, or ``cooldown`` is shorter than ``escalate_after``.
+    :raises InvalidRequest: when there are no numbers or too many.
     """
 
     key: str
@@ -69,11 +69,6 @@ class Alarm:
     def __post_init__(self) -> None:
         if not 0 < len(self.numbers) <= MOST_NUMBERS:
             raise InvalidRequest(f"An alarm rings 1 to {MOST_NUMBERS} numbers, not {len(self.numbers)}.")
-        if self.cooldown < self.escalate_after:
-            raise InvalidRequest(
-                "cooldown must not be shorter than escalate_after: the alarm would begin again before it has gone on "
-                "to the next number."
-            )
 
 
 class Escalation:

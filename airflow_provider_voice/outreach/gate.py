@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import bindparam, text
@@ -194,60 +196,44 @@ def _guarded(ask: Callable[[], T]) -> T | NextState:
         return NextState(ContactState.EXCLUDED, f"the policy could not decide: {said}")
 
 
-class _WholeList:
-    """A do-not-call list that is read as a whole: one that had entries and has none now is taken for broken."""
+class ListedNumbers:
+    """A do-not-call list whose numbers were written by people, read as a whole.
 
-    def __init__(self) -> None:
-        self._had_entries = False
-
-    def _matching(self, numbers: Collection[str], entries: Iterable[object]) -> set[str]:
-        has_entries = False
-
-        def noted() -> Iterator[object]:
-            nonlocal has_entries
-            for entry in entries:
-                has_entries = True
-                yield entry
-
-        found = matching(numbers, noted())
-        if self._had_entries and not has_entries:
-            raise LedgerFailed(
-                "The do-not-call list had entries and is empty now, so nobody is called. It is asked again. If it is "
-                "right, run the task again."
-            )
-        self._had_entries = has_entries
-        return found
-
-
-class ListedNumbers(_WholeList):
-    """A do-not-call list whose numbers were written by people.
+    A list that had entries and has none now is taken for broken.
 
     :param read: reads the whole list as it is now; called for every batch.
     """
 
     def __init__(self, read: Callable[[], Iterable[object]]) -> None:
-        super().__init__()
         self._read = read
+        self._had_entries = False
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now.
 
         :param numbers: E.164 numbers.
         :return: those on the list.
+        :raises LedgerFailed: when the list had entries and is empty now.
         """
-        return self._matching(numbers, self._read())
+        entries = iter(self._read())
+        first = list(islice(entries, 1))
+        if self._had_entries and not first:
+            raise LedgerFailed(
+                "The do-not-call list had entries and is empty now, so nobody is called. It is asked again. If it is "
+                "right, run the task again."
+            )
+        self._had_entries = bool(first)
+        return matching(numbers, chain(first, entries))
 
 
-class NumbersQuery(_WholeList):
-    """A do-not-call list in a database, queried for every batch.
+class NumbersQuery:
+    """A do-not-call list in a database that looks up the numbers of a batch.
 
     :param engine: the list's database.
-    :param sql: a query whose first column is a number. With ``:numbers`` in it, the query gets the numbers of the
-        batch, as E.164.
+    :param sql: a query whose first column is a number; ``:numbers`` in it stands for the batch, as E.164.
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
-        super().__init__()
         self._engine = engine
         self._sql = sql
 
@@ -258,10 +244,13 @@ class NumbersQuery(_WholeList):
         :return: those on the list.
         """
         with querying("do_not_call", self._engine) as connection:
-            if ":numbers" in self._sql:
-                query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
-                return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
-            return self._matching(numbers, connection.exec_driver_sql(self._sql).scalars())
+            query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
+            return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
+
+
+def _entries(engine: Engine, sql: str) -> Iterator[object]:
+    with querying("do_not_call", engine) as connection:
+        yield from connection.exec_driver_sql(sql).scalars()
 
 
 def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> DoNotCall | None:
@@ -283,7 +272,9 @@ def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> 
     if isinstance(source, str):
         if engine is None:
             raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
-        return NumbersQuery(engine, source)
+        return (
+            NumbersQuery(engine, source) if ":numbers" in source else ListedNumbers(partial(_entries, engine, source))
+        )
     if not isinstance(source, Iterable):
         raise InvalidRequest(f"do_not_call must be SQL or a list of numbers, not {type(source).__name__}.")
     # Kept: an iterator would be empty when it is asked before the second call.

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
-from airflow_provider_voice.outreach.database import is_one_of
 from airflow_provider_voice.outreach.schema import REASON_LENGTH, attempts, campaigns, contacts
 from airflow_provider_voice.outreach.states import (
     COUNTED,
@@ -173,46 +172,34 @@ class Ledger:
 
         :param claimed: contacts that this worker claimed.
         """
-        self._write_claimed([{"b_key": item.key, "b_fence": item.fence} for item in claimed], {})
+        self._write_claimed([(item, {}) for item in claimed])
 
     def decide(self, decisions: Iterable[tuple[Claimed, NextState]]) -> None:
         """Store that claimed contacts are not called now, and give them back.
 
         :param decisions: contacts with their next states.
         """
-        rows = [
-            {
-                "b_key": item.key,
-                "b_fence": item.fence,
-                "b_state": step.state.value,
-                "b_reason": step.reason[:REASON_LENGTH],
-                "b_due": step.due_at,
-            }
-            for item, step in decisions
-        ]
-        values: dict[str, Any] = {
-            "state": bindparam("b_state"),
-            "reason": bindparam("b_reason"),
-            "due_at": bindparam("b_due"),
-        }
-        self._write_claimed(rows, values)
+        self._write_claimed(
+            [
+                (item, {"state": step.state.value, "reason": step.reason[:REASON_LENGTH], "due_at": step.due_at})
+                for item, step in decisions
+            ]
+        )
 
-    def _write_claimed(self, rows: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
-        if not rows:
+    def _write_claimed(self, changes: Sequence[tuple[Claimed, Mapping[str, Any]]]) -> None:
+        if not changes:
             return
 
         def work(connection: Connection) -> None:
-            held = and_(
-                contacts.c.campaign == self.campaign,
-                contacts.c.contact_key == bindparam("b_key"),
-                contacts.c.fence == bindparam("b_fence"),
-                contacts.c.lease_owner == self.owner,
-                is_one_of(contacts.c.state, WAITING),
-            )
-            update = contacts.update().where(held)
-            now = self.database.now(connection)
-            freed = {"lease_owner": None, "lease_until": None, "updated_at": now}
-            self.database.execute_many(connection, update.values(**freed, **values), rows)
+            freed = {"lease_owner": None, "lease_until": None, "updated_at": self.database.now(connection)}
+            for item, values in changes:
+                held = and_(
+                    self._rows([item.key]),
+                    contacts.c.fence == item.fence,
+                    contacts.c.lease_owner == self.owner,
+                    contacts.c.state.in_(_WAITING),
+                )
+                connection.execute(contacts.update().where(held).values(**freed, **values))
 
         self.database.transact(work)
 
@@ -260,23 +247,23 @@ class Ledger:
         def work(connection: Connection) -> Intents:
             if checked is not None:
                 pacing.lock_everybody(connection)
-            places = pacing.lock(connection)
+            places = pacing.lock(connection, len(wanted))
             if (ends_at is not None and places.now >= ends_at) or not self._is_running(connection):
                 return Intents([], [], wanted, 0.0)
-            count = places.of(len(wanted))
-            if count == 0:
+            if places.count == 0:
                 return Intents([], wanted, [], places.wait)
-            held = self._held(connection, wanted[:count], places.now)
+            now_possible, waiting = wanted[: places.count], wanted[places.count :]
+            held = self._held(connection, now_possible, places.now)
             free = held
             if checked is not None:
-                counts = count_attempts(connection, [item.to for item in held], self.subject, places.now)
-                free = [item for item in held if counts.get(item.to, 0) == checked.get(item.to, 0)]
+                times = attempt_times(connection, [item.to for item in held], self.subject, places.now)
+                free = [item for item in held if len(times.get(item.to, ())) == checked.get(item.to, 0)]
             chosen = {item.key for item in free}
             made = [(self._intent(item, agent_id, places.now, clock_offset), item) for item in free]
             self._insert_intents(connection, made, places.now)
             pacing.take(connection, places, len(made))
-            lost = [item for item in wanted[:count] if item.key not in chosen]
-            return Intents(made, wanted[count:], lost, places.wait)
+            lost = [item for item in now_possible if item.key not in chosen]
+            return Intents(made, waiting, lost, places.wait)
 
         return self.database.transact(work)
 
@@ -341,32 +328,19 @@ class Ledger:
 
     # -- reading --
 
-    def in_progress(self) -> list[Attempt]:
-        """Return the attempts of this campaign whose call was placed and has not ended."""
+    def in_progress(self, *, over_others: bool = False) -> list[Attempt]:
+        """Return the attempts of this campaign whose call was placed and has not ended.
+
+        :param over_others: those over other voice connections instead of those over this one, default False.
+        :return: the attempts.
+        """
+        conn_id = attempts.c.voice_conn_id
         query = select(attempts).where(
             attempts.c.campaign == self.campaign,
-            attempts.c.voice_conn_id == self.voice_conn_id,
+            conn_id != self.voice_conn_id if over_others else conn_id == self.voice_conn_id,
             attempts.c.state == AttemptState.PLACED.value,
         )
         return [_attempt(row, 0) for row in self.database.rows(query)]
-
-    def left_behind(self, older_than: timedelta) -> list[Attempt]:
-        """Return the calls of this campaign in progress over other voice connections that nobody settled for long.
-
-        :param older_than: how long ago they were intended at least.
-        :return: the attempts.
-        """
-
-        def work(connection: Connection) -> list[Attempt]:
-            query = select(attempts).where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.voice_conn_id != self.voice_conn_id,
-                attempts.c.state == AttemptState.PLACED.value,
-                attempts.c.intended_at < self.database.now(connection) - older_than,
-            )
-            return [_attempt(row, 0) for row in connection.execute(query)]
-
-        return self.database.transact(work)
 
     def history(self, numbers: Collection[str]) -> tuple[dict[str, list[datetime]], datetime]:
         """Return when each number was attempted for the subject, by any campaign or task, and the ledger's time.
@@ -377,12 +351,7 @@ class Ledger:
 
         def work(connection: Connection) -> tuple[dict[str, list[datetime]], datetime]:
             now = self.database.now(connection)
-            are_counted = _are_counted(numbers, self.subject, now)
-            query = select(attempts.c.to_number, attempts.c.intended_at).where(are_counted)
-            found: dict[str, list[datetime]] = {}
-            for row in connection.execute(query):
-                found.setdefault(row.to_number, []).append(row.intended_at)
-            return found, now
+            return attempt_times(connection, numbers, self.subject, now), now
 
         return self.database.transact(work)
 
@@ -442,30 +411,29 @@ class Ledger:
         return connection.execute(query).scalar() == "running"
 
 
-def count_attempts(
+def attempt_times(
     connection: Connection, numbers: Collection[str], subject: str | None, now: datetime
-) -> dict[str, int]:
-    """Return how many attempts of some numbers caps count: those that :meth:`Ledger.history` returns at this time.
+) -> dict[str, list[datetime]]:
+    """Return when some numbers were attempted, as far as caps count it.
 
-    Attempts are counted, not compared by time, because an attempt is dated before it is committed.
+    Whoever checks whether there were more by now counts them: an attempt is dated before it is committed.
 
     :param connection: a connection inside a transaction.
     :param numbers: E.164 numbers.
     :param subject: what the calls are about.
     :param now: the ledger's time.
-    :return: counts by number; a number without attempts is absent.
+    :return: times by number; a number without attempts is absent.
     """
-    query = select(attempts.c.to_number, func.count()).where(_are_counted(numbers, subject, now))
-    return {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.to_number))}
-
-
-def _are_counted(numbers: Collection[str], subject: str | None, now: datetime) -> Any:
-    return and_(
+    query = select(attempts.c.to_number, attempts.c.intended_at).where(
         attempts.c.to_number.in_(list(numbers)),
         attempts.c.intended_at > now - HISTORY,
         attempts.c.state.in_(_COUNTED),
         attempts.c.subject.is_(None) if subject is None else attempts.c.subject == subject,
     )
+    found: dict[str, list[datetime]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.to_number, []).append(row.intended_at)
+    return found
 
 
 def is_loaded(campaign: str) -> Any:

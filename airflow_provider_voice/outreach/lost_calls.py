@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -31,22 +32,26 @@ SEARCH_DELAYS = (0.0, 2.0, 5.0, 10.0, 15.0)
 _TAKEN_OVER = 100
 
 
+@dataclass(eq=False)
 class LostCall:
     """One create without an outcome.
 
     :param attempt: the attempt; the fence in it is the one under which it is searched for.
     :param cause: how the response to the create was lost.
     :param is_known: whether the ledger has it as unknown already, with its evidence.
+    :param due_at: the monotonic time of the next search.
+    :param searches: how often it was searched for.
+    :param last_problem: why the last search proved nothing.
+    :param call: the call, once it is found.
     """
 
-    def __init__(self, attempt: Attempt, cause: str, *, is_known: bool = False) -> None:
-        self.attempt = attempt
-        self.cause = cause
-        self.is_known = is_known
-        self.due_at = time.monotonic()
-        self.searches = 0
-        self.last_problem: str | None = None
-        self.call: Call | None = None
+    attempt: Attempt
+    cause: str
+    is_known: bool = False
+    due_at: float = field(default_factory=time.monotonic)
+    searches: int = 0
+    last_problem: str | None = None
+    call: Call | None = field(default=None, repr=False)
 
     @property
     def is_given_up(self) -> bool:

@@ -18,6 +18,7 @@ from airflow_provider_voice.outreach.states import IN_PROGRESS, AttemptState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.outreach.database import Database
     from airflow_provider_voice.vendors.rate_limit import Limiter
 
@@ -58,24 +59,16 @@ class Limits:
 class Places:
     """The places for new calls that a locked pacing row offers.
 
-    :param count: how many calls may be placed now; ``None``: as many as are wanted.
+    :param count: how many of the wanted calls may be placed now.
     :param wait: seconds until there may be another place, when there is none now.
     :param now: the database's time.
     :param tokens: the tokens in the bucket; ``None`` without a limit.
     """
 
-    count: int | None
+    count: int
     wait: float
     now: datetime
     tokens: float | None = None
-
-    def of(self, wanted: int) -> int:
-        """Return how many of ``wanted`` calls may be placed.
-
-        :param wanted: how many are wanted.
-        :return: a number from 0 to ``wanted``.
-        """
-        return wanted if self.count is None else min(wanted, self.count)
 
 
 def capacity(calls_per_minute: float) -> float:
@@ -121,10 +114,11 @@ class Pacing:
         self._longest_call = longest_call
         self._hints = Interval(_SECONDS_BETWEEN_HINTS)
 
-    def lock(self, connection: Connection) -> Places:
+    def lock(self, connection: Connection, wanted: int = 1) -> Places:
         """Lock the connection's row and return the places it offers; :meth:`take` them in the same transaction.
 
         :param connection: a connection inside a transaction.
+        :param wanted: how many calls are to be placed, default 1.
         :return: the places.
         """
         row = self._row(connection, self._conn_id)
@@ -132,12 +126,12 @@ class Pacing:
         limits = self._effective(connection, row, now)
         if row.slow_until is not None and row.slow_until > now:
             return Places(0, (row.slow_until - now).total_seconds(), now)
-        count, wait, tokens = None, 0.0, None
+        count, wait, tokens = wanted, 0.0, None
         if limits.calls_per_minute is not None:
             per_minute = limits.calls_per_minute
             tokens = filled(row.tokens, row.filled_at, now, per_minute, capacity(per_minute))
             # A hair less than a whole token is a whole one: floating point must not cost a wait.
-            count = int(tokens + 1e-6)
+            count = min(count, int(tokens + 1e-6))
             wait = max(0.0, 1.0 - tokens) * 60.0 / per_minute
         if limits.max_concurrent is not None:
             held = self._held(connection, now)
@@ -146,7 +140,7 @@ class Pacing:
                 self._log_unknown(held.get(AttemptState.UNKNOWN.value, 0), limits.max_concurrent)
             # An ending frees a place; endings come by polls, so there is no sense in asking often.
             wait = max(wait, 1.0) if free == 0 else wait
-            count = free if count is None else min(count, free)
+            count = min(count, free)
         return Places(count, wait, now, tokens)
 
     def take(self, connection: Connection, places: Places, count: int) -> None:
@@ -287,3 +281,16 @@ class RequestPace:
                 return
             if not wait or self._stopped.wait(wait):
                 return
+
+
+def share_requests(hook: VoiceHook, database: Database, pacing: Pacing, stopped: threading.Event | None = None) -> None:
+    """Let the ``requests_per_minute`` of a hook's connection, if it has one, hold for all workers together.
+
+    :param hook: the voice connection.
+    :param database: the ledger's database.
+    :param pacing: the pace of the connection.
+    :param stopped: as of :class:`RequestPace`.
+    """
+    http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
+    if per_minute and not isinstance(http.limiter, RequestPace):
+        http.limiter = RequestPace(database, pacing, per_minute, http.limiter, stopped)

@@ -17,9 +17,7 @@ from airflow_provider_voice.outreach.schema import REASON_LENGTH, UtcTime, campa
 from airflow_provider_voice.outreach.states import WAITING, Claimed, ContactState, NextState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from sqlalchemy import Connection
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_voice.outreach.contacts import Contact
     from airflow_provider_voice.outreach.database import Database
@@ -28,11 +26,12 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.pacing import Limits
     from airflow_provider_voice.policy import Place
 
+    # The properties of a person that the policy reads, and the earlier attempts to the number, which caps count.
+    Candidate = tuple[Place | NextState | None, tuple[datetime, ...]]
+
 _PAGE = 1000
 #: Planned times that one statement writes.
 _WRITTEN = 500
-#: How long an answer of the policy counts for a later call: a window may have closed.
-_ANSWER_COUNTS_FOR = timedelta(minutes=5)
 #: How long a call is taken to last where only ``max_concurrent`` bounds the pace.
 USUAL_CALL = timedelta(minutes=1)
 _MOST_REASONS = 50
@@ -106,42 +105,6 @@ class Plan:
     refused: dict[str, tuple[ContactState, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A contact that may be called at some time.
-
-    :param place: the properties of the person that the policy reads.
-    :param attempts: earlier attempts to its number, which caps count.
-    """
-
-    place: Place | NextState | None
-    attempts: Sequence[datetime]
-
-
-class _PolicyAnswers:
-    """Asks the policy once for all contacts of one place that would be called within some minutes."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._known: dict[Any, tuple[datetime, NextState | None]] = {}
-
-    def refusal_at(self, candidate: _Candidate, at: datetime) -> NextState | None:
-        if candidate.attempts or candidate.place is None:
-            return self._gate.refusal_at(candidate.place, at, candidate.attempts, ContactState.PENDING)
-        asked_at, refusal = self._known.get(candidate.place, (None, None))
-        if asked_at is None or not self._counts(asked_at, refusal, at):
-            asked_at, refusal = at, self._gate.refusal_at(candidate.place, at, (), ContactState.PENDING)
-            self._known[candidate.place] = (asked_at, refusal)
-        return refusal
-
-    @staticmethod
-    def _counts(asked_at: datetime, refusal: NextState | None, at: datetime) -> bool:
-        """Return whether an answer holds for a later call too: closed is closed until the window opens."""
-        if refusal is not None:
-            return asked_at <= at and (refusal.due_at is None or at < refusal.due_at)
-        return timedelta(0) <= at - asked_at <= _ANSWER_COUNTS_FOR
-
-
 class Planner:
     """Plans the first call of every contact that waits; redials depend on endings that are not known yet.
 
@@ -159,7 +122,8 @@ class Planner:
         self._ledger = ledger
         self._database: Database = ledger.database
         self._gate = gate
-        self._answers = _PolicyAnswers(gate)
+        # Of the places where nobody may be called now: why, and until when.
+        self._closed: dict[Any, NextState] = {}
         self._ends_at = ends_at
         per_minute = limits.calls_per_minute or float("inf")
         if limits.max_concurrent is not None:
@@ -174,9 +138,9 @@ class Planner:
         """
         now = self._database.transact(self._database.now)
         plan = Plan()
-        queue: list[tuple[datetime, str, _Candidate]] = []
+        queue: list[tuple[datetime, str, Candidate]] = []
         # One object for all contacts of a place, because there are many contacts and few places.
-        shared: dict[Any, _Candidate] = {}
+        shared: dict[Candidate, Candidate] = {}
         for page in self._pages():
             numbers = {contact.to for contact in page}
             listed = self._gate.listed(numbers)
@@ -186,20 +150,20 @@ class Planner:
                 if refusal is not None:
                     plan.refused[contact.key] = (refusal.state, refusal.reason)
                     continue
-                candidate = _Candidate(self._gate.place_of(contact), tuple(history.get(contact.to, ())))
+                candidate = (self._gate.place_of(contact), tuple(history.get(contact.to, ())))
                 queue.append((now, contact.key, shared.setdefault(candidate, candidate)))
         self._place(queue, now, plan)
         self._write(plan)
         return self._summary(plan)
 
-    def _place(self, queue: list[tuple[datetime, str, _Candidate]], now: datetime, plan: Plan) -> None:
+    def _place(self, queue: list[tuple[datetime, str, Candidate]], now: datetime, plan: Plan) -> None:
         """Give every contact a time at the campaign's pace, within its windows."""
         free_at = now
         heapq.heapify(queue)
         while queue:
             at, key, candidate = heapq.heappop(queue)
             slot = max(at, free_at)
-            refusal = self._answers.refusal_at(candidate, slot)
+            refusal = self._refusal_at(candidate, slot)
             if refusal is not None and refusal.due_at is None:
                 plan.refused[key] = (refusal.state, refusal.reason)
             elif refusal is not None and refusal.due_at is not None:
@@ -209,6 +173,20 @@ class Planner:
             else:
                 plan.planned[key] = slot
                 free_at = slot + self._spacing
+
+    def _refusal_at(self, candidate: Candidate, at: datetime) -> NextState | None:
+        """Return why the policy forbids a call at an instant; a place that is closed is asked for once until it opens.
+
+        Instants ascend, so that an answer of before counts until its window opens.
+        """
+        place, attempts = candidate
+        closed = None if attempts else self._closed.get(place)
+        if closed is not None and (closed.due_at is None or at < closed.due_at):
+            return closed
+        refusal = self._gate.refusal_at(place, at, attempts, ContactState.PENDING)
+        if refusal is not None and not attempts:
+            self._closed[place] = refusal
+        return refusal
 
     def _pages(self) -> Iterator[list[Claimed]]:
         columns = contacts.c
@@ -226,17 +204,9 @@ class Planner:
             .limit(_PAGE)
         )  # fmt: skip
         last = ""
-        while True:
-
-            def work(connection: Connection, after: str = last) -> list[Claimed]:
-                rows = connection.execute(query.where(columns.contact_key > after))
-                return [Claimed(row[0], row[1], ContactState(row[2]), *row[3:]) for row in rows]
-
-            page = self._database.transact(work)
-            if not page:
-                return
-            last = page[-1].key
-            yield page
+        while rows := self._database.rows(query.where(columns.contact_key > last)):
+            last = rows[-1].contact_key
+            yield [Claimed(row[0], row[1], ContactState(row[2]), *row[3:]) for row in rows]
 
     def _write(self, plan: Plan) -> None:
         """Write when each contact would be called or why not; no state is changed, for this is a plan."""

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.models import CallStatus, status_of, statuses_of
+from airflow_provider_voice.models import CallStatus, status_of
 from airflow_provider_voice.outreach.states import ContactState, NextState
+from airflow_provider_voice.utils.validation import duration, endings_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +44,7 @@ class RedialRules:
         cls,
         max_attempts: int = 3,
         redial_after: Mapping[str, timedelta | float] | None = None,
-        success_statuses: Collection[str] = ("completed",),
+        success_statuses: Collection[CallStatus | str] = ("completed",),
     ) -> RedialRules:
         """Return the rules a user wrote.
 
@@ -56,19 +57,16 @@ class RedialRules:
         """
         if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
             raise InvalidRequest(f"max_attempts must be a whole number of at least 1, not {max_attempts!r:.40}.")
-        success = statuses_of(tuple(success_statuses) if not isinstance(success_statuses, str) else success_statuses)
-        if not success or not all(status.is_terminal for status in success):
-            raise InvalidRequest("success_statuses must name at least one ending, and endings only.")
+        success = endings_of("success_statuses", success_statuses)
         if redial_after is not None and not isinstance(redial_after, Mapping):
             raise InvalidRequest(f"redial_after must map endings to durations, not be {type(redial_after).__name__}.")
         after = {
-            status_of(name): _span(str(name), span)
+            status_of(name): duration(f"redial_after[{str(name)!r:.30}]", span, minimum=timedelta(0))
             for name, span in (REDIAL_AFTER if redial_after is None else redial_after).items()
         }
         if redial_after is None:
             after = {status: span for status, span in after.items() if status not in success}
-        if not all(status.is_terminal for status in after):
-            raise InvalidRequest("redial_after must name endings only; a call does not end as queued or ringing.")
+        endings_of("redial_after", tuple(after), may_be_empty=True)
         both = sorted(status.value for status in success & after.keys())
         if both:
             raise InvalidRequest(f"{', '.join(both)} is in success_statuses and in redial_after; keep it in one.")
@@ -95,11 +93,3 @@ class RedialRules:
         if attempts >= self.max_attempts:
             return NextState(ContactState.EXHAUSTED, f"the last of {attempts} attempts ended as {status}")
         return NextState(ContactState.REDIAL, f"attempt {attempts} ended as {status}", ended_at + span)
-
-
-def _span(name: str, value: timedelta | float) -> timedelta:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds < timedelta.max.total_seconds():
-        raise InvalidRequest(f"redial_after[{name!r:.30}] must be a timedelta or a number of seconds of at least 0.")
-    return timedelta(seconds=seconds)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.exceptions import (
+    CallOutcomeUnknown,
     CapabilityNotSupported,
     InvalidPhoneNumber,
     InvalidRequest,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call
     from airflow_provider_voice.outreach.states import Attempt, Claimed
-    from airflow_provider_voice.vendors.rate_limit import Limiter
 
 #: More threads than this only wait for each other: a create takes a vendor 50 ms or more.
 MOST_SENDERS = 16
@@ -63,13 +63,11 @@ class Result:
     :param job: the create.
     :param call: the vendor's call.
     :param error: the vendor's refusal, or the error of a missing response.
-    :param surprise: the class of an error that is none of ours.
     """
 
     job: Job
     call: Call | None = None
     error: VoiceError | None = None
-    surprise: str | None = None
 
     @property
     def kind(self) -> str:
@@ -77,7 +75,7 @@ class Result:
         if self.call is not None:
             return "placed"
         if self.error is None:
-            return "held" if self.surprise is None else "lost"
+            return "held"
         if not proves_no_ring(self.error):
             return "lost"
         if isinstance(self.error, _PASSES):
@@ -96,17 +94,9 @@ class Senders:
     :param hook: the voice connection.
     :param count: how many creates may be under way at once.
     :param context: values that come back with the vendor's events, the same for all calls.
-    :param limiter: the limiter of the connection's requests; ``None``: that of the hook.
     """
 
-    def __init__(
-        self,
-        hook: VoiceHook,
-        count: int,
-        context: Mapping[str, Any] | None = None,
-        *,
-        limiter: Limiter | None = None,
-    ) -> None:
+    def __init__(self, hook: VoiceHook, count: int, context: Mapping[str, Any] | None = None) -> None:
         self.count = max(1, min(count, MOST_SENDERS))
         self._hook = hook
         self._context = dict(context or {})
@@ -115,7 +105,6 @@ class Senders:
         self._jobs: dict[Future[Result], Job] = {}
         self._of_thread = threading.local()
         http = hook.vendor.http
-        http.limiter = limiter or http.limiter
         http.before_create = self._check
         # Every single send is checked against lease and pace, so the client must not repeat one by itself.
         http.repeats_creates = False
@@ -174,7 +163,7 @@ class Senders:
         except VoiceError as error:
             return Result(job, error=error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the phone may have rung
-            return Result(job, surprise=type(error).__name__)
+            return Result(job, error=CallOutcomeUnknown(f"The create failed with {type(error).__name__}."))
 
     def _check(self) -> None:
         """Raise unless the create of this thread may be sent now."""

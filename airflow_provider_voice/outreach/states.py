@@ -32,11 +32,6 @@ class ContactState(str, Enum):
     def __str__(self) -> str:
         return str(self.value)
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the campaign does nothing more for the contact by itself."""
-        return self not in OPEN
-
 
 #: The contact waits for a call.
 WAITING = (ContactState.PENDING, ContactState.REDIAL)

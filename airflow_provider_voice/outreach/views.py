@@ -13,7 +13,6 @@ from sqlalchemy import and_, case, func, literal, or_, select, union_all
 
 from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach.database import Database
-from airflow_provider_voice.outreach.progress import expected_end
 from airflow_provider_voice.outreach.schema import VERSION, attempts, campaigns, contacts, stored_version
 from airflow_provider_voice.outreach.states import OPEN, WAITING, ContactState
 
@@ -54,16 +53,11 @@ class ReadOnlyDatabase(Database):
             stored = stored_version(connection)
         if stored is None:
             raise NoLedgerYet("This database holds no ledger yet. The first campaign that runs on it creates one.")
-        if stored < VERSION:
-            raise LedgerFailed(
-                f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. The first "
-                "campaign on this release migrates them, and so does 'voice-outreach status' with any campaign.",
-                permanent=True,
-            )
         if stored != VERSION:
             raise LedgerFailed(
                 f"The ledger's tables are of version {stored}, and this release reads version {VERSION}. Run the same "
-                "release of airflow-provider-voice on the API server and on the workers.",
+                "release of airflow-provider-voice on the API server and on the workers. The first campaign on this "
+                "release migrates older tables, and so does 'voice-outreach status' with any campaign.",
                 permanent=True,
             )
         self._is_migrated = True
@@ -76,18 +70,24 @@ class CampaignSummary:
     :param campaign: its name.
     :param state: ``running``, ``paused`` or ``canceled``.
     :param created_at: when it first ran or was planned.
+    :param now: the ledger's time.
     :param counts: contacts per state; states that no contact has are absent.
     :param pace: attempts a minute within the last ten minutes.
     :param plan_id: the id of its last plan.
-    :param last_due_at: when the last contact that waits is due; ``None``: no contact waits.
+    :param due: contacts whose time has come.
+    :param next_due_at: when the first contact that waits is due; ``None``: no contact waits.
+    :param last_due_at: when the last contact that waits is due.
     """
 
     campaign: str
     state: str
     created_at: datetime
+    now: datetime
     counts: Mapping[str, int] = field(default_factory=dict)
     pace: float = 0.0
     plan_id: str | None = None
+    due: int = 0
+    next_due_at: datetime | None = None
     last_due_at: datetime | None = None
 
     @property
@@ -99,6 +99,11 @@ class CampaignSummary:
     def left(self) -> int:
         """Contacts that are not final."""
         return sum(self.counts.get(state.value, 0) for state in OPEN)
+
+    @property
+    def waiting(self) -> int:
+        """Contacts that wait for a call or a redial."""
+        return sum(self.counts.get(state.value, 0) for state in WAITING)
 
     @property
     def done(self) -> int:
@@ -115,14 +120,17 @@ class CampaignSummary:
         """Contacts that a person must decide about."""
         return self.counts.get(ContactState.UNKNOWN.value, 0)
 
-    def expected_end(self, now: datetime) -> datetime | None:
-        """Return when every waiting contact has been called; see :func:`~.progress.expected_end`.
+    @property
+    def expected_end(self) -> datetime | None:
+        """When every waiting contact has been called once more at the present pace; later redials are not counted.
 
-        :param now: the ledger's time.
-        :return: the time; ``None`` when it is not known or the campaign does not run.
+        ``None``: no contact waits, the campaign does not run, or contacts are due and none is being called.
         """
-        waiting = sum(self.counts.get(state.value, 0) for state in WAITING)
-        return expected_end(now, waiting, self.pace, self.last_due_at) if self.state == "running" else None
+        last_due_at = self.last_due_at or self.now
+        if self.state != "running" or not self.waiting or (self.pace <= 0 and last_due_at <= self.now):
+            return None
+        by_pace = self.now + timedelta(minutes=self.waiting / self.pace) if self.pace > 0 else self.now
+        return max(by_pace, last_due_at)
 
 
 @dataclass(frozen=True)
@@ -151,20 +159,6 @@ class HourCount:
     hour: datetime
     attempts: int
     answered: int
-
-
-@dataclass(frozen=True)
-class DueTimes:
-    """When contacts of a campaign are due.
-
-    :param now: the ledger's time.
-    :param due: contacts whose time has come.
-    :param next_at: when the first contact that waits is due; ``None``: no contact waits.
-    """
-
-    now: datetime
-    due: int
-    next_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -228,27 +222,26 @@ class LedgerViews:
         return self.database.transact(work)
 
     def _summaries(self, connection: Connection, rows: Sequence[Any]) -> list[CampaignSummary]:
+        now = self.database.now(connection)
         names = [row.campaign for row in rows]
+        due_at = contacts.c.due_at
         query = (
-            select(contacts.c.campaign, contacts.c.state, func.count(), func.max(contacts.c.due_at))
+            select(
+                contacts.c.campaign,
+                contacts.c.state,
+                func.count().label("number"),
+                func.sum(case((due_at <= now, 1), else_=0)).label("due"),
+                func.min(due_at).label("first"),
+                func.max(due_at).label("last"),
+            )
             .where(contacts.c.campaign.in_(names))
             .group_by(contacts.c.campaign, contacts.c.state)
         )
-        waiting = {state.value for state in WAITING}
-        counts: dict[str, dict[str, int]] = {name: {} for name in names}
-        last_due: dict[str, datetime] = {}
-        for campaign, state, count, due_at in connection.execute(query):
-            counts[campaign][state] = count
-            if due_at is not None and state in waiting:
-                last_due[campaign] = max(due_at, last_due.get(campaign, due_at))
-        paces = paces_of(connection, names, self.database.now(connection))
-        return [
-            CampaignSummary(
-                row.campaign, row.state, row.created_at, counts[row.campaign], paces.get(row.campaign, 0.0),
-                row.plan_id, last_due.get(row.campaign),
-            )
-            for row in rows
-        ]  # fmt: skip
+        groups: dict[str, list[Any]] = {name: [] for name in names}
+        for group in connection.execute(query):
+            groups[group.campaign].append(group)
+        paces = paces_of(connection, names, now)
+        return [_summary(row, groups[row.campaign], paces.get(row.campaign, 0.0), now) for row in rows]
 
     def reasons(self, campaign: str, limit: int = 50) -> list[ReasonCount]:
         """Return the most frequent reasons why contacts were not reached, or not yet.
@@ -300,24 +293,6 @@ class LedgerViews:
 
         return self.database.transact(work)
 
-    def due_times(self, campaign: str) -> DueTimes:
-        """Return when somebody can be called.
-
-        :param campaign: the campaign.
-        :return: how many are due, and when the next one is.
-        """
-
-        def work(connection: Connection) -> DueTimes:
-            now = self.database.now(connection)
-            due = func.coalesce(func.sum(case((contacts.c.due_at <= now, 1), else_=0)), 0)
-            query = select(due, func.min(contacts.c.due_at)).where(
-                contacts.c.campaign == campaign, contacts.c.state.in_([state.value for state in WAITING])
-            )
-            number, next_at = connection.execute(query).one()
-            return DueTimes(now, int(number), next_at)
-
-        return self.database.transact(work)
-
     def contacts(
         self, campaign: str, *, state: str | None = None, prefix: str = "", after: str | None = None, limit: int = 50
     ) -> list[Any]:
@@ -331,16 +306,8 @@ class LedgerViews:
         :return: rows with ``contact_key``, ``to_number``, ``state``, ``reason``, ``attempts``, ``due_at``,
             ``planned_at``, ``updated_at``.
         """
-        query = select(
-            contacts.c.contact_key,
-            contacts.c.to_number,
-            contacts.c.state,
-            contacts.c.reason,
-            contacts.c.attempts,
-            contacts.c.due_at,
-            contacts.c.planned_at,
-            contacts.c.updated_at,
-        ).where(contacts.c.campaign == campaign)
+        names = ("contact_key", "to_number", "state", "reason", "attempts", "due_at", "planned_at", "updated_at")
+        query = select(*(contacts.c[name] for name in names)).where(contacts.c.campaign == campaign)
         if state is not None:
             query = query.where(contacts.c.state == state)
         if prefix:
@@ -432,6 +399,23 @@ class LedgerViews:
         """
         query = select(attempts).where(attempts.c.call_id == call_id).order_by(attempts.c.attempt_id).limit(10)
         return list(self.database.rows(query))
+
+
+def _summary(row: Any, groups: Sequence[Any], pace: float, now: datetime) -> CampaignSummary:
+    """Return the summary of a campaign's row and of its contacts, grouped by state."""
+    waiting = [group for group in groups if group.state in {state.value for state in WAITING}]
+    return CampaignSummary(
+        row.campaign,
+        row.state,
+        row.created_at,
+        now,
+        counts={group.state: group.number for group in groups},
+        pace=pace,
+        plan_id=row.plan_id,
+        due=sum(int(group.due) for group in waiting),
+        next_due_at=min((group.first for group in waiting if group.first), default=None),
+        last_due_at=max((group.last for group in waiting if group.last), default=None),
+    )
 
 
 def paces_of(connection: Connection, names: Sequence[str], now: datetime) -> dict[str, float]:

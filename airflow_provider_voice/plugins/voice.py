@@ -6,7 +6,7 @@ page: the first request does.
 
 from __future__ import annotations
 
-import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -36,24 +36,17 @@ def _icon(color: str) -> str:
 class LazyPage:
     """An ASGI application that makes the page with the first request."""
 
-    def __init__(self) -> None:
-        self._page: Any = None
-        self._lock = threading.Lock()
-
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self.page(scope, receive, send)
 
-    @property
+    @cached_property
     def page(self) -> Any:
         """The FastAPI application."""
-        with self._lock:
-            if self._page is None:
-                # FastAPI, Jinja and SQLAlchemy: only an API server needs them.
-                from airflow_provider_voice.plugins.voice_page.app import create_page
+        # FastAPI, Jinja and SQLAlchemy: only an API server needs them.
+        from airflow_provider_voice.plugins.voice_page.app import create_page
 
-                self._page = create_page()
-            return self._page
+        return create_page()
 
 
 class VoicePlugin(AirflowPlugin):

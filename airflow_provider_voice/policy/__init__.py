@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from airflow_provider_voice.policy.decision import Decision, Person, Place, RuleAnswer
 from airflow_provider_voice.policy.policy import ContactPolicy
-from airflow_provider_voice.policy.when_closed import NextStep, WhenClosed, as_policy, next_step
+from airflow_provider_voice.policy.when_closed import as_policy, wait_until
 
 __all__ = [
     "ContactPolicy",
     "Decision",
-    "NextStep",
     "Person",
     "Place",
     "RuleAnswer",
-    "WhenClosed",
     "as_policy",
-    "next_step",
+    "wait_until",
 ]

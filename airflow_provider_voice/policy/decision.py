@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -11,6 +12,7 @@ from airflow_provider_voice.policy.places import check_code
 from airflow_provider_voice.policy.zones import load_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date, datetime
 
 ZoneSource = Literal["given", "jurisdiction", "number", "none"]
@@ -111,26 +113,8 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the decision as JSON-safe values, with times in ISO 8601."""
-        return {
-            "allowed": self.allowed,
-            "reason": self.reason,
-            "rule": self.rule,
-            "next_at": None if self.next_at is None else self.next_at.isoformat(),
-            "zones": list(self.zones),
-            "zone_source": self.zone_source,
-            "as_of": _iso(self.as_of),
-            "asked": [
-                {
-                    "rule": answer.rule,
-                    "file": answer.file,
-                    "allowed": answer.allowed,
-                    "reason": answer.reason,
-                    "source": answer.source,
-                    "as_of": _iso(answer.as_of),
-                }
-                for answer in self.asked
-            ],
-        }
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self), default=lambda moment: moment.isoformat()))
+        return values
 
 
 # The errors below do not quote the value: it comes from a row about a person, and may be in the wrong column.
@@ -143,16 +127,8 @@ def known_zone(value: Any) -> str | None:
     :return: the name without blanks around it; None when it is not known.
     :raises InvalidRequest: when the zone does not exist. The message does not quote it.
     """
-    name = _text_or_none(value, "time_zone")
-    if name is None:
-        return None
-    try:
-        load_zone(name)
-    except InvalidRequest:
-        raise InvalidRequest(
-            "The person's time zone does not exist. Write a name of the IANA database, such as 'America/New_York'."
-        ) from None
-    return name
+    write = "a name of the IANA database, such as 'America/New_York'"
+    return _known(value, "time_zone", load_zone, f"The person's time zone does not exist. Write {write}.")
 
 
 def known_jurisdiction(value: Any) -> str | None:
@@ -162,25 +138,17 @@ def known_jurisdiction(value: Any) -> str | None:
     :return: the code; None when it is not known.
     :raises InvalidRequest: when the jurisdiction does not exist. The message does not quote it.
     """
-    code = _text_or_none(value, "jurisdiction")
-    if code is None:
-        return None
-    try:
-        return check_code(code)
-    except InvalidRequest:
-        raise InvalidRequest(
-            "The person's jurisdiction does not exist. Write an ISO 3166 code of a country or one of its states, such "
-            "as 'US' or 'US-FL'."
-        ) from None
+    write = "an ISO 3166 code of a country or one of its states, such as 'US' or 'US-FL'"
+    return _known(value, "jurisdiction", check_code, f"The person's jurisdiction does not exist. Write {write}.")
 
 
-def _text_or_none(value: Any, name: str) -> str | None:
+def _known(value: Any, name: str, check: Callable[[str], object], problem: str) -> str | None:
+    """Return what the check makes of a text, as text; None for nothing or blanks."""
     if value is None:
         return None
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} takes text, not {type(value).__name__}. Leave it out when it is not known.")
-    return value.strip() or None
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
+    try:
+        return str(check(value.strip())) if value.strip() else None
+    except InvalidRequest:
+        raise InvalidRequest(problem) from None

@@ -102,7 +102,10 @@ class ContactPolicy:
         """
         if not isinstance(person, Person):
             raise InvalidRequest(f"decide() takes a Person, not {type(person).__name__}. Write Person(to='+1...').")
-        return Place(self._codes_of(person), *self._zones_of(person))
+        # The codes of the jurisdiction and its country, or else those of the number's country and state.
+        if person.jurisdiction is not None:
+            return Place(codes_of_jurisdiction(person.jurisdiction), *self._zones_of(person))
+        return Place(place_of_number(person.to).codes, *self._zones_of(person))
 
     def decide_at_place(self, place: Place, at: datetime, attempts: Iterable[datetime] = ()) -> Decision:
         """Decide like :meth:`decide`, about a person whose place was found before.
@@ -132,12 +135,6 @@ class ContactPolicy:
             if (rules := [rule for rule in file.rules if rule.applies(place.codes)])
         ]
         return Question(asked, zones, zone_source, self.max_zone_spread, instant, made).decide()
-
-    def _codes_of(self, person: Person) -> frozenset[str]:
-        """Return the codes of the jurisdiction and its country, or else those of the number's country and state."""
-        if person.jurisdiction is not None:
-            return codes_of_jurisdiction(person.jurisdiction)
-        return place_of_number(person.to).codes
 
     def _zones_of(self, person: Person) -> tuple[tuple[str, ...], ZoneSource, str | None]:
         """Return the possible zones, their source, and why the place is not known."""

@@ -15,7 +15,7 @@ from airflow_provider_voice.policy.decision import Decision, RuleAnswer
 from airflow_provider_voice.policy.zones import UTC, hours_between, load_zone, next_offset_change, wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_voice.policy.decision import ZoneSource
     from airflow_provider_voice.policy.rule_format import RuleFile
@@ -58,17 +58,15 @@ class Question:
     def _end(self) -> datetime:
         return self.instant + _LOOK_AHEAD
 
-    @cached_property
-    def _walls(self) -> Mapping[str, datetime]:
-        """The time on the clock of each zone at the instant."""
-        return {zone: wall_clock(load_zone(zone), self.instant) for zone in self.zones}
-
     def _file_step(self, file: RuleFile, rules: list[Rule]) -> Step:
         """Return the function that finds the first instant at which a file allows the call."""
         if file.zones == "all":
-            return partial(_first_common, [self._rule_step(rule, zone) for zone in self.zones for rule in rules])
-        by_zone = [partial(_first_common, [self._rule_step(rule, zone) for rule in rules]) for zone in self.zones]
-        return partial(_first_of_any, by_zone)
+            return partial(_first_common, [self._zone_step(rules, zone) for zone in self.zones])
+        return partial(_first_of_any, [self._zone_step(rules, zone) for zone in self.zones])
+
+    def _zone_step(self, rules: list[Rule], zone: str) -> Step:
+        """Return the function that finds the first instant at which all rules allow the call by one clock."""
+        return partial(_first_common, [self._rule_step(rule, zone) for rule in rules])
 
     def _rule_step(self, rule: Rule, zone: str) -> Step:
         clock = load_zone(zone)
@@ -107,18 +105,16 @@ class Question:
         """Return the zones in which the answers of a file are given: with ``any``, the one that opens first."""
         if file.zones == "all" or len(self.zones) == 1:
             return self.zones
-        steps = {zone: partial(_first_common, [self._rule_step(rule, zone) for rule in rules]) for zone in self.zones}
-        return (min(self.zones, key=lambda zone: steps[zone](self.instant) or _NEVER),)
+        return (min(self.zones, key=lambda zone: self._zone_step(rules, zone)(self.instant) or _NEVER),)
 
     def _answer(self, file: RuleFile, rule: Rule, zones: tuple[str, ...]) -> tuple[RuleAnswer, datetime]:
         """Return the answer of a rule and when the rule opens; of several zones, about the one that opens last."""
         zone, opens = zones[0], self.instant
         for name in zones:
-            if not rule.allows(self.instant, self._walls[name], self.attempts):
-                zone_opens = self._rule_step(rule, name)(self.instant) or _NEVER
-                if zone_opens > opens:
-                    zone, opens = name, zone_opens
-        reason = rule.explain(self.instant, zone, self._walls[zone], self.attempts)
+            zone_opens = self._rule_step(rule, name)(self.instant) or _NEVER
+            if zone_opens > opens:
+                zone, opens = name, zone_opens
+        reason = rule.explain(self.instant, zone, wall_clock(load_zone(zone), self.instant), self.attempts)
         return RuleAnswer(rule.id, file.name, opens == self.instant, reason, rule.source, rule.as_of), opens
 
     def _reason(self, worst: RuleAnswer | None, asked: int, next_at: datetime | None) -> str:

@@ -39,18 +39,14 @@ class RuleFile:
     :param name: name of a shipped file, or file name of a path.
     :param rules: its rules, in their order.
     :param title: text for people.
-    :param as_of: when the sources were read.
     :param zones: whether a number with several possible zones must be open in ``all`` of them or in ``any``.
-    :param margin_seconds: seconds before closing in which no call starts.
     :param country_zones: zones by country, instead of those that a number of the country or the country itself has.
     """
 
     name: str
     rules: tuple[Rule, ...]
     title: str | None = None
-    as_of: date | None = None
     zones: ZonesMode = "all"
-    margin_seconds: int = _DEFAULT_MARGIN
     country_zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
@@ -74,17 +70,15 @@ def parse_rule_file(data: bytes, name: str, *, check_calendars: bool = True) -> 
     zones = top.get("zones", "all")
     if zones not in ("all", "any"):
         raise place.error(f"zones is {zones!r:.40}. Write 'all' or 'any'")
-    rules = tuple(_parse_rule(rule, place, number, margin, as_of) for number, rule in enumerate(written, start=1))
-    _refuse_duplicates([(rule.id, name) for rule in rules])
-    return RuleFile(
+    file = RuleFile(
         name=name,
-        rules=rules,
+        rules=tuple(_parse_rule(rule, place, number, margin, as_of) for number, rule in enumerate(written, start=1)),
         title=place.text(top, "title"),
-        as_of=as_of,
         zones=zones,
-        margin_seconds=margin,
         country_zones=_parse_country_zones(top.get("country_zones", {}), place),
     )
+    refuse_duplicates([file])
+    return file
 
 
 def refuse_duplicates(rule_files: Collection[RuleFile]) -> None:
@@ -93,12 +87,8 @@ def refuse_duplicates(rule_files: Collection[RuleFile]) -> None:
     :param rule_files: the files of a policy.
     :raises InvalidRequest: with the id and both files.
     """
-    _refuse_duplicates([(rule.id, file.name) for file in rule_files for rule in file.rules])
-
-
-def _refuse_duplicates(ids: list[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
-    for rule_id, name in ids:
+    for name, rule_id in ((file.name, rule.id) for file in rule_files for rule in file.rules):
         if rule_id in seen:
             where = "the file has it twice" if seen[rule_id] == name else f"{seen[rule_id]} has it too"
             raise InvalidRequest(f"{name}, rule {rule_id}: the id is not unique, {where}. Give every rule its own id.")
@@ -196,20 +186,20 @@ def _kind(value: Any) -> str:
 
 def _parse_rule(value: Any, file_place: _Place, number: int, margin: int, as_of: date | None) -> Rule:
     name = value.get("id") if isinstance(value, dict) else None
-    unnamed = replace(file_place, rule=name if isinstance(name, str) and name else f"number {number}")
-    keys = unnamed.mapping(value, _RULE_KEYS, "an id and hours, closed_on or at_most")
-    rule_id = unnamed.text(keys, "id")
+    place = replace(file_place, rule=name if isinstance(name, str) and name else f"number {number}")
+    keys = place.mapping(value, _RULE_KEYS, "an id and hours, closed_on or at_most")
+    rule_id = place.text(keys, "id")
     if rule_id is None:
-        raise unnamed.error("it has no id. Write 'id:' and a name of its own")
-    place = replace(file_place, rule=rule_id)
+        raise place.error("it has no id. Write 'id:' and a name of its own")
     if not {"hours", "closed_on", "at_most"} & set(keys):
         raise place.error("it forbids nothing. Write hours, closed_on or at_most")
     since, until = place.day(keys, "since"), place.day(keys, "until")
     if since is not None and until is not None and since >= until:
         raise place.error("until is not after since. Write the first day on which the rule is not in force any more")
+    codes = place.texts(keys["applies_to"], "applies_to", "[US]") if "applies_to" in keys else []
     return Rule(
         id=rule_id,
-        applies_to=_parse_applies_to(keys["applies_to"], place) if "applies_to" in keys else (),
+        applies_to=tuple(_checked(check_code, code, place, "applies_to") for code in codes),
         hours=_parse_hours(keys["hours"], place, margin) if "hours" in keys else None,
         closed_on=_parse_closed_on(keys["closed_on"], place) if "closed_on" in keys else None,
         at_most=_parse_at_most(keys["at_most"], place) if "at_most" in keys else None,
@@ -219,10 +209,6 @@ def _parse_rule(value: Any, file_place: _Place, number: int, margin: int, as_of:
         as_of=place.day(keys, "as_of") or as_of,
         margin_seconds=margin,
     )
-
-
-def _parse_applies_to(value: Any, place: _Place) -> tuple[str, ...]:
-    return tuple(_checked(check_code, code, place, "applies_to") for code in place.texts(value, "applies_to", "[US]"))
 
 
 def _checked(check: Callable[[str], Any], value: str, place: _Place, key: str) -> Any:

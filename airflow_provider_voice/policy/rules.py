@@ -128,16 +128,6 @@ class Rule:
         """
         return not self.applies_to or not codes.isdisjoint(self.applies_to)
 
-    def allows(self, instant: datetime, wall: datetime, attempts: Sequence[datetime]) -> bool:
-        """Return whether the rule allows a call.
-
-        :param instant: when the call would start, in UTC.
-        :param wall: the same on the called person's clock, naive.
-        :param attempts: attempts in ascending order, in UTC.
-        :return: whether hours, closed days and limit allow it, or the rule is not in force.
-        """
-        return self._obstacle(instant, wall, attempts) is None
-
     def next_allowed(
         self, zone: ZoneInfo, start: datetime, end: datetime, attempts: Sequence[datetime]
     ) -> datetime | None:
@@ -149,9 +139,10 @@ class Rule:
         :param attempts: attempts in ascending order, in UTC.
         :return: the instant, or ``None`` when there is none in ``[start, end]``.
         """
+        has_clock = self.hours is not None or self.closed_on is not None
         instant: datetime | None = start
         while instant is not None:
-            opening = first_instant(zone, instant, end, self._next_open_wall) if self._has_clock else instant
+            opening = first_instant(zone, instant, end, self._next_open_wall) if has_clock else instant
             if opening is None:
                 return None
             instant = self._next_within_limit(zone, opening, end, attempts)
@@ -192,7 +183,7 @@ class Rule:
     def _obstacle(
         self, instant: datetime, wall: datetime, attempts: Sequence[datetime]
     ) -> Literal["closed_on", "hours", "at_most"] | None:
-        """Return the part of the rule that forbids a call, or ``None``; parameters as in :meth:`allows`."""
+        """Return the part of the rule that forbids a call, or ``None``; parameters as in :meth:`explain`."""
         day = wall.date()
         if not self._in_force(day):
             return None
@@ -204,10 +195,6 @@ class Rule:
             return "at_most"
         return None
 
-    @property
-    def _has_clock(self) -> bool:
-        return self.hours is not None or self.closed_on is not None
-
     def _next_open_wall(self, wall: datetime, last: datetime) -> datetime | None:
         """Return the first wall-clock time in ``[wall, last]`` at which hours and closed days allow a call."""
         while wall <= last:
@@ -218,7 +205,7 @@ class Rule:
                 opening = wall if self.hours is None else self.hours.next_start(wall)
                 if opening is not None:
                     return opening
-            wall = _midnight_after(wall)
+            wall = datetime.combine(day + _DAY, time.min)
         return None
 
     def _next_wall_not_in_force(self, wall: datetime, last: datetime) -> datetime | None:
@@ -236,18 +223,12 @@ class Rule:
         allowed = self.at_most.next_allowed(start, attempts)
         if allowed == start:
             return start
-        free = None
-        if self.since is not None or self.until is not None:
-            free = first_instant(zone, start, end, self._next_wall_not_in_force)
+        free = first_instant(zone, start, end, self._next_wall_not_in_force)
         return min((found for found in (allowed, free) if found is not None and found <= end), default=None)
 
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _midnight_after(wall: datetime) -> datetime:
-    return datetime.combine(wall.date() + _DAY, time.min)
 
 
 def check_calendar(code: str) -> None:

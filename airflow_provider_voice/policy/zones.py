@@ -118,19 +118,15 @@ def _offset_changes(name: str, year: int) -> tuple[datetime, ...]:
     """Return the instants of a UTC year at which the offset changes; ``zoneinfo`` does not offer them."""
     zone = load_zone(name)
     changes = []
-    day = datetime(year, 1, 1, tzinfo=UTC)
-    before = _offset(zone, day - _SECOND)
-    if _offset(zone, day) != before:
-        changes.append(day)
-    while day.year == year:
-        low, high = day, day + _DAY - _SECOND
+    # From the last second of a day to that of the next, so that a change at midnight belongs to the day it begins.
+    instant = datetime(year, 1, 1, tzinfo=UTC) - _SECOND
+    while (instant + _SECOND).year == year:
+        low, high = instant, instant + _DAY
         before = _offset(zone, low)
         if _offset(zone, high) != before:
             while high - low > _SECOND:
                 middle = low + timedelta(seconds=(high - low) // _SECOND // 2)
                 low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
             changes.append(high)
-        day += _DAY
-        if day.year == year and _offset(zone, day) != _offset(zone, day - _SECOND):
-            changes.append(day)
+        instant += _DAY
     return tuple(changes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -42,24 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def example_dags() -> Path:
-    """Return the folder of the example DAGs: in the wheel, or in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "examples"
-    return installed if installed.is_dir() else package.parent / "dags_examples"
-
-
 def copy_examples(folder: Path) -> list[Path]:
     """Copy the example DAGs; existing files are not changed.
 
     :param folder: where to; made when it is missing.
     :return: the files that were copied.
     """
+    package = Path(__file__).parents[1]
+    in_wheel, in_checkout = package / "examples", package.parent / "dags_examples"
+    examples = in_wheel if in_wheel.is_dir() else in_checkout
     folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted(path for path in example_dags().iterdir() if path.suffix in (".py", ".csv"))
+    sources = sorted(path for path in examples.iterdir() if path.suffix in (".py", ".csv"))
     copied = [folder / source.name for source in sources if not (folder / source.name).exists()]
     for target in copied:
-        shutil.copyfile(example_dags() / target.name, target)
+        shutil.copyfile(examples / target.name, target)
     return copied
 
 
@@ -90,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if "examples" in options:
         copied = "".join(f"{path}\n" for path in copy_examples(options.examples))
-        _print(copied or f"{options.examples} has every example already.\n")
+        sys.stdout.write(copied or f"{options.examples} has every example already.\n")
         return 0
     try:
         quirks = VendorQuirks(list_delay=options.list_delay)
@@ -111,14 +106,6 @@ def _serve(sandbox: Sandbox, vendor: VendorName) -> None:
     # Comments and exports only, so that all of it can be pasted into a shell.
     lines = [f"# The voice sandbox listens on {sandbox.url}. Paste these lines where Airflow starts:"]
     lines += export_lines(sandbox, vendor)
-    _print("\n".join([*lines, ""]))
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
     stopped.wait()
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, wants no more; Python would flush the rest into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 FaultKind = Literal["lost_answer", "refused", "reset", "status", "interim", "garbage", "cut", "slow"]
 Operation = Literal["create", "find", "list", "end", "check", "any"]
 
-_INTERIM = range(100, 200)
 #: Kinds whose request is always handled before its response goes wrong.
 _HANDLED = ("lost_answer", "interim", "cut", "slow")
 _STATUSES = {"interim": 103, "refused": 402}  # of other kinds: 503
@@ -65,7 +64,7 @@ class Fault:
         check_choices(self, kind=FaultKind, operation=Operation)
         self.status = self.status or _STATUSES.get(self.kind, 503)
         self.accepted = self.accepted or self.kind in _HANDLED
-        if self.kind == "interim" and self.status not in _INTERIM:
+        if self.kind == "interim" and self.status not in range(100, 200):
             raise ValueError(f"An interim response has a status from 100 to 199, not {self.status}.")
         self._matches = 0
 
@@ -77,9 +76,8 @@ class Fault:
         :param number: the number to be called, ``None`` when the request names none.
         :return: True for a hit.
         """
-        if self.vendor not in (None, vendor) or self.operation not in ("any", operation):
-            return False
-        if self.number not in (None, number):
+        is_meant = self.vendor in (None, vendor) and self.operation in ("any", operation)
+        if not is_meant or self.number not in (None, number):
             return False
         self._matches += 1
         return self._matches > self.after and (self.times == 0 or self._matches <= self.after + self.times)

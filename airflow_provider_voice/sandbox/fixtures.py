@@ -1,6 +1,6 @@
 """The pytest fixture ``voice_sandbox``, registered for every project that has this package installed.
 
-pytest loads this module in each of its runs, so it imports neither the sandbox's server nor Airflow.
+pytest loads this module in each of its runs. The sandbox loads its web server when it is made, and never Airflow.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_voice.sandbox.server import Sandbox
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from airflow_provider_voice.sandbox.server import Sandbox
-
-#: How fast calls go in the fixture: a call of a minute ends after half a second.
-SPEED = 120.0
 
 
 @pytest.fixture
@@ -28,8 +25,5 @@ def voice_sandbox() -> Iterator[Sandbox]:
 
     :return: the running sandbox; it stops with the test.
     """
-    # Here, not above: the server loads starlette and uvicorn.
-    from airflow_provider_voice.sandbox.server import Sandbox
-
-    with Sandbox(speed=SPEED) as sandbox:
+    with Sandbox(speed=120) as sandbox:
         yield sandbox

@@ -19,8 +19,6 @@ ListOrder = Literal["newest", "oldest", "changed", "shuffled"]
 Pagination = Literal["complete", "missing", "off_by_one"]
 UpdatedAt = Literal["sent", "missing", "backwards"]
 
-_FIRST_ZONE, _LAST_ZONE = -12 * 3600, 14 * 3600
-
 
 @dataclass(frozen=True)
 class VendorQuirks:
@@ -72,5 +70,5 @@ class VendorQuirks:
         for name in ("max_page", "total_cap"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        if not _FIRST_ZONE <= seconds_of(self.day_offset) <= _LAST_ZONE:
+        if not -12 * 3600 <= seconds_of(self.day_offset) <= 14 * 3600:
             raise ValueError(f"day_offset must be between -12 and +14 hours, not {self.day_offset}.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from starlette.responses import Response
 
 from airflow_provider_voice.sandbox.arguments import seconds_of
+from airflow_provider_voice.sandbox.world import LoggedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -103,8 +104,9 @@ class VendorRoutes(ABC):
         :param usual_size: the size of a page when the query asks for none.
         :return: rows, number from 1, size.
         """
-        size = min(positive_int(request, size_field, usual_size), self.max_page)
-        page = positive_int(request, "page", 1)
+        query = request.query_params
+        size = min(int(query.get(size_field, usual_size)), self.max_page)
+        page = int(query.get("page", 1))
         return rows[(page - 1) * size : page * size], page, size
 
     def in_days(self, call: SandboxCall, first: str | None, last: str | None) -> bool:
@@ -122,11 +124,9 @@ class VendorRoutes(ABC):
 
     def _set_in_motion(self) -> None:
         """Let calls begin and change between two pages of a list, as the quirks ask for."""
-        if self.quirks.new_calls_per_page:
-            now = self.world.now()
-            self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
-        if self.quirks.touched_per_page:
-            self.world.touch_oldest(self.name, self.quirks.touched_per_page)
+        now = self.world.now()
+        self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
+        self.world.touch_oldest(self.name, self.quirks.touched_per_page)
 
     def handle(
         self, operation: str, handler: Callable[[Request, Any], Handled]
@@ -139,14 +139,14 @@ class VendorRoutes(ABC):
         """
 
         async def endpoint(request: Request) -> Response:
-            body = await _json_body(request)
+            body = json.loads(await request.body() or b"{}")
             number = body.get("to") or body.get("number") or body.get("phone_number")
-            request.state.number = self.world.log_request(self.name, operation, request.method, request.url.path)
+            self.world.requests.append(LoggedRequest(self.name, operation, request.url.path))
             if not any(request.headers.get(name) == value for name, value in self.credentials.items()):
                 return self._answer(*self.unauthorized)
             if operation == "list":
                 self._set_in_motion()
-            fault = self.world.fault_for(self.name, operation, number)
+            fault = next((fault for fault in self.world.faults if fault.hits(self.name, operation, number)), None)
             is_handled = fault is None or fault.accepted
             response = self._answer(*handler(request, body)) if is_handled else Response()
             return response if fault is None else await self._spoil(response, fault, request)
@@ -202,14 +202,6 @@ def _break_off(exchange: Any, body: bytes) -> None:
     exchange.transport.close()
 
 
-async def _json_body(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body() or b"{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def passes(query: Mapping[str, str], values: Mapping[str, str]) -> bool:
     """Return whether a row passes those filters of a query that compare for equality.
 
@@ -218,15 +210,3 @@ def passes(query: Mapping[str, str], values: Mapping[str, str]) -> bool:
     :return: whether it is listed.
     """
     return all(query.get(name) in (None, value) for name, value in values.items())
-
-
-def positive_int(request: Request, name: str, default: int) -> int:
-    """Return a positive integer from the query.
-
-    :param request: the request.
-    :param name: the parameter's name.
-    :param default: the result when the parameter is missing or not such a number.
-    :return: the number.
-    """
-    text = request.query_params.get(name, "")
-    return int(text) if text.isdigit() and int(text) > 0 else default

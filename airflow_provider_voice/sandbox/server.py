@@ -9,14 +9,9 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from starlette.applications import Starlette
-
 from airflow_provider_voice.sandbox.arguments import VendorName, seconds_of
 from airflow_provider_voice.sandbox.faults import Fault, FaultKind
 from airflow_provider_voice.sandbox.quirks import VendorQuirks
-from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
-from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
-from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
 from airflow_provider_voice.sandbox.world import DEFAULT_AGENTS, LoggedRequest, Ring, SandboxCall, World
 
 _STOP_SECONDS = 20.0
@@ -53,18 +48,23 @@ class Sandbox:
         seed: int = 0,
         quirks: VendorQuirks | None = None,
     ) -> None:
+        # Here, not above: pytest loads this module in each of its runs, and these bring starlette.
+        from starlette.applications import Starlette
+
+        from airflow_provider_voice.sandbox.talkover import TalkoverRoutes
+        from airflow_provider_voice.sandbox.talkstack import TalkstackRoutes
+        from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
+
         if speed <= 0:
             raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
         quirks = quirks or VendorQuirks()
         start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
         self.host = host
         self.port = port
-        self.world = World(frozen=frozen, start=start, seed=seed, speed=speed, list_delay=quirks.list_delay)
+        self.world = World(frozen=frozen, start=start, seed_number=seed, speed=speed, list_delay=quirks.list_delay)
         vendors = [routes(self.world, quirks) for routes in (TalkoverRoutes, TalkstackRoutes, UnleashXRoutes)]
         self._vendors = {vendor.name: vendor for vendor in vendors}
         self.app = Starlette(routes=[route for vendor in vendors for route in vendor.routes()])
-        self._server: Any = None
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Sandbox:
         """Start to listen."""
@@ -86,8 +86,7 @@ class Sandbox:
         """Stop listening."""
         self._server.should_exit = True
         self._server.force_exit = True
-        if self._thread is not None:
-            self._thread.join(_STOP_SECONDS)
+        self._thread.join(_STOP_SECONDS)
 
     @property
     def url(self) -> str:

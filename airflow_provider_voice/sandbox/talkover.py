@@ -20,19 +20,17 @@ if TYPE_CHECKING:
 AGENTS = {"agent_sandbox": "published", "agent_second": "published", "agent_draft": "draft"}
 PREFIX = "/api/v1"
 
-_STATUSES = {
-    CallStatus.QUEUED: "initiated",
-    CallStatus.IN_PROGRESS: "answered",
-    CallStatus.NO_ANSWER: "no-answer",
-    CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the agent talked to the machine
-}
-
 
 class TalkoverRoutes(VendorRoutes):
     """The routes of Make call, List calls, End call and List agents."""
 
     name = "talkover"
-    statuses = _STATUSES
+    statuses = {  # noqa: RUF012 - as declared above
+        CallStatus.QUEUED: "initiated",
+        CallStatus.IN_PROGRESS: "answered",
+        CallStatus.NO_ANSWER: "no-answer",
+        CallStatus.VOICEMAIL: "completed",  # Talkover has no such status: the agent talked to the machine
+    }
     token = "talq_sandbox_token"  # noqa: S105 - the sandbox's own, known to everybody
     credentials = {"Authorization": f"Bearer {token}"}  # noqa: RUF012 - as declared above
     unauthorized = (401, {"error": {"code": "INVALID_TOKEN", "message": "The provided API token is invalid."}})
@@ -77,7 +75,6 @@ class TalkoverRoutes(VendorRoutes):
             self.name,
             to,
             agent,
-            request=request.state.number,
             tag=context.get("airflow_call_tag"),
             variables=body.get("payload") or {},
             context=context,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROJECT = "project-sandbox"
 AGENTS = ("agent-sandbox", "agent-second")
-VOICES = ("Ada", "Grace")
+COST_PER_MINUTE = 0.09  # the page names no currency
 
 
 class TalkstackRoutes(VendorRoutes):
@@ -44,26 +44,19 @@ class TalkstackRoutes(VendorRoutes):
         ]
 
     def _voices(self, _request: Request, _body: Any) -> Handled:
-        """List the voices."""
-        voices: list[dict[str, Any]] = [
-            {"name": name, "labels": {}, "voice_id": name.lower(), "preview_url": None} for name in VOICES
-        ]
-        return 200, {"message": "voices", "status": "success", "voices": voices}
+        """List the voices, of which this account has one."""
+        voice = {"name": "Ada", "labels": {"gender": "female"}, "voice_id": "ada", "preview_url": None}
+        return 200, {"message": "voices", "status": "success", "voices": [voice]}
 
-    def _create(self, request: Request, body: Any) -> Handled:
+    def _create(self, _request: Request, body: Any) -> Handled:
         """Place a call."""
         missing = [name for name in ("projectId", "agentId", "number") if not body.get(name)]
         if missing:
             return 400, {"message": f"{missing[0]} is missing", "status": "error"}
         if body["projectId"] != PROJECT or body["agentId"] not in AGENTS:
             return 400, {"message": "no such agent in this project", "status": "error"}
-        call = self.world.place(
-            self.name,
-            body["number"],
-            body["agentId"],
-            request=request.state.number,
-            variables=body.get("dynamicVariables") or {},
-        )
+        variables = body.get("dynamicVariables") or {}
+        call = self.world.place(self.name, body["number"], body["agentId"], variables=variables)
         data = {"call_id": call.id, "to": call.to, "from": call.from_}
         return 200, {"message": "call made successfully.", "status": "success", "call": data}
 
@@ -110,7 +103,7 @@ def _in_days(call: SandboxCall, query: QueryParams) -> bool:
 def _row(call: SandboxCall, now: datetime) -> dict[str, Any]:
     return {
         "seconds": call.duration(now),
-        "cost": call.cost(now),
+        "cost": round(call.duration(now) / 60 * COST_PER_MINUTE, 4),
         "from": call.from_,
         "to": call.to,
         "phoneNumber": call.to,

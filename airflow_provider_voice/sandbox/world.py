@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.models import CallStatus, Direction
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.sandbox.faults import Fault
 
 CALLER_ID = "+14155550100"
-_COST_PER_MINUTE = 0.09
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class Ring:
     :param number: the number that rang.
     :param at: when it rang, by the sandbox's clock.
     :param call_id: the vendor's id of the call.
-    :param request: the number of the request that placed it; see :class:`LoggedRequest`.
     :param tag: our correlation text, when the request had one.
     """
 
@@ -37,7 +35,6 @@ class Ring:
     number: str
     at: datetime
     call_id: str
-    request: int
     tag: str | None = None
 
 
@@ -128,99 +125,80 @@ class SandboxCall:
         """
         return self.course.talk_seconds if self.status(now).is_terminal and self.hung_up_at is None else 0
 
-    def cost(self, now: datetime) -> float:
-        """Return the price of the call.
-
-        :param now: the time by the sandbox's clock.
-        :return: an amount; the vendors do not document the currency.
-        """
-        return round(self.duration(now) / 60 * _COST_PER_MINUTE, 4)
-
 
 @dataclass(frozen=True)
 class LoggedRequest:
     """One request that reached the sandbox.
 
-    :param number: its place in the order of arrival, from 1.
     :param vendor: the vendor it was for.
     :param operation: ``create``, ``find``, ``list``, ``end`` or ``check``.
-    :param method: the HTTP method.
     :param path: the path, without the query.
-    :param at: when it came, by the sandbox's clock.
     """
 
-    number: int
     vendor: str
     operation: str
-    method: str
     path: str
-    at: datetime
 
 
+@dataclass(kw_only=True)
 class World:
     """The clock of one sandbox, and all its calls, requests and faults.
 
     The clock runs with real time, whatever the speed of the calls is. Requests are handled one at a time, on the
     server's event loop. A test changes the world from its own thread, by single operations on lists: no lock is needed.
 
+    :param start: the time the clock starts at, aware; :meth:`advance` moves it.
     :param frozen: whether the clock moves by :meth:`advance` alone, default False.
-    :param start: the time it starts at, aware; ``None`` (default): this machine's time.
-    :param seed: decides the outcome of numbers without a magic ending, default 0.
+    :param seed_number: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
     :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
+    :param calls: the calls by vendor, in the order in which they were added; at first none.
+    :param rings: the phones that rang, in order; at first none.
+    :param requests: the requests that came, in order; at first none.
+    :param faults: the scripted faults, of which the first that hits a request counts; at first none.
     """
 
-    def __init__(
-        self,
-        *,
-        frozen: bool = False,
-        start: datetime | None = None,
-        seed: int = 0,
-        speed: float = 1.0,
-        list_delay: timedelta | float = 0.0,
-    ) -> None:
-        self._start = start or datetime.now(timezone.utc)
+    start: datetime
+    frozen: bool = False
+    seed_number: int = 0
+    speed: float = 1.0
+    list_delay: timedelta | float = 0.0
+    calls: dict[str, list[SandboxCall]] = field(default_factory=lambda: {name: [] for name in VENDORS})
+    rings: list[Ring] = field(default_factory=list)
+    requests: list[LoggedRequest] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self._began = time.monotonic()
-        self._frozen = frozen
-        self.speed = speed
-        self.seed_number = seed
-        self.list_delay = seconds_of(list_delay)
-        self.calls: dict[str, list[SandboxCall]] = {name: [] for name in VENDORS}
-        self.rings: list[Ring] = []
-        self.faults: list[Fault] = []
-        self.requests: list[LoggedRequest] = []
         self._keys = itertools.count(1001)
 
     def now(self) -> datetime:
         """Return the vendors' time, aware UTC."""
-        return self._start + timedelta(seconds=0.0 if self._frozen else time.monotonic() - self._began)
+        return self.start + timedelta(seconds=0 if self.frozen else time.monotonic() - self._began)
 
     def advance(self, by: timedelta | float) -> None:
         """Make the clock jump.
 
         :param by: how far, seconds or a ``timedelta``.
         """
-        self._start += timedelta(seconds=seconds_of(by))
+        self.start += timedelta(seconds=seconds_of(by))
 
-    def place(
-        self, vendor: str, to: str, agent_id: str, *, request: int = 0, tag: str | None = None, **more: Any
-    ) -> SandboxCall:
+    def place(self, vendor: str, to: str, agent_id: str, *, tag: str | None = None, **more: Any) -> SandboxCall:
         """Accept one call: from here on the phone rings.
 
         :param vendor: the vendor that was asked.
         :param to: the number to call.
         :param agent_id: the agent that talks.
-        :param request: the number of the request that asked for it.
         :param tag: our correlation text, when the request had one.
         :param more: further fields of :class:`SandboxCall`.
         :return: the new call.
         """
         now = self.now()
         call = self._new(vendor, to, agent_id, now, **more)
-        call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
+        call.shown_from = now + timedelta(seconds=seconds_of(self.list_delay) / self.speed)
         rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
         self.calls[vendor].append(call)
-        self.rings.append(Ring(vendor, to, rings_at, call.id, request, tag))
+        self.rings.append(Ring(vendor, to, rings_at, call.id, tag))
         return call
 
     def seed(
@@ -243,9 +221,8 @@ class World:
         :param direction: ``outbound`` (default) or ``inbound``.
         :return: the new calls.
         """
-        span = (end - start).total_seconds()
         rng = random.Random(next(self._keys))  # a second batch has other ids than the first
-        moments = sorted(start + timedelta(seconds=rng.random() * span) for _ in range(count))
+        moments = sorted(start + (end - start) * rng.random() for _ in range(count))
         agent = agent_id or DEFAULT_AGENTS[vendor]
         added = [
             self._new(vendor, f"+1415555{rng.randint(2000, 9999)}", agent, moment, direction=direction, rng=rng)
@@ -308,29 +285,6 @@ class World:
         for calls in self.calls.values():
             calls.clear()
         self.rings.clear()
-
-    def log_request(self, vendor: str, operation: str, method: str, path: str) -> int:
-        """Log a request that came.
-
-        :param vendor: the vendor it is for.
-        :param operation: its purpose.
-        :param method: the HTTP method.
-        :param path: the path, without the query.
-        :return: its number.
-        """
-        number = len(self.requests) + 1
-        self.requests.append(LoggedRequest(number, vendor, operation, method, path, self.now()))
-        return number
-
-    def fault_for(self, vendor: str, operation: str, number: str | None) -> Fault | None:
-        """Return the fault that hits a request, and count the hit.
-
-        :param vendor: the vendor the request is for.
-        :param operation: its purpose.
-        :param number: the number to be called, ``None`` when the request names none.
-        :return: the fault, ``None`` when all goes well.
-        """
-        return next((fault for fault in self.faults if fault.hits(vendor, operation, number)), None)
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, WarehouseFailed
 from airflow_provider_voice.models import read_time, write_time
-from airflow_provider_voice.outreach.campaign_record import CANCELED, PAUSED, RUNNING, CampaignRecord
+from airflow_provider_voice.outreach.campaign_record import ACTIONS, CampaignRecord
 from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.outreach.views import CampaignSummary, LedgerViews, NoLedgerYet
 from airflow_provider_voice.phone import mask_numbers_in
@@ -28,7 +28,13 @@ from airflow_provider_voice.plugins.voice_page.security import (
     token_for,
     unseal,
 )
-from airflow_provider_voice.plugins.voice_page.sources import Ledgers, ledger_conn_id, recent_calls, warehouse_conn_id
+from airflow_provider_voice.plugins.voice_page.sources import (
+    ledger_conn_id,
+    ledger_database,
+    ledger_views,
+    recent_calls,
+    warehouse_conn_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,12 +49,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_STATES = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 _PAGE, _CAMPAIGNS, _UNDECIDED = 50, 25, 25
 _SEE_OTHER, _NOT_FOUND, _UNAUTHORIZED, _UNAVAILABLE = 303, 404, 401, 503
 _DAY = timedelta(days=1)
 
-ledgers = Ledgers()
 reading = APIRouter()
 changing = APIRouter(dependencies=[Editor])
 
@@ -73,7 +77,7 @@ def create_page() -> FastAPI:
 @reading.get("/")
 def _show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Response:
     """Show the campaigns with their progress."""
-    views = ledgers.views()
+    views = ledger_views()
     position = unseal(after)
     created_at = read_time(position[0]) if position else None
     found = views.campaigns((created_at, position[1]) if created_at else None, _CAMPAIGNS + 1)
@@ -84,23 +88,15 @@ def _show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Resp
 @reading.get("/campaign")
 def _show_campaign(request: Request, user: GetUserDep, name: str = "") -> Response:
     """Show one campaign."""
-    views = ledgers.views()
+    views = ledger_views()
     summary = _campaign(views, name)
-    return _page(
-        request,
-        user,
-        "campaign.html",
-        summary=summary,
-        times=views.due_times(name),
-        reasons=views.reasons(name),
-        hours=views.hours(name),
-    )
+    return _page(request, user, "campaign.html", summary=summary, reasons=views.reasons(name), hours=views.hours(name))
 
 
 @reading.get("/plan")
 def _show_plan(request: Request, user: GetUserDep, name: str = "") -> Response:
     """Show the plan of a campaign."""
-    views = ledgers.views()
+    views = ledger_views()
     return _page(request, user, "plan.html", summary=_campaign(views, name), plan=views.plan(name))
 
 
@@ -109,7 +105,7 @@ def _show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     request: Request, user: GetUserDep, name: str = "", state: str = "", find: str = "", after: str = ""
 ) -> Response:
     """Show contacts of a campaign, page by page in the order of their keys."""
-    views = ledgers.views()
+    views = ledger_views()
     summary = _campaign(views, name)
     chosen = state if state in {known.value for known in ContactState} else None
     prefix = unseal(find) or ""
@@ -142,7 +138,7 @@ def _find_contacts(
 def _show_undecided(request: Request, user: GetUserDep, after: str = "", done: str = "") -> Response:
     """Show the contacts that may have been rung, with the evidence."""
     position = unseal(after)
-    found = ledgers.views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
+    found = ledger_views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
     shown, more = _cut(found, _UNDECIDED, lambda last: [last.campaign, last.contact_key])
     return _page(request, user, "decide.html", contacts=shown, more=more, after=after, done=unseal(done))
 
@@ -168,7 +164,7 @@ def _show_call(request: Request, user: GetUserDep, call_id: str = "") -> Respons
     except (InvalidRequest, WarehouseFailed) as error:
         problems.append(error.message)
     try:
-        attempts = ledgers.views().attempts_of_call(call_id)
+        attempts = ledger_views().attempts_of_call(call_id)
     except NoLedgerYet:
         pass
     except VoiceError as error:
@@ -191,9 +187,9 @@ def _change_campaign(
     action: Annotated[Literal["pause", "resume", "cancel"], Form()] = "pause",
 ) -> Response:
     """Pause, resume or cancel a campaign."""
-    _campaign(ledgers.views(), name)
-    before = CampaignRecord(ledgers.database(), name).set_state(_STATES[action])
-    _audit(user, name, f"{action}; it is {_STATES[action]} and was {before}")
+    _campaign(ledger_views(), name)
+    before = CampaignRecord(ledger_database(), name).set_state(ACTIONS[action])
+    _audit(user, name, f"{action}; it is {ACTIONS[action]} and was {before}")
     return RedirectResponse(address("../campaign", name=name), _SEE_OTHER)
 
 
@@ -204,10 +200,10 @@ def _decide(
     verdict: Annotated[Literal["", "rang", "did_not_ring"], Form()] = "",
 ) -> Response:
     """Settle a contact that may have been rung. The form names the attempt, so that no later one is judged."""
-    found = ledgers.views().attempt(attempt)
+    found = ledger_views().attempt(attempt)
     if found is None or not verdict:
         raise HTTPException(_NOT_FOUND, "There is no such attempt in this ledger.")
-    record = CampaignRecord(ledgers.database(), found.campaign)
+    record = CampaignRecord(ledger_database(), found.campaign)
     try:
         state = record.resolve(found.contact_key, rang=verdict == "rang", attempt=found.attempt)
     except InvalidRequest as error:

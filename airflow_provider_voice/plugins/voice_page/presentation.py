@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_voice import __version__
-from airflow_provider_voice.outreach.states import WAITING, ContactState
+from airflow_provider_voice.outreach.states import ContactState
 from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
@@ -121,12 +121,11 @@ def segments(summary: CampaignSummary) -> list[Segment]:
     :return: the parts from left to right; those that wait are the empty rest.
     """
     reached = summary.counts.get(ContactState.REACHED.value, 0)
-    waiting = sum(summary.counts.get(state.value, 0) for state in WAITING)
     parts = {
         "reached": reached,
         "closed": summary.done - reached - summary.undecided,
         "unknown": summary.undecided,
-        "active": summary.left - waiting,  # the waiting contacts are the empty rest of the bar
+        "active": summary.left - summary.waiting,  # the waiting contacts are the empty rest of the bar
     }
     found, start = [], 0.0
     for name, number in parts.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import conf
@@ -47,43 +47,33 @@ def recent_calls() -> RecentCalls | None:
     return _usable("warehouse_conn_id", conn_id, lambda: RecentCalls(_sql_hook(conn_id), table, schema or None))
 
 
-class Ledgers:
-    """The ledger's databases of this process: their engines keep connections open from request to request."""
+def ledger_views() -> LedgerViews:
+    """Return the ledger for reading.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key: Any = None
-        self._views: LedgerViews | None = None
-        self._database: Database | None = None
+    :raises VoiceError: when its connection cannot be used; the message says what to do.
+    """
+    return _ledger()[0]
 
-    def views(self) -> LedgerViews:
-        """Return the ledger for reading.
 
-        :raises VoiceError: when its connection cannot be used; the message says what to do.
-        """
-        return self._open()[0]
+def ledger_database() -> Database:
+    """Return the ledger for changes.
 
-    def database(self) -> Database:
-        """Return the ledger for changes.
+    :raises VoiceError: when its connection cannot be used; the message says what to do.
+    """
+    return _ledger()[1]
 
-        :raises VoiceError: when its connection cannot be used; the message says what to do.
-        """
-        return self._open()[1]
 
-    def _open(self) -> tuple[LedgerViews, Database]:
-        conn_id = ledger_conn_id()
-        # A connection that was edited is opened anew.
-        key = (conn_id, _usable("ledger_conn_id", conn_id, lambda: _fields(conn_id)))
-        with self._lock:
-            if self._views is None or self._database is None or key != self._key:
-                engine = _usable("ledger_conn_id", conn_id, lambda: ledger_engine(conn_id))
-                _check_file(engine, conn_id)
-                if self._database is not None:
-                    self._database.engine.dispose()
-                self._database = Database(engine)
-                self._views = LedgerViews(ReadOnlyDatabase(engine))
-                self._key = key
-            return self._views, self._database
+def _ledger() -> tuple[LedgerViews, Database]:
+    conn_id = ledger_conn_id()
+    return _opened(conn_id, _usable("ledger_conn_id", conn_id, lambda: _fields(conn_id)))
+
+
+@lru_cache(maxsize=1)
+def _opened(conn_id: str | None, _fields_of_connection: tuple[Any, ...]) -> tuple[LedgerViews, Database]:
+    """Open the ledger; it keeps its connections from request to request, until the Airflow connection is edited."""
+    engine = _usable("ledger_conn_id", conn_id, lambda: ledger_engine(conn_id))
+    _check_file(engine, conn_id)
+    return LedgerViews(ReadOnlyDatabase(engine)), Database(engine)
 
 
 def _check_file(engine: Any, conn_id: str | None) -> None:

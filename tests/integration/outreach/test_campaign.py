@@ -36,3 +36,11 @@ def test_spacing_counts_from_the_ending(rig) -> None:
     # Nobody answers for 30 seconds in the sandbox.
     assert (second.intended_at - first.ended_at).total_seconds() >= 600
     assert (first.ended_at - first.placed_at).total_seconds() >= 30
+
+
+def test_the_log_says_where_the_campaign_stands_and_names_nobody(rig, caplog) -> None:
+    caplog.set_level("INFO")
+    rig.load(people(COMPLETED))
+    rig.finish()
+    assert f"Campaign {rig.name}: 0 of 1 contacts done, 1 in progress, 0 waiting, 1 attempts" in caplog.text
+    assert number(0) not in caplog.text

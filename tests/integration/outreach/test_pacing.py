@@ -175,7 +175,9 @@ def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> N
     ledger = Ledger(rig.database, rig.name, "voice_default")
     pacing = Pacing(rig.database, "voice_default", Limits())
     ((attempt, contact),) = ledger.store_intents(ledger.claim_due(1), pacing, agent_id="agent_sandbox").stored
-    senders = Senders(rig.hook(), 1, limiter=Slow())
+    hook = rig.hook()
+    hook.vendor.http.limiter = Slow()
+    senders = Senders(hook, 1)
     senders.send([Job(attempt, contact, Deadline(0.2))])
     senders.wait(20)
     (result,) = senders.finished()

@@ -62,9 +62,8 @@ def test_the_outlook(book) -> None:
     ledger = book.ledger()
     book.intend(ledger)
     outlook = book.record.outlook()
-    assert (outlook.open, outlook.due, outlook.dialing, outlook.in_call) == (3, 2, 1, 0)
-    assert (outlook.next_due_at, outlook.last_due_at) == (book.now, book.now)
-    assert outlook.lease_ends_at == book.now + timedelta(seconds=60)
+    assert (outlook.open, outlook.due, outlook.is_dialing, outlook.has_calls) == (3, 2, True, False)
+    assert outlook.next_due_at == book.now
     assert (book.record.counts()["pending"], book.record.counts()["attempts"]) == (2, 1)
 
 

@@ -10,9 +10,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from airflow_provider_voice.exceptions import LedgerFailed
 from airflow_provider_voice.outreach import database as database_module
-from airflow_provider_voice.outreach.database import Database, is_one_of
-from airflow_provider_voice.outreach.schema import contacts, versions
-from airflow_provider_voice.outreach.states import WAITING
+from airflow_provider_voice.outreach.database import Database
+from airflow_provider_voice.outreach.schema import versions
 
 SECRET = "+14155552671"
 
@@ -75,9 +74,3 @@ def test_another_database_is_refused() -> None:
 def test_the_databases_own_clock_is_aware(tmp_path) -> None:
     database = Database(create_engine(f"sqlite:///{tmp_path / 'own.db'}"))
     assert database.transact(database.now).tzinfo is not None
-
-
-def test_a_condition_of_several_states() -> None:
-    text = str(is_one_of(contacts.c.state, WAITING))
-    assert text.count("=") == 2
-    assert "OR" in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 from unittest import mock
 
@@ -47,8 +46,6 @@ def attempted(book: Book, attempt: int, state: str, status: str | None = None, t
 def test_an_alarm_must_make_sense() -> None:
     with pytest.raises(InvalidRequest, match="1 to 50 numbers"):
         Alarm("key", [])
-    with pytest.raises(InvalidRequest, match="cooldown"):
-        Alarm("key", [FIRST], cooldown=timedelta(minutes=1))
 
 
 def test_a_new_alarm_begins_with_its_first_attempt(book: Book) -> None:

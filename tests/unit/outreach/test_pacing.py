@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_voice.exceptions import LedgerFailed
-from airflow_provider_voice.outreach.pacing import Limits, Pacing, Places, RequestPace, capacity, filled
+from airflow_provider_voice.outreach.pacing import Limits, Pacing, RequestPace, capacity, filled
 from airflow_provider_voice.vendors.rate_limit import RateLimiter
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -32,9 +32,10 @@ def test_a_bucket_holds_one_call_at_least() -> None:
     assert (capacity(1), capacity(100)) == (1.0, 4.0)
 
 
-def test_places_without_a_limit_are_as_many_as_wanted() -> None:
-    assert Places(None, 0.0, NOON).of(7) == 7
-    assert Places(3, 0.0, NOON).of(7) == 3
+@pytest.mark.parametrize(("most", "count"), [(None, 7), (3, 3), (10, 7)])
+def test_places_without_a_limit_are_as_many_as_wanted(book, most, count) -> None:
+    pacing = Pacing(book.database, "voice_default", Limits(max_concurrent=most))
+    assert book.database.transact(lambda connection: pacing.lock(connection, 7)).count == count
 
 
 def test_a_request_does_not_wait_for_its_place_once_the_worker_stops(book) -> None:

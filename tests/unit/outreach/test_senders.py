@@ -59,9 +59,8 @@ def test_every_error_is_about_the_contact_the_campaign_or_nobody(error, kind) ->
     assert Result(job(), error=error).kind == kind
 
 
-def test_neither_call_nor_error_means_held_back_and_a_surprise_may_have_rung() -> None:
+def test_neither_call_nor_error_means_held_back() -> None:
     assert Result(job()).kind == "held"
-    assert Result(job(), surprise="KeyError").kind == "lost"
 
 
 def send(vendor, one: Job, *, is_stopped: bool = False) -> Result:
@@ -78,6 +77,15 @@ def send(vendor, one: Job, *, is_stopped: bool = False) -> Result:
 def test_a_create_is_sent(sandbox, vendor) -> None:
     assert send(vendor, job()).kind == "placed"
     assert sandbox.rings_per_number() == {NUMBER: 1}
+
+
+def test_a_surprise_may_have_rung_and_is_not_quoted(vendor, monkeypatch) -> None:
+    def create(request: object) -> None:
+        raise KeyError(NUMBER)
+
+    monkeypatch.setattr(vendor, "create", create)
+    result = send(vendor, job())
+    assert (result.kind, result.error.message) == ("lost", "The create failed with KeyError.")
 
 
 def test_a_create_past_its_deadline_or_of_a_stopped_campaign_is_not_sent(sandbox, vendor) -> None:

@@ -90,11 +90,3 @@ def test_a_port_in_use_and_an_impossible_speed_are_reported(capsys) -> None:
                 main(arguments)
             assert stopped.value.code == 2
             assert message in capsys.readouterr().err
-
-
-def test_a_reader_that_wants_no_more_is_no_error(tmp_path, monkeypatch) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as pipe:
-        monkeypatch.setattr(sys, "stdout", pipe)
-        assert main(["--examples", str(tmp_path / "dags")]) == 0

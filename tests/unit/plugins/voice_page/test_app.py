@@ -32,7 +32,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def views() -> None:
         raise error
 
-    monkeypatch.setattr(page_app.ledgers, "views", views)
+    monkeypatch.setattr(page_app, "ledger_views", views)
 
 
 def test_every_answer_forbids_scripts_and_caching(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

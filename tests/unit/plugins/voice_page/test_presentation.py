@@ -40,14 +40,14 @@ def test_a_stored_number_is_masked_whatever_its_form(number: str | None, shown: 
 
 def test_the_bar_has_a_part_for_each_kind_and_never_more_than_all() -> None:
     counts = {"reached": 1, "exhausted": 1, "merged": 1, "unknown": 1, "in_call": 1, "pending": 3}
-    parts = presentation.segments(CampaignSummary("c", "running", NOON, counts))
+    parts = presentation.segments(CampaignSummary("c", "running", NOON, NOON, counts))
     assert [(part.name, part.start, part.width) for part in parts] == [
         ("reached", 0.0, 12.5),
         ("closed", 12.5, 25.0),
         ("unknown", 37.5, 12.5),
         ("active", 50.0, 12.5),
     ]
-    assert presentation.segments(CampaignSummary("c", "running", NOON)) == []
+    assert presentation.segments(CampaignSummary("c", "running", NOON, NOON)) == []
 
 
 def test_the_plot_fits_its_box() -> None:
@@ -62,7 +62,7 @@ def test_the_plot_fits_its_box() -> None:
 
 
 def test_the_expected_end_follows_the_pace() -> None:
-    summary = CampaignSummary("c", "running", NOON, {"pending": 10, "redial": 10, "reached": 5}, pace=2.0)
-    assert summary.expected_end(NOON) == NOON + timedelta(minutes=10)
-    assert CampaignSummary("c", "paused", NOON, {"pending": 10}, pace=2.0).expected_end(NOON) is None
-    assert CampaignSummary("c", "running", NOON, {"pending": 10}).expected_end(NOON) is None
+    summary = CampaignSummary("c", "running", NOON, NOON, {"pending": 10, "redial": 10, "reached": 5}, pace=2.0)
+    assert summary.expected_end == NOON + timedelta(minutes=10)
+    assert CampaignSummary("c", "paused", NOON, NOON, {"pending": 10}, pace=2.0).expected_end is None
+    assert CampaignSummary("c", "running", NOON, NOON, {"pending": 10}).expected_end is None

@@ -21,6 +21,7 @@ def option(monkeypatch: pytest.MonkeyPatch):
             monkeypatch.setenv(f"AIRFLOW__VOICE__{name.upper()}", value)
 
     write(ledger_conn_id="", warehouse_conn_id="", warehouse_table="")
+    sources._opened.cache_clear()  # the file under AIRFLOW_HOME is another one in every test
     return write
 
 
@@ -96,12 +97,12 @@ def test_the_error_of_a_driver_is_not_quoted(option, monkeypatch) -> None:
 def test_a_missing_connection_is_named_with_its_option_and_the_remedy(option) -> None:
     option(ledger_conn_id="gone")
     with pytest.raises(InvalidRequest, match=r"'gone', which \[voice\] ledger_conn_id names.*Admin > Connections"):
-        sources.Ledgers().views()
+        sources.ledger_views()
 
 
 def test_the_default_ledger_is_not_created_by_reading(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    for read in (sources.Ledgers().views, sources.Ledgers().database):
+    for read in (sources.ledger_views, sources.ledger_database):
         with pytest.raises(NoLedgerYet):
             read()
     assert list(tmp_path.iterdir()) == []
@@ -110,11 +111,10 @@ def test_the_default_ledger_is_not_created_by_reading(tmp_path: Path, monkeypatc
 def test_a_ledger_is_opened_once_until_its_connection_is_edited(tmp_path: Path, option, connection) -> None:
     option(ledger_conn_id="ledger")
     connection("ledger", conn_type="sqlite", host=str(tmp_path / "one.db"))
-    ledgers = sources.Ledgers()
-    first = ledgers.database()
-    assert ledgers.database() is first
-    assert ledgers.views() is ledgers.views()
+    first = sources.ledger_database()
+    assert sources.ledger_database() is first
+    assert sources.ledger_views() is sources.ledger_views()
     connection("ledger", conn_type="sqlite", host=str(tmp_path / "two.db"))
-    second = ledgers.database()
+    second = sources.ledger_database()
     assert second is not first
     assert str(second.engine.url).endswith("two.db")
