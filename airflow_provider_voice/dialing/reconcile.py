@@ -26,6 +26,8 @@ LATE_ARRIVAL = timedelta(minutes=15)
 #: How long a create can be under way before the worker gives it up: the wait for the rate limit, refusals with 429 and
 #: the read of the response. Used where the worker died and nobody knows when.
 LONGEST_CREATE = timedelta(minutes=5)
+#: How far the time of a row may be off at most: a day without a time, in any zone.
+MOST_DOUBT = timedelta(hours=38)
 #: How far back a search for a call goes at most. Vendors keep lists in windows of up to three months.
 LONGEST_LOOK_BACK = timedelta(days=90)
 
@@ -83,11 +85,12 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence) -> Call 
     expects_tag = vendor.keeps_tags and (evidence.tag or evidence.tag_prefix) is not None
     matching: list[Call] = []
     is_certain = True
-    margin = vendor.time_zone_margin
     for call in vendor.candidates(
-        first - margin, last + margin, to=request.to, tag=evidence.tag or evidence.tag_prefix
+        first - MOST_DOUBT, last + MOST_DOUBT, to=request.to, tag=evidence.tag or evidence.tag_prefix
     ):
         is_in_window = call.created_at is None or first <= call.created_at < last
+        if call.created_at and not first - call.time_doubt <= call.created_at < last + call.time_doubt:
+            continue
         if evidence.tag is not None and call.tag == evidence.tag and (is_in_window or evidence.tag_decides):
             return _as_placed(call, request, evidence)
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,19 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors.vendor_settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+log = logging.getLogger(__name__)
+
 # A host name, an address or a URL: no spaces, no control characters, nothing that a URL would have to quote.
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%?#-]+")
 # The settings that stand in the extra under the same name. ``Settings`` checks them.
 _PLAIN_FIELDS = {field.name for field in fields(Settings)} - {"token", "base_url", "calls_base_url"}
+_OTHER_FIELDS = {"allow_http", "calls_host"}
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
@@ -50,6 +55,9 @@ def _read(connection: Connection, default: str) -> Settings:
     token = (connection.password or "").strip()
     if not token:
         raise InvalidRequest("There is no token. Put it into the password field.")
+    if unknown := sorted(map(str, extra.keys() - _PLAIN_FIELDS - _OTHER_FIELDS)):
+        names = mask_numbers_in(", ".join(unknown))[:200]
+        log.warning("The extra of connection %r has fields that are not read: %s.", connection.conn_id, names)
     allow_http = _flag(extra, "allow_http")
     host, calls_host = (connection.host or "").strip(), str(extra.get("calls_host") or "").strip()
     scheme, port = connection.schema, connection.port

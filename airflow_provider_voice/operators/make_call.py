@@ -39,7 +39,7 @@ from airflow_provider_voice.utils.call_arguments import (
     text_or_none,
 )
 from airflow_provider_voice.utils.links import CallLink
-from airflow_provider_voice.utils.masking import MaskedField, plain
+from airflow_provider_voice.utils.masking import MaskedField, MasksRenderedFields, plain
 from airflow_provider_voice.utils.retry_policy import vendor_delay_policy
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
@@ -77,7 +77,7 @@ class _ClosedNow(Exception):
         self.opens_at = opens_at
 
 
-class MakeCallOperator(BaseOperator):
+class MakeCallOperator(MasksRenderedFields, BaseOperator):
     """Place one call; a retry never rings a second time.
 
     .. code-block:: python

@@ -24,7 +24,7 @@ from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.states import OPEN
 from airflow_provider_voice.utils.call_arguments import masked_list
 from airflow_provider_voice.utils.links import CampaignLink
-from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
+from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
@@ -74,7 +74,7 @@ def _masked_contacts(value: Any) -> Any:
     return masked_list(value, "contacts")
 
 
-class _OutreachBase(BaseOperator):
+class _OutreachBase(MasksRenderedFields, BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
@@ -176,6 +176,9 @@ class _OutreachBase(BaseOperator):
             raise InvalidRequest("campaign must be a name; runs with the same name continue with the same contacts.")
         if is_literal(self.contacts) and is_literal(self.contacts_conn_id):
             check_source(plain(self.contacts), has_connection=bool(self.contacts_conn_id))
+        sql = plain(self.do_not_call)
+        if isinstance(sql, str) and sql.strip() and is_literal(sql) and not self.do_not_call_conn_id:
+            raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
         if isinstance(self.variables, str):
             raise InvalidRequest("variables must be a list of columns, not a single text.")
         if is_literal(self.max_concurrent):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, or_, select
 
+from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.contacts import shown_key
 from airflow_provider_voice.outreach.ledger import is_loaded
 from airflow_provider_voice.outreach.schema import KEY_LENGTH, attempts, campaigns, contacts, polls
@@ -220,7 +222,8 @@ class CampaignRecord:
         :param rang: whether the phone rang; if not, the attempt does not count and the contact is due again.
         :param attempt: the number of the attempt that the person judged; a later one is left alone. ``None``: the last.
         :return: the contact's new state.
-        :raises InvalidRequest: when the contact is not in ``unknown``, or by a later attempt.
+        :raises InvalidRequest: when the contact is not in ``unknown``, or by a later attempt, or when it is to be
+            called again while the create may still be under way.
         """
 
         def work(connection: Connection) -> ContactState:
@@ -238,6 +241,16 @@ class CampaignRecord:
                     f"The {contact} is in 'unknown' with attempt {row.last_attempt}, not with attempt {attempt}: look "
                     "at its evidence again, then resolve that one."
                 )
+            last = (
+                (attempts.c.campaign == self.campaign)
+                & (attempts.c.contact_key == key)
+                & (attempts.c.attempt == row.last_attempt)
+            )
+            settled_at = connection.execute(select(attempts.c.intended_at).where(last)).scalar_one() + LATE_ARRIVAL
+            if not rang and now < settled_at:
+                raise InvalidRequest(
+                    f"The create for the {contact} may still be under way. Resolve it after {write_time(settled_at)}."
+                )
             state = ContactState.EXHAUSTED if rang else ContactState.REDIAL
             values = {
                 "state": state.value,
@@ -251,13 +264,8 @@ class CampaignRecord:
                 "fence": contacts.c.fence + 1,
             }
             connection.execute(contacts.update().where(one).values(**values))
-            last = attempts.update().where(
-                attempts.c.campaign == self.campaign,
-                attempts.c.contact_key == key,
-                attempts.c.attempt == row.last_attempt,
-            )
             settled = AttemptState.ENDED if rang else AttemptState.REFUSED
-            connection.execute(last.values(state=settled.value, ended_at=now))
+            connection.execute(attempts.update().where(last).values(state=settled.value, ended_at=now))
             return state
 
         return self._database.transact(work)

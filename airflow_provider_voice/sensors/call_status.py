@@ -18,7 +18,7 @@ from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompl
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 from airflow_provider_voice.utils.call_references import call_refs, masked_calls
-from airflow_provider_voice.utils.masking import MaskedField
+from airflow_provider_voice.utils.masking import MaskedField, MasksRenderedFields
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     boolean,
@@ -43,7 +43,7 @@ OnEmpty = Literal["skip", "succeed", "fail"]
 _STATE_KEY = "voice_watch"
 
 
-class CallStatusSensor(BaseSensorOperator):
+class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
     """Wait until one call, or every call of a list, has ended.
 
     .. code-block:: python

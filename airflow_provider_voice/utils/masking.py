@@ -57,7 +57,7 @@ class MaskedField:
 
     .. code-block:: python
 
-        class RingOperator(BaseOperator):
+        class RingOperator(MasksRenderedFields, BaseOperator):
             to = MaskedField(masked_dialed)
 
     :param mask: returns a final value as it is, or a :class:`MaskedValue` of it. It is not asked about None, nor about
@@ -75,5 +75,35 @@ class MaskedField:
         return self if instance is None else getattr(instance, self._attribute)
 
     def __set__(self, instance: object, value: Any) -> None:
-        may_be_shown = value is None or isinstance(value, MaskedValue) or not is_literal(value)
-        setattr(instance, self._attribute, value if may_be_shown else self._mask(value))
+        setattr(instance, self._attribute, value)
+        if is_literal(value):
+            self.mask(instance)
+
+    def mask(self, instance: object) -> None:
+        """Mask the value of the field, whatever it looks like.
+
+        :param instance: the operator.
+        """
+        value = getattr(instance, self._attribute)
+        if value is not None and not isinstance(value, MaskedValue):
+            setattr(instance, self._attribute, self._mask(value))
+
+
+class MasksRenderedFields:
+    """Base of an operator with masked fields: a rendered value is final, also where it has ``{{`` or ``{%`` in it.
+
+    .. code-block:: python
+
+        class RingOperator(MasksRenderedFields, BaseOperator):
+            to = MaskedField(masked_dialed)
+    """
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # Airflow renders both a plain and a mapped task through this method, and a value within a field, too.
+        try:
+            super()._do_render_template_fields(parent, *args, **kwargs)  # type: ignore[misc]  # Airflow's Templater has it
+        finally:
+            fields = [getattr(type(self), name, None) for name in parent.template_fields if parent is self]
+            for field in fields:
+                if isinstance(field, MaskedField):
+                    field.mask(self)

@@ -124,8 +124,6 @@ class Vendor(ABC):
     presumed_per_minute: ClassVar[int] = 100
     #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
-    #: How far creation times in the call list may be off, because no page states their time zone.
-    time_zone_margin: ClassVar[timedelta] = timedelta(0)
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings

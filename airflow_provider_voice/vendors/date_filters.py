@@ -1,7 +1,8 @@
-"""Spans for a vendor's date filters around the instants that are asked for."""
+"""Spans for a vendor's date filters around the instants that are asked for, and how far times of rows may be off."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ Span = tuple[datetime, datetime]
 MARGIN = timedelta(days=2)
 # How long ago a call of which only the id is known may have been created.
 _UNDATED = timedelta(days=31)
+# Z, an offset, or a name such as GMT, at the end.
+_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d|\b[A-Z]{3,4})$")
+_ANY_ZONE = timedelta(hours=14)
 
 
 def days_with_margin(start: datetime, end: datetime) -> Span:
@@ -62,3 +66,15 @@ def split_span(span: Span, smallest: timedelta) -> tuple[Span, ...]:
         middle = middle.replace(hour=0, minute=0, second=0)
         return (start, middle), (middle, end)
     return (start, middle), (middle - timedelta(seconds=1), end)
+
+
+def time_doubt(text: str | None, *, trusts_zone: bool = True) -> timedelta:
+    """Return how far a time may be off that :func:`~airflow_provider_voice.models.read_time` read out of a text.
+
+    :param text: the vendor's text.
+    :param trusts_zone: whether a zone in it is believed, default True.
+    :return: zero for a time with its zone; 14 hours where the zone may be any, and a day more where there is no time.
+    """
+    names_zone = trusts_zone and _ZONE.search(text or "") is not None
+    doubt = timedelta(0) if names_zone else _ANY_ZONE
+    return doubt if ":" in (text or "") else doubt + timedelta(days=1)

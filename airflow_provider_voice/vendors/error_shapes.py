@@ -71,16 +71,23 @@ def error_text(body: Any) -> tuple[str | None, str | None]:
     return message, code
 
 
-def error_class(status: int, text: str, marks: Mapping[str, type[VoiceError]]) -> type[VoiceError]:
+def error_class(
+    status: int, code: str, text: str, marks: Mapping[str, type[VoiceError]], *, is_ok: bool = False
+) -> type[VoiceError]:
     """Return the class of an error: by the HTTP status where it decides, else by the vendor's code or text.
 
-    :param status: the HTTP status.
-    :param text: the vendor's code and text.
-    :param marks: codes and parts of texts, in lower case, to classes; the first that occurs in the text counts.
+    :param status: the HTTP status, or the one that the body states.
+    :param code: the vendor's code; empty when there is none.
+    :param text: the vendor's text.
+    :param marks: codes, texts and parts of texts, in lower case, to classes; the first that fits counts.
+    :param is_ok: whether the response has a good HTTP status, default False. There a mark that is only a part of the
+        text does not count: the call may have been placed, and something else about that agent or number went wrong.
     :return: the class; :class:`RequestRejected` when nothing fits.
     """
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= _SERVER_ERROR or status < _OK:
         return VendorUnavailable
-    return next((cls for mark, cls in marks.items() if mark in text.lower()), RequestRejected)
+    stated = (code.lower(), text.lower().rstrip(". "))
+    where = stated if is_ok else " ".join(stated)
+    return next((cls for mark, cls in marks.items() if mark in where), RequestRejected)

@@ -377,7 +377,7 @@ class HttpClient:
         text, code = self.scrub(text or ""), self.scrub(code or "", 60)
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
-        cls = error_class(status, f"{code} {text}", self._error_marks)
+        cls = error_class(status, code, text, self._error_marks, is_ok=response.ok)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"

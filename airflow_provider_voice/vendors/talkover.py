@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.exceptions import AgentNotUsable, CallNotFound, InvalidPhoneNumber
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import Span, span_of
+from airflow_provider_voice.vendors.date_filters import Span, span_of, time_doubt
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
 from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, first_id, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
@@ -136,6 +136,7 @@ class Talkover(Vendor):
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
             created_at=read_time(row.get("created_at")),
+            time_doubt=time_doubt(first_text(row, "created_at")),
             updated_at=read_time(row.get("updated_at")),
             ended_at=read_time(row.get("ended_at")),  # openapi.json only
             raw=row,

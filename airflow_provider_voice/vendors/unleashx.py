@@ -18,7 +18,7 @@ from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFail
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of, time_doubt
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 
@@ -57,20 +57,19 @@ class UnleashX(Vendor):
         "user_ended": CallStatus.COMPLETED,
         "unanswered": CallStatus.NO_ANSWER,  # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard)
     }
-    # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
-    # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
-    # "agent" and "phone number" alone are no marks: almost any error may speak of them.
+    # UnleashX docs: make-call. The sentences may come with HTTP 200, too; a 422 names the field.
     error_marks: ClassVar = {
-        "auth key": AuthenticationFailed,
-        "session expired": AuthenticationFailed,
-        **dict.fromkeys(("agent not found", "agent id", "agent_id"), AgentNotUsable),
+        **dict.fromkeys(("invalid auth key or session expired", "auth key", "session expired"), AuthenticationFailed),
+        **dict.fromkeys(
+            ("agent not found or not active", "agent id is required", "agent not found", "agent id", "agent_id"),
+            AgentNotUsable,
+        ),
         **dict.fromkeys(("phone number is required", "phone_number"), InvalidPhoneNumber),
     }
     credential_header = ("token", "{}")
     token_check = ("POST", "/verify", {"body": {}})  # UnleashX docs: authentication
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
     keeps_tags = True
-    time_zone_margin = timedelta(hours=14)
 
     def check_request(self, request: CallRequest) -> None:
         """Refuse also an agent id that is not an integer, and keys that variables and context share.
@@ -187,6 +186,7 @@ class UnleashX(Vendor):
             cost=as_float(first_text(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
             created_at=read_time(row.get("CREATED_AT")),
+            time_doubt=time_doubt(as_text(row.get("CREATED_AT")), trusts_zone=False),  # no page states the zone
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,

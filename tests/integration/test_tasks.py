@@ -134,6 +134,30 @@ def test_a_bad_row_of_a_mapped_task_fails_at_once_and_the_others_are_called(fast
     assert constructed.count("+1415") == 1
 
 
+def test_the_values_of_mapped_tasks_are_masked_also_with_braces_in_them(fast_sandbox, connect, run_dag) -> None:
+    from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+    connect(fast_sandbox)
+    shown = []
+
+    class Shown(MakeCallOperator):
+        def execute(self, context) -> dict:
+            shown.append(str(_serialize_rendered_fields(self)))
+            return super().execute(context)
+
+    with make_dag("braces", params={"to": DONE}) as dag:
+
+        @task
+        def people() -> list[dict]:
+            return [{"name": "Ada {{ nickname }}"}]
+
+        Shown.partial(task_id="ring", to="{{ params.to }}").expand(variables=people())
+    assert run_dag(dag).state == "success"
+    assert [call.variables for call in fast_sandbox.calls("talkover")] == [{"name": "Ada {{ nickname }}"}]
+    assert len(shown) == 1
+    assert not {"Ada", DONE} & set(shown[0].replace("'", " ").split())
+
+
 @pytest.mark.parametrize("mode", [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
 def test_sensor_modes(fast_sandbox, connect, run_dag, vendor_name, mode) -> None:
     connect(fast_sandbox, vendor_name)

@@ -239,6 +239,7 @@ def test_the_command_line(rig, capsys) -> None:
     assert key in shown
     assert "evidence" in shown
     assert not any(number(index) in shown for index in range(2))
+    rig.advance(900)  # its create is no longer under way
     assert "unknown -> redial" in run("resolve", rig.name, key, "--did-not-ring")
     assert "running -> paused" in run("pause", rig.name)
     assert "paused -> running" in run("resume", rig.name)

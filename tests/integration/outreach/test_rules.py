@@ -167,6 +167,9 @@ def test_an_unknown_contact_is_settled_by_a_person(rig) -> None:
     (row,) = LedgerViews(rig.database).undecided()
     assert "searched" in row.evidence
     assert number(0) not in row.evidence
+    with pytest.raises(InvalidRequest, match="may still be under way"):
+        rig.record.resolve("c0", rang=False)
+    rig.advance(900)
     assert rig.record.resolve("c0", rang=False) == "redial"
     assert rig.finish()["reached"] == 1
     assert rig.rings() == {number(0): 1}

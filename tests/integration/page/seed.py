@@ -69,7 +69,7 @@ class Seed:
         """Add a contact that may have been rung; return the attempt's id."""
         evidence = values.pop("evidence", "the vendor did not answer, and its list does not show the call")
         self.contact(key, "unknown", to, attempts=1, last_attempt=1, reason="nobody knows whether the phone rang")
-        return self.attempt(key, "unknown", to, evidence=evidence, **values)
+        return self.attempt(key, "unknown", to, **{"evidence": evidence, "minutes_ago": 30, **values})
 
     def typical(self) -> None:
         """Add a contact of each kind, and attempts."""

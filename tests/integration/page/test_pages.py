@@ -193,6 +193,15 @@ def test_a_person_decides(admin: TestClient, seed: Seed, verdict: str, state: st
     assert f"the contact is now {state}" in admin.get("/voice/decide/" + answer.headers["location"]).text
 
 
+def test_nobody_is_called_again_while_the_create_may_be_under_way(admin: TestClient, seed: Seed) -> None:
+    attempt = seed.undecided("c1", minutes_ago=14)
+    form = {"token": token_in(shown(admin, "decide")), "attempt": attempt, "verdict": "did_not_ring"}
+    answer = admin.post("/voice/decide/attempt", data=form)
+    assert answer.status_code == 409
+    assert "may still be under way" in answer.text
+    assert [row.state for row in rows(seed.engine, contacts)] == ["unknown"]
+
+
 def test_a_stale_form_does_not_judge_a_later_attempt(admin: TestClient, seed: Seed) -> None:
     attempt = seed.undecided("c1")
     token = token_in(shown(admin, "decide"))

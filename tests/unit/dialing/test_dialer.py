@@ -14,7 +14,7 @@ import time_machine
 
 from airflow_provider_voice.dialing import deadline as deadline_module
 from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer
-from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
+from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK, MOST_DOUBT
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import (
@@ -39,7 +39,6 @@ class Vendor:
     """Keeps a list of calls, and fails where a test wants it."""
 
     name, title, keeps_tags = "v", "V", False
-    time_zone_margin = timedelta(0)
 
     def __init__(self) -> None:
         self.http = SimpleNamespace(clock_offset=0.0)
@@ -358,7 +357,7 @@ def test_the_search_goes_back_to_the_runs_beginning_and_no_further_than_ninety_d
         world = World()
         with caplog.at_level(logging.WARNING):
             world.dial(try_number=2, run_began_at=world.now - timedelta(days=days))
-        since = world.now - world.vendor.windows[0][0]
+        since = world.now - world.vendor.windows[0][0] - MOST_DOUBT
         assert abs(since - expected) < timedelta(minutes=3)
     assert "not searched for" in caplog.text
 

@@ -74,7 +74,13 @@ def test_an_error_names_the_field_and_not_its_value(fields, caplog) -> None:
     assert "secret" not in refused.value.message + caplog.text
 
 
-def test_custom_fields_as_numbers_or_as_text() -> None:
+def test_a_misspelt_field_is_named_without_its_value(caplog) -> None:
+    settings_of(connection(extra={"calls_hots": "https://secret.example.org", "allow_http": False}), DEFAULT)
+    assert "'voice' has fields that are not read: calls_hots." in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_custom_fields_as_numbers_or_as_text(caplog) -> None:
     fields = {
         "requests_per_minute": "60",
         "connect_timeout": 2,
@@ -87,6 +93,7 @@ def test_custom_fields_as_numbers_or_as_text() -> None:
     settings = settings_of(connection(extra=fields), DEFAULT)
     assert (settings.requests_per_minute, settings.connect_timeout, settings.read_timeout) == (60, 2.0, 3.5)
     assert (settings.default_agent_id, settings.default_region, settings.project_id) == ("101", "US", "p")
+    assert not caplog.text
     assert Talkover(settings).status_fields("answered")["status"] == "completed"
     with pytest.raises(InvalidRequest):
         Talkover(settings_of(connection(extra={"status_overrides": {"answered": "talked"}}), DEFAULT))

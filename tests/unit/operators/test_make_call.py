@@ -26,6 +26,7 @@ from airflow_provider_voice.operators.make_call import MakeCallOperator
 from airflow_provider_voice.phone import mask_number
 from airflow_provider_voice.policy import ContactPolicy
 from airflow_provider_voice.triggers import call_status
+from airflow_provider_voice.utils.masking import plain
 from tests.unit.triggers.test_call_status import wait_with
 
 NUMBER = "+14155552601"
@@ -202,6 +203,16 @@ def test_templates_stay_what_they_are_until_they_are_rendered() -> None:
     made.render_template_fields({"params": {"to": NUMBER, "name": "Ada", "agent": 7}})
     assert (str(made.to), str(made.variables)) == (mask_number(NUMBER), "{'name': '***'}")
     assert made._request().agent_id == "7"
+
+
+def test_rendered_values_with_braces_in_them_are_masked() -> None:
+    """They are data, which is never rendered a second time."""
+    values = {"name": "Ada {{ nickname }}", "note": f"{{% {NUMBER} %}}"}
+    made = make(to="{{ params.to }}", variables={name: f"{{{{ params.{name} }}}}" for name in values})
+    made.render_template_fields({"params": {"to": f"{NUMBER} {{{{", **values}})
+    assert "4155552601" not in f"{made.to}{made.variables}"
+    assert "Ada" not in str(made.variables)
+    assert plain(made.variables) == values
 
 
 @example(NUMBER)

@@ -11,6 +11,7 @@ from airflow.sdk import Asset
 
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator, outreach_asset
+from airflow_provider_voice.utils.masking import plain
 
 NUMBER = "+14155552601"
 ARGUMENTS: dict[str, Any] = {"campaign": "spring", "ledger_conn_id": "ledger"}
@@ -29,7 +30,7 @@ def test_a_plan_has_no_asset() -> None:
         {"ends_at": "2026-01-01x"}, {"max_attempts": 0}, {"redial_after": {"busy": -1}}, {"variables": "name"},
         {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
         {"on_empty": "skip"}, {"contacts": "SELECT 1"}, {"contacts": "people.sql"}, {"contacts": 5}, {"contacts": None},
-        {"contacts": "SELECT 1", "contacts_conn_id": ""},
+        {"contacts": "SELECT 1", "contacts_conn_id": ""}, {"do_not_call": "SELECT 1"}, {"do_not_call": "optout.sql"},
         {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
@@ -48,6 +49,19 @@ def test_people_are_not_shown() -> None:
         task_id="call", contacts=[{"contact_id": "c1", "to": NUMBER}], do_not_call=[NUMBER], **ARGUMENTS
     )
     assert "555" not in str(operator.contacts) + repr(operator.do_not_call)
+
+
+def test_people_with_braces_in_their_data_are_not_shown_either() -> None:
+    operator = OutreachOperator(task_id="call", contacts=[], do_not_call=[], **ARGUMENTS)
+    operator.contacts = people = [
+        {"contact_id": "c1", "to": NUMBER, "name": "{{ nickname }}"}
+    ]  # as another task's output
+    operator.do_not_call = [f"{{%{NUMBER}"]
+    operator._do_render_template_fields(
+        operator, operator.template_fields, {}, operator.get_template_env(), {id(people), id(operator.do_not_call)}
+    )
+    assert "555" not in f"{operator.contacts}{operator.do_not_call}"
+    assert plain(operator.contacts) == people
 
 
 def test_an_asset_is_known_when_the_dag_is_parsed() -> None:

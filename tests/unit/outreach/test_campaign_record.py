@@ -77,5 +77,10 @@ def test_a_person_resolves_what_nobody_knows(book, rang, state, attempts) -> Non
     AttemptOutcomes(ledger).unknown([(attempt, "nobody knows")])
     with pytest.raises(InvalidRequest, match="'unknown' with attempt 1, not with attempt 2"):
         book.record.resolve("c0", rang=rang, attempt=2)
+    if not rang:
+        book.wait(899)
+        with pytest.raises(InvalidRequest, match="may still be under way"):
+            book.record.resolve("c0", rang=False)
+        book.wait(1)
     assert book.record.resolve("c0", rang=rang, attempt=1) == state
     assert (book.contact().state, book.contact().attempts) == (state, attempts)

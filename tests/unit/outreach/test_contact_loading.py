@@ -240,6 +240,7 @@ def test_a_person_s_decision_about_a_number_that_left_the_source_calls_nobody(bo
     ledger = book.ledger()
     AttemptOutcomes(ledger).unknown([(attempt, "nobody can tell") for attempt in book.intend(ledger)])
     load(book, [row("a", 3)])
+    book.wait(900)
     book.record.resolve("a", rang=False)
     assert ledger.claim_due(9) == []
     load(book, [row("a", 3)])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.vendors.date_filters import days_with_margin, split_span
+from airflow_provider_voice.vendors.date_filters import days_with_margin, split_span, time_doubt
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(-12, 14), st.integers(0, 10**6))  # noqa: DTZ001 - the zone is added below
@@ -47,3 +47,16 @@ def test_halves_of_a_day_overlap_by_a_second(seconds) -> None:
     if parts:
         assert (parts[0][0], parts[1][1]) == span
         assert parts[0][1] - parts[1][0] == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("2026-01-10T12:00:00Z", 0), ("2026-01-10T12:00:00.123456+05:30", 0), ("Tue, 30 Jan 2024 13:39:53 +0000", 0),
+        ("Tue, 30 Jan 2024 13:39:53 GMT", 0), ("2026-01-10T12:00:00", 14), ("2026-01-10 12:00:00.123", 14),
+        ("15 Jan 2025, 10:12 AM", 14), ("2026-01-10", 38), ("15 Jan, 2025", 38), ("20260110", 38), (None, 38),
+    ],
+)  # fmt: skip
+def test_a_time_without_its_zone_is_in_doubt(text, hours) -> None:
+    assert time_doubt(text) == timedelta(hours=hours)
+    assert time_doubt(text, trusts_zone=False) == timedelta(hours=hours or 14)

@@ -70,17 +70,24 @@ def test_a_good_status_may_carry_an_error(body, is_error) -> None:
         (500, "phone", VendorUnavailable),
         (101, "", VendorUnavailable),
         (400, "AGENT_INACTIVE The agent has no phone.", AgentNotUsable),
-        (200, "Phone Number is required", InvalidPhoneNumber),
+        (400, "Phone Number is required", InvalidPhoneNumber),
         (400, "another text", RequestRejected),
     ],
 )
 def test_the_status_decides_before_the_text(status, text, expected) -> None:
-    assert error_class(status, text, MARKS) is expected
+    assert error_class(status, "", text, MARKS) is expected
 
 
-@given(st.integers(100, 599), st.text())
-def test_every_class_of_error_that_needs_one_has_a_remedy(status, text) -> None:
-    cls = error_class(status, text, MARKS)
+def test_in_a_good_response_a_part_of_the_text_does_not_count() -> None:
+    assert error_class(200, "", "No phone.", MARKS, is_ok=True) is RequestRejected
+    assert error_class(422, "", "No phone.", MARKS, is_ok=True) is RequestRejected
+    assert error_class(200, "", "Phone.", MARKS, is_ok=True) is InvalidPhoneNumber
+    assert error_class(200, "AGENT_INACTIVE", "No phone.", MARKS, is_ok=True) is AgentNotUsable
+
+
+@given(st.integers(100, 599), st.text(), st.text(), st.booleans())
+def test_every_class_of_error_that_needs_one_has_a_remedy(status, code, text, is_ok) -> None:
+    cls = error_class(status, code, text, MARKS, is_ok=is_ok)
     assert cls is RequestRejected or cls in HINTS
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
+from airflow_provider_voice.dialing.reconcile import Evidence, find_call
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
@@ -245,3 +246,15 @@ def test_deeply_nested_json_is_one_of_our_errors(scripted) -> None:
         vendor_at(server.url, "talkover").find(CallRef("c", NUMBER, NOW))
     with pytest.raises(CallOutcomeUnknown):
         vendor_at(server.url, "talkover").create(REQUEST)
+
+
+@pytest.mark.parametrize("created", ["2026-01-10", "2026-01-10T04:00:00", "2026-01-10 17:30:00", "10 Jan, 2026"])
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+def test_a_lost_call_is_not_overlooked_where_rows_name_a_day_or_no_zone(scripted, name, created) -> None:
+    row = {"id": "c", "ID": 7, "sid": "c", "to": NUMBER, "CALLING_NUMBER": NUMBER,
+           **dict.fromkeys(("created_at", "CREATED_AT", "date"), created)}  # fmt: skip
+    server = scripted(lambda seen: {"data": [row], "datalist": [row], "pagination": {"total": 1, "last_page": 1}})
+    sent = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
+    evidence = Evidence(since=sent, until=sent + timedelta(seconds=30), clock_offset=0.0)
+    with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
+        find_call(vendor_at(server.url, name), CallRequest(NUMBER, "101"), evidence)

@@ -177,15 +177,24 @@ def test_an_error_in_a_good_response_is_read_by_its_code(scripted, code, expecte
         ("Agent not found or not active", AgentNotUsable),
         ("Agent ID is required", AgentNotUsable),
         ("Phone Number is required", InvalidPhoneNumber),
-        ("phone_number must be a string", InvalidPhoneNumber),
+        ("phone_number rings; agent_id was not stored with it", RequestRejected),
+        ("Agent not found for the summary of the call", RequestRejected),
         ("Invalid Auth Key or Session Expired", AuthenticationFailed),
         ("The call was queued, but the agent did not connect", RequestRejected),
         ("Telephony timed out", RequestRejected),
     ],
 )
 def test_only_a_documented_text_in_a_good_response_proves_that_nobody_was_rung(scripted, text, expected) -> None:
-    server = scripted(lambda seen: {"error": True, "message": text})
-    with pytest.raises(VoiceError) as failed:
+    for stated in ({}, {"code": 422}, {"code": "404"}):
+        server = scripted(lambda seen, stated=stated: {"error": True, "message": text, **stated})
+        with pytest.raises(VoiceError) as failed:
+            vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
+        assert type(failed.value) is expected
+        assert proves_no_ring(failed.value) is (expected is not RequestRejected)
+
+
+def test_a_refusal_names_the_field_that_is_wrong(scripted) -> None:
+    server = scripted(lambda seen: Reply({"error": True, "message": "phone_number must be a string"}, status=422))
+    with pytest.raises(InvalidPhoneNumber) as failed:
         vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
-    assert type(failed.value) is expected
-    assert proves_no_ring(failed.value) is (expected is not RequestRejected)
+    assert proves_no_ring(failed.value)
