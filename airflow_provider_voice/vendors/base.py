@@ -37,7 +37,7 @@ from airflow_provider_voice.models import (
 from airflow_provider_voice.phone import mask_number, may_be_same_number, parse_number, same_number, shown
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.pagination import LongestList, Page, iter_pages, iter_window
 from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Vendor(ABC):
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
         self._sleep = sleep
+        self._longest_list = LongestList()
         header, form = self.credential_header
         self.http = HttpClient(
             settings,
@@ -364,6 +365,7 @@ class Vendor(ABC):
                 page_concurrency=query.page_concurrency,
                 passes=passes,
                 seen=seen,
+                longest=self._longest_list,
                 # A Date header is up to a second behind.
                 began=lambda: started + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
                 sleep=self._sleep,

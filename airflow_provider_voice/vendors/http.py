@@ -59,7 +59,7 @@ MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
 _TEXT_LIMIT = 200
-_OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
+_OK, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _TOO_MANY_REQUESTS = 200, 300, 400, 404, 429
 #: Statuses by which a vendor's documentation says that a create was refused.
 REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
 _ERROR_STATUSES = frozenset(map(str, range(400, 600)))
@@ -95,6 +95,11 @@ class ApiResponse:
     def is_redirect(self) -> bool:
         """Whether the response names another address, or none."""
         return _REDIRECT <= self.status < _BAD_REQUEST
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the API itself answers 404, rather than a server in front of it."""
+        return self.status == _NOT_FOUND and isinstance(self.body, dict)
 
     @property
     def is_page(self) -> bool:

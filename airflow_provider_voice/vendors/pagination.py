@@ -72,6 +72,8 @@ class _Pass:
         self.later = 0
         #: Changes with every id, repeated ones included, and with their order.
         self.fingerprint = 0
+        #: Whether the list ended after a full page, as one whose pages reach only so deep does, and nothing counts it.
+        self.may_be_cut = False
 
     def add(self, calls: Sequence[Call]) -> list[Call]:
         """Note the calls of a page; return those that this pass had not listed."""
@@ -88,6 +90,28 @@ class _Pass:
     def is_consistent(self) -> bool:
         """Whether no call was listed twice and there are as many as the vendor counts."""
         return not self.repeats and len(self.ids) >= max(self.totals, default=0)
+
+
+class LongestList:
+    """How many calls the longest list of a vendor had so far: its pages reach at least as deep."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def check(self, last: _Pass, name: str) -> None:
+        """Refuse a list that may be cut, because it ends where the pages may reach no deeper.
+
+        :param last: the pass that was taken as complete.
+        :param name: the list, for the error.
+        :raises IncompleteHistory: when it ends after a full page, and no longer list was read.
+        """
+        self._calls = max(self._calls, len(last.ids))
+        if last.may_be_cut and len(last.ids) == self._calls:
+            raise IncompleteHistory(
+                f"{name} ends with a full page after {self._calls} calls, so its pages may reach no deeper. Nothing of "
+                "it is used; read another window.",
+                permanent=False,  # with a few calls more it ends elsewhere, or later, unless it is cut
+            )
 
 
 def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -> Iterator[Call]:
@@ -112,6 +136,7 @@ def iter_pages(
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
     seen: set[str] | None = None,
+    longest: LongestList | None = None,
     began: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
@@ -125,7 +150,8 @@ def iter_pages(
     - a pass finds no further call of those that existed at the beginning, and all of these have been seen.
 
     Only a page without calls ends a pass, or one that is shorter than an earlier one and that the vendor counts as the
-    last: pages may be shorter than asked for, and counts may be capped.
+    last: pages may be shorter than asked for, and counts may be capped. Where nothing counts the calls and the pages
+    end after a full one, they may reach only so deep: such a list is complete where a longer one was read before.
 
     :param read_page: reads the page of that number, from 1.
     :param name: the list, for messages.
@@ -134,6 +160,7 @@ def iter_pages(
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
     :param seen: receives the ids of all calls that any pass lists, for the caller; None: nobody needs them.
+    :param longest: knows how deep the vendor's pages reach; None: a list that ends after a full page is complete.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
@@ -161,19 +188,22 @@ def iter_pages(
             seen.update(call.id for call in new)
             yield from new
         if current.is_consistent:
-            return
+            break
         if previous is not None and previous.fingerprint == current.fingerprint:
             _accept_unmoved_list(current, page_size, name)
-            return
+            break
         if previous is not None and existing.are_all_seen(current, previous.repeats):
-            return
+            break
         previous = current
-    raise IncompleteHistory(
-        f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
-        f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
-        "older window.",
-        permanent=False,  # another time it may stand still
-    )
+    else:
+        raise IncompleteHistory(
+            f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
+            f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
+            "older window.",
+            permanent=False,  # another time it may stand still
+        )
+    if longest is not None:
+        longest.check(current, name)
 
 
 class _ExistingCalls:
@@ -278,6 +308,7 @@ def _iter_pass(
         full when it is as long as the longest before it, as pages may be shorter than asked for.
     """
     without_news = longest = 0
+    last_was_full = False
     for number, page in enumerate(pages, start=1):
         if page.total is not None:
             current.totals.append(page.total)
@@ -287,11 +318,14 @@ def _iter_pass(
             current.first_page_is_full = len(page.calls) >= page_size
         without_news = 0 if listed else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
+            is_long = longest >= page_size or longest < len(current.ids)  # one short page is no limit
+            current.may_be_cut = last_was_full and is_long and not current.totals and page.last_page is None
             return
         # A full page is never the last one for certain: counts may be capped.
         is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)
         if not is_full and _counts_are_reached(page, number, len(current.ids)):
             return
+        last_was_full = is_full if listed else last_was_full
         longest = max(longest, len(page.calls))
 
 

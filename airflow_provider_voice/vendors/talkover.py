@@ -138,9 +138,14 @@ class Talkover(Vendor):
 
         def read_page(number: int) -> Page:
             response = self.http.request(
-                "GET", f"{self.base_url}/calls", doing=doing, params={**params, "page": number}
+                "GET",
+                f"{self.base_url}/calls",
+                doing=doing,
+                params={**params, "page": number},
+                accept=lambda one: one.is_not_found and number > 1,
             )
-            rows, paging = self._page_parts(response, doing)
+            # There is no such page: it ends a list of which no page was short.
+            rows, paging = ([], {}) if response.is_not_found else self._page_parts(response, doing)
             identified = rows if strict else [row for row in rows if as_text(row.get("id"))]
             read_row = partial(self._call, read_at=time.monotonic())
             return Page(identified, read_row, *(as_int(paging.get(name)) for name in ("total", "last_page")))

@@ -187,10 +187,10 @@ class UnleashX(Vendor):
                 f"{self.base_url}/agents/executions/list",
                 doing=doing,
                 params={**params, "page": number},
-                accept=_is_empty_history,
+                accept=lambda one: _is_empty_history(one, number),
             )
             read_row = partial(self._call, read_at=time.monotonic())
-            if _is_empty_history(response):
+            if _is_empty_history(response, number):
                 return Page([], read_row)
             body = as_object(response.body)
             # At the top in the sample (call-summary), under `data` in the project's standard wrapper (call-logs).
@@ -243,10 +243,13 @@ def _agent_number(agent_id: str | None) -> int:
     return int(agent_id)
 
 
-def _is_empty_history(response: ApiResponse) -> bool:
-    """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs)."""
-    text = str(as_object(response.body).get("message", "")).lower()
-    return response.status == 404 and "no call history" in text  # noqa: PLR2004 - HTTP's own number
+def _is_empty_history(response: ApiResponse, page: int) -> bool:
+    """404 "No call history found for the given filters" means an empty list (UnleashX docs: call-logs).
+
+    After the first page any error of the API with 404 means that there is no such page.
+    """
+    is_stated = page > 1 or "no call history" in str(as_object(response.body).get("message", "")).lower()
+    return response.is_not_found and is_stated
 
 
 # Fields of an execution that may hold the id of its create, in any case (UnleashX docs: make-call, call-cost).

@@ -32,6 +32,8 @@ class Facts:
     last_day: str = "included"  # or excluded
     order: str = "created down"  # created up, changed, random
     times: str = "kept"  # of a filter with a time of day: or cut to the day
+    deepest: int = 1000  # page that has calls
+    beyond: str = "empty"  # page after the last one: or a 404, or the last page again
 
 
 ALTERNATIVES = [
@@ -100,8 +102,10 @@ class Double:
         data = [
             {"id": f"c{row['key']}", "to": row["to"], "status": row["status"], "created_at": row["at"].isoformat(),
              "direction": "outbound", "agent": {"id": "101"}}
-            for row in rows[(page - 1) * size : page * size]
+            for row in self.page_of(rows, page, size)
         ]  # fmt: skip
+        if not data and page > 1 and self.facts.beyond == "404":
+            return Reply({"success": False, "message": "Not found."}, status=404)
         counted = {"right": len(rows), "capped": min(len(rows), 2 * size), "one too high": len(rows) + 1}
         if self.facts.counts == "absent":
             return {"data": data}
@@ -114,11 +118,20 @@ class Double:
         size, page = min(int(query["limit"]), self.facts.page), int(query["page"])
         if "input_data" in query:
             return {"datalist": []}
+        rows = self.page_of(rows, page, size)
+        if not rows and page > 1 and self.facts.beyond == "404":
+            return Reply({"error": True, "code": 404, "message": "Page not found", "data": {}}, status=404)
         return {"datalist": [
             {"ID": row["key"], "CALLING_NUMBER": row["to"], "STATUS": row["status"], "AGENT_ID": 101,
              "CREATED_AT": row["at"].isoformat(), "execution_id": f"c{row['key']}"}
-            for row in rows[(page - 1) * size : page * size]
+            for row in rows
         ]}  # fmt: skip
+
+    def page_of(self, rows: list[dict], page: int, size: int) -> list[dict]:
+        rows = rows[: self.facts.deepest * size]
+        if self.facts.beyond == "last again":
+            page = min(page, -(-len(rows) // size))
+        return rows[(page - 1) * size : page * size]
 
     def talkstack(self, query, page_size):
         def fits(row) -> bool:
@@ -151,6 +164,46 @@ def test_a_window_is_read_completely_or_refused(scripted, name, facts) -> None:
         assert facts.page < 20
     else:
         assert sorted(got) == [row["at"] for row in rows if start <= row["at"] < end]
+
+
+@pytest.mark.parametrize("deepest", [1, 2, 3])
+@pytest.mark.parametrize("beyond", ["empty", "404", "last again"])
+@pytest.mark.parametrize("order", ["created down", "created up", "changed"])
+def test_pages_that_reach_only_so_deep_hide_no_call(scripted, deepest, beyond, order) -> None:
+    """The list ends without a sign where the pages end, so a list that ends after a full page is read in parts."""
+    rows = rows_around(MIDNIGHT - timedelta(days=3), 400)
+    facts = Facts(counts="absent", deepest=deepest, beyond=beyond, order=order)
+    vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
+    start, end = MIDNIGHT - timedelta(days=2), MIDNIGHT + timedelta(days=8)
+    got = [call.created_at for call in vendor.list_calls(start, end)]
+    assert sorted(got) == [row["at"] for row in rows if start <= row["at"] < end]
+
+
+def test_a_day_that_pages_may_cut_is_refused_where_no_smaller_part_can_be_read(scripted) -> None:
+    rows = [{**row, "at": MIDNIGHT + timedelta(seconds=number)} for number, row in enumerate(rows_around(MIDNIGHT, 50))]
+    facts = Facts(page=10, counts="absent", deepest=3, times="cut to the day")
+    vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
+    with pytest.raises(IncompleteHistory, match="may reach no deeper"):
+        list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=1)))
+
+
+@pytest.mark.parametrize("count", [90, 100, 200, 300])
+@pytest.mark.parametrize("times", ["kept", "cut to the day"])
+def test_a_list_that_ends_after_a_full_page_is_complete_where_a_longer_one_was_read(scripted, count, times) -> None:
+    server = scripted(Double(rows_around(MIDNIGHT - timedelta(days=40), 400), Facts(counts="absent", times=times)))
+    vendor = vendor_at(server.url, "unleashx")
+    assert len(list(vendor.list_calls(MIDNIGHT - timedelta(days=60), MIDNIGHT))) == 400
+    rows = rows_around(MIDNIGHT, count)
+    vendor.base_url = scripted(Double(rows, Facts(counts="absent", times=times))).url
+    assert len(list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=20)))) == count
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 200])
+@pytest.mark.parametrize("name", ["talkover", "unleashx"])
+def test_a_404_after_the_last_page_ends_the_list(scripted, name, count) -> None:
+    rows = rows_around(MIDNIGHT, count)
+    vendor = vendor_at(scripted(Double(rows, Facts(beyond="404"))).url, name)
+    assert len(list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=20)))) == count
 
 
 @pytest.mark.parametrize("name", ["talkover", "unleashx"])
