@@ -29,6 +29,8 @@ MAX_PASSES = 4
 PAUSES = (2.0, 4.0, 8.0)
 #: A vendor's count may be this many calls too high without any call being missing.
 COUNT_TOLERANCE = 1
+#: Pages that reach only so deep hold at least so many calls together.
+SMALLEST_DEPTH = 1000
 # Pages in a row without a new call that end a list; one alone may be the page before, pushed down by new calls.
 _PAGES_WITHOUT_NEWS = 2
 _ENOUGH_TO_TELL_ORDER = 5
@@ -92,6 +94,10 @@ class _Pass:
         return not self.repeats and len(self.ids) >= max(self.totals, default=0)
 
 
+class _MayBeCut(IncompleteHistory):
+    """A list stood still and ends where the pages may reach no deeper."""
+
+
 class LongestList:
     """How many calls the longest list of a vendor had so far: its pages reach at least as deep."""
 
@@ -107,7 +113,7 @@ class LongestList:
         """
         self._calls = max(self._calls, len(last.ids))
         if last.may_be_cut and len(last.ids) == self._calls:
-            raise IncompleteHistory(
+            raise _MayBeCut(
                 f"{name} ends with a full page after {self._calls} calls, so its pages may reach no deeper. Nothing of "
                 "it is used; read another window.",
                 permanent=False,  # with a few calls more it ends elsewhere, or later, unless it is cut
@@ -344,7 +350,10 @@ def iter_window(
     is_in_window: Callable[[Call], bool],
     name: str,
 ) -> Iterator[Call]:
-    """Yield every call of a window once; where its list never stands still, read ever smaller parts of it.
+    """Yield every call of a window once; where its list never stands still or may be cut, read ever smaller parts.
+
+    A short list that may be cut is accepted with a warning where its parts show no further call: the filters may know
+    no time of day, and a day may have just as many calls as fill its pages.
 
     :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span, the most passes,
         and a set that receives the ids of all calls it lists.
@@ -369,16 +378,37 @@ def iter_window(
         if error.permanent or not parts:
             raise
         log.info("%s Reading it in smaller parts.", error.message)
+        may_be_whole = isinstance(error, _MayBeCut) and len(listed) < SMALLEST_DEPTH
     else:
         return
-    yielded, in_parts = listed - outside, set[str]()
-    for part in parts:
-        for call in filter(is_in_window, _iter_parts(read_span, part, split)):
-            is_new = call.id not in yielded and call.id not in in_parts
-            in_parts.add(call.id)
-            if is_new:
-                yield call
-    missing = len(yielded - in_parts)
+    in_parts = chain.from_iterable(_iter_parts(read_span, part, split) for part in parts)
+    try:
+        for call in _iter_new(filter(is_in_window, in_parts), listed - outside, name):
+            may_be_whole = False
+            yield call
+    except _MayBeCut:
+        if not may_be_whole:
+            raise
+        log.warning(
+            "%s has %d calls, which fill its pages, and its parts show no further one: it is taken as complete. If "
+            "the vendor has more calls in this window, its pages reach no deeper: report it to the vendor.",
+            name,
+            len(listed),
+        )
+
+
+def _iter_new(calls: Iterator[Call], known: set[str], name: str) -> Iterator[Call]:
+    """Yield the calls of the parts of a window, each once, but for those that the window has shown.
+
+    :raises IncompleteHistory: when the parts show fewer calls than the window did.
+    """
+    in_parts: set[str] = set()
+    for call in calls:
+        is_new = call.id not in known and call.id not in in_parts
+        in_parts.add(call.id)
+        if is_new:
+            yield call
+    missing = len(known - in_parts)
     if missing:
         raise IncompleteHistory(
             f"{name} shows {missing} calls in a large window that are missing from the parts of it: its time filters "
