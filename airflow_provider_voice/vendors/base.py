@@ -43,6 +43,7 @@ from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from airflow_provider_voice.vendors.listed_calls import ListedCalls
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
@@ -357,7 +358,7 @@ class Vendor(ABC):
         """
         name = f"{self.title}'s call list"
 
-        def read_span(span: Span, passes: int, seen: set[str]) -> Iterator[Call]:
+        def read_span(span: Span, passes: int, seen: ListedCalls) -> Iterator[Call]:
             started = datetime.now(timezone.utc)
             return iter_pages(
                 page_reader(span),

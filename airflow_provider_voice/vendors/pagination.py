@@ -13,6 +13,7 @@ from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_voice.exceptions import IncompleteHistory
+from airflow_provider_voice.vendors.listed_calls import ListedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,8 +63,8 @@ class Page:
 class _Pass:
     """One reading of all pages, first to last."""
 
-    def __init__(self, ids: set[str]) -> None:
-        self.ids = ids
+    def __init__(self, listed: ListedCalls) -> None:
+        self.listed = listed
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
@@ -79,19 +80,16 @@ class _Pass:
 
     def add(self, calls: Sequence[Call]) -> list[Call]:
         """Note the calls of a page; return those that this pass had not listed."""
-        listed = []
         for call in calls:
             self.fingerprint = hash((self.fingerprint, call.id))
-            if call.id not in self.ids:
-                self.ids.add(call.id)
-                listed.append(call)
-        self.repeats += len(calls) - len(listed)
-        return listed
+        new = self.listed.add(calls)
+        self.repeats += len(calls) - len(new)
+        return new
 
     @property
     def is_consistent(self) -> bool:
         """Whether no call was listed twice and there are as many as the vendor counts."""
-        return not self.repeats and len(self.ids) >= max(self.totals, default=0)
+        return not self.repeats and len(self.listed) >= max(self.totals, default=0)
 
 
 class _MayBeCut(IncompleteHistory):
@@ -111,8 +109,8 @@ class LongestList:
         :param name: the list, for the error.
         :raises IncompleteHistory: when it ends after a full page, and no longer list was read.
         """
-        self._calls = max(self._calls, len(last.ids))
-        if last.may_be_cut and len(last.ids) == self._calls:
+        self._calls = max(self._calls, len(last.listed))
+        if last.may_be_cut and len(last.listed) == self._calls:
             raise _MayBeCut(
                 f"{name} ends with a full page after {self._calls} calls, so its pages may reach no deeper. Nothing of "
                 "it is used; read another window.",
@@ -131,7 +129,7 @@ def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -
     :return: the calls, page after page.
     """
     pages = _iter_pages_once(read_page, 1)
-    return chain.from_iterable(_iter_pass(pages, _Pass(set()), page_size, full_page=page_size))
+    return chain.from_iterable(_iter_pass(pages, _Pass(ListedCalls()), page_size, full_page=page_size))
 
 
 def iter_pages(
@@ -141,7 +139,7 @@ def iter_pages(
     page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
-    seen: set[str] | None = None,
+    seen: ListedCalls | None = None,
     longest: LongestList | None = None,
     began: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -165,21 +163,21 @@ def iter_pages(
     :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
-    :param seen: receives the ids of all calls that any pass lists, for the caller; None: nobody needs them.
+    :param seen: receives all calls that any pass lists, for the caller; None: nobody needs them.
     :param longest: knows how deep the vendor's pages reach; None: a list that ends after a full page is complete.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
     :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
     :raises IncompleteHistory: when no pass gave a complete picture.
     """
-    seen = set() if seen is None else seen
+    seen = ListedCalls() if seen is None else seen
     existing = _ExistingCalls()
     previous: _Pass | None = None
     for number in range(passes):
         if number:
             sleep(PAUSES[min(number, len(PAUSES)) - 1])
         # One set serves both in the first pass, mostly the only one.
-        current = _Pass(set() if number else seen)
+        current = _Pass(ListedCalls() if number else seen)
         # Of pages read at the same time, a later one may be answered first, and calls that move in between are
         # missed. So a list that has changed is read page by page.
         pages = _iter_pages_once(read_page, 1 if number else page_concurrency)
@@ -189,9 +187,8 @@ def iter_pages(
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
         for calls in _iter_pass(pages, current, page_size):
-            new = [call for call in calls if call.id not in seen] if number else calls
+            new = seen.add(calls) if number else calls
             existing.note(calls, new, current)
-            seen.update(call.id for call in new)
             yield from new
         if current.is_consistent:
             break
@@ -203,7 +200,7 @@ def iter_pages(
         previous = current
     else:
         raise IncompleteHistory(
-            f"{name} kept changing while it was read, {passes} times over: {len(current.ids)} calls read, "
+            f"{name} kept changing while it was read, {passes} times over: {len(current.listed)} calls read, "
             f"{max(current.totals, default=len(seen))} counted by the vendor. Nothing of it is used; read a smaller or "
             "older window.",
             permanent=False,  # another time it may stand still
@@ -266,10 +263,10 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
     :raises IncompleteHistory: when calls are certainly missing.
     """
     counted = max(last.totals, default=0)
-    ignores_page_number = not last.totals and last.first_page_is_full and len(last.ids) <= page_size
-    if counted > len(last.ids) + COUNT_TOLERANCE or ignores_page_number:
+    ignores_page_number = not last.totals and last.first_page_is_full and len(last.listed) <= page_size
+    if counted > len(last.listed) + COUNT_TOLERANCE or ignores_page_number:
         raise IncompleteHistory(
-            f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.ids)}. "
+            f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.listed)}. "
             "Nothing of it is used; read a smaller window, or report it to the vendor.",
             permanent=False,
         )
@@ -277,7 +274,7 @@ def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
         "%s repeats a call or counts wrongly (%d calls shown, %d counted), the same in two passes: it is taken as "
         "complete.",
         name,
-        len(last.ids),
+        len(last.listed),
         counted,
     )
 
@@ -324,12 +321,12 @@ def _iter_pass(
             current.first_page_is_full = len(page.calls) >= page_size
         without_news = 0 if listed else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
-            is_long = longest >= page_size or longest < len(current.ids)  # one short page is no limit
+            is_long = longest >= page_size or longest < len(current.listed)  # one short page is no limit
             current.may_be_cut = last_was_full and is_long and not current.totals and page.last_page is None
             return
         # A full page is never the last one for certain: counts may be capped.
         is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)
-        if not is_full and _counts_are_reached(page, number, len(current.ids)):
+        if not is_full and _counts_are_reached(page, number, len(current.listed)):
             return
         last_was_full = is_full if listed else last_was_full
         longest = max(longest, len(page.calls))
@@ -343,7 +340,7 @@ def _counts_are_reached(page: Page, number: int, calls_read: int) -> bool:
 
 
 def iter_window(
-    read_span: Callable[[Span, int, set[str]], Iterator[Call]],
+    read_span: Callable[[Span, int, ListedCalls], Iterator[Call]],
     span: Span,
     split: Callable[[Span], Sequence[Span]],
     *,
@@ -356,7 +353,7 @@ def iter_window(
     no time of day, and a day may have just as many calls as fill its pages.
 
     :param read_span: yields the calls of a span of the vendor's filter; its arguments are the span, the most passes,
-        and a set that receives the ids of all calls it lists.
+        and what receives all calls it lists.
     :param span: the window, with its margins.
     :param split: returns two spans that cover a span together; none when it cannot be split.
     :param is_in_window: whether a call is asked for, rather than part of the margins.
@@ -364,9 +361,8 @@ def iter_window(
     :return: the calls that are asked for.
     :raises IncompleteHistory: when the smallest part cannot be read, or the parts show fewer calls than the window did.
     """
-    # The ids are the only memory that grows with a history: noted are those outside the window, which are few.
-    listed: set[str] = set()
-    outside: set[str] = set()
+    listed = ListedCalls()
+    outside: set[str] = set()  # of the margins, which are short
     try:
         for call in read_span(span, MAX_PASSES, listed):
             if is_in_window(call):
@@ -381,9 +377,9 @@ def iter_window(
         may_be_whole = isinstance(error, _MayBeCut) and len(listed) < SMALLEST_DEPTH
     else:
         return
-    in_parts = chain.from_iterable(_iter_parts(read_span, part, split) for part in parts)
+    in_window = filter(is_in_window, chain.from_iterable(_iter_parts(read_span, part, split) for part in parts))
     try:
-        for call in _iter_new(filter(is_in_window, in_parts), listed - outside, name):
+        for call in _iter_new(in_window, listed, outside, name):
             may_be_whole = False
             yield call
     except _MayBeCut:
@@ -397,18 +393,22 @@ def iter_window(
         )
 
 
-def _iter_new(calls: Iterator[Call], known: set[str], name: str) -> Iterator[Call]:
-    """Yield the calls of the parts of a window, each once, but for those that the window has shown.
+def _iter_new(calls: Iterator[Call], listed: ListedCalls, outside: set[str], name: str) -> Iterator[Call]:
+    """Yield the calls of the parts of a window that its own list has not shown, each once.
 
+    :param calls: the calls of the parts.
+    :param listed: the calls that the window's list has shown.
+    :param outside: the ids of those that are not asked for.
     :raises IncompleteHistory: when the parts show fewer calls than the window did.
     """
-    in_parts: set[str] = set()
+    missing, in_parts = len(listed) - len(outside), ListedCalls()
     for call in calls:
-        is_new = call.id not in known and call.id not in in_parts
-        in_parts.add(call.id)
-        if is_new:
+        if not in_parts.add([call]):
+            continue
+        if call.id in outside or listed.add([call]):
             yield call
-    missing = len(known - in_parts)
+        else:
+            missing -= 1
     if missing:
         raise IncompleteHistory(
             f"{name} shows {missing} calls in a large window that are missing from the parts of it: its time filters "
@@ -418,7 +418,7 @@ def _iter_new(calls: Iterator[Call], known: set[str], name: str) -> Iterator[Cal
 
 
 def _iter_parts(
-    read_span: Callable[[Span, int, set[str]], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
+    read_span: Callable[[Span, int, ListedCalls], Iterator[Call]], span: Span, split: Callable[[Span], Sequence[Span]]
 ) -> Iterator[Call]:
     """Yield the calls of a span, of which some may come again."""
     parts = split(span)
@@ -426,7 +426,7 @@ def _iter_parts(
     # times, and each time they would take a quarter of a minute.
     passes = 1 if parts else MAX_PASSES
     try:
-        yield from read_span(span, passes, set())
+        yield from read_span(span, passes, ListedCalls())
     except IncompleteHistory as error:
         if error.permanent or not parts:
             raise
