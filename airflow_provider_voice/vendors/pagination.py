@@ -322,7 +322,8 @@ def _iter_pass(
         without_news = 0 if listed else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             is_long = longest >= page_size or longest < len(current.listed)  # one short page is no limit
-            current.may_be_cut = last_was_full and is_long and not current.totals and page.last_page is None
+            is_counted = bool(current.totals) or page.last_page is not None
+            current.may_be_cut = not page.calls and last_was_full and is_long and not is_counted
             return
         # A full page is never the last one for certain: counts may be capped.
         is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)

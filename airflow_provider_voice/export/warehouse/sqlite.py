@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class SQLite(SqlDialect):
-    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
+    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer.
+
+    :param table: the table's name.
+    :param schema: None or ``main``: a file has no other schema.
+    :raises InvalidRequest: when a name is not a plain identifier, or there is no such schema.
+    """
 
     compiler = sqlite.dialect
     paramstyle = "qmark"
