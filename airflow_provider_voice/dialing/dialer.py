@@ -32,7 +32,6 @@ from airflow_provider_voice.exceptions import (
     CallNotCompleted,
     CallOutcomeUnknown,
     InvalidRequest,
-    LedgerFailed,
     RateLimited,
     VendorUnavailable,
     VoiceError,
@@ -83,26 +82,6 @@ class DialedCall:
         return {**self.call.to_dict(), "how": self.how, "generation": self.generation}
 
 
-@dataclass(frozen=True)
-class DialRules:
-    """The user's rules for the dialer.
-
-    .. code-block:: python
-
-        DialRules(redial_statuses=frozenset({CallStatus.BUSY}), redial_when_absent_for=timedelta(hours=1))
-    """
-
-    #: Whether a user's clear asks for a new call (``on_clear="new_call"``).
-    new_call_on_clear: bool = False
-    #: Endings after which a retry rings again.
-    redial_statuses: frozenset[CallStatus] = frozenset()
-    #: How long the vendor's list must have been readable and without the call, beyond ``delay_seconds``, before a
-    #: create whose outcome is not known is given up and sent again; None: never.
-    redial_when_absent_for: timedelta | None = None
-    #: Whether a trigger hangs up when the deferred task is killed; it has no state store to say so.
-    hangs_up_when_deferred: bool = False
-
-
 class _HeldBack(VendorUnavailable):
     """A create was not sent, because its process stood still. The record may be another try's by now; it stays."""
 
@@ -114,12 +93,17 @@ class Dialer:
     :param hook: the hook of the connection.
     :param store: keeps the record between tries: the task state store, or a ledger; None below Airflow 3.3.
     :param facts: the task and its try.
-    :param rules: the user's rules; default: nothing is ever sent a second time.
+    :param new_call_on_clear: whether a user's clear asks for a new call (``on_clear="new_call"``), default False.
+    :param redial_statuses: endings after which a retry rings again, default none.
+    :param redial_when_absent_for: how long the vendor's list must have been readable and without the call, beyond
+        ``delay_seconds``, before a create whose outcome is not known is given up and sent again; None (default): never.
+    :param hangs_up_when_deferred: whether a trigger hangs up when the deferred task is killed, default False; it has no
+        state store to say so.
     :param before_ringing: called right before an intent is stored, with the times at which the person may have been
         rung before; raises when nobody may be rung now (a stale run, a contact policy).
     :param calls_of_others: returns the ids of calls that are known to belong to other tasks.
     :param before_sending: called right before a create is sent, which may have waited; raises when it must not be sent.
-    :param on_refusal: called with the vendor's refusal of a create, before it is raised; None: nothing is called.
+    :param on_refusal: called with the vendor's refusal of a create, before it is raised.
     :param sleep: waits between two searches, and for a place in a ledger's pace; for tests.
 
     >>> dialer = Dialer(hook, store, facts)  # doctest: +SKIP
@@ -130,12 +114,15 @@ class Dialer:
     hook: VoiceHook
     store: StateStore | None
     facts: TaskFacts
-    rules: DialRules = DialRules()
     _: KW_ONLY
+    new_call_on_clear: bool = False
+    redial_statuses: frozenset[CallStatus] = frozenset()
+    redial_when_absent_for: timedelta | None = None
+    hangs_up_when_deferred: bool = False
     before_ringing: Callable[[list[datetime]], None] = lambda _attempts: None
     calls_of_others: Callable[[], frozenset[str]] = frozenset
     before_sending: Callable[[], None] = lambda: None
-    on_refusal: Callable[[VoiceError], None] | None = None
+    on_refusal: Callable[[VoiceError], None] = lambda _error: None
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
@@ -192,25 +179,25 @@ class Dialer:
 
     def _occasion(self, record: Record | None) -> Occasion:
         """Return the occasion of this try; in doubt, the one that rings nobody."""
-        facts, rules = self.facts, self.rules
-        if rules.new_call_on_clear and facts.was_cleared_since(record):
+        facts = self.facts
+        if self.new_call_on_clear and facts.was_cleared_since(record):
             return "new call"
         if record is None:
             return "again" if facts.may_follow_a_call else "first"
-        if rules.new_call_on_clear and facts.run_was_cleared_since(record):
+        if self.new_call_on_clear and facts.run_was_cleared_since(record):
             log.warning(
                 "The DAG run was cleared while this task was running, and Airflow does not say whether this task was "
                 "among the cleared ones. No new call is placed; to get one, clear the task again when it has ended."
             )
-        may_redial = record.status in [status.value for status in rules.redial_statuses]
+        may_redial = record.status in [status.value for status in self.redial_statuses]
         return "redial" if may_redial and facts.is_retry_since(record) else "again"
 
     def _next(self, record: Record | None, request: CallRequest) -> Record:
-        """Return the record of the next intended call."""
-        facts = self.facts
-        return Record.after(
-            record,
-            key=self._key(request, record.generation + 1 if record else 1),
+        """Return the record of the next intended call; it lists the calls before it."""
+        facts, generation = self.facts, record.generation + 1 if record else 1
+        fresh = Record(
+            generation=generation,
+            key=self._key(request, generation),
             state="intent",
             intent_at=_now(),
             fingerprint=self._fingerprint(request),
@@ -219,6 +206,11 @@ class Dialer:
             owner=facts.instance,
             clear_number=facts.clear_number,
         )
+        if record is not None:
+            fresh.earlier_ids = record.earlier_ids + ([str(record.call["id"])] if record.call else [])
+            rang = [] if record.state == "refused" else [record.intent_at]
+            fresh.earlier_attempts = record.earlier_attempts + rang
+        return fresh
 
     def _place(self, request: CallRequest, record: Record) -> DialedCall:
         """Store the intent, send, store the id: this order is the promise."""
@@ -236,8 +228,7 @@ class Dialer:
             if record.state == "refused" or proves_no_ring(error):
                 record.state = "refused"
                 self._records.save_if_possible(record)
-                if self.on_refusal is not None:
-                    self.on_refusal(error)
+                self.on_refusal(error)
                 raise
             record.given_up_at = _now()
             self._records.save_if_possible(record)
@@ -287,7 +278,7 @@ class Dialer:
 
     def _search_then_place(self, request: CallRequest, record: Record | None) -> DialedCall:
         """Place the call unless the vendor shows that this run has already rung the person."""
-        if not self._records.are_kept:
+        if self.store is None:
             log.warning(
                 "Airflow below 3.3 stores nothing between tries: this try searches the vendor's list for the call of "
                 "an earlier one, and the list may show it late. Upgrade to be sure."
@@ -305,19 +296,19 @@ class Dialer:
         """Return the evidence of a call that an unrecorded try of this run may have placed."""
         facts, now = self.facts, _now()
         began = facts.run_began_at or now - timedelta(days=1)
-        follows_clear = self.rules.new_call_on_clear and facts.max_tries > facts.retries
+        follows_clear = self.new_call_on_clear and facts.max_tries > facts.retries
         if follows_clear and facts.run_started_at is not None:
             began = facts.run_started_at  # the calls before the clear are not the new one
         if began < now - LONGEST_LOOK_BACK:
             log.warning("The run was due at %s; calls older than %s are not searched for.",
                         write_time(began), LONGEST_LOOK_BACK)  # fmt: skip
             began = now - LONGEST_LOOK_BACK
-        by_prefix = self._records.are_kept or facts.list_may_have_changed
+        by_prefix = self.store is not None or facts.list_may_have_changed
         return Evidence(
             since=began,
             until=None,
             # Without a store every try of an index makes the same tag; with one, the tag has a random part.
-            tag=fresh.key if not self._records.are_kept else None,
+            tag=fresh.key if self.store is None else None,
             tag_decides=not follows_clear,
             tag_prefix=self._tag_prefix(request) if by_prefix else None,
             not_these=frozenset(fresh.earlier_ids) | self.calls_of_others(),
@@ -374,7 +365,7 @@ class Dialer:
             tag=record.key,
             not_these=frozenset(record.earlier_ids) | self.calls_of_others(),
             # Before anybody is rung a second time, no call of any later moment may be the lost one.
-            latest=_now() + LATE_ARRIVAL if self.rules.redial_when_absent_for is not None else None,
+            latest=_now() + LATE_ARRIVAL if self.redial_when_absent_for is not None else None,
         )
 
     def _is_absent_for_long(self, request: CallRequest, record: Record, problem: VoiceError | None) -> bool:
@@ -383,7 +374,7 @@ class Dialer:
         now = _now() + timedelta(seconds=self.hook.vendor.http.clock_offset or 0.0)
         record.absent_since = None if problem is not None else record.absent_since or now
         self._records.save_if_possible(record)  # with the clock offset of the search
-        wanted = self.rules.redial_when_absent_for
+        wanted = self.redial_when_absent_for
         if wanted is None or record.absent_since is None:
             return False
         return now - record.absent_since >= wanted + timedelta(seconds=request.delay_seconds)
@@ -417,7 +408,7 @@ class Dialer:
                 to=ref.to, direction="outbound", agent_id=ref.agent_id, created_at=ref.placed_at, tag=ref.tag,
             )  # fmt: skip
         # The trigger of a deferred try may have ended the call when a user killed that try.
-        was_waiting = self.rules.hangs_up_when_deferred and record.state == "placed"
+        was_waiting = self.hangs_up_when_deferred and record.state == "placed"
         if call.status.is_terminal and was_waiting and self.facts.was_cleared_since(record):
             raise self._hung_up_error(f"Call {call.id} ended as {call.status}, and may have been hung up: the task was "
                                       "cleared before it had seen the end, and end_call_on_kill is set. Look the call "
@@ -438,17 +429,16 @@ class Dialer:
         self, request: CallRequest, record: Record, problem: VoiceError | None, cause: VoiceError | None
     ) -> CallOutcomeUnknown:
         advice = "A retry searches again."
-        if self.facts.is_last_try:
+        if self.facts.try_number > self.facts.max_tries:
             advice = f"This was the last try; search for the call at the vendor. {self._to_ring_again}"
             if self.facts.call_key:
                 advice += " Or settle this one with 'voice-outreach resolve-key'."
-        list_says = "the vendor's list does not show the call"
+        found = "the vendor's list does not show the call"
         if problem is not None:
-            source = "ledger" if isinstance(problem, LedgerFailed) else "vendor's list"
-            list_says = f"the {source} cannot be read ({problem.message})"
+            found = f"the search for the call failed ({problem.message})"
         return CallOutcomeUnknown(
             f"Nobody can tell whether {mask_number(request.to)} was rung: a create may have been sent at "
-            f"{write_time(record.intent_at)}, its answer is not known, and {list_says} (tag {record.key}, connection "
+            f"{write_time(record.intent_at)}, its answer is not known, and {found} (tag {record.key}, connection "
             f"{self.hook.voice_conn_id}, searched at {write_time(_now())}). Nothing is sent again. {advice}",
             vendor=self.hook.vendor.name,
             status_code=cause.status_code if cause else None,
@@ -481,7 +471,7 @@ class Dialer:
 
         With a store it ends in a random part, stored before it is sent; without one, every try makes the same tag.
         """
-        nonce = uuid.uuid4().hex if self._records.are_kept else ""
+        nonce = "" if self.store is None else uuid.uuid4().hex
         return self._tag_prefix(request) + digest(str(self.facts.map_index), str(generation), nonce)[:16]
 
 

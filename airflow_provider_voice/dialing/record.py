@@ -80,25 +80,6 @@ class Record:
         """The last known status of the call; None until the call is known."""
         return (self.call or {}).get("status")
 
-    @classmethod
-    def after(cls, earlier: Record | None, **values: Any) -> Record:
-        """Return the record of the next intended call of the same task or key.
-
-        :param earlier: the record of the call before it; None: there is none.
-        :param values: the other values of fields; those that are left out have their defaults.
-        :return: a record that lists the calls before it.
-        """
-        if earlier is None:
-            return cls(generation=1, **values)
-        ids = [str(earlier.call["id"])] if earlier.call else []
-        rang = [] if earlier.state == "refused" else [earlier.intent_at]
-        return cls(
-            generation=earlier.generation + 1,
-            earlier_ids=earlier.earlier_ids + ids,
-            earlier_attempts=earlier.earlier_attempts + rang,
-            **values,
-        )
-
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON: the fields by name, times as text."""
         data: dict[str, Any] = msgspec.to_builtins(self)
@@ -160,11 +141,6 @@ class RecordStore:
     def __init__(self, store: StateStore | None) -> None:
         self._store = store
 
-    @property
-    def are_kept(self) -> bool:
-        """Whether there is a store."""
-        return self._store is not None
-
     def load(self) -> Record | None:
         """Return the stored record; None when there is none.
 
@@ -201,8 +177,7 @@ class RecordStore:
         :return: the record; None when there is none or it cannot be read now.
         """
         record = self.load_if_possible()
-        is_its = record is not None and record.call is not None and record.call.get("id") == call.id
-        return record if is_its else None
+        return record if record and record.call and record.call.get("id") == call.id else None
 
     def save_call(self, record: Record, call: Call, state: RecordState = "placed") -> None:
         """Store that the vendor answered with a call, or how the call ended.

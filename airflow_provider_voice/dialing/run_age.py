@@ -8,10 +8,8 @@ from typing import Any
 from airflow_provider_voice.exceptions import StaleRun
 from airflow_provider_voice.models import write_time
 
-_ASKED_FOR = ("manual", "operator_triggered", "asset_triggered", "asset_materialization")
 
-
-def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) -> datetime | None:
+def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) -> datetime:
     """Refuse to ring for a backfill run, and for any run that was due longer ago than ``max_age``.
 
     A scheduled run is due at the end of its data interval. A manual or asset-triggered run is due when it was asked for
@@ -20,34 +18,27 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
     :param run: the DAG run of the task's context.
     :param max_age: how long ago the run may have been due.
     :param now: the time; None: now.
-    :return: the last moment at which the run may ring somebody; None when the run does not say when it was due.
+    :return: the last moment at which the run may ring somebody.
     :raises StaleRun: with the time at which the run was due, and what to do.
     """
-    kind = str(getattr(run.run_type, "value", run.run_type))
     advice = "Set stale_run='call' to ring all the same, or 'skip' to skip such runs."
-    if kind == "backfill":
+    if run.run_type == "backfill":
         raise StaleRun(f"Run {run.run_id} is a backfill: nobody is rung for the past. {advice}")
-    due: datetime | None = getattr(run, "run_after", None)
-    if kind in _ASKED_FOR:
-        due = due or getattr(run, "start_date", None)
-    else:
-        due = getattr(run, "data_interval_end", None) or due
-    if due is None:
-        return None
+    due: datetime = (run.data_interval_end if run.run_type == "scheduled" else None) or run.run_after
     if (now or datetime.now(timezone.utc)) > due + max_age:
         raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, longer than {max_age} ago. {advice}")
     return due + max_age
 
 
-def run_began_at(run: Any) -> datetime | None:
+def run_began_at(run: Any) -> datetime:
     """Return the earliest moment at which a task of the run can have placed a call.
 
     The scheduler starts no run before its ``run_after``, which a clear does not move. ``start_date`` is moved by a
     clear of a finished run; it counts only where it is earlier (``dag.test()`` with a later ``run_after``). The logical
     date is no bound: it may lie years before a run that a user triggers now.
 
-    :param run: the DAG run of the task's context; None: there is none.
-    :return: the moment; None when the run says neither.
+    :param run: the DAG run of the task's context.
+    :return: the moment.
     """
-    moments = [moment for moment in (getattr(run, "run_after", None), getattr(run, "start_date", None)) if moment]
-    return min(moments, default=None)
+    began: datetime = min(run.run_after, run.start_date or run.run_after)
+    return began

@@ -25,7 +25,7 @@ class TaskFacts:
     .. code-block:: python
 
         facts = TaskFacts.of(context, operator.retries, call_key="invoice 7")
-        facts.is_last_try, facts.may_follow_a_call
+        facts.instance, facts.may_follow_a_call
     """
 
     #: Airflow's id of the DAG.
@@ -60,7 +60,7 @@ class TaskFacts:
         :param call_key: the business key of the call; None: it has none.
         :return: the facts.
         """
-        ti, run = context["ti"], context.get("dag_run")
+        ti, run = context["ti"], context["dag_run"]
         return cls(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
@@ -70,8 +70,8 @@ class TaskFacts:
             max_tries=ti.max_tries,
             retries=retries or 0,
             run_began_at=run_began_at(run),
-            run_started_at=getattr(run, "start_date", None),
-            clear_number=getattr(run, "clear_number", None),
+            run_started_at=run.start_date,
+            clear_number=run.clear_number,
             call_key=call_key,
         )
 
@@ -84,11 +84,6 @@ class TaskFacts:
     def instance(self) -> str:
         """A hash that no other task instance has."""
         return digest(self.dag_id, self.run_id, self.task_id, str(self.map_index))[:32]
-
-    @property
-    def is_last_try(self) -> bool:
-        """Whether Airflow will not try again by itself."""
-        return self.try_number > self.max_tries
 
     @property
     def is_beyond_retries(self) -> bool:
@@ -152,24 +147,18 @@ def calls_of_other_tasks(context: Mapping[str, Any], operator_class: type) -> fr
     :param operator_class: the class of the tasks that place calls.
     :return: ids; empty when there are none or XCom cannot be read, which never leads to a second ring.
     """
-    ti, dag = context["ti"], context.get("dag")
-    was_cleared = bool(getattr(context.get("dag_run"), "clear_number", None))
-    siblings_count = ti.map_index is not None and ti.map_index >= 0 and not was_cleared
+    ti = context["ti"]
+    siblings_count = ti.map_index is not None and ti.map_index >= 0 and not context["dag_run"].clear_number
     names = [
         task.task_id
-        for task in getattr(dag, "tasks", ())
-        if _is_of(task, operator_class) and (task.task_id != ti.task_id or siblings_count)
+        for task in context["dag"].tasks
+        # A mapped operator names the class that it makes.
+        if issubclass(getattr(task, "operator_class", type(task)), operator_class)
+        and (task.task_id != ti.task_id or siblings_count)
     ]
-    if not names:
-        return frozenset()
     try:
         ids = ti.xcom_pull(task_ids=names, key="call_id")
     except Exception as error:  # noqa: BLE001 - whatever an XCom backend raises, the search goes on without it
         log.warning("Could not read the call ids of the run's other tasks (%s).", type(error).__name__)
         return frozenset()
     return frozenset(str(call_id) for call_id in ids or () if call_id)
-
-
-def _is_of(task: Any, operator_class: type) -> bool:
-    kind = getattr(task, "operator_class", type(task))
-    return isinstance(kind, type) and issubclass(kind, operator_class)

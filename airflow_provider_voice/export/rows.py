@@ -12,7 +12,6 @@ import msgspec
 from airflow_provider_voice.export.redaction import REPLACEMENTS, PhoneRedactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from airflow_provider_voice.export.models import PhoneNumberMode
@@ -80,20 +79,14 @@ class RowMaker:
     :param phone_numbers: ``plain``, ``masked`` or ``hashed``: how phone numbers are stored, in every column and in
         ``raw``; see :class:`PhoneRedactor`. Only the two key columns are stored as they are.
     :param fetched_at: the time of the reading, for calls that do not have one of their own.
-    :param vendor_now: the same moment by the vendor's clock, which dates the calls.
-    :param settle_after: how long a call must have ended without a change to count as settled.
+    :param settled_before: an instant by the vendor's clock, which dates the calls: a call that ended, and last changed,
+        no later than this is settled.
     """
 
     source: str
     phone_numbers: PhoneNumberMode
     fetched_at: datetime
-    vendor_now: datetime
-    settle_after: timedelta
-
-    def __post_init__(self) -> None:
-        # The operator has checked the mode. Any other one must not store plain numbers.
-        self._replace = None if self.phone_numbers == "plain" else REPLACEMENTS[self.phone_numbers]
-        self._settled_before = self.vendor_now - self.settle_after
+    settled_before: datetime
 
     def row(self, call: Call, fetched_at: datetime | None = None) -> Row:
         """Return the row of a call.
@@ -103,13 +96,14 @@ class RowMaker:
         :return: the values in the order of :data:`COLUMNS`.
         """
         fetched_at = fetched_at or self.fetched_at
-        if self._replace is not None:
-            call = self._redacted(call, self._replace)
+        if self.phone_numbers != "plain":
+            call = self._redacted(call)
         raw = _encode(call.raw).decode()  # names are sorted, so that the same record is the same text
         settled_at = fetched_at if self.is_settled(call) else None
         return (self.source, *_fields_of(call), raw, fetched_at, fetched_at, settled_at, None, None)
 
-    def _redacted(self, call: Call, replace_number: Callable[[str], str]) -> Call:
+    def _redacted(self, call: Call) -> Call:
+        replace_number = REPLACEMENTS[self.phone_numbers]  # fails for any other mode: no plain number is stored
         redact = PhoneRedactor(self.phone_numbers, filter(None, (call.to, call.from_))).value
         return replace(
             call,
@@ -132,4 +126,4 @@ class RowMaker:
         lasted = min(call.duration_seconds or 0, _LONGEST_CALL_SECONDS) if times else _LONGEST_CALL_SECONDS
         if call.created_at is not None:  # also beside the others, which may be placeholders such as the year 1
             times.append(call.created_at + timedelta(seconds=lasted))
-        return bool(times) and max(times) <= self._settled_before
+        return bool(times) and max(times) <= self.settled_before

@@ -76,8 +76,7 @@ def due_time(context: Mapping[str, Any]) -> datetime | None:
     :return: the instant in UTC; None outside a DAG run.
     """
     run = context.get("dag_run")
-    moments = (getattr(run, name, None) for name in ("run_after", "logical_date", "start_date"))
-    return next((moment.astimezone(timezone.utc) for moment in moments if moment is not None), None)
+    return run.run_after.astimezone(timezone.utc) if run else None
 
 
 def requested_window(

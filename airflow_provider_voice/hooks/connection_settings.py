@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,13 +18,10 @@ from airflow_provider_voice.vendors.vendor_settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-_MAX_PORT = 65_535
 # A host name, an address or a URL: no spaces, no control characters, nothing that a URL would have to quote.
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%?#-]+")
-# Fields of the extra that the settings take, and check, under the same name.
-_PLAIN_FIELDS = (
-    "project_id", "default_agent_id", "default_region", "connect_timeout", "read_timeout", "requests_per_minute",
-)  # fmt: skip
+# The settings that stand in the extra under the same name. ``Settings`` checks them.
+_PLAIN_FIELDS = {field.name for field in fields(Settings)} - {"token", "base_url", "calls_base_url"}
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
@@ -43,42 +41,35 @@ def settings_of(connection: Connection, default_base_url: str) -> Settings:
 
 def _read(connection: Connection, default: str) -> Settings:
     # Not extra_dejson: it logs a broken extra with its text, and goes on as if there were none.
-    extra = _json_object(connection.extra or "{}", "The extra is not a JSON object.")
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except (ValueError, RecursionError):
+        extra = None
+    if not isinstance(extra, dict):
+        raise InvalidRequest("The extra is not a JSON object.")
     token = (connection.password or "").strip()
     if not token:
         raise InvalidRequest("There is no token. Put it into the password field.")
     allow_http = _flag(extra, "allow_http")
-    host, calls_host = (connection.host or "").strip(), extra.get("calls_host") or ""
-    if not isinstance(calls_host, str):
-        raise InvalidRequest("calls_host must be text.")
+    host, calls_host = (connection.host or "").strip(), str(extra.get("calls_host") or "").strip()
     scheme, port = connection.schema, connection.port
     return Settings(
         token=token,
         base_url=_base_url(host, default, allow_http, scheme=scheme, port=port) if host else None,
-        calls_base_url=_base_url(calls_host.strip(), default, allow_http) if calls_host.strip() else None,
-        status_overrides=_overrides(extra),
+        calls_base_url=_base_url(calls_host, default, allow_http) if calls_host else None,
         **{name: extra[name] for name in _PLAIN_FIELDS if not _is_blank(extra.get(name))},
     )
-
-
-def _json_object(text: str, problem: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequest(problem)
-    return value
 
 
 def _base_url(text: str, default: str, allow_http: bool, *, scheme: str | None = None, port: int | None = None) -> str:
     """Build the base URL: with or without scheme in ``text``; a host without a path gets the vendor's own."""
     try:
         url = parse_url(text if "://" in text else f"//{text}")
+        parse_url(Url("https", host=url.host, port=port or None).url)  # which checks the port
     except LocationParseError:
         url = Url()
     if not _ADDRESS.fullmatch(text) or not url.host:
-        raise InvalidRequest("The host is not a host name or URL.")
+        raise InvalidRequest("The host is not a host name or URL, or the port is not a number up to 65535.")
     if url.auth or url.query is not None or url.fragment is not None:
         raise InvalidRequest("The host must be a host name or a base URL, without user, query or fragment.")
     loopback = _is_loopback(url.host.strip("[]"))
@@ -87,11 +78,8 @@ def _base_url(text: str, default: str, allow_http: bool, *, scheme: str | None =
         raise InvalidRequest("The scheme must be https (or http).")
     if used == "http" and not (loopback or allow_http):
         raise InvalidRequest("The token would be sent unencrypted: use https, or set allow_http to true in the extra.")
-    number = url.port or port or None
-    if number and (isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MAX_PORT):
-        raise InvalidRequest(f"The port must be an integer from 1 to {_MAX_PORT}.")
     path = (url.path or "").rstrip("/") or urlsplit(default).path
-    return Url(used, host=url.host, port=number, path=path).url
+    return Url(used, host=url.host, port=url.port or port or None, path=path).url
 
 
 def _is_blank(value: object) -> bool:
@@ -113,12 +101,3 @@ def _flag(extra: dict[str, Any], name: str) -> bool:
     if value not in _TRUE + _FALSE:
         raise InvalidRequest(f"{name} must be true or false.")
     return value in _TRUE
-
-
-def _overrides(extra: dict[str, Any]) -> dict[str, Any]:
-    value = extra.get("status_overrides") or {}
-    if isinstance(value, dict):
-        return value
-    # From a form or a URI it comes as text.
-    problem = 'status_overrides must be a JSON object such as {"answered": "completed"}.'
-    return _json_object(str(value).strip() or "{}", problem)

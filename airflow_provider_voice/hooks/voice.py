@@ -170,9 +170,12 @@ class VoiceHook(BaseHook):
         :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        return self.vendor.list_calls(
+        from airflow_provider_voice.vendors.base import HistoryQuery  # as in ``vendor``
+
+        query = HistoryQuery(
             start, end, agent_id=agent_id, direction=direction, status=status, to=to, page_concurrency=page_concurrency
         )
+        return self.vendor.list_calls(query)
 
     def end_call(self, ref: CallRef | Call | Mapping[str, Any] | str) -> None:
         """Hang up a call.

@@ -19,7 +19,7 @@ from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import json_object
 from airflow_provider_voice.phone import mask_numbers_in, parse_number, shown
-from airflow_provider_voice.utils.call_arguments import agent_of, check_number, text_or_none
+from airflow_provider_voice.utils.call_arguments import check_number, id_or_none, text_or_none
 from airflow_provider_voice.utils.validation import connection_id, duration, endings_of, is_literal
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class VoiceCallNotifier(BaseNotifier):
         if is_literal(self.voice_conn_id):
             connection_id(self.voice_conn_id)
         if is_literal(self.agent_id):
-            agent_of(self.agent_id)
+            id_or_none("agent_id", self.agent_id)
         if is_literal(self.variables):
             json_object("variables", self.variables)
         if is_literal(self.dedup_key):
@@ -197,7 +197,7 @@ class VoiceCallNotifier(BaseNotifier):
         alarm = Alarm(
             key=_key(_given(self.dedup_key) or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
             numbers=numbers,
-            agent_id=agent_of(self.agent_id),
+            agent_id=id_or_none("agent_id", self.agent_id),
             variables=facts if self.variables is None else self.variables,
             cooldown=duration("cooldown", self.cooldown),
             escalate_after=duration("escalate_after", self.escalate_after),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 from airflow.providers.common.compat.sdk import AirflowException, conf
 from airflow.sdk import BaseOperator
 
-from airflow_provider_voice.dialing.dialer import DialedCall, Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import DialedCall, Dialer
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
@@ -27,10 +27,10 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
-    agent_of,
     check_person,
     check_templated,
     delay_of,
+    id_or_none,
     key_or_none,
     masked_dialed,
     masked_key,
@@ -54,7 +54,7 @@ from airflow_provider_voice.utils.validation import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -327,7 +327,7 @@ class MakeCallOperator(BaseOperator):
         """Return the call wanted, from rendered arguments."""
         return CallRequest(
             to=parse_number(plain(self.to), self.region or self.hook.vendor.settings.default_region),
-            agent_id=agent_of(self.agent_id),
+            agent_id=id_or_none("agent_id", self.agent_id),
             variables=plain(self.variables) or {},
             context=plain(self.context) or {},
             delay_seconds=delay_of(self.delay_seconds),
@@ -340,25 +340,22 @@ class MakeCallOperator(BaseOperator):
         choices = {StaleRun: self.stale_run, NotAllowedNow: self.when_closed}
         return tuple(error for error, choice in choices.items() if choice == "skip")
 
-    def _check_may_ring(
-        self, context: Context, request: CallRequest, attempts: Callable[[], Iterable[datetime]]
-    ) -> None:
+    def _check_may_ring(self, context: Context, request: CallRequest, attempts: Iterable[datetime]) -> None:
         """Raise unless the task may ring the person now."""
         if self._killed:
             raise AirflowException("The task was killed before it placed its call; nobody was rung.")
-        last_moment = None
+        # The rules are about the moment at which the phone rings.
+        delay, deadline = timedelta(seconds=request.delay_seconds), None
         if self.stale_run != "call":
-            last_moment = check_run_age(context.get("dag_run"), self.max_run_age)
+            deadline = check_run_age(context["dag_run"], self.max_run_age) + delay
         if self.policy is None:
             return
         from airflow_provider_voice.policy import Person, next_step  # rule files and calendars: only with a policy
 
-        person, delay = Person(request.to, self.time_zone, self.jurisdiction), timedelta(seconds=request.delay_seconds)
-        # The rules are about the moment at which the phone rings.
+        person = Person(request.to, self.time_zone, self.jurisdiction)
         rings_at = datetime.now(timezone.utc) + delay
         # An attempt never lies ahead: it was stored by a machine whose clock may be ahead of this one's.
-        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts()])
-        deadline = None if last_moment is None else last_moment + delay
+        decision = self.policy.decide(person, rings_at, [min(attempt + delay, rings_at) for attempt in attempts])
         step = next_step(decision, when_closed=self.when_closed, deadline=deadline)
         self.log.info("Contact policy: %s", step.reason)
         if step.until is not None:
@@ -373,12 +370,9 @@ class MakeCallOperator(BaseOperator):
         asked: list[datetime] = []
 
         def before_ringing(attempts: list[datetime]) -> None:
-            def earlier_attempts() -> list[datetime]:
-                # Kept for the check before the create is sent: by then the ledger has its intent, too.
-                asked[:] = ledger.earlier_attempts() if ledger else attempts
-                return asked
-
-            self._check_may_ring(context, request, earlier_attempts)
+            # Kept for the check before the create is sent: by then the ledger has its intent, too.
+            asked[:] = ledger.earlier_attempts() if ledger and self.policy else attempts
+            self._check_may_ring(context, request, asked)
 
         def calls_of_others() -> frozenset[str]:
             # The call of another task of the run may be that of the key.
@@ -389,16 +383,14 @@ class MakeCallOperator(BaseOperator):
             self.hook,
             ledger or context.get("task_state_store"),
             facts,
-            DialRules(
-                new_call_on_clear=self.on_clear == "new_call",
-                redial_statuses=self.redial_statuses,
-                redial_when_absent_for=self.redial_when_absent_for,
-                hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
-            ),
+            new_call_on_clear=self.on_clear == "new_call",
+            redial_statuses=self.redial_statuses,
+            redial_when_absent_for=self.redial_when_absent_for,
+            hangs_up_when_deferred=self.end_call_on_kill and self.wait_for_completion and self.deferrable,
             before_ringing=before_ringing,
             calls_of_others=calls_of_others,
-            before_sending=lambda: self._check_may_ring(context, request, lambda: asked),
-            on_refusal=ledger.refused if ledger else None,
+            before_sending=lambda: self._check_may_ring(context, request, asked),
+            on_refusal=ledger.refused if ledger else lambda _error: None,
         )
 
     def _ledger(self, facts: TaskFacts, request: CallRequest) -> CallKeyStore | None:
@@ -458,15 +450,14 @@ class MakeCallOperator(BaseOperator):
         deadline = time.monotonic() + self.timeout
         while True:
             watch.poll(self.hook.get_calls)
-            if watch.results[0] is not None:
-                self._placed = watch.results[0]
+            self._placed = watch.results[0] or self._placed
             self._fail_if_killed(dialer)
             if watch.is_over and self._placed is not None:
                 return self._placed
             left = deadline - time.monotonic()
             if left <= 0:
                 raise watch.timed_out()
-            next_poll = time.monotonic() + min(watch.next_poll_in(self.poll_interval), left)
+            next_poll = time.monotonic() + min(self.poll_interval, left)
             while (nap := next_poll - time.monotonic()) > 0:
                 time.sleep(min(nap, _NAP_SECONDS))
                 self._fail_if_killed(dialer)

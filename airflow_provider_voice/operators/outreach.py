@@ -27,7 +27,6 @@ from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
     duration,
-    has_template,
     is_literal,
     moment_or_text,
     one_of,
@@ -63,7 +62,7 @@ def outreach_asset(campaign: str) -> Asset:
     :return: an asset named ``voice_outreach.<campaign>``; its events carry the campaign's counts.
     :raises InvalidRequest: for a template: an asset must be known when the DAG is parsed.
     """
-    if has_template(campaign):
+    if not is_literal(campaign):
         raise InvalidRequest("An asset's name cannot be a template. Name the campaign's asset in outlets yourself.")
     return Asset(name=f"voice_outreach.{campaign}", uri=f"x-voice-outreach://{quote(campaign, safe='')}")
 
@@ -374,7 +373,7 @@ class OutreachOperator(_OutreachBase):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._asset = None if has_template(self.campaign) else outreach_asset(self.campaign)
+        self._asset = outreach_asset(self.campaign) if is_literal(self.campaign) else None
         if self._asset is not None and self._asset not in self.outlets:
             self.outlets = [*self.outlets, self._asset]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from sqlalchemy import select
 
-from airflow_provider_voice.dialing.dialer import Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import Dialer
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.models import CallRequest, CallStatus
@@ -213,7 +213,7 @@ class Escalation:
             self._hook,
             store,
             facts,
-            DialRules(new_call_on_clear=True),
+            new_call_on_clear=True,
             before_ringing=(lambda _attempts: None) if may_ring else _refuse_to_ring,
             calls_of_others=store.other_call_ids,
             on_refusal=store.refused,

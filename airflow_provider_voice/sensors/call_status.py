@@ -67,8 +67,8 @@ class CallStatusSensor(BaseSensorOperator):
     :param timeout: the longest wait, default ``[sensors] default_timeout``.
     :param mode: ``poke`` (default) or ``reschedule``, which frees the worker slot between polls.
     :param deferrable: wait in the triggerer; default ``[operators] default_deferrable``.
-    :param soft_fail: skip instead of failing when the call ends otherwise, is not found or does not end in time.
-    :param kwargs: the arguments of ``BaseSensorOperator`` and ``BaseOperator``, ``never_fail`` for one.
+    :param kwargs: the arguments of ``BaseSensorOperator`` and ``BaseOperator``; with ``soft_fail=True`` for one, the
+        task is skipped instead of failing when the call ends otherwise, is not found or does not end in time.
     :return: ``Call.to_dict()``, or a list of them in the order of ``call``.
     :raises InvalidRequest: when the DAG is parsed, for an invalid argument.
     """
@@ -91,21 +91,14 @@ class CallStatusSensor(BaseSensorOperator):
         timeout: timedelta | float | None = None,
         mode: Mode = "poke",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        soft_fail: bool = False,
         **kwargs: Any,
     ) -> None:
         with bad_arguments_end_the_task():
             one_of("mode", mode, get_args(Mode))
-            _check_base_arguments(soft_fail, kwargs)
             if timeout is not None:
                 # Left out otherwise, because the value for "Airflow's default" differs between Airflow 3.1 and 3.3.
                 kwargs["timeout"] = seconds_of("timeout", timeout, minimum=0)
-            super().__init__(
-                poke_interval=seconds_of("poke_interval", poke_interval),
-                mode=mode,
-                soft_fail=soft_fail,
-                **kwargs,
-            )
+            super().__init__(poke_interval=seconds_of("poke_interval", poke_interval), mode=mode, **kwargs)
             self.call = call
             self.voice_conn_id = voice_conn_id
             self.expected_statuses = expected_statuses
@@ -218,13 +211,3 @@ class CallStatusSensor(BaseSensorOperator):
                 check_ending(call, accepted)
             results.append(call.to_dict())
         return results if isinstance(self.call, list) else results[0]
-
-
-def _check_base_arguments(soft_fail: object, kwargs: Mapping[str, Any]) -> None:
-    """Check the arguments that ``BaseSensorOperator`` would answer with errors of other classes."""
-    for name in ("never_fail", "silent_fail", "exponential_backoff"):
-        boolean(name, kwargs.get(name, False))
-    if kwargs.get("max_wait") is not None:
-        seconds_of("max_wait", kwargs["max_wait"])
-    if boolean("soft_fail", soft_fail) and kwargs.get("never_fail"):
-        raise InvalidRequest("soft_fail and never_fail are mutually exclusive. Give one of them.")

@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import CallNotCompleted, CallNotFound, VoiceError
-from airflow_provider_voice.models import CallRef, CallStatus
+from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_provider_voice.models import Call
+    from airflow_provider_voice.models import Call, CallStatus
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 300.0
 #: Seconds without one readable response that are tolerated.
 OUTAGE_SECONDS = 3600.0
-#: The shortest time between two polls of a young call, in seconds; a shorter ``poll_interval`` takes precedence.
-QUICKEST_SECONDS = 5.0
-_SHARE_OF_AGE = 0.25
 _NAMED_CALLS = 5
 
 
@@ -39,7 +36,7 @@ class CallWatch:
         watch = CallWatch([CallRef("call_1", to="+14155552601")])
         while not watch.is_over:
             watch.poll(hook.get_calls)
-            time.sleep(watch.next_poll_in(30))
+            time.sleep(30)
 
     :param refs: the calls, in the order in which their results are wanted.
     :param grace: seconds from the first poll until a call that the vendor does not show is given up, default 300.
@@ -128,23 +125,6 @@ class CallWatch:
             "the one the call was placed with."
         )
 
-    def next_poll_in(self, poll_interval: float, found: Mapping[str, Call] | None = None) -> float:
-        """Return the seconds until the next poll is worth its request.
-
-        Most calls that end early (busy, failed, not answered) do so within their first minute, so a young call is
-        polled after a quarter of its age; a call in progress, after the full interval.
-
-        :param poll_interval: seconds, the longest time that is ever returned.
-        :param found: a poll result that has not been taken yet, calls by id; default none.
-        :return: seconds, at most ``poll_interval``.
-        """
-        now, found = self._clock(), found or {}
-        waits = (
-            _seconds_until_poll(ref, found.get(ref.id) or self._calls.get(ref.id), now, poll_interval)
-            for ref in self.pending
-        )
-        return min(waits, default=poll_interval)
-
     def poll(self, get_calls: Callable[[list[CallRef]], Mapping[str, Call]]) -> None:
         """Request the pending calls once and update the watch with the result.
 
@@ -175,21 +155,11 @@ class CallWatch:
 
         :return: the error, which names up to five of the calls.
         """
-        pending = self.pending
-        named = ", ".join(f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in pending[:_NAMED_CALLS])
-        more = f" and {len(pending) - _NAMED_CALLS} more" if len(pending) > _NAMED_CALLS else ""
+        named = [f"{ref} ({self.last_status(ref.id) or 'never reported'})" for ref in self.pending[:_NAMED_CALLS]]
         return CallNotCompleted(
-            f"No end was reported in time for call {named}{more}. Raise timeout, or check the vendor's dashboard."
+            f"No end was reported in time for {len(self.pending)} call(s): {', '.join(named)}. Raise timeout, or check "
+            "the vendor's dashboard."
         )
-
-
-def _seconds_until_poll(ref: CallRef, call: Call | None, now: float, poll_interval: float) -> float:
-    placed_at = ref.placed_at or (call.created_at if call else None)
-    settled = call is not None and (call.status.is_terminal or call.status is CallStatus.IN_PROGRESS)
-    if placed_at is None or settled:
-        return poll_interval
-    age = max(0.0, now - placed_at.timestamp())
-    return min(poll_interval, max(QUICKEST_SECONDS, age * _SHARE_OF_AGE))
 
 
 def _vendor_term(call: Call) -> str:

@@ -13,8 +13,9 @@ from airflow_provider_voice.export.windows import bound_of, check_bounds
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.phone import shown
+from airflow_provider_voice.utils.call_arguments import id_or_none
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task
-from airflow_provider_voice.utils.validation import is_literal, one_of, whole_or_text
+from airflow_provider_voice.utils.validation import is_literal, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # A key column has 255 characters; connection ids have 250.
 _MOST_TEXT = 250
-_MOST_PAGES_AT_ONCE = 100
 
 
 class CallExport(BaseOperator):
@@ -74,11 +74,8 @@ class CallExport(BaseOperator):
         self.page_concurrency = page_concurrency
         with bad_arguments_end_the_task():
             one_of("phone_numbers", phone_numbers, get_args(PhoneNumberMode))
-            if type(page_concurrency) is not int or not 1 <= page_concurrency <= _MOST_PAGES_AT_ONCE:
-                raise InvalidRequest(
-                    f"page_concurrency must be a whole number from 1 to {_MOST_PAGES_AT_ONCE}, "
-                    f"not {shown(page_concurrency)}."
-                )
+            if type(page_concurrency) is not int or page_concurrency < 1:
+                raise InvalidRequest(f"page_concurrency must be a whole number above 0, not {shown(page_concurrency)}.")
             self.scope()
             known = [bound_of(name, value) for name, value in (("start", start), ("end", end)) if is_literal(value)]
             if len(known) == 2:  # noqa: PLR2004 - both bounds
@@ -109,7 +106,7 @@ class CallExport(BaseOperator):
         source, agent_id = self.source or self.voice_conn_id, self.agent_id
         check_text("source", source)
         if isinstance(agent_id, int):
-            agent_id = str(whole_or_text("agent_id", agent_id))
+            agent_id = id_or_none("agent_id", agent_id)
         check_text("agent_id", agent_id, optional=True)
         if self.direction and is_literal(self.direction):  # a template may be rendered to nothing, which means both
             one_of("direction", self.direction, get_args(Direction))
@@ -117,17 +114,19 @@ class CallExport(BaseOperator):
         return Scope(source, str(agent_id).strip() if agent_id else None, self.direction or None)
 
 
-def check_text(name: str, value: object, *, optional: bool = False) -> None:
-    """Refuse a value that is no text, is empty, or is too long; a template passes.
+def check_text(name: str, value: object, *, optional: bool = False, most: int = _MOST_TEXT) -> None:
+    """Refuse a value that is no text, is empty, is too long, or has a character that cannot be printed.
+
+    A template passes.
 
     :param name: the argument's name, for the error.
     :param value: the argument.
     :param optional: whether None and an empty text will do.
+    :param most: the most bytes, default 250.
     :raises InvalidRequest: naming the argument.
     """
     if not is_literal(value) or (optional and value in (None, "")):
         return
-    if not isinstance(value, str) or not value.strip() or len(value.encode(errors="replace")) > _MOST_TEXT:
-        raise InvalidRequest(f"{name} must be a text of 1 to {_MOST_TEXT} bytes, not {shown(value)}.")
-    if not value.isprintable():
-        raise InvalidRequest(f"{name} holds a character that cannot be printed: {shown(value)}.")
+    is_text = isinstance(value, str) and value.strip() and value.isprintable()
+    if not is_text or len(str(value).encode(errors="replace")) > most:
+        raise InvalidRequest(f"{name} must be a text of 1 to {most} bytes, all printable, not {shown(value)}.")

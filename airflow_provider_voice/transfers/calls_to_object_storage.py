@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import FileFormat
 from airflow_provider_voice.export.windows import before_the_previous_run, requested_window
 from airflow_provider_voice.models import write_time
-from airflow_provider_voice.phone import shown
 from airflow_provider_voice.transfers.call_export import CallExport, check_text
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
-from airflow_provider_voice.utils.validation import is_literal, one_of
+from airflow_provider_voice.utils.validation import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
+
+_MOST_PATH = 4096
 
 
 class CallsToObjectStorageOperator(CallExport):
@@ -68,7 +68,7 @@ class CallsToObjectStorageOperator(CallExport):
         self.file_format = file_format
         with bad_arguments_end_the_task():
             one_of("file_format", file_format, get_args(FileFormat))
-            _check_path(path)
+            check_text("path", path, most=_MOST_PATH)
             check_text("storage_conn_id", storage_conn_id, optional=True)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -86,8 +86,9 @@ class CallsToObjectStorageOperator(CallExport):
 
         with permanent_errors_end_the_task(), DayRows() as days:
             scope, bounds = self.scope(), self.bounds()
-            _check_path(self.path)
-            root = _reachable(self.path, self.storage_conn_id)
+            check_text("path", self.path, most=_MOST_PATH)
+            root = ObjectStoragePath(self.path, conn_id=self.storage_conn_id or None)
+            _ = root.fs  # a storage without a provider, or without its connection, fails before the vendor is asked
             window = requested_window(context, *bounds, covered=before_the_previous_run(context))
             read_to = wait_for_vendor(self.hook, window.end)
             warn_of_skew(self.hook)
@@ -97,32 +98,9 @@ class CallsToObjectStorageOperator(CallExport):
             )
             files = FileSet(root, scope, window, self.file_format)
             read_at = datetime.now(timezone.utc)
-            maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to, timedelta(0))
+            maker = RowMaker(scope.source, self.phone_numbers, read_at, read_to)
             reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
             reader.read([readable], scope)
             manifest = files.replace(days, read_at, read_to=readable.end)
         self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}
-
-
-def _check_path(path: object) -> None:
-    """Refuse a value that is no path; a template passes."""
-    if is_literal(path) and (not isinstance(path, str) or not path.strip() or not path.isprintable()):
-        raise InvalidRequest(f"path must be a path such as s3://bucket/calls, not {shown(path)}.")
-
-
-def _reachable(path: str, storage_conn_id: str | None) -> ObjectStoragePath:
-    from airflow.sdk.io.fs import has_fs
-
-    scheme = str(path).partition("://")[0]
-    try:
-        root = ObjectStoragePath(path, conn_id=storage_conn_id or None)
-        _ = root.fs  # also a file system that was attached by hand
-    except ValueError:
-        if "://" not in str(path) or has_fs(scheme):
-            raise
-        raise InvalidRequest(
-            f"No installed provider of Airflow reaches {scheme}://. Install the provider of the storage, such as "
-            "apache-airflow-providers-amazon[s3fs] for s3://."
-        ) from None
-    return root

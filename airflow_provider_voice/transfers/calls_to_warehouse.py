@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.models import Loaded, Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.warehouse.table import Warehouse
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.transaction import Transaction
     from airflow_provider_voice.export.windows import ReadPlan
     from airflow_provider_voice.models import CallRef
 
@@ -141,22 +141,22 @@ class CallsToWarehouseOperator(CallExport):
         warehouse.prepare()
         vendor_now = self.hook.vendor.now()
         warn_of_skew(self.hook)
-        clock, plan, pending = warehouse.read(lambda state: self._plan(state, context, scope, run, vendor_now))
+        clock, plan, pending = warehouse.read(lambda table: self._plan(table, context, scope, run, vendor_now))
         for window in plan.windows:
             log.info("Exporting the calls created from %s to %s.", write_time(window.start), write_time(window.end))
-        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now, self.settle_after)
+        maker = RowMaker(scope.source, self.phone_numbers, clock(time.monotonic()), vendor_now - self.settle_after)
         reader = HistoryReader(self.hook, maker, buffer, page_concurrency=self.page_concurrency, clock=clock)
         missing = reader.read([*plan.rechecked, *plan.windows], scope, pending)
         read_at = clock(time.monotonic())
         return warehouse.load(Load(scope, run, plan, buffer, read_at, self.settle_after, self.abandon_after, missing))
 
     def _plan(
-        self, state: TableState, context: Context, scope: Scope, run: str, vendor_now: datetime
+        self, transaction: Transaction, context: Context, scope: Scope, run: str, vendor_now: datetime
     ) -> tuple[Callable[[float], datetime], ReadPlan, dict[str, CallRef]]:
         """Return the database's clock, the run's windows, and the stored calls that may still change."""
         from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 
-        coverage, now = CoverageLog(state, scope), datetime.now(timezone.utc)
+        coverage, now = CoverageLog(transaction, scope), datetime.now(timezone.utc)
         covered = coverage.covered()
         window = requested_window(
             context,
@@ -173,7 +173,7 @@ class CallsToWarehouseOperator(CallExport):
             covered=covered,
             unread=coverage.unread(),
         )
-        return state.clock(), plan, state.unsettled(scope.source)
+        return transaction.clock(), plan, transaction.unsettled(scope.source)
 
 
 def _log_result(result: dict[str, Any]) -> None:

@@ -15,12 +15,12 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
 from airflow_provider_voice.models import Call, CallRef, json_object
-from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in, shown
+from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
 from airflow_provider_voice.utils.call_references import call_refs
-from airflow_provider_voice.utils.validation import boolean, connection_id, seconds_of
+from airflow_provider_voice.utils.validation import boolean, connection_id, positive_or_text, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 EARLIEST_EVENT_SECONDS = 20.0
 # Past its deadline a trigger still gets one poll, when the result comes within this many seconds.
 _FIRST_POLL_SECONDS = 60.0
-_LAST_EPOCH_SECOND = 253_402_300_799  # the end of the year 9999
 
 
 class CallStatusTrigger(BaseEventTrigger):
@@ -94,7 +93,7 @@ class CallStatusTrigger(BaseEventTrigger):
         self.voice_conn_id = connection_id(voice_conn_id)
         # Not the argument itself: a call of another form may hold its number.
         self.calls = [ref.to_dict() for ref in refs]
-        self.deadline = _epoch_seconds(deadline)
+        self.deadline = positive_or_text("deadline", deadline)
         self.poll_interval = seconds_of("poll_interval", poll_interval)
         self.grace_period = seconds_of("grace_period", grace_period, minimum=0)
         self.tolerated_outage = seconds_of("tolerated_outage", tolerated_outage, minimum=0)
@@ -227,13 +226,6 @@ def raise_failure(event: Mapping[str, Any]) -> None:
         raise AirflowTaskTimeout("The task's execution_timeout has passed while it waited for its calls.")
     if event["error"]:
         raise error_from_dict(event["error"])
-
-
-def _epoch_seconds(deadline: Any) -> float:
-    is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
-    if not is_number or not 0 <= deadline <= _LAST_EPOCH_SECOND:
-        raise InvalidRequest(f"deadline must be epoch seconds, not {shown(deadline)}.")
-    return float(deadline)
 
 
 # Digits of a number that are cut out of a recording's URL; a mask, too, leaves the country and the area code.

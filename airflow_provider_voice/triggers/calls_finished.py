@@ -6,19 +6,19 @@ import asyncio
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import CapabilityNotSupported
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
-from airflow_provider_voice.triggers.poll_loop import as_voice_error, backoff_seconds, budget_seconds
-from airflow_provider_voice.utils.call_arguments import agent_of
+from airflow_provider_voice.triggers.poll_loop import LONGEST_BACKOFF, as_voice_error, backoff_seconds
+from airflow_provider_voice.utils.call_arguments import id_or_none
 from airflow_provider_voice.utils.validation import connection_id, endings_of, one_of, seconds_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class CallsFinishedTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is untyped
         self.voice_conn_id = connection_id(voice_conn_id)
-        self.agent_id = agent_of(agent_id)
+        self.agent_id = id_or_none("agent_id", agent_id)
         self.direction = direction
         self.statuses = None if statuses is None else sorted(map(str, endings_of("statuses", statuses)))
         self.poll_interval = seconds_of("poll_interval", poll_interval)
@@ -104,40 +104,37 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 yield event
 
     async def _events(self, hooks: ConnectionHook) -> AsyncIterator[TriggerEvent]:
-        stored, failures = await self._load(), 0
-        endings = ReportedEndings(
-            look_back=timedelta(seconds=self.look_back),
-            listing_delay=timedelta(seconds=self.listing_delay),
-            state=stored,
-        )
+        endings: ReportedEndings | None = None
+        stored, failures = None, 0
         while True:
             try:
-                hook = await hooks.get()
-                before = hook.vendor.http.sent
-                ended = await sync_to_async(self._poll, thread_sensitive=False)(hook, endings)
+                if endings is None:
+                    stored = await self._load()
+                    endings = self._endings_since(stored)
+                poll = partial(self._poll, endings=endings)
+                ended, pause = await hooks.request(poll, longest=LONGEST_BACKOFF)
+                failures = 0
+                if stored is None and not ended:
+                    stored = await self._save(
+                        endings.state, stored
+                    )  # the first poll's state need not wait for an event
+                for first in range(0, len(ended), CALLS_PER_EVENT):
+                    calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]
+                    payload = {"voice_conn_id": self.voice_conn_id, "calls": calls}
+                    yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
+                await asyncio.sleep(max(self.poll_interval, pause))
+                # Only now: by this time the events are in Airflow's database.
+                stored = await self._save(endings.state, stored)
             except Exception as failure:  # noqa: BLE001 - Airflow would restart a trigger that raises, without a pause and without an end
-                failures += 1
-                pause = self._pause_after(failure, failures)
+                error, failures = as_voice_error(failure), failures + 1
+                pause = backoff_seconds(error, failures, self.poll_interval)
+                report = self.log.error if error.permanent else self.log.warning
+                report("The poll for ended calls failed and is tried again in %.0f s: %s", pause, error)
                 await asyncio.sleep(pause)
-                continue
-            failures = 0
-            pause = max(self.poll_interval, budget_seconds(hook, hook.vendor.http.sent - before))
-            if stored is None and not ended:
-                stored = await self._save(endings.state, stored)  # the first poll's state need not wait for an event
-            for first in range(0, len(ended), CALLS_PER_EVENT):
-                calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]
-                payload = {"voice_conn_id": self.voice_conn_id, "calls": calls}
-                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own is untyped
-            await asyncio.sleep(pause)
-            # Only now: by this time the events are in Airflow's database.
-            stored = await self._save(endings.state, stored)
 
-    def _pause_after(self, failure: Exception, failures: int) -> float:
-        error = as_voice_error(failure)
-        pause = backoff_seconds(error, failures, self.poll_interval)
-        report = self.log.error if error.permanent else self.log.warning
-        report("Polling for calls that have ended failed and is tried again in %.0f s: %s", pause, error)
-        return pause
+    def _endings_since(self, stored: dict[str, Any] | None) -> ReportedEndings:
+        look_back, listing_delay = timedelta(seconds=self.look_back), timedelta(seconds=self.listing_delay)
+        return ReportedEndings(look_back=look_back, listing_delay=listing_delay, state=stored)
 
     def _poll(self, hook: VoiceHook, endings: ReportedEndings) -> list[Call]:
         if self.direction is not None:
@@ -152,30 +149,20 @@ class CallsFinishedTrigger(BaseEventTrigger):
         if store is None:
             self.log.info("There is no asset state store: the reported endings are kept in memory.")
             return None
-        while True:
-            try:
-                state = await store.aget(_STATE_KEY)
-            except ValueError:
-                # Airflow makes one trigger for several assets when the arguments of their watchers are equal.
-                self.asset_state_store = None
-                self.log.warning("Several assets share this trigger: the reported endings are kept in memory.")
-                return None
-            except Exception as failure:  # noqa: BLE001 - starting without the state would lose endings
-                self.log.warning("Reading the asset's state failed (%s) and is tried again.", type(failure).__name__)
-                await asyncio.sleep(self.poll_interval)
-                continue
-            return state if isinstance(state, dict) else None
+        try:
+            state = await store.aget(_STATE_KEY)
+        except ValueError:
+            # Airflow makes one trigger for several assets when the arguments of their watchers are equal.
+            self.asset_state_store = None
+            self.log.warning("Several assets share this trigger: the reported endings are kept in memory.")
+            return None
+        return state if isinstance(state, dict) else None
 
     async def _save(self, state: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Store a new state and return the stored one. After a failure, the next poll stores it."""
+        """Store a state that is new, and return it."""
         store = getattr(self, "asset_state_store", None)
-        if store is None or state == stored:
-            return state
-        try:
+        if store is not None and state != stored:
             await store.aset(_STATE_KEY, state)
-        except Exception as failure:  # noqa: BLE001 - without a stored state endings are reported twice, never lost
-            self.log.warning("Storing the asset's state failed (%s) and is tried again.", type(failure).__name__)
-            return stored
         return state
 
 

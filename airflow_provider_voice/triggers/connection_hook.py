@@ -1,8 +1,9 @@
-"""The hook of a connection that may be edited while a trigger uses it for hours."""
+"""The hook of a connection that may be edited while a trigger uses it for hours, and the pace of its polls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
@@ -11,13 +12,21 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.hooks.voice import VoiceHook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Connection
 
+log = logging.getLogger(__name__)
+
+#: The share of the vendor's requests per minute that the polls of one connection may use; the rest places calls.
+BUDGET_SHARE = 0.5
+
+_T = TypeVar("_T")
 _CONNECTION_FIELDS = ("conn_type", "host", "port", "schema", "password", "extra")
 
 
 class ConnectionHook:
-    """Returns the hook of one connection, and a new one after the connection was edited.
+    """The hook of one connection, made anew after the connection was edited; it sends the requests of polls.
 
     :param voice_conn_id: the connection.
     """
@@ -52,6 +61,27 @@ class ConnectionHook:
             self.close()
             self._hook, self._made_of = fresh, made_of
         return self._hook
+
+    async def request(self, work: Callable[[VoiceHook], _T], *, longest: float) -> tuple[_T, float]:
+        """Send the requests of one poll in a thread: they block, and all triggers of the process share the event loop.
+
+        :param work: sends the requests.
+        :param longest: seconds that a limit which is only presumed may ask for at most.
+        :return: the result of ``work``, and the seconds to wait until the next poll, so that polls take no more than
+            :data:`BUDGET_SHARE` of the limit.
+        :raises VoiceError: what ``work`` raises, and see :meth:`get`.
+        """
+        hook = await self.get()
+        before = hook.vendor.http.sent
+        result = await sync_to_async(work, thread_sensitive=False)(hook)
+        requests, limit = hook.vendor.http.sent - before, hook.vendor.settings.requests_per_minute
+        seconds = requests * 60.0 / ((limit or hook.vendor.presumed_per_minute) * BUDGET_SHARE)
+        if limit is None:
+            return result, min(seconds, longest)
+        if seconds > longest:
+            log.info("A poll of %s took %d requests: %d requests per minute allow the next one after %.0f s.",
+                     self.voice_conn_id, requests, limit, seconds)  # fmt: skip
+        return result, seconds
 
     def _make_hook(self, connection: Connection) -> VoiceHook:
         hook = VoiceHook.for_connection(self.voice_conn_id, connection=connection)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
-
 from airflow_provider_voice.exceptions import VendorUnavailable, VoiceError
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
@@ -24,7 +22,6 @@ from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call, CallRef
     from airflow_provider_voice.tracking.call_watch import CallWatch
 
@@ -32,8 +29,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a shared loop waits for further triggers that start together, so that one request serves them all.
 GATHER_SECONDS = 1.0
-#: The share of the vendor's requests per minute that the polls of one connection may use; the rest places calls.
-BUDGET_SHARE = 0.5
 #: The shortest time between two polls, in seconds; a shorter ``poll_interval`` is raised to it.
 SHORTEST_INTERVAL = 0.1
 #: The longest pause after failed polls, in seconds.
@@ -59,7 +54,7 @@ class Subscriber:
     """One waiting trigger: its calls, and when they are due.
 
     :param watch: the calls.
-    :param poll_interval: the longest time between two polls, in seconds.
+    :param poll_interval: seconds between two polls.
     :param due: when the next poll is due, by ``time.monotonic()``.
     """
 
@@ -83,25 +78,22 @@ class CallPoll:
     """
 
     def __init__(self, voice_conn_id: str, *, gather: float = 0.0) -> None:
-        self.voice_conn_id = voice_conn_id
         self._gather = gather
         self._subscribers: set[Subscriber] = set()
         self._changed = asyncio.Event()
         self._not_before = 0.0
         self._failures = 0
         self._hooks = ConnectionHook(voice_conn_id)
-        self._warned_of_interval = False
 
     @contextmanager
     def subscribed(self, watch: CallWatch, poll_interval: float) -> Iterator[None]:
         """Poll the calls of a watch while the block runs.
 
         :param watch: the calls; the subscriber hands the watch each result of :meth:`results`.
-        :param poll_interval: the longest time between two polls, in seconds.
+        :param poll_interval: seconds between two polls.
         :return: a context manager.
         """
-        poll_interval = max(poll_interval, SHORTEST_INTERVAL)
-        subscriber = Subscriber(watch, poll_interval, time.monotonic() + self._gather)
+        subscriber = Subscriber(watch, max(poll_interval, SHORTEST_INTERVAL), time.monotonic() + self._gather)
         self._subscribers.add(subscriber)
         self._changed.set()
         try:
@@ -120,7 +112,7 @@ class CallPoll:
                 result = await self._poll([ref for subscriber in due for ref in subscriber.watch.pending])
                 now = time.monotonic()
                 for subscriber in due:
-                    subscriber.due = now + subscriber.watch.next_poll_in(subscriber.poll_interval, result.found)
+                    subscriber.due = now + subscriber.poll_interval
                 yield result
         finally:
             self._hooks.close()
@@ -143,43 +135,17 @@ class CallPoll:
 
     async def _poll(self, refs: list[CallRef]) -> PollResult:
         requested = frozenset(ref.id for ref in refs)
-        if not refs:
-            return PollResult(requested, {})
+        interval = min(subscriber.poll_interval for subscriber in self._subscribers)
         try:
-            found = await self._request(refs)
+            found, pause = await self._hooks.request(lambda hook: hook.get_calls(refs), longest=interval)
         except Exception as failure:  # noqa: BLE001 - one bug must not end the waits of a thousand tasks
             error = as_voice_error(failure)
             self._failures += 1
-            self._not_before = time.monotonic() + backoff_seconds(error, self._failures, self._shortest_interval())
+            self._not_before = time.monotonic() + backoff_seconds(error, self._failures, interval)
             return PollResult(requested, {}, error)
         self._failures = 0
+        self._not_before = time.monotonic() + pause
         return PollResult(requested, found)
-
-    async def _request(self, refs: list[CallRef]) -> dict[str, Call]:
-        hook = await self._hooks.get()
-        before = hook.vendor.http.sent
-        # In a thread: requests blocks, and every trigger of the process shares the event loop.
-        found = await sync_to_async(hook.get_calls, thread_sensitive=False)(refs)
-        self._keep_to_budget(hook, hook.vendor.http.sent - before)
-        return found
-
-    def _shortest_interval(self) -> float:
-        return min((subscriber.poll_interval for subscriber in self._subscribers), default=LONGEST_BACKOFF)
-
-    def _keep_to_budget(self, hook: VoiceHook, requests: int) -> None:
-        """Delay the next poll by the time that the requests of this one take of the vendor's minute."""
-        limit, interval = hook.vendor.settings.requests_per_minute, self._shortest_interval()
-        seconds = budget_seconds(hook, requests)
-        if limit is None:
-            seconds = min(seconds, interval)  # a limit that is only presumed does not stretch the user's interval
-        elif seconds > interval and not self._warned_of_interval:
-            self._warned_of_interval = True
-            log.warning(
-                "Polling the waiting calls of %s takes %d requests, so %d requests per minute allow one poll in "
-                "%.0f s, more than the poll_interval of %.0f s.",
-                self.voice_conn_id, requests, limit, seconds, interval,
-            )  # fmt: skip
-        self._not_before = time.monotonic() + seconds
 
 
 def as_voice_error(failure: Exception) -> VoiceError:
@@ -193,17 +159,6 @@ def as_voice_error(failure: Exception) -> VoiceError:
     where = "".join(traceback.format_tb(failure.__traceback__)[-3:])
     log.error("Polling the calls failed unexpectedly (%s):\n%s", type(failure).__name__, where)
     return VendorUnavailable(f"Polling the calls failed with {type(failure).__name__}; see the triggerer's log.")
-
-
-def budget_seconds(hook: VoiceHook, requests: int) -> float:
-    """Return how many seconds a poll has to leave to the next one, to stay within its share of the rate limit.
-
-    :param hook: the hook that sent the requests; its connection, or else its vendor's plan, has the limit.
-    :param requests: how many requests the poll took.
-    :return: seconds.
-    """
-    allowed = hook.vendor.settings.requests_per_minute or hook.vendor.presumed_per_minute
-    return requests * 60.0 / (allowed * BUDGET_SHARE)
 
 
 def backoff_seconds(error: VoiceError, failures: int, interval: float) -> float:

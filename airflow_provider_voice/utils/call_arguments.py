@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,13 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.models import check_delay, json_object
 from airflow_provider_voice.phone import mask_number, mask_numbers_in, parse_number, shown
 from airflow_provider_voice.utils.masking import MaskedValue
-from airflow_provider_voice.utils.validation import (
-    boolean_or_text,
-    connection_id,
-    is_literal,
-    whole_or_text,
-)
+from airflow_provider_voice.utils.validation import boolean_or_text, connection_id, is_literal
 
 if TYPE_CHECKING:
     from airflow_provider_voice.policy import ContactPolicy
 
 _COUNTRY_CODE_LENGTH = 2
+_LARGEST_ID = 10**18  # a longer number is none that a vendor gave, and Python may refuse to write it as text
 
 
 def masked_dialed(value: Any) -> Any:
@@ -72,20 +69,16 @@ def text_or_none(name: str, value: object) -> str | None:
     return value
 
 
-def agent_of(value: object) -> str | None:
-    """Return an agent id as text; a number is one of UnleashX, None and an empty text are no agent.
+def id_or_none(name: str, value: object) -> str | None:
+    """Return an id as text; a whole number is one too, None and an empty text are no id.
 
+    :param name: the argument, for the error text.
     :param value: the user's value.
-    :return: the id; None where the connection's default applies.
+    :return: the id; None where there is none.
     :raises InvalidRequest: for anything but text, a whole number and None.
     """
-    return _text_of_id("agent_id", value)
-
-
-def _text_of_id(name: str, value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(whole_or_text(name, value))
-    return text_or_none(name, value)
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_ID
+    return text_or_none(name, str(value) if is_number else value)
 
 
 def masked_key(value: Any) -> Any:
@@ -108,7 +101,7 @@ def key_or_none(value: object) -> str | None:
     """
     if value is None:
         return None
-    key = (_text_of_id("call_key", value) or "").strip()
+    key = (id_or_none("call_key", value) or "").strip()
     if key in ("", "None") or not key.isprintable():
         raise InvalidRequest("call_key must be a text that names one call, and it is empty or not plain text.")
     return key
@@ -151,12 +144,12 @@ def delay_of(value: object) -> int:
     :return: 0 to 3600.
     :raises InvalidRequest: for anything else.
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, float) and seconds.is_integer():
-        seconds = int(seconds)
-    number = whole_or_text("delay_seconds", seconds)
-    check_delay(number)
-    return number
+    seconds: Any = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, (str, float)):
+        with suppress(ValueError):  # it is no number, which check_delay refuses
+            seconds = int(seconds) if float(seconds).is_integer() else seconds
+    check_delay(seconds)
+    return int(seconds)
 
 
 def check_person(policy: object, time_zone: object, jurisdiction: object, when_closed: object) -> None:
@@ -204,7 +197,7 @@ def policy_of(value: Any) -> ContactPolicy | None:
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "voice_conn_id": connection_id,
-    "agent_id": agent_of,
+    "agent_id": partial(id_or_none, "agent_id"),
     "delay_seconds": delay_of,
     "is_testing": partial(boolean_or_text, "is_testing"),
     "variables": partial(json_object, "variables"),

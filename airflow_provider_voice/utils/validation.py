@@ -22,7 +22,6 @@ LONGEST_DURATION = timedelta(days=3660)
 
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
-_MOST_DIGITS = 18
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -70,22 +69,6 @@ def seconds_of(name: str, value: object, *, minimum: float | None = None) -> flo
     """
     least = None if minimum is None else timedelta(seconds=minimum)
     return duration(name, value, minimum=least).total_seconds()
-
-
-def whole_or_text(name: str, value: object) -> int:
-    """Return a whole number, 0 or more, that may have come out of a template as text.
-
-    :param name: the argument, for the error text.
-    :param value: the user's value.
-    :return: the number.
-    :raises InvalidRequest: for anything else.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
-        return value
-    text = value.strip() if isinstance(value, str) else ""
-    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
-        raise InvalidRequest(f"{name} must be a whole number, 0 or more, not {shown(value)}.")
-    return int(text)
 
 
 def positive_or_text(name: str, value: object, kind: Callable[[str], float] = float) -> float:
@@ -193,15 +176,6 @@ def is_literal(value: object) -> bool:
     :return: whether neither Airflow's rendering nor another task changes any of it.
     """
     return not any(_is_template(part) or _is_output(part) for part in _parts_of(value))
-
-
-def has_template(value: object) -> bool:
-    """Return whether any text in a value is a template.
-
-    :param value: an argument of an operator; it may hold itself.
-    :return: whether Airflow still has to render a part of it.
-    """
-    return any(_is_template(part) for part in _parts_of(value))
 
 
 def _is_template(value: object) -> bool:

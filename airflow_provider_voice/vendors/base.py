@@ -5,14 +5,15 @@ A vendor's own module holds its paths, record shapes, error codes, statuses and 
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
@@ -41,7 +42,7 @@ from airflow_provider_voice.vendors.pagination import LongestList, Page, iter_pa
 from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_voice.vendors.listed_calls import ListedCalls
     from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -53,22 +54,39 @@ log = logging.getLogger(__name__)
 class HistoryQuery:
     """A window of the call history, with filters that a vendor may apply itself.
 
-    :param start: aware UTC instant, included.
-    :param end: aware UTC instant, not included.
+    :param start: aware instant, included.
+    :param end: aware instant, not included.
     :param agent_id: only calls of this agent; None: of all.
     :param direction: ``inbound`` or ``outbound``; None: both.
-    :param to: only calls to this number, E.164; None: to any.
+    :param status: only calls with this status, or one of a collection of them; None: with any.
+    :param to: only calls to this number; None: to any.
     :param page_concurrency: pages read at once where the vendor has page numbers.
+    :raises InvalidRequest: when a bound or a filter makes no sense.
     """
 
     start: datetime
     end: datetime
     agent_id: str | None = None
     direction: Direction | None = None
+    status: CallStatus | str | Collection[CallStatus | str] | None = None
     to: str | None = None
     page_concurrency: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            moment = read_time(value) if isinstance(value, datetime) and value.tzinfo is not None else None
+            if moment is None:
+                raise InvalidRequest(f"{name} must be a datetime with a time zone, not at the ends of the calendar.")
+            object.__setattr__(self, name, moment)
+        if self.direction not in (None, *get_args(Direction)):
+            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(self.direction)}.")
+        object.__setattr__(self, "agent_id", None if self.agent_id is None else str(self.agent_id))
+        object.__setattr__(self, "status", statuses_of(self.status))
 
+
+# A vendor's "unknown" is not ours: it is logged as any other status without a meaning.
+_OWN_STATUSES = {status.value: status for status in CallStatus if status is not CallStatus.UNKNOWN}
 #: From so many calls on, a list of them is cheaper than one request for each.
 LIST_FROM = 4
 #: The field of ``context`` or ``metadata`` that carries our correlation text, where the vendor keeps one.
@@ -94,7 +112,9 @@ class Vendor(ABC):
     default_base_url: ClassVar[str]
     #: The header that carries the token, and its value with the token as ``{}``.
     credential_header: ClassVar[tuple[str, str]]
-    #: Our status by the vendor's status, in the form of :func:`fold_status`.
+    #: Method and path of a request that needs the token, costs nothing and changes nothing, and its query or body.
+    token_check: ClassVar[tuple[Literal["GET", "POST"], str, dict[str, Any]]]
+    #: Our status by the vendor's status, in the form of :func:`fold_status`, where the two are not the same word.
     statuses: ClassVar[Mapping[str, CallStatus]]
     #: Documented error codes and parts of error texts, in lower case, to our classes; see :func:`error_class`.
     error_marks: ClassVar[Mapping[str, type[VoiceError]]]
@@ -110,7 +130,8 @@ class Vendor(ABC):
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
-        self._statuses = {**self.statuses, **{fold_status(text): to for text, to in settings.status_overrides.items()}}
+        overrides = {fold_status(text): status for text, status in settings.status_overrides.items()}
+        self._statuses = {**_OWN_STATUSES, **self.statuses, **overrides}
         self._sleep = sleep
         self._longest_list = LongestList()
         header, form = self.credential_header
@@ -123,13 +144,15 @@ class Vendor(ABC):
             sleep=sleep,
         )
 
-    @abstractmethod
     def check(self) -> str:
         """Send a request that needs the token, costs nothing and changes nothing.
 
         :return: a sentence for people.
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
+        method, path, fields = self.token_check
+        self.http.request(method, f"{self.base_url}{path}", doing="the check of the token", **fields)
+        return f"{self.title} accepts the token."
 
     @abstractmethod
     def _find(self, ref: CallRef) -> Call | None:
@@ -214,12 +237,20 @@ class Vendor(ABC):
             return {}
         before = self.http.sent
         found: dict[str, Call] = {}
-        for group in _groups(wanted):
+        for group in self._of_one_age(wanted):
             calls = self._find_in_list(group) if len(group) >= LIST_FROM else self._find_each(group)
             found.update((key, _with_ref(call, group[key])) for key, call in calls.items())
         sent = self.http.sent - before
         log.info("Asked %s for %d call(s): %d found with %d request(s).", self.title, len(wanted), len(found), sent)
         return found
+
+    def _of_one_age(self, wanted: Mapping[str, CallRef]) -> Iterable[dict[str, CallRef]]:
+        """Return the calls that are searched for together: those of the same age in months, or of unknown age."""
+        groups: dict[int | None, dict[str, CallRef]] = defaultdict(dict)
+        today = self.http.now().date()
+        for key, ref in wanted.items():
+            groups[None if ref.placed_at is None else abs(today - ref.placed_at.date()) // _MONTH][key] = ref
+        return groups.values()
 
     @abstractmethod
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
@@ -240,42 +271,17 @@ class Vendor(ABC):
                 found[ref.id] = call
         return found
 
-    def list_calls(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        agent_id: str | None = None,
-        direction: Direction | None = None,
-        status: CallStatus | str | Sequence[CallStatus | str] | None = None,
-        to: str | None = None,
-        page_concurrency: int = 1,
-    ) -> Iterator[Call]:
-        """Yield the calls created in ``[start, end)``, in the vendor's order, each once.
+    def list_calls(self, query: HistoryQuery) -> Iterator[Call]:
+        """Yield the calls of a window, in the vendor's order, each once.
 
-        :param start: aware instant, included.
-        :param end: aware instant, not included.
-        :param agent_id: only calls of this agent.
-        :param direction: ``inbound`` or ``outbound``.
-        :param status: one call status or a collection of them.
-        :param to: only calls to this number, E.164.
-        :param page_concurrency: pages read at once where the vendor has page numbers, default 1.
+        :param query: the window and the filters.
         :return: an iterator that reads page after page.
-        :raises InvalidRequest: at once, before the first row, when a bound or filter makes no sense.
+        :raises InvalidPhoneNumber: at once, before the first row, when the number makes no sense.
         :raises CapabilityNotSupported: when the vendor's rows do not have the field of a filter.
         :raises IncompleteHistory: when the vendor's list cannot be read completely.
         """
-        query = HistoryQuery(
-            _aware("start", start),
-            _aware("end", end),
-            None if agent_id is None else str(agent_id),
-            direction,
-            None if to is None else parse_number(to, self.settings.default_region),
-            page_concurrency,
-        )
-        wanted = statuses_of(status)
-        if direction not in (None, *get_args(Direction)):
-            raise InvalidRequest(f"direction must be 'inbound' or 'outbound', not {shown(direction)}.")
+        if query.to is not None:
+            query = replace(query, to=parse_number(query.to, self.settings.default_region))
         if query.start >= query.end:
             return iter(())
         return (
@@ -283,8 +289,8 @@ class Vendor(ABC):
             for call in self._history(query)
             if self._is_created_in(call, query)
             and self._has("agent", call.agent_id, query.agent_id)
-            and self._has("direction", call.direction, direction)
-            and (not wanted or call.status in wanted)
+            and self._has("direction", call.direction, query.direction)
+            and (not query.status or call.status in query.status)
             and (query.to is None or same_number(call.to, query.to))
         )
 
@@ -349,11 +355,11 @@ class Vendor(ABC):
         return {"status": status or CallStatus.UNKNOWN, "vendor_status": vendor_status}
 
     def _read_window(
-        self, query: HistoryQuery, page_reader: Callable[[Span], Callable[[int], Page]], smallest: timedelta
+        self, query: HistoryQuery, read_page: Callable[[Span, int], Page], smallest: timedelta
     ) -> Iterator[Call]:
         """Yield the calls of a window of a paged list.
 
-        :param page_reader: returns a callable that reads one page of the list of a span.
+        :param read_page: reads one page of the list of a span.
         :param smallest: a span of the vendor's filters that cannot be split.
         """
         name = f"{self.title}'s call list"
@@ -361,7 +367,7 @@ class Vendor(ABC):
         def read_span(span: Span, passes: int, seen: ListedCalls) -> Iterator[Call]:
             started = datetime.now(timezone.utc)
             return iter_pages(
-                page_reader(span),
+                partial(read_page, span),
                 name=name,
                 page_concurrency=query.page_concurrency,
                 passes=passes,
@@ -381,10 +387,10 @@ class Vendor(ABC):
         )
 
     def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
-        if call.created_at is None:
+        if not call.id or call.created_at is None:
+            odd = f"call {call.id} without a creation time" if call.id else "a call without an id"
             raise IncompleteHistory(
-                f"{self.title} shows call {call.id} without a creation time, so it is unknown whether it belongs to "
-                "the window. Nothing of the window is used.",
+                f"{self.title} shows {odd}, so the window cannot be read completely. Nothing of it is used.",
                 vendor=self.name,
             )
         return query.start <= call.created_at < query.end
@@ -434,16 +440,6 @@ class Vendor(ABC):
             )
         return value == wanted
 
-    def _row_id(self, row: Mapping[str, Any], *names: str) -> str:
-        value = first_id(row, *names)
-        if value:
-            return value
-        raise IncompleteHistory(
-            f"{self.title} shows a call without an id ({' or '.join(names)}), so it cannot be identified. "
-            "Nothing of the list is used.",
-            vendor=self.name,
-        )
-
     def _unreadable(self, response: ApiResponse, doing: str, wanted: str) -> VendorUnavailable:
         return VendorUnavailable(
             f"{self.title} answered {doing} without {wanted} (HTTP {response.status}). Try again later; if it stays, "
@@ -455,22 +451,9 @@ class Vendor(ABC):
 
 _REDIRECTS = range(300, 400)
 # The list of all days between two calls may be very long; UnleashX has none of more than three months (call-summary).
-_MOST_APART = timedelta(days=30)
+_MONTH = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.
 _MAX_CREATE_OFFSET = timedelta(days=1)
-
-
-def _groups(wanted: Mapping[str, CallRef]) -> list[dict[str, CallRef]]:
-    """Return the calls that are searched for together: those without a creation time, and those of the same month."""
-    groups: list[dict[str, CallRef]] = []
-    first: datetime | None = None
-    for key, ref in sorted(wanted.items(), key=lambda item: (item[1].placed_at is not None, item[1].placed_at)):
-        is_apart = ref.placed_at is not None and (first is None or ref.placed_at - first > _MOST_APART)
-        if is_apart or not groups:
-            groups.append({})
-            first = ref.placed_at
-        groups[-1][key] = ref
-    return groups
 
 
 def _with_ref(call: Call, ref: CallRef) -> Call:
@@ -485,7 +468,7 @@ def _with_ref(call: Call, ref: CallRef) -> Call:
     )
 
 
-@functools.lru_cache(maxsize=1000)  # so that each status is logged once
+@lru_cache(maxsize=1000)  # so that each status is logged once
 def _warn_of_unknown_status(title: str, status: str) -> None:
     log.warning(
         "%s reports the unknown call status %s; it counts as not ended. If you know its meaning, set status_overrides "
@@ -493,10 +476,3 @@ def _warn_of_unknown_status(title: str, status: str) -> None:
         title,
         shown(status),
     )
-
-
-def _aware(name: str, value: object) -> datetime:
-    moment = read_time(value) if isinstance(value, datetime) and value.tzinfo is not None else None
-    if moment is None:
-        raise InvalidRequest(f"{name} must be a datetime with a time zone, and not at the ends of the calendar.")
-    return moment

@@ -17,16 +17,12 @@ def path_segment(value: object) -> str:
 
     :param value: the id.
     :return: the quoted text.
-    :raises InvalidRequest: for an empty id, for ``.`` and ``..``, which would address another path, and for a text
-        that no URL can carry.
+    :raises InvalidRequest: for an empty id, and for ``.`` and ``..``, which would address another path.
     """
     text = str(value)
     if text.strip() in ("", ".", ".."):
         raise InvalidRequest(f"{text!r} is not an id. Give the id that the vendor shows.")
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise InvalidRequest("The id is not valid Unicode. Give the id that the vendor shows.") from None
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def as_rows(value: Any) -> list[dict[str, Any]] | None:
@@ -55,11 +51,8 @@ def as_text(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return value.strip() or None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return str(int(value)) if value.is_integer() else str(value)
-    return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return str(value) if is_number else None
 
 
 def as_float(value: Any) -> float | None:
@@ -94,10 +87,7 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the text; None when there is none.
     """
-    for name in names:
-        if text := as_text(row.get(name)):
-            return text
-    return None
+    return as_text(first_id(row, *names))
 
 
 def first_id(row: Mapping[str, Any], *names: str) -> str | None:
@@ -109,8 +99,5 @@ def first_id(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the id; None when there is none.
     """
-    for name in names:
-        value = row.get(name)
-        if text := as_text(value):
-            return value if isinstance(value, str) else text
-    return None
+    value = next((row[name] for name in names if as_text(row.get(name))), None)
+    return value if isinstance(value, str) else as_text(value)

@@ -48,23 +48,21 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._per_minute = per_minute
         self._clock = clock
         self._sleep = sleep
-        self._starts: deque[float] = deque()
+        self._starts: deque[float] = deque(maxlen=per_minute)
         self._lock = threading.Lock()
 
     def acquire(self) -> None:
         """Wait until a request may start, and count it."""
         while True:
+            # Not held while waiting: a signal may interrupt the wait, and its handler send a request that ends a call.
             with self._lock:
                 now = self._clock()
-                while self._starts and self._starts[0] <= now - _WINDOW:
-                    self._starts.popleft()
-                if len(self._starts) < self._per_minute:
+                wait = self._starts[0] + _WINDOW - now if len(self._starts) == self._starts.maxlen else 0.0
+                if wait <= 0:
                     self._starts.append(now)
                     return
-                wait = self._starts[0] + _WINDOW - now
             self._sleep(max(wait, 0.001))
 
 

@@ -12,13 +12,11 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, as_text, first_text, path_segment
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, first_id, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from airflow_provider_voice.vendors.http import ApiResponse
+    from collections.abc import Iterator, Mapping
 
 
 class Talkover(Vendor):
@@ -27,18 +25,11 @@ class Talkover(Vendor):
     name = "talkover"
     title = "Talkover"
     default_base_url = "https://app.talkover.ai/api/v1"
+    # Talkover docs: list-calls, with ringing, completed, failed, busy and no-answer, which are ours as well.
     statuses: ClassVar = {
-        "initiated": CallStatus.QUEUED,  # Talkover docs: list-calls, as all without a remark
-        "queued": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
-        "scheduled": CallStatus.QUEUED,  # Talkover docs: make-campaign-call
-        "ringing": CallStatus.RINGING,
-        "answered": CallStatus.IN_PROGRESS,
-        "in_progress": CallStatus.IN_PROGRESS,  # Talkover docs: first-call, and openapi.json
-        "completed": CallStatus.COMPLETED,
-        "failed": CallStatus.FAILED,
-        "busy": CallStatus.BUSY,
-        "no_answer": CallStatus.NO_ANSWER,
-        "voicemail": CallStatus.VOICEMAIL,  # Talkover docs: create-campaign, as an outcome; on no page as a call status
+        "initiated": CallStatus.QUEUED,
+        "scheduled": CallStatus.QUEUED,  # Talkover docs: make-campaign-call, with queued
+        "answered": CallStatus.IN_PROGRESS,  # first-call and openapi.json have in-progress
     }
     error_marks: ClassVar = {
         "invalid_phone_number": InvalidPhoneNumber,  # Talkover docs: make-call
@@ -48,18 +39,8 @@ class Talkover(Vendor):
         "call not found": CallNotFound,  # Talkover docs: end-call
     }
     credential_header = ("Authorization", "Bearer {}")
-
-    def check(self) -> str:
-        """Ask for one agent (Talkover docs: getting-started/authentication).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        doing = "the list of agents"
-        response = self.http.request("GET", f"{self.base_url}/agents", doing=doing, params={"per_page": 1})
-        rows, paging = self._page_parts(response, doing)
-        total = as_int(paging.get("total"))
-        return f"Talkover accepts the token; it shows {len(rows) if total is None else total} agent(s)."
+    # Talkover docs: getting-started/authentication. ``/health`` does not look at the token.
+    token_check = ("GET", "/agents", {"params": {"per_page": 1}})
 
     def check_request(self, request: CallRequest) -> None:
         """Refuse also an agent id that cannot be part of a path, so that a campaign finds out before its first call.
@@ -71,24 +52,23 @@ class Talkover(Vendor):
         path_segment(request.agent_id)
 
     def _create(self, request: CallRequest) -> Call:
-        optional = {
+        fields = {
+            "to": request.to,
             "payload": request.variables,
+            "context": {**request.context, TAG_KEY: request.tag},
             "delay_seconds": request.delay_seconds,
             "is_testing": request.is_testing,
         }
-        body = {
-            "to": request.to,
-            "context": {**request.context, TAG_KEY: request.tag},
-            **{name: value for name, value in optional.items() if value},
-        }
+        body = {name: value for name, value in fields.items() if value}
         url = f"{self.base_url}/agents/{path_segment(request.agent_id)}/call"
         more = {"is_testing": request.is_testing, "tag": request.tag}
         return self._send_create(request, url, body, "data", "id", "call_id", **more)
 
     def _find(self, ref: CallRef) -> Call | None:
         """Find one call in the list, by a search for its number: there is no request for a call by its id."""
-        reader = self._page_reader(span_of([ref]), f"call {ref}", strict=False, agent_id=ref.agent_id, search=ref.to)
-        return next((call for call in search_pages(reader) if call.id == ref.id), None)
+        filters = {"agent_id": ref.agent_id, "search": ref.to}
+        calls = search_pages(partial(self._read_page, f"call {ref}", filters, span_of([ref])))
+        return next((call for call in calls if call.id == ref.id), None)
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         days = span_of(wanted.values())
@@ -100,7 +80,7 @@ class Talkover(Vendor):
         }
 
         def read_page(status: str | None, number: int) -> Page:
-            return self._page_reader(days, f"{len(wanted)} calls", strict=False, status=status, **filters)(number)
+            return self._read_page(f"{len(wanted)} calls", {**filters, "status": status}, days, number)
 
         return find_in_lists(wanted, read_page, self._find)
 
@@ -127,50 +107,39 @@ class Talkover(Vendor):
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         filters = {"agent_id": query.agent_id, "direction": query.direction, "search": query.to}
-        return self._read_window(
-            query, lambda days: self._page_reader(days, "the call history", strict=True, **filters), timedelta(days=1)
+        return self._read_window(query, partial(self._read_page, "the call history", filters), timedelta(days=1))
+
+    def _read_page(self, doing: str, filters: Mapping[str, str | None], span: Span, number: int) -> Page:
+        first, last = (moment.date().isoformat() for moment in span)
+        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE, "page": number}
+        response = self.http.request(
+            "GET",
+            f"{self.base_url}/calls",
+            doing=doing,
+            params=params,
+            accept=lambda one: one.is_not_found and number > 1,
         )
-
-    def _page_reader(self, days: Span, doing: str, *, strict: bool, **filters: str | None) -> Callable[[int], Page]:
-        """Return a callable that reads one page of the call list; ``strict``: a row without an id is an error."""
-        first, last = (moment.date().isoformat() for moment in days)
-        params = {**filters, "date_from": first, "date_to": last, "per_page": PAGE_SIZE}
-
-        def read_page(number: int) -> Page:
-            response = self.http.request(
-                "GET",
-                f"{self.base_url}/calls",
-                doing=doing,
-                params={**params, "page": number},
-                accept=lambda one: one.is_not_found and number > 1,
-            )
-            # There is no such page: it ends a list of which no page was short.
-            rows, paging = ([], {}) if response.is_not_found else self._page_parts(response, doing)
-            identified = rows if strict else [row for row in rows if as_text(row.get("id"))]
-            read_row = partial(self._call, read_at=time.monotonic())
-            return Page(identified, read_row, *(as_int(paging.get(name)) for name in ("total", "last_page")))
-
-        return read_page
-
-    def _page_parts(self, response: ApiResponse, doing: str) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+        if response.is_not_found:  # there is no such page
+            return Page([], partial(self._call, read_at=time.monotonic()))
         body = as_object(response.body)
         rows = as_rows(body.get("data"))
         if rows is None:
             raise self._unreadable(response, doing, "a list of rows under 'data'")
-        # Calls have `pagination` (Talkover docs: list-calls), agents and openapi.json `meta` (list-agents).
-        return rows, as_object(body.get("pagination") or body.get("meta"))
+        paging = as_object(body.get("pagination") or body.get("meta"))  # Talkover docs: list-calls, and openapi.json
+        read_row = partial(self._call, read_at=time.monotonic())
+        return Page(rows, read_row, as_int(paging.get("total")), as_int(paging.get("last_page")))
 
     def _call(self, row: Mapping[str, Any], read_at: float) -> Call:
         agent = as_object(row.get("agent"))
         is_testing = row.get("is_testing")
         return Call(
-            id=self._row_id(row, "id"),
+            id=first_id(row, "id") or "",
             vendor=self.name,
-            **self.status_fields(as_text(row.get("status"))),
-            to=as_text(row.get("to")),
-            from_=as_text(row.get("from")),
-            direction=as_text(row.get("direction")),
-            agent_id=as_text(agent.get("id")) or as_text(row.get("agent_id")),
+            **self.status_fields(first_text(row, "status")),
+            to=first_text(row, "to"),
+            from_=first_text(row, "from"),
+            direction=first_text(row, "direction"),
+            agent_id=first_text(agent, "id") or first_text(row, "agent_id"),
             agent_name=first_text(agent, "label", "name"),
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,

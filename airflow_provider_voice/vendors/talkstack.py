@@ -30,22 +30,6 @@ log = logging.getLogger(__name__)
 _TRUSTED_FOR = timedelta(minutes=30)
 _ACTIVE = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS)
 
-# Talkstack docs: get-call-data and get-call-history.
-_STATUSES = {
-    "queued": CallStatus.QUEUED,
-    "initiated": CallStatus.QUEUED,
-    "ringing": CallStatus.RINGING,
-    "in_progress": CallStatus.IN_PROGRESS,
-    "completed": CallStatus.COMPLETED,
-    "busy": CallStatus.BUSY,
-    "failed": CallStatus.FAILED,
-    "no_answer": CallStatus.NO_ANSWER,
-    "voicemail": CallStatus.VOICEMAIL,
-    # over 6 s of silence in the call or on an answering machine: the platform hangs up
-    "silence": CallStatus.VOICEMAIL,
-    "canceled": CallStatus.CANCELED,  # in Twilio's vocabulary, to which these statuses belong, though not on the page
-}
-
 
 class Talkstack(Vendor):
     """The Talkstack API (Talkstack docs: make-phone-call, get-call-data, get-call-history, voices).
@@ -61,11 +45,18 @@ class Talkstack(Vendor):
     title = "Talkstack"
     default_base_url = "https://api.talkstackai.com"
     default_calls_url = "https://calls.talkstack.ai"
-    statuses = _STATUSES
+    # Talkstack docs: get-call-data and get-call-history, with queued, ringing, in-progress, completed, busy, failed,
+    # no-answer and voicemail, which are ours as well.
+    statuses: ClassVar = {
+        "initiated": CallStatus.QUEUED,
+        # over 6 s of silence in the call or on an answering machine: the platform hangs up
+        "silence": CallStatus.VOICEMAIL,
+    }
     # No error body is documented; a 400 is the response to a missing agentId (make-phone-call). In a 200 a mark proves
     # that nobody was rung, so "agent" and "number" alone are none: almost any error may speak of them.
     error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
     credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
+    token_check = ("GET", "/voices", {})  # Talkstack docs: voices
     unsupported: ClassVar = {
         "context": "use variables, or keep it in your own table",
         "delay_seconds": "schedule the task instead",
@@ -80,18 +71,6 @@ class Talkstack(Vendor):
         self.calls_url = (settings.calls_base_url or settings.base_url or self.default_calls_url).rstrip("/")
         # The most rows that one reply had so far: the vendor's page is at least as large.
         self._largest_reply = 0
-
-    def check(self) -> str:
-        """Ask for the voices: no parameters, 401 for a bad key (Talkstack docs: voices).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        response = self.http.request("GET", f"{self.base_url}/voices", doing="the list of voices")
-        voices = as_rows(as_object(response.body).get("voices"))
-        if voices is None:
-            raise self._unreadable(response, "the list of voices", "a list under 'voices'")
-        return f"Talkstack accepts the key; it shows {len(voices)} voice(s)."
 
     def _create(self, request: CallRequest) -> Call:
         body: dict[str, Any] = {"number": request.to, "projectId": self.project_id, "agentId": request.agent_id}
@@ -141,8 +120,8 @@ class Talkstack(Vendor):
         except FAILURES as error:
             log.info("Talkstack's history cannot be used for %d calls: %s", len(young), error.message)
             return {}
-        calls = [self._call(row) for row in rows if _row_id(row) in young]
-        return {call.id: call for call in calls if call.status in _ACTIVE}
+        calls = map(self._call, rows)
+        return {call.id: call for call in calls if call.id in young and call.status in _ACTIVE}
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         # There are no filters by agent and direction, and no pages.
@@ -178,7 +157,7 @@ class Talkstack(Vendor):
         recordings = row.get("recordingUrls")
         direction = as_text(row.get("direction"))
         return Call(
-            id=call_id or self._row_id(row, *_ID_FIELDS),
+            id=call_id or first_id(row, *_ID_FIELDS) or "",
             vendor=self.name,
             **self.status_fields(as_text(row.get("status"))),
             to=first_text(row, "to", "phoneNumber"),
@@ -200,30 +179,24 @@ class Talkstack(Vendor):
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
-# Statuses that get-call-data lists under "Error Responses"; no error of a server is called by one of the first two.
-_CLEAR_ENDINGS, _ENDINGS_OF_RECORDS = ("voicemail", "silence"), ("busy",)
+# Statuses that get-call-data lists under "Error Responses", and the history's "initiated". An error of a server may be
+# called "busy", too, but nothing of these.
+_STATUSES_UNDER_ERRORS = ("queued", "initiated", "ringing", "in_progress", "voicemail", "silence")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
-
-
-def _row_id(row: Mapping[str, Any]) -> str | None:
-    return first_id(row, *_ID_FIELDS)
 
 
 def _is_call_record(body: Any) -> bool:
     """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
     record = as_object(body)
-    is_identified = _row_id(record) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
+    is_identified = first_id(record, *_ID_FIELDS) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
     return is_identified and as_text(record.get("status")) is not None
 
 
 def _is_status_under_error(response: ApiResponse) -> bool:
     """Whether a response with HTTP status 400 or 404 states the status of a call."""
-    status = as_object(response.body).get("status")
-    if response.status not in (_BAD_REQUEST, _NOT_FOUND) or not isinstance(status, str):
-        return False
-    folded = fold_status(status)
-    is_clear = _STATUSES.get(folded) in _ACTIVE or folded in _CLEAR_ENDINGS
-    return is_clear or (folded in _ENDINGS_OF_RECORDS and _is_call_record(response.body))
+    status = fold_status(as_object(response.body).get("status"))
+    is_stated = status in _STATUSES_UNDER_ERRORS or (status == "busy" and _is_call_record(response.body))
+    return is_stated and response.status in (_BAD_REQUEST, _NOT_FOUND)
 
 
 def _rows_in(body: Any) -> list[dict[str, Any]] | None:
@@ -231,9 +204,6 @@ def _rows_in(body: Any) -> list[dict[str, Any]] | None:
 
     The page that shows where it stands is cut; other pages use these forms (get-all-agents, get-project, voices).
     """
-    for _ in range(3):
-        rows = as_rows(body)
-        if rows is not None or not isinstance(body, dict):
-            return rows
-        body = body["data"] if "data" in body else body.get("calls")
-    return None
+    for name in ("data", "calls"):
+        body = as_object(body).get(name, body)
+    return as_rows(body)

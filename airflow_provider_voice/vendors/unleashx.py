@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFailed, InvalidPhoneNumber, InvalidRequest
@@ -19,10 +20,10 @@ from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_text
+from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
 
@@ -39,31 +40,22 @@ class UnleashX(Vendor):
     name = "unleashx"
     title = "UnleashX"
     default_base_url = "https://www.tryunleashx.com/api/v1/global"
+    # Beside the words that are ours as well; no page lists the statuses.
     statuses: ClassVar = {
         # UnleashX docs: make-call, and the withdrawn page call-summary
         "initiated": CallStatus.QUEUED,
-        "queued": CallStatus.QUEUED,
-        "ringing": CallStatus.RINGING,
         # "answered" is mid-call on the withdrawn page and an outcome in the dashboard: not ended is the safe reading,
         # status_overrides on the connection is the other one.
         "answered": CallStatus.IN_PROGRESS,
-        "in_progress": CallStatus.IN_PROGRESS,
         "running": CallStatus.IN_PROGRESS,  # UnleashX docs: call-logs (call-history)
-        "completed": CallStatus.COMPLETED,
-        "failed": CallStatus.FAILED,
-        "busy": CallStatus.BUSY,
-        "no_answer": CallStatus.NO_ANSWER,
         "cancelled": CallStatus.CANCELED,
-        "canceled": CallStatus.CANCELED,
         "rejected": CallStatus.FAILED,
         "timeout": CallStatus.FAILED,
         # UnleashX docs: campaign-audience-stats, counted there as success
         "answer": CallStatus.COMPLETED,
         "agent_ended": CallStatus.COMPLETED,
         "user_ended": CallStatus.COMPLETED,
-        # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard's wording)
-        "unanswered": CallStatus.NO_ANSWER,
-        "voicemail": CallStatus.VOICEMAIL,
+        "unanswered": CallStatus.NO_ANSWER,  # UnleashX docs: faqs/voice-agents and faqs/campaigns (the dashboard)
     }
     # UnleashX docs: make-call. "Invalid Auth Key or Session Expired", "Agent not found or not active", "Phone Number
     # is required"; a 422 names the field. They may come with HTTP 200, where they prove that nobody was rung, so
@@ -75,18 +67,10 @@ class UnleashX(Vendor):
         **dict.fromkeys(("phone number is required", "phone_number"), InvalidPhoneNumber),
     }
     credential_header = ("token", "{}")
+    token_check = ("POST", "/verify", {"body": {}})  # UnleashX docs: authentication
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
     keeps_tags = True
     time_zone_margin = timedelta(hours=14)
-
-    def check(self) -> str:
-        """Send ``POST /verify`` (UnleashX docs: authentication).
-
-        :return: a sentence for people.
-        :raises VoiceError: for a refusal by the vendor, of the class that fits.
-        """
-        self.http.request("POST", f"{self.base_url}/verify", doing="the check of the token", body={})
-        return "UnleashX accepts the token."
 
     def check_request(self, request: CallRequest) -> None:
         """Refuse also an agent id that is not an integer, and keys that variables and context share.
@@ -115,31 +99,28 @@ class UnleashX(Vendor):
         The filter by tag is *inferred* from the docs. Where it finds nothing, the rows of the call's days are compared
         one by one, so that a vendor that does not filter by metadata only costs pages.
         """
-        filters: list[dict[str, str | None]] = [{"input_data": ref.tag}] if ref.tag else []
-        for each in (*filters, {"calling_number": _digits(ref.to)}):
-            calls = self._search(span_of([ref]), f"call {ref}", ref.agent_id, **each)
-            call = next((call for call in calls if _is_call(call.raw, ref)), None)
-            if call is not None:
-                return call
-        return None
+        search = partial(self._search, span_of([ref]), f"call {ref}", ref.agent_id)
+        by_tag = search(input_data=ref.tag) if ref.tag else ()
+        calls = chain(by_tag, search(calling_number=_digits(ref.to)))
+        return next((call for call in calls if _is_call(call, ref)), None)
 
     def _find_in_list(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
         """Read the list of the calls' days until every one was seen."""
         found: dict[str, Call] = {}
         agents = {ref.agent_id for ref in wanted.values()}
         agent_id = agents.pop() if len(agents) == 1 else None
-        by_key = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
+        by_key: dict[str | None, CallRef] = {key: ref for ref in wanted.values() for key in (ref.id, ref.tag) if key}
         for call in self._search(span_of(wanted.values()), f"{len(wanted)} calls", agent_id):
-            for ref in filter(None, map(by_key.get, _keys_of(call.raw))):
-                if _is_call(call.raw, ref):
-                    found.setdefault(ref.id, call)
+            for key in (call.tag, call.id, *_ids_of_create(call.raw)):
+                if key in by_key and _is_call(call, by_key[key]):
+                    found.setdefault(by_key[key].id, call)
             if len(found) == len(wanted):
                 break
         return found
 
     def _search(self, span: Span, doing: str, agent_id: str | None = None, **filters: str | None) -> Iterator[Call]:
         agent_id = agent_id if (agent_id or "").isdecimal() else None
-        return search_pages(self._page_reader(span, doing, strict=False, agent_id=agent_id, **filters))
+        return search_pages(partial(self._read_page, doing, {"agent_id": agent_id, **filters}, span))
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         if query.agent_id is not None:
@@ -148,9 +129,7 @@ class UnleashX(Vendor):
         while query.start < query.end:
             # Each piece is cut exactly, so that a call near a cut does not come twice.
             piece = replace(query, end=min(query.end, query.start + MAX_WINDOW))
-            yield from self._read_window(
-                piece, lambda span: self._page_reader(span, "the call history", strict=True, **filters), MIN_WINDOW
-            )
+            yield from self._read_window(piece, partial(self._read_page, "the call history", filters), MIN_WINDOW)
             query = replace(query, start=piece.end)
 
     def candidates(self, start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
@@ -166,46 +145,37 @@ class UnleashX(Vendor):
         seen: set[str] = set()
         for call in self._search(days_with_margin(start, end), "our tag", input_data=tag) if tag else ():
             is_in_window = call.created_at is None or start <= call.created_at < end
-            if tag and (call.tag or "").startswith(tag) and is_in_window:
+            if tag and (call.tag or "").startswith(tag) and is_in_window and call.id:
                 seen.add(call.id)
                 yield call
         for call in super().candidates(start, end, to=to, tag=tag):
             if call.id not in seen:
                 yield call
 
-    def _page_reader(self, span: Span, doing: str, *, strict: bool, **filters: Any) -> Callable[[int], Page]:
-        """Return a callable that reads one page of the list; ``strict``: a row without an id is an error."""
+    def _read_page(self, doing: str, filters: Mapping[str, str | None], span: Span, number: int) -> Page:
         # Days, or times where the span is less than a day (UnleashX docs: call-summary). Both bounds are always sent:
         # without them the list is of the last month only.
         form = "%Y-%m-%d" if span[1] - span[0] >= timedelta(days=1) else "%Y-%m-%dT%H:%M:%S"
         bounds = {"fromdate": span[0].strftime(form), "todate": span[1].strftime(form)}
-        params = {**filters, **bounds, "limit": PAGE_SIZE}
-
-        def read_page(number: int) -> Page:
-            response = self.http.request(
-                "GET",
-                f"{self.base_url}/agents/executions/list",
-                doing=doing,
-                params={**params, "page": number},
-                accept=lambda one: _is_empty_history(one, number),
-            )
-            read_row = partial(self._call, read_at=time.monotonic())
-            if _is_empty_history(response, number):
-                return Page([], read_row)
-            body = as_object(response.body)
-            # At the top in the sample (call-summary), under `data` in the project's standard wrapper (call-logs).
-            rows = as_rows((body if "datalist" in body else as_object(body.get("data"))).get("datalist"))
-            if rows is None:
-                raise self._unreadable(response, doing, "a list of rows under 'datalist'")
-            identified = rows if strict else [row for row in rows if as_text(row.get("ID"))]
-            return Page(identified, read_row)
-
-        return read_page
+        response = self.http.request(
+            "GET",
+            f"{self.base_url}/agents/executions/list",
+            doing=doing,
+            params={**filters, **bounds, "limit": PAGE_SIZE, "page": number},
+            accept=lambda one: _is_empty_history(one, number),
+        )
+        body = as_object(response.body)
+        # At the top in the sample (call-summary), under `data` in the project's standard wrapper (call-logs).
+        wrapper = body if "datalist" in body else as_object(body.get("data"))
+        rows = [] if _is_empty_history(response, number) else as_rows(wrapper.get("datalist"))
+        if rows is None:
+            raise self._unreadable(response, doing, "a list of rows under 'datalist'")
+        return Page(rows, partial(self._call, read_at=time.monotonic()))
 
     def _call(self, row: Mapping[str, Any], read_at: float) -> Call:
         tag = _tag_of(row)
         return Call(
-            id=self._row_id(row, "ID"),
+            id=first_id(row, "ID") or "",
             vendor=self.name,
             **self._status_of(row),
             to=as_text(row.get("CALLING_NUMBER")),
@@ -256,23 +226,17 @@ def _is_empty_history(response: ApiResponse, page: int) -> bool:
 _EXECUTION_ID_FIELDS = frozenset({"execution_id", "track_id", "call_id"})
 
 
-def _keys_of(row: Mapping[str, Any]) -> list[str]:
-    """Return the values of a row that may identify its call: our tag, ids of the create, the list's own id."""
-    ids = [as_text(value) for name, value in row.items() if name.lower() in _EXECUTION_ID_FIELDS]
-    return [key for key in (_tag_of(row), *ids, as_text(row.get("ID"))) if key]
+def _ids_of_create(row: Mapping[str, Any]) -> list[str | None]:
+    return [as_text(value) for name, value in row.items() if name.lower() in _EXECUTION_ID_FIELDS]
 
 
-def _is_call(row: Mapping[str, Any], ref: CallRef) -> bool:
+def _is_call(call: Call, ref: CallRef) -> bool:
     """Whether a row is the call: by its tag fields and id fields only, never by any other value in it."""
-    tag = _tag_of(row)
-    if ref.tag and tag:
-        return tag == ref.tag
-    keys, own = _keys_of(row), as_text(row.get("ID"))
-    if own and ref.tag:  # a call that was placed here: its id is the execution id, not the list's integer
-        keys = keys[:-1]
-    elif own and ref.id.isdecimal():  # the list's integer, which the row of another call may have in its `call_id`
-        keys = [own]
-    return ref.id in keys
+    if ref.tag and call.tag:
+        return call.tag == ref.tag
+    # A number is the list's own id, which the row of another call may have in its `call_id`; with our tag it is not.
+    is_own_id = call.id and ref.id.isdecimal() and not ref.tag
+    return ref.id == call.id if is_own_id else ref.id in _ids_of_create(call.raw)
 
 
 def _tag_of(row: Mapping[str, Any]) -> str | None:

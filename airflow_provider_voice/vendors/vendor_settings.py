@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +21,9 @@ _MAX_PER_MINUTE = 1_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one vendor connection; made by the hook, or by hand without Airflow. Numbers may come as text.
+    """The settings of one vendor connection; made by the hook, or by hand without Airflow.
+
+    Numbers may come as text, and the map as the text of a JSON object, as from a form or a URI.
 
     Example::
 
@@ -71,8 +74,10 @@ class Settings:
         if self.default_region is not None and not re.fullmatch(r"[A-Za-z]{2}", self.default_region):
             raise InvalidRequest("default_region must be a two-letter country code such as 'US'.")
         try:
-            overrides = {str(name): status_of(status) for name, status in self.status_overrides.items()}
-        except (AttributeError, TypeError, InvalidRequest):
+            given = self.status_overrides
+            pairs = json.loads(given) if isinstance(given, str) else given
+            overrides = {str(name): status_of(status) for name, status in pairs.items()}
+        except (AttributeError, TypeError, ValueError, RecursionError):  # also an InvalidRequest
             raise InvalidRequest(
                 'status_overrides must map statuses of the vendor to call statuses, such as {"answered": "completed"}.'
             ) from None

@@ -52,7 +52,7 @@ def store(
 ) -> Loaded:
     """Load calls as the operator does once it has read them, by default those of one day."""
     window = window or Window(read_at - timedelta(days=1), read_at)
-    maker = RowMaker("s", "plain", read_at, read_at, timedelta(days=1))
+    maker = RowMaker("s", "plain", read_at, read_at - timedelta(days=1))
     warehouse.prepare()
     with warehouse.new_buffer() as buffer:
         for call in calls:

@@ -150,7 +150,7 @@ def test_an_unreadable_list_settles_nothing_and_rings_nobody_again(connected) ->
     outcome = Task(connected).finish()
     assert (outcome.state, outcome.tries) == ("failed", 4)
     assert isinstance(outcome.error, CallOutcomeUnknown)
-    assert "cannot be read" in outcome.error.message
+    assert "the search for the call failed" in outcome.error.message
     assert "last try" in outcome.error.message
     assert len(connected.rings) == 1
 

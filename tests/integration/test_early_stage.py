@@ -50,7 +50,7 @@ def load(
 ) -> Loaded:
     """Load calls; ``at``: what happens once so many of them have been read, by their number."""
     read_at = READ_AT + timedelta(seconds=cost)
-    maker = RowMaker("s", "plain", read_at, read_at, timedelta(0))
+    maker = RowMaker("s", "plain", read_at, read_at)
     with warehouse.new_buffer() as buffer:
         for number in range(count):
             (at or {}).get(number, bool)()

@@ -13,9 +13,9 @@ from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse import mysql
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
-from airflow_provider_voice.export.warehouse.load import Load, Transaction
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
-from airflow_provider_voice.export.warehouse.table_state import TableState
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 from airflow_provider_voice.export.windows import ReadPlan
 from tests.integration.databases import execute
 
@@ -48,12 +48,13 @@ class Explaining:
         self.plans.append(str(self._cursor.fetchall()))
 
 
-def plans(database: str, warehouse: Warehouse, work: Callable[[Any], object]) -> list[str]:
-    with Transaction(warehouse.hook, warehouse.dialect) as cursor:
+def plans(database: str, warehouse: Warehouse, work: Callable[[Transaction], object]) -> list[str]:
+    transaction = Transaction(warehouse.hook, warehouse.dialect)
+    with transaction as cursor:
         if database == "postgres":
             cursor.execute("SET LOCAL enable_seqscan = off")  # an empty table is read as it is
-        explaining = Explaining(cursor, EXPLAIN[database])
-        work(explaining)
+        transaction.cursor = explaining = Explaining(cursor, EXPLAIN[database])
+        work(transaction)
         return explaining.plans
 
 
@@ -66,9 +67,9 @@ def test_what_a_run_asks_of_the_table_is_in_an_index(database: str, hook: Any, s
     created, unsettled = (str(index.name) for index in warehouse.dialect.indexes)
     window = Window(START, START + timedelta(hours=1))
 
-    def ask(cursor: Any) -> None:
-        CoverageLog(TableState(cursor, warehouse.dialect), Scope("s"))._in_table([window])
-        TableState(cursor, warehouse.dialect).unsettled("s")
+    def ask(transaction: Transaction) -> None:
+        CoverageLog(transaction, Scope("s"))._in_table([window])
+        transaction.unsettled("s")
 
     by_hour, to_read_again = plans(database, warehouse, ask)
     assert created in by_hour

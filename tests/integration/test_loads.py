@@ -14,8 +14,9 @@ import pytest
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
-from airflow_provider_voice.export.warehouse.load import Load, Transaction
+from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
@@ -52,7 +53,7 @@ def calls(*, version: int = 0) -> list[Call]:
 
 def load(warehouse: Warehouse, *, source: str = "s", version: int = 0, agent_id: Any = None) -> Loaded:
     read_at = START + timedelta(days=1, minutes=version)  # newer versions are read later
-    maker = RowMaker(source, "plain", read_at, read_at, timedelta(0))
+    maker = RowMaker(source, "plain", read_at, read_at)
     with warehouse.new_buffer() as buffer:
         for call in calls(version=version):
             buffer.add(maker.row(call), call.created_at)

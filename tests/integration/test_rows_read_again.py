@@ -100,12 +100,12 @@ def test_a_vendor_that_cannot_be_reached_fails_the_export(sandbox, load, monkeyp
 
 def test_a_call_settles_while_it_is_still_listed(sandbox, connect, database_hook, monkeypatch) -> None:
     """A Talkstack call that is in no list that is read costs a request of its own in every run."""
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.transaction import Transaction
     from airflow_provider_voice.vendors.talkstack import Talkstack
     from tests.integration.exporting import export
 
     alone, find = [], Talkstack.find
-    monkeypatch.setattr(TableState, "clock", lambda self: lambda ticks: sandbox.now())
+    monkeypatch.setattr(Transaction, "clock", lambda self: lambda ticks: sandbox.now())
     monkeypatch.setattr(Talkstack, "find", lambda self, ref: alone.append(ref.id) or find(self, ref))
     connect(sandbox, "talkstack")
     hook, begin = database_hook("sqlite"), sandbox.now().replace(minute=0, second=0, microsecond=0) + HOUR

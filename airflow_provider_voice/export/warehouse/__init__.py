@@ -1,6 +1,6 @@
 """Call history in a SQL table. Nothing here imports Airflow.
 
-``table.py`` is the table, ``load.py`` the one transaction of a load and ``merge_sql.py`` its statements,
-``coverage_log.py`` the log of exports, ``table_state.py`` the table in one transaction. ``dialects.py`` holds
-the statements that all databases share, one file for each database its differences, ``registry.py`` the choice of one.
+``table.py`` is the table and the choice of its dialect, ``transaction.py`` the table in one transaction, ``load.py``
+the work of a load in it and ``merge_sql.py`` its statements, ``coverage_log.py`` the log of exports. ``dialects.py``
+holds the statements that all databases share, one file for each database its differences.
 """

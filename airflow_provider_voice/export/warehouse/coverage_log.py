@@ -12,13 +12,13 @@ from airflow_provider_voice.export.models import Window, joined, without
 from airflow_provider_voice.models import read_time, write_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
 
     from airflow_provider_voice.export.models import Scope
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.transaction import Transaction
 
 # Older versions of SQLite take 999 values in a statement, and a line has 9.
 _LINES_AT_ONCE = 100
@@ -33,14 +33,14 @@ class CoverageLog:
     ``covered`` and ``unread`` have as few lines as possible: stretches that touch are one line, so that a gap between
     two lines is a hole.
 
-    :param state: the table in the transaction.
+    :param transaction: the table in the transaction.
     :param scope: the calls whose export is logged.
     """
 
-    def __init__(self, state: TableState, scope: Scope) -> None:
-        self._state = state
+    def __init__(self, transaction: Transaction, scope: Scope) -> None:
+        self._transaction = transaction
         self._scope = scope
-        self._log = state.dialect.log.c
+        self._log = transaction.dialect.log.c
 
     def covered(self) -> list[Window]:
         """Return the stretches that were exported, in order of time."""
@@ -79,8 +79,10 @@ class CoverageLog:
         """
         covered = joined([*self.covered(), *windows])
         left = without([*self.unread(), *unread], covered)
-        self._replace("covered", covered, committed_at)
-        self._replace("unread", left, committed_at)
+        for kind, stretches in (("covered", covered), ("unread", left)):
+            self._forget(kind)
+            lines = [(f"{write_time(one.start)}/{write_time(one.end)}", one, None, None, None) for one in stretches]
+            self._write(kind, lines, committed_at)
         known = joined([*covered, *left])
         return without([Window(known[0].start, known[-1].end)], covered) if known else []
 
@@ -105,7 +107,7 @@ class CoverageLog:
         return [{"hour": name, **dict(zip(_COUNTS, counts, strict=True))} for name, _, *counts in lines]
 
     def _in_table(self, windows: Sequence[Window]) -> Counter[datetime]:
-        dialect = self._state.dialect
+        dialect = self._transaction.dialect
         stored, filters = dialect.table.c, self._scope.filters
         hour = dialect.hour(stored.created_at).label("hour")
         of_scope = [stored.source == self._scope.source, *(stored[name] == value for name, value in filters.items())]
@@ -114,7 +116,7 @@ class CoverageLog:
             of_span = (stored.created_at >= span.start, stored.created_at < span.end)
             # A subquery: GROUP BY takes a name for a column of the table first, and the user may have one named hour.
             calls = select(hour).where(*of_scope, *of_span).subquery()
-            for found, count in self._state.execute(select(calls.c.hour, func.count()).group_by(calls.c.hour)):
+            for found, count in self._transaction.execute(select(calls.c.hour, func.count()).group_by(calls.c.hour)):
                 counts[read_time(found)] += int(count)
         return counts
 
@@ -123,39 +125,25 @@ class CoverageLog:
         if not names:
             return Counter()
         lines = select(self._log.name, self._log.at_vendor).where(*self._of_scope("hour"))
-        return Counter(dict(self._state.execute(lines.where(self._log.name.between(names[0], names[-1])))))
+        return Counter(dict(self._transaction.execute(lines.where(self._log.name.between(names[0], names[-1])))))
 
     def _windows(self, kind: str, *conditions: ColumnElement[bool]) -> dict[str, Window]:
         lines = select(self._log.name, self._log.window_start, self._log.window_end)
-        rows = self._state.execute(lines.where(*self._of_scope(kind), *conditions))
+        rows = self._transaction.execute(lines.where(*self._of_scope(kind), *conditions))
         instant: Any = read_time  # the columns have no NULL
         return {name: Window(instant(start), instant(end)) for name, start, end in rows}
 
-    def _replace(self, kind: str, windows: Iterable[Window], committed_at: datetime) -> None:
-        before = self._windows(kind)
-        after = {f"{write_time(window.start)}/{write_time(window.end)}": window for window in windows}
-        new = [(name, window, None, None, None) for name, window in after.items() if name not in before]
-        self._write(kind, new, committed_at)
-        # After the new lines: where each statement commits by itself, a stop in between loses no stretch.
-        self._forget(kind, [name for name in before if name not in after])
-
     def _write(self, kind: str, lines: Sequence[Any], committed_at: datetime) -> None:
         """Write lines (name, window, counts) over those of the same name."""
-        self._forget(kind, [line[0] for line in lines])
         key = (self._scope.source, self._scope.kind(kind))
         rows = [(*key, name, window.start, window.end, *counts, committed_at) for name, window, *counts in lines]
-        for some in _batches(rows):
-            self._state.execute(insert(self._state.dialect.log).values(list(some)))
+        for first in range(0, len(rows), _LINES_AT_ONCE):  # a month has 744 hours
+            some = rows[first : first + _LINES_AT_ONCE]
+            self._forget(kind, self._log.name.in_([row[len(key)] for row in some]))
+            self._transaction.execute(insert(self._transaction.dialect.log).values(some))
 
-    def _forget(self, kind: str, names: Sequence[str]) -> None:
-        for some in _batches(names):
-            is_old = (*self._of_scope(kind), self._log.name.in_(some))
-            self._state.execute(delete(self._state.dialect.log).where(*is_old))
+    def _forget(self, kind: str, *conditions: ColumnElement[bool]) -> None:
+        self._transaction.execute(delete(self._transaction.dialect.log).where(*self._of_scope(kind), *conditions))
 
     def _of_scope(self, kind: str) -> tuple[ColumnElement[bool], ...]:
         return self._log.source == self._scope.source, self._log.kind == self._scope.kind(kind)
-
-
-def _batches(lines: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield lines in groups that one statement takes; a month has 744 hours."""
-    return (lines[first : first + _LINES_AT_ONCE] for first in range(0, len(lines), _LINES_AT_ONCE))

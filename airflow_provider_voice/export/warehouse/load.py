@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, insert, or_, select, update
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.models import Scope
     from airflow_provider_voice.export.row_buffer import RowBuffer
-    from airflow_provider_voice.export.warehouse.dialects import SqlDialect
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.transaction import Transaction
     from airflow_provider_voice.export.windows import ReadPlan
 
 
@@ -51,126 +49,78 @@ class Load:
     abandon_after: timedelta
     missing: Collection[str] = ()
 
-    def into(self, state: TableState, *, is_staged: bool = False) -> Loaded:
+    def into(self, transaction: Transaction, *, is_staged: bool = False) -> Loaded:
         """Merge the rows and write the log.
 
-        :param state: the table in the transaction of the load.
+        :param transaction: the transaction of the load.
         :param is_staged: whether the transaction already has a stage with all rows, default False.
         :return: the counts.
         """
-        state.dialect.lock(state.cursor, self.scope.source)
-        done = self._merge(state, is_staged)
+        transaction.dialect.lock(transaction.cursor, self.scope.source)
+        done = self._merge(transaction, is_staged)
         done.fetched = self.rows.count
         done.unchanged = done.fetched - done.inserted - done.updated - done.stale_ignored
-        done.missing = self._mark_missing(state)
-        done.abandoned = self._abandon(state)
-        done.unsettled = _count(state, state.is_followed(self.scope.source))
-        self._write_log(state, done)
+        done.missing = self._mark_missing(transaction)
+        done.abandoned = self._abandon(transaction)
+        done.unsettled = _count(transaction, transaction.is_followed(self.scope.source))
+        self._write_log(transaction, done)
         return done
 
-    def _merge(self, state: TableState, is_staged: bool) -> Loaded:
-        dialect, stored = state.dialect, state.dialect.table.c
-        if not state.execute(select(stored.call_id).where(stored.source == self.scope.source).limit(1)):
+    def _merge(self, transaction: Transaction, is_staged: bool) -> Loaded:
+        dialect, stored = transaction.dialect, transaction.dialect.table.c
+        if not transaction.execute(select(stored.call_id).where(stored.source == self.scope.source).limit(1)):
             # No row of the source is stored and the buffer has each call once, so there is nothing to merge with.
             if is_staged:
-                state.execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
+                transaction.execute(insert(dialect.table).from_select(list(COLUMNS), select(dialect.stage)))
             else:
-                dialect.fill(dialect.table, state.cursor, self.rows)
+                dialect.fill(dialect.table, transaction.cursor, self.rows)
             return Loaded(inserted=self.rows.count, changed_days=_days(self.rows.hours))
         if not is_staged:
-            dialect.create_stage(state.cursor)
-            dialect.fill(dialect.stage, state.cursor, self.rows)
+            dialect.create_stage(transaction.cursor)
+            dialect.fill(dialect.stage, transaction.cursor, self.rows)
         merge, settled_before = MergeSql(dialect), self.read_at - self.settle_after
-        ((staged, known, *sums),) = state.execute(merge.survey(settled_before))
+        ((staged, known, *sums),) = transaction.execute(merge.survey(settled_before))
         stale, changed, noted = (int(number or 0) for number in sums)
         done = Loaded(inserted=staged - known, updated=changed, stale_ignored=stale)
         if changed or noted:
-            state.execute(merge.update(settled_before))
+            transaction.execute(merge.update(settled_before))
         if done.inserted:
-            state.execute(merge.insert())
+            transaction.execute(merge.insert())
         if done.inserted or done.updated:
-            hours = state.execute(merge.changed_hours(self.scope.source))
+            hours = transaction.execute(merge.changed_hours(self.scope.source))
             done.changed_days = _days(read_time(hour) for (hour,) in hours)
         return done
 
-    def _mark_missing(self, state: TableState) -> int:
-        stored = state.dialect.table.c
+    def _mark_missing(self, transaction: Transaction) -> int:
+        stored = transaction.dialect.table.c
         # A row that another run has settled meanwhile would stay marked: nobody reads it again.
-        shown = (state.is_followed(self.scope.source), stored.missing_since.is_(None))
-        mark = update(state.dialect.table).where(*shown).values(missing_since=self.read_at)
+        shown = (transaction.is_followed(self.scope.source), stored.missing_since.is_(None))
+        mark = update(transaction.dialect.table).where(*shown).values(missing_since=self.read_at)
         for call_id in self.missing:
-            state.execute(mark.where(stored.call_id == call_id))
+            transaction.execute(mark.where(stored.call_id == call_id))
         return len(self.missing)
 
-    def _abandon(self, state: TableState) -> int:
-        stored, limit = state.dialect.table.c, self.read_at - self.abandon_after
+    def _abandon(self, transaction: Transaction) -> int:
+        stored, limit = transaction.dialect.table.c, self.read_at - self.abandon_after
         is_stuck = and_(stored.missing_since.is_(None), stored.status.in_(ACTIVE), stored.fetched_at <= limit)
-        is_expired = and_(state.is_followed(self.scope.source), or_(stored.missing_since <= limit, is_stuck))
-        expired = _count(state, is_expired)
+        is_expired = and_(transaction.is_followed(self.scope.source), or_(stored.missing_since <= limit, is_stuck))
+        expired = _count(transaction, is_expired)
         if expired:
-            state.execute(update(state.dialect.table).values(abandoned_at=self.read_at).where(is_expired))
+            transaction.execute(update(transaction.dialect.table).values(abandoned_at=self.read_at).where(is_expired))
         return expired
 
-    def _write_log(self, state: TableState, done: Loaded) -> None:
-        plan, coverage = self.plan, CoverageLog(state, self.scope)
+    def _write_log(self, transaction: Transaction, done: Loaded) -> None:
+        plan, coverage = self.plan, CoverageLog(transaction, self.scope)
         done.hours = coverage.write_hours([*plan.windows, *plan.rechecked], self.rows.hours, self.read_at)
         coverage.write_run(self.run, plan.requested, self.rows.count, self.read_at)
         holes = coverage.cover(plan.windows, plan.unread, self.read_at)
         done.holes = [{"start": write_time(hole.start), "end": write_time(hole.end)} for hole in holes]
 
 
-def _count(state: TableState, condition: ColumnElement[bool]) -> int:
-    ((count,),) = state.execute(select(func.count()).select_from(state.dialect.table).where(condition))
+def _count(transaction: Transaction, condition: ColumnElement[bool]) -> int:
+    ((count,),) = transaction.execute(select(func.count()).select_from(transaction.dialect.table).where(condition))
     return int(count)
 
 
 def _days(hours: Iterable[datetime | None]) -> list[str]:
     return sorted({hour.date().isoformat() for hour in hours if hour is not None})
-
-
-class Transaction:
-    """A connection of its own, committed at the end, rolled back on any error.
-
-    :param hook: the database's hook.
-    :param dialect: its dialect.
-    """
-
-    def __init__(self, hook: Any, dialect: SqlDialect) -> None:
-        self._hook = hook
-        self._dialect = dialect
-        #: The cursor; None before the transaction begins.
-        self.cursor: Any = None
-
-    def __enter__(self) -> Any:
-        """Return the cursor; connect and begin where that has not happened yet."""
-        if self.cursor is None:
-            self.cursor = self._begin()
-        return self.cursor
-
-    def _begin(self) -> Any:
-        self._connection = self._hook.get_conn()
-        if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
-            # sqlite3: our statements begin and end the transaction, not the driver behind our back.
-            self._connection.isolation_level = None
-        elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
-            self._hook.set_autocommit(self._connection, False)
-        cursor = self._connection.cursor()
-        # A cursor of DuckDB is a connection of its own, which is the one to be committed.
-        self._ends = cursor if hasattr(cursor, "commit") else self._connection
-        for statement in self._dialect.begin:
-            cursor.execute(statement)
-        return cursor
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        """Commit, or roll back after an error."""
-        with closing(self._connection):
-            if kind is None:
-                self._ends.commit()
-            else:
-                self._ends.rollback()
-
-    def roll_back(self) -> None:
-        """Roll back and close the connection, also a lost one; nothing happens where the transaction has not begun."""
-        if self.cursor is not None:
-            with suppress(Exception):
-                self.__exit__(Exception, None, None)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from airflow_provider_voice.export.row_buffer import CsvRowBuffer
 from airflow_provider_voice.export.rows import COLUMNS
 from airflow_provider_voice.export.warehouse.dialects import ACCEPTED_TYPES, SqlDialect
-from airflow_provider_voice.export.warehouse.load import Transaction
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A table of calls in a database: its creation, reads of its state, and loads."""
+"""A table of calls in a database: the choice of its dialect, its creation, reads of its state, and loads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_voice.exceptions import InvalidRequest, WarehouseFailed
 from airflow_provider_voice.export.errors import without_row_values
 from airflow_provider_voice.export.rows import COLUMNS, KEY
-from airflow_provider_voice.export.warehouse.load import Transaction
-from airflow_provider_voice.export.warehouse.registry import dialect_of
-from airflow_provider_voice.export.warehouse.table_state import TableState
+from airflow_provider_voice.export.warehouse.duckdb import DuckDB
+from airflow_provider_voice.export.warehouse.mysql import MySQL
+from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
+from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+#: By Airflow's connection type.
+DIALECTS: dict[str, type[SqlDialect]] = {
+    "postgres": PostgreSQL,
+    "sqlite": SQLite,
+    "duckdb": DuckDB,
+    "mysql": MySQL,
+}
 
 
 class Warehouse:
@@ -35,7 +44,7 @@ class Warehouse:
 
     def __init__(self, hook: Any, table: str, schema: str | None = None) -> None:
         self.hook = hook
-        self.dialect: SqlDialect = dialect_of(hook)(table, schema)
+        self.dialect = dialect_of(hook)(table, schema)
 
     def new_buffer(self) -> RowBuffer:
         """Return an empty buffer for the rows of a load."""
@@ -53,16 +62,16 @@ class Warehouse:
             # Two first exports at once: both find no table, and the second to end finds it made.
             self._in_transaction("the creation", self._create)
 
-    def _create(self, state: TableState) -> None:
+    def _create(self, transaction: Transaction) -> None:
         dialect, table = self.dialect, self.dialect.table.name
-        dialect.create(state.cursor)
-        stored = dialect.stored_columns(state.cursor, dialect.table)
+        dialect.create(transaction.cursor)
+        stored = dialect.stored_columns(transaction.cursor, dialect.table)
         for name, kind in COLUMNS.items():
             found = stored.get(name)
             if found is None and name in KEY:
                 raise InvalidRequest(f"The table {table} has no column {name}, so it is not a table of calls.")
             if found is None:
-                state.cursor.execute(dialect.add_column_statement(name))
+                transaction.cursor.execute(dialect.add_column_statement(name))
                 log.info("Added the column %s to %s.", name, table)
             elif found and not found.startswith(dialect.accepts[kind]):
                 raise InvalidRequest(
@@ -70,7 +79,7 @@ class Warehouse:
                     f"Change it: {dialect.change_column_statement(name)}"
                 )
 
-    def read(self, ask: Callable[[TableState], T]) -> T:
+    def read(self, ask: Callable[[Transaction], T]) -> T:
         """Read the state of the table in one transaction.
 
         :param ask: reads it.
@@ -87,15 +96,38 @@ class Warehouse:
         :raises WarehouseFailed: when the database refuses; then nothing of the load is kept.
         """
         staged = load.rows.staged()
-        return self._in_transaction("the load", lambda state: load.into(state, is_staged=staged is not None), staged)
+        is_staged = staged is not None
+        return self._in_transaction("the load", lambda transaction: load.into(transaction, is_staged=is_staged), staged)
 
-    def _in_transaction(self, doing: str, work: Callable[[TableState], T], transaction: Any = None) -> T:
+    def _in_transaction(self, doing: str, work: Callable[[Transaction], T], staged: Transaction | None = None) -> T:
+        transaction = staged or Transaction(self.hook, self.dialect)
+
         def run() -> T:
-            with transaction or Transaction(self.hook, self.dialect) as cursor:
-                return work(TableState(cursor, self.dialect))
+            with transaction:
+                return work(transaction)
 
         message = (
             f"The database broke off {doing} of {self.dialect.table.name} ({{error}}). Nothing of this load was kept. "
             "Check the connection and its rights. The database's own message is left out, because it may quote a row."
         )
         return without_row_values(run, WarehouseFailed, message)
+
+
+def dialect_of(hook: Any) -> type[SqlDialect]:
+    """Return the dialect of a hook's database.
+
+    :param hook: a ``DbApiHook``.
+    :return: the dialect's class.
+    :raises InvalidRequest: when no dialect is tested with the database.
+    """
+    kind = getattr(hook, "conn_type", None)
+    extra = getattr(getattr(hook, "connection", None), "extra_dejson", {})
+    if kind == "postgres" and extra.get("redshift"):
+        kind = "redshift"  # PostgresHook reaches Redshift too, which has no COPY from a client
+    if kind not in DIALECTS:
+        raise InvalidRequest(
+            f"Calls cannot be loaded into {kind or 'a database of this type'} directly: only PostgreSQL, MySQL, "
+            "MariaDB, SQLite and DuckDB are tested. Write files with CallsToObjectStorageOperator and load them by the "
+            "warehouse's own loader, such as COPY INTO of Snowflake, or a load job of BigQuery."
+        )
+    return DIALECTS[kind]

@@ -10,10 +10,10 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
 from airflow_provider_voice.export.models import check_identifier
-from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.outreach.database import Database
 from airflow_provider_voice.outreach.views import LedgerViews, NoLedgerYet, ReadOnlyDatabase
+from airflow_provider_voice.plugins.voice_page.recent_calls import RecentCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable

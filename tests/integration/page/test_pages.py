@@ -427,7 +427,7 @@ def call_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         warehouse = Warehouse(BaseHook.get_hook("page_warehouse"), "voice_calls")
         warehouse.prepare()
         engine = create_engine(f"sqlite:///{file}")
-        maker = RowMaker("voice_default", "plain", now, now, timedelta(hours=24))
+        maker = RowMaker("voice_default", "plain", now, now - timedelta(hours=24))
         marks = ", ".join("?" * len(COLUMNS))
         with engine.begin() as connection:
             for call in calls:

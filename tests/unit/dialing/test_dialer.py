@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from airflow_provider_voice.dialing import deadline as deadline_module
-from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer, DialRules
+from airflow_provider_voice.dialing.dialer import LONGEST_NAP, LONGEST_WAIT, SEARCH_DELAYS, Dialer
 from airflow_provider_voice.dialing.reconcile import LONGEST_LOOK_BACK
 from airflow_provider_voice.dialing.record import IntentTaken
 from airflow_provider_voice.dialing.task_facts import TaskFacts
@@ -72,7 +72,7 @@ class World:
         self.now = datetime.now(timezone.utc)
         self.vendor = Vendor()
         self.values: dict[str, Any] = {}
-        self.rules = DialRules(**rules)
+        self.rules = rules
         self.slept: list[float] = []
         self.attempts: list[list[datetime]] = []
         #: How often somebody may be rung before the policy closes.
@@ -123,7 +123,7 @@ class World:
             self.hook,
             self.store if store is None else store,
             task,
-            self.rules,
+            **self.rules,
             before_ringing=self.before_ringing,
             sleep=self.slept.append,
         )
@@ -165,7 +165,7 @@ def test_a_list_that_could_not_be_read_starts_the_absence_anew() -> None:
     world.lose_a_create()
     world.now += 14 * MINUTE
     world.vendor.list_error = VendorUnavailable("down", status_code=503)
-    with pytest.raises(CallOutcomeUnknown, match="cannot be read"):
+    with pytest.raises(CallOutcomeUnknown, match="the search for the call failed"):
         world.dial()
     world.vendor.list_error = None
     for minutes in (2, 14):
@@ -271,7 +271,7 @@ def test_a_process_that_wakes_after_its_create_leaves_the_record_of_the_try_that
 
     hook = world.hook
     hook.make_call = stands_still_after_the_create
-    dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), world.rules).dial(REQUEST)
+    dialed = Dialer(hook, world.store, TaskFacts("d", "r", "t", try_number=1), **world.rules).dial(REQUEST)
     assert dialed.how == "placed"
     assert world.values["voice_dial"] == follower
 
@@ -314,7 +314,6 @@ def test_a_lost_create_is_named_also_when_the_store_does_not_answer(
         dialer.dial(REQUEST)
     assert not unknown.value.permanent
     assert f"({type(failure).__name__})" in caplog.text
-    assert "list cannot be read" not in unknown.value.message
     assert world.values["voice_dial"]["state"] == "intent"
 
 
@@ -504,7 +503,7 @@ def test_only_the_task_that_placed_the_call_of_a_key_rings_again() -> None:
     other = {**world.facts, "map_index": 3}
     for number in (1, 2, 3):
         second = Dialer(world.hook, world.store, TaskFacts("d", "r", "t", **{**other, "try_number": number}),
-                        world.rules, sleep=world.slept.append)  # fmt: skip
+                        **world.rules, sleep=world.slept.append)  # fmt: skip
         dialed = second.dial(REQUEST)
         assert dialed.how == "reattached"
         second.ended(dialed.call)
@@ -527,3 +526,15 @@ def test_a_key_that_stands_for_another_call_is_refused_and_shows_no_number() -> 
         world.dial(CallRequest("+14155552701", "agent_1"))
     assert "5552601" not in refused.value.message
     assert world.vendor.creates == 1
+
+
+def test_the_next_record_remembers_the_calls_before_it() -> None:
+    dialer = World().dialer()
+    first = dialer._next(None, REQUEST)
+    first.state, first.call = "ended", {"id": "a"}
+    second = dialer._next(first, REQUEST)
+    second.state = "refused"
+    third = dialer._next(second, REQUEST)
+    assert (first.generation, third.generation, third.earlier_ids) == (1, 3, ["a"])
+    assert third.earlier_attempts == [first.intent_at]  # the refused one rang nobody
+    assert len({first.key, second.key, third.key}) == 3

@@ -92,13 +92,4 @@ def test_a_record_that_another_try_has_stored_meanwhile_stays(generation: int, c
 def test_without_a_store_nothing_is_kept() -> None:
     records = RecordStore(None)
     records.save(a_record())
-    assert not records.are_kept
     assert records.load() is None
-
-
-def test_the_next_record_remembers_the_calls_before_it() -> None:
-    first = a_record(state="ended", call={"id": "a"})
-    second = Record.after(first, key="k2", state="refused", intent_at=NOW, fingerprint="f", max_tries=0, try_number=2)
-    third = Record.after(second, key="k3", state="intent", intent_at=NOW, fingerprint="f", max_tries=0, try_number=3)
-    assert (third.generation, third.earlier_ids) == (3, ["a"])
-    assert len(third.earlier_attempts) == 1  # the refused one rang nobody

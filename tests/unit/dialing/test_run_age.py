@@ -41,7 +41,6 @@ def test_a_run_begins_no_earlier_than_the_scheduler_may_start_it() -> None:
     assert run_began_at(moved) == NOW - DAY
     assert run_began_at(SimpleNamespace(run_after=NOW + DAY, start_date=NOW)) == NOW
     assert run_began_at(SimpleNamespace(run_after=NOW, start_date=None)) == NOW
-    assert run_began_at(None) is None
 
 
 def test_the_last_moment_to_ring_agrees_with_the_check() -> None:
@@ -51,4 +50,4 @@ def test_the_last_moment_to_ring_agrees_with_the_check() -> None:
         check_run_age(young, DAY, now=last)
         with pytest.raises(StaleRun):
             check_run_age(young, DAY, now=last + timedelta(seconds=1))
-    assert check_run_age(run("scheduled", run_after=None), DAY) is None
+    assert check_run_age(run("scheduled"), DAY, now=NOW) == NOW + DAY

@@ -11,14 +11,15 @@ import pytest
 from airflow_provider_voice.dialing.record import Record
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 
+RUN_AFTER = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
 
 def facts(**values: Any) -> TaskFacts:
     return TaskFacts("d", "r", "t", **values)
 
 
 def record(**values: Any) -> Record:
-    begun = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    return Record(1, "key", "placed", begun, "f", **{"max_tries": 2, "try_number": 1, "clear_number": 0, **values})
+    return Record(1, "key", "placed", RUN_AFTER, "f", **{"max_tries": 2, "try_number": 1, "clear_number": 0, **values})
 
 
 @pytest.mark.parametrize(
@@ -63,11 +64,6 @@ def test_who_may_have_been_rung_before(values: dict[str, int], may: bool) -> Non
     assert facts(**values).may_follow_a_call is may
 
 
-def test_the_last_try() -> None:
-    assert facts(try_number=3, max_tries=2).is_last_try
-    assert not facts(try_number=2, max_tries=2).is_last_try
-
-
 def test_a_retry_is_one_of_the_task_that_stored_the_record() -> None:
     mine = facts(try_number=2, max_tries=2)
     assert mine.is_retry_since(record(owner=mine.instance))
@@ -106,7 +102,7 @@ def run_context(map_index: int = -1, clear_number: int = 0, broken: bool = False
         SimpleNamespace(task_id="load", operator_class=dict),
         SimpleNamespace(task_id="plain"),
     ]
-    run = SimpleNamespace(clear_number=clear_number, run_after=None, start_date=None)
+    run = SimpleNamespace(clear_number=clear_number, run_after=RUN_AFTER, start_date=None)
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="ring", map_index=map_index, try_number=2, max_tries=3,
                          xcom_pull=xcom_pull)  # fmt: skip
     return {"ti": ti, "dag": SimpleNamespace(tasks=tasks), "dag_run": run}
@@ -118,10 +114,13 @@ def test_the_calls_of_the_runs_other_tasks_are_known() -> None:
     # The list of a mapped task may have changed with the clear, so another index's call may be this person's.
     assert calls_of_other_tasks(run_context(map_index=1, clear_number=1), Ring) == {"c", "d"}
     assert calls_of_other_tasks(run_context(broken=True), Ring) == frozenset()
-    assert calls_of_other_tasks({"ti": SimpleNamespace(map_index=None)}, Ring) == frozenset()
+    assert calls_of_other_tasks(run_context(map_index=None), Ring) == {"c", "d"}
+    alone = run_context()
+    del alone["dag"].tasks[1:]
+    assert calls_of_other_tasks(alone, Ring) == frozenset()
 
 
 def test_the_facts_of_a_task() -> None:
     facts = TaskFacts.of(run_context(map_index=None), 2)
     assert (facts.map_index, facts.try_number, facts.max_tries, facts.retries) == (-1, 2, 3, 2)
-    assert facts.run_began_at is None
+    assert (facts.run_began_at, facts.run_started_at) == (RUN_AFTER, None)

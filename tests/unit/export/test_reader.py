@@ -48,7 +48,7 @@ class RowBuffer:
 
 def pulled(pending: dict[str, CallRef]) -> tuple[RowBuffer, list[str]]:
     buffer = RowBuffer()
-    maker = RowMaker("s", "plain", START, START, timedelta(0))
+    maker = RowMaker("s", "plain", START, START)
     one = HistoryReader(Vendor(), maker, buffer, page_concurrency=1)  # type: ignore[arg-type]  # all that a reader needs of a hook
     return buffer, one.read([WINDOW], Scope("s"), pending)
 
@@ -100,7 +100,7 @@ def test_windows_far_apart_are_read_as_lists_of_their_own() -> None:
 
     day = timedelta(days=1)
     windows = [WINDOW, Window(START + 2 * day, START + 3 * day), Window(START + 90 * day, START + 91 * day)]
-    maker = RowMaker("s", "plain", START, START, timedelta(0))
+    maker = RowMaker("s", "plain", START, START)
     HistoryReader(Listing(), maker, RowBuffer(), page_concurrency=1).read(windows, Scope("s"))  # type: ignore[arg-type]
     assert asked == [(START, START + 3 * day), (START + 90 * day, START + 91 * day)]
 
@@ -117,7 +117,7 @@ def test_a_row_has_the_time_at_which_its_page_was_read() -> None:
         def add(self, row: tuple, created_at: datetime | None = None) -> None:
             self.seen.append(row[list(COLUMNS).index("fetched_at")])
 
-    maker, sink = RowMaker("s", "plain", START, START, timedelta(0)), Stamps()
+    maker, sink = RowMaker("s", "plain", START, START), Stamps()
     HistoryReader(ReadAhead(), maker, sink, page_concurrency=4, clock=lambda ticks: ticks).read([WINDOW], Scope("s"))  # type: ignore[arg-type]
     assert sink.seen[:4] == [100.0, 130.0, 101.0, 101.001]
     assert sink.seen[4] not in reads
@@ -140,7 +140,7 @@ class Failing(Vendor):
 
 
 def read_again(vendor: Vendor, count: int) -> tuple[RowBuffer, list[str]]:
-    sink, maker = RowBuffer(), RowMaker("s", "plain", START, START, timedelta(0))
+    sink, maker = RowBuffer(), RowMaker("s", "plain", START, START)
     pending = {f"c{number}": CallRef(f"c{number}") for number in range(10, 10 + count)}
     reader = HistoryReader(vendor, maker, sink, page_concurrency=1)  # type: ignore[arg-type]  # all that it needs of a hook
     return sink, reader.read([], Scope("s"), pending)

@@ -97,7 +97,7 @@ def survives(number: str, texts: list[str]) -> bool:
 
 
 def row_of(mode: str, call: Call) -> dict[str, Any]:
-    return dict(zip(COLUMNS, RowMaker("src", mode, NOW, NOW, timedelta(hours=24)).row(call), strict=True))
+    return dict(zip(COLUMNS, RowMaker("src", mode, NOW, NOW - timedelta(hours=24)).row(call), strict=True))
 
 
 @settings(max_examples=200)

@@ -84,12 +84,6 @@ def test_one_call_is_not_a_list_and_a_number_not_a_request(one) -> None:
         hook.make_call(one)
 
 
-def test_an_id_that_no_url_can_carry_is_refused() -> None:
-    hook = TalkoverHook(connection=connection())
-    with pytest.raises(InvalidRequest, match="not valid Unicode"):
-        hook.make_call(CallRequest(NUMBER, agent_id="\ud800"))
-
-
 def test_a_killed_task_hangs_up_where_the_vendor_can_and_raises_nothing_elsewhere(monkeypatch) -> None:
     cannot = TalkstackHook(connection=connection(conn_type="talkstack", extra={"project_id": "p"}))
     assert cannot.hang_up(CallRef("c7")) is False

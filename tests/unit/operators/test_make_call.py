@@ -31,6 +31,11 @@ from tests.unit.triggers.test_call_status import wait_with
 NUMBER = "+14155552601"
 CIRCULAR: dict[str, Any] = {}
 CIRCULAR["itself"] = [CIRCULAR]
+NOW = datetime.now(timezone.utc)
+CONTEXT: Any = {
+    "ti": mock.MagicMock(),
+    "dag_run": SimpleNamespace(run_id="r", run_type="manual", run_after=NOW, start_date=NOW, clear_number=0),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +218,7 @@ def test_a_killed_task_is_retried_and_hangs_nobody_up() -> None:
     made = make()
     made.on_kill()
     with pytest.raises(AirflowException) as killed:
-        made._dialer({"ti": mock.MagicMock()}, made._request()).before_ringing([])
+        made._dialer(CONTEXT, made._request()).before_ringing([])
     assert not isinstance(killed.value, AirflowFailException)
     assert not made.end_call_on_kill
 
@@ -250,10 +255,10 @@ def test_a_key_and_a_ledger_are_templated_and_checked_when_they_are_rendered() -
     made = make(call_key="{{ params.key }}", ledger_conn_id="{{ params.ledger }}")
     made.render_template_fields({"params": {"key": "", "ledger": ""}})
     with pytest.raises(InvalidRequest, match="call_key"):
-        made._dialer({"ti": mock.MagicMock()}, made._request())
+        made._dialer(CONTEXT, made._request())
     made.call_key = "order 7"
     with pytest.raises(InvalidRequest, match="ledger_conn_id"):
-        made._dialer({"ti": mock.MagicMock()}, made._request())
+        made._dialer(CONTEXT, made._request())
 
 
 def test_a_number_in_a_key_is_masked() -> None:
@@ -272,7 +277,7 @@ def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -
     monkeypatch.setattr(call_status, "_FIRST_POLL_SECONDS", 0.01)
     event = wait_with(trigger)
     assert event["timed_out"]
-    with pytest.raises(AirflowFailException, match=r"call c7 \(never reported\)"):
+    with pytest.raises(AirflowFailException, match=r"1 call\(s\): c7 \(never reported\)"):
         made.execute_complete({}, event)
 
 
@@ -326,7 +331,7 @@ def check_may_ring(policy: ContactPolicy, at: datetime, *attempts: datetime, **a
     made = make(policy=policy, time_zone="Asia/Tokyo", **arguments)
     run = SimpleNamespace(run_id="r", run_type="manual", run_after=NIGHT)
     with time_machine.travel(at, tick=False):
-        made._check_may_ring({"dag_run": run}, made._request(), lambda: attempts)
+        made._check_may_ring({"dag_run": run}, made._request(), attempts)
 
 
 def test_by_night_the_task_waits_until_the_hours_open(policy) -> None:

@@ -12,6 +12,7 @@ from airflow_provider_voice.models import CallRef
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.sandbox.talkover import PREFIX as TALKOVER
 from airflow_provider_voice.sandbox.unleashx import PREFIX as UNLEASHX
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import vendor_for
 
 START = datetime(2026, 11, 2, 15, tzinfo=timezone.utc)
@@ -151,7 +152,7 @@ def test_an_inbound_call_of_unleashx_is_found_again() -> None:
     with Sandbox(frozen=True, start=START) as sandbox:
         sandbox.seed("unleashx", 3, START - timedelta(hours=1), START, direction="inbound")
         vendor = vendor_for(sandbox, "unleashx")
-        listed = list(vendor.list_calls(START - timedelta(hours=1), START))
+        listed = list(vendor.list_calls(HistoryQuery(START - timedelta(hours=1), START)))
         assert len(listed) == 3
         assert [vendor.find(CallRef.of(call)) for call in listed] == listed
         vendor.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 
 import pytest
 
@@ -125,35 +124,3 @@ def test_a_number_given_as_an_id_is_masked(caplog) -> None:
         watch.take({})
     assert "4155552671" not in caplog.text + missing.value.message + watch.timed_out().message + repr(watch.refs)
     assert "+1415•••••71" in missing.value.message
-
-
-def test_the_next_poll_of_one_call_reads_nothing_of_the_others() -> None:
-    """A thousand triggers ask this after each shared poll, in one step of the event loop."""
-
-    class Counting(dict):
-        reads = 0
-
-        def get(self, key, default=None):
-            Counting.reads += 1
-            return super().get(key, default)
-
-        def keys(self):
-            raise AssertionError("all calls of the result were read")
-
-        __iter__ = items = values = keys
-
-    found = Counting({str(number): call(str(number), "ringing") for number in range(1000)})
-    watch = CallWatch([CallRef("7")])
-    assert watch.next_poll_in(30, found) == 30
-    watch.take(found)
-    assert Counting.reads == 2
-
-
-def test_a_young_call_is_polled_sooner_than_one_in_progress() -> None:
-    clock = Clock()
-    clock.now = 1040.0
-    placed_at = datetime.fromtimestamp(1000, timezone.utc)
-    watch = CallWatch([CallRef("a", placed_at=placed_at)], clock=clock)
-    assert watch.next_poll_in(30) == 10
-    assert watch.next_poll_in(30, {"a": call("a", "in_progress")}) == 30
-    assert watch.next_poll_in(2) == 2

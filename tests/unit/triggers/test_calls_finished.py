@@ -19,6 +19,7 @@ from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.tracking.reported_endings import ReportedEndings
 from airflow_provider_voice.triggers import calls_finished
 from airflow_provider_voice.triggers.calls_finished import CallsFinishedTrigger
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from tests.unit.sensors.test_call_status import ODD
 
 ARGUMENTS = ("voice_conn_id", "agent_id", "direction", "statuses", "poll_interval", "look_back", "listing_delay")
@@ -104,7 +105,7 @@ def test_no_state_is_stored_before_the_endings_that_it_counts_as_reported(monkey
                 raise RuntimeError("the API server is away")
             stored.append(value)
 
-    class Hooks:
+    class Hooks(ConnectionHook):
         async def get(self) -> Any:
             http = SimpleNamespace(sent=0)
             settings = SimpleNamespace(requests_per_minute=1000)
@@ -114,7 +115,7 @@ def test_no_state_is_stored_before_the_endings_that_it_counts_as_reported(monkey
     monkeypatch.setattr(made, "_poll", lambda hook, endings: endings.take(next(batches), begun))
 
     async def first_event() -> Any:
-        async with aclosing(made._events(Hooks())) as events:
+        async with aclosing(made._events(Hooks("voice_default"))) as events:
             return (await anext(events)).payload
 
     event = asyncio.run(first_event())

@@ -111,3 +111,22 @@ def test_closing_twice_is_harmless(fields) -> None:
         assert await hooks.get() is not first
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("extra", "longest", "seconds"),
+    [
+        ({"requests_per_minute": 60}, 1.0, 6.0),  # half of the limit is one request in 2 s
+        ({}, 30.0, 3.6),  # half of the 100 that are presumed
+        ({}, 1.0, 1.0),
+    ],
+)
+def test_polls_leave_half_of_the_limit_to_others(fields, extra, longest, seconds) -> None:
+    fields["extra"] = json.dumps(extra)
+
+    def send_three(hook: VoiceHook) -> str:
+        hook.vendor.http.sent += 3
+        return "done"
+
+    result = asyncio.run(ConnectionHook("voice").request(send_three, longest=longest))
+    assert result == ("done", pytest.approx(seconds))

@@ -13,6 +13,7 @@ from airflow_provider_voice.exceptions import AuthenticationFailed, RateLimited,
 from airflow_provider_voice.models import Call, CallRef, CallStatus
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.triggers import poll_loop
+from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, backoff_seconds, shared_poll
 from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS
 
@@ -32,8 +33,9 @@ class Hook:
         return self.answer(refs)
 
 
-class Hooks:
+class Hooks(ConnectionHook):
     def __init__(self, *hooks: Hook) -> None:
+        super().__init__("voice_default")
         self.hooks = list(hooks)
 
     async def get(self) -> Hook:
@@ -45,7 +47,7 @@ class Hooks:
 
 def poll_of(*answers: Any) -> tuple[CallPoll, Hooks]:
     poll, hooks = CallPoll("voice_default"), Hooks(*map(Hook, answers))
-    poll._hooks = hooks  # type: ignore[assignment]  # a double
+    poll._hooks = hooks
     return poll, hooks
 
 

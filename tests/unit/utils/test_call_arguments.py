@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -12,10 +13,10 @@ import pytest
 
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest
 from airflow_provider_voice.utils.call_arguments import (
-    agent_of,
     check_number,
     check_person,
     delay_of,
+    id_or_none,
     key_or_none,
     masked_dialed,
     masked_key,
@@ -77,18 +78,18 @@ def test_what_is_no_list_of_people_yet_stays(value: Any) -> None:
     assert set_in_a_field(partial(masked_list, noun="contacts"), value) is value
 
 
-@pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7")])
+@pytest.mark.parametrize(("value", "agent"), [(None, None), ("", None), ("a", "a"), (7, "7"), (0, "0")])
 def test_agents(value: Any, agent: str | None) -> None:
-    assert agent_of(value) == agent
+    assert id_or_none("agent_id", value) == agent
     for bad in (True, 1.5, ["a"], -1, 10**5000):
         with pytest.raises(InvalidRequest):
-            agent_of(bad)
+            id_or_none("agent_id", bad)
 
 
-@pytest.mark.parametrize("value", [60, "60", 60.0, timedelta(minutes=1)])
+@pytest.mark.parametrize("value", [60, "60", " 060 ", 60.0, timedelta(minutes=1)])
 def test_delays(value: Any) -> None:
     assert delay_of(value) == 60
-    for bad in (-1, 3601, 1.5, "x", None, timedelta(hours=2), True):
+    for bad in (-1, "-1", 3601, 1.5, "1.5", "x", "", "nan", math.inf, 10**5000, None, timedelta(hours=2), True):
         with pytest.raises(InvalidRequest):
             delay_of(bad)
 

@@ -20,13 +20,11 @@ from airflow_provider_voice.utils.validation import (
     connection_id,
     duration,
     endings_of,
-    has_template,
     is_literal,
     moment_or_text,
     one_of,
     positive_or_text,
     seconds_of,
-    whole_or_text,
 )
 
 CIRCULAR: list[Any] = []
@@ -86,21 +84,6 @@ def test_a_boolean_that_no_template_renders_is_a_boolean(value: Any) -> None:
     assert boolean("flag", True) is True
     with pytest.raises(InvalidRequest):
         boolean("flag", value)
-
-
-@pytest.mark.parametrize(("value", "number"), [(7, 7), ("7", 7), (" 007 ", 7), (0, 0)])
-def test_a_whole_number_may_be_text(value: Any, number: int) -> None:
-    assert whole_or_text("count", value) == number
-
-
-@pytest.mark.parametrize(
-    "value",
-    [-1, "-1", 1.5, "1.5", "", "²", "٣", True, None, 10**30, "9" * 30, 10**5000],
-    ids=lambda value: type(value).__name__,
-)
-def test_anything_else_is_no_whole_number(value: Any) -> None:
-    with pytest.raises(InvalidRequest, match="count must be a whole number"):
-        whole_or_text("count", value)
 
 
 @pytest.mark.parametrize(
@@ -163,16 +146,16 @@ def test_a_connection_id_is_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "literal", "template"),
+    ("value", "literal"),
     [
-        ("text", True, False),
-        ("{{ x }}", False, True),
-        ({"a": ["{% x %}"]}, False, True),
-        (OUTPUT, False, False),
-        ({"a": [(OUTPUT,)]}, False, False),
-        (CIRCULAR, True, False),
+        ("text", True),
+        ("{{ x }}", False),
+        ({"a": ["{% x %}"]}, False),
+        (OUTPUT, False),
+        ({"a": [(OUTPUT,)]}, False),
+        (CIRCULAR, True),
     ],
     ids=["text", "template", "nested template", "output", "nested output", "circular"],
 )
-def test_what_is_final(value: Any, literal: bool, template: bool) -> None:
-    assert (is_literal(value), has_template(value)) == (literal, template)
+def test_what_is_final(value: Any, literal: bool) -> None:
+    assert is_literal(value) is literal

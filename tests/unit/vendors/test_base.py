@@ -14,6 +14,7 @@ from airflow_provider_voice.exceptions import CallNotFound, RequestRejected, Ven
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking.call_watch import CallWatch
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 
 NOW = datetime.now(timezone.utc)
@@ -93,7 +94,7 @@ def test_a_search_keeps_a_number_of_another_form_and_a_list_does_not(scripted, w
     paging = {"current_page": 1, "last_page": 1, "total": 1, "per_page": 100}
     vendor = vendor_at(scripted(lambda seen: {"data": [row], "pagination": paging}).url, "talkover")
     assert len(list(vendor.candidates(*WINDOW, to=NUMBER, tag=None))) == 1
-    assert list(vendor.list_calls(*WINDOW, to=NUMBER)) == []
+    assert list(vendor.list_calls(HistoryQuery(*WINDOW, to=NUMBER))) == []
 
 
 def test_many_are_found_with_few_requests(sandbox, vendor) -> None:

@@ -27,6 +27,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import CallRef, CallRequest
 from airflow_provider_voice.vendors import transport
+from airflow_provider_voice.vendors.base import HistoryQuery
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, TOKEN, Reply, vendor_at
@@ -350,7 +351,7 @@ def test_characters_that_cannot_be_stored_are_replaced(scripted) -> None:
     body = {"data": [row], "pagination": {"total": 1, "last_page": 1}}
     day = datetime(2026, 1, 1, tzinfo=timezone.utc)
     vendor = vendor_at(scripted(lambda seen: body).url, "talkover")
-    (call,) = vendor.list_calls(day, day + timedelta(days=1))
+    (call,) = vendor.list_calls(HistoryQuery(day, day + timedelta(days=1)))
     assert call.raw["note"] == "a\ufffdb\ufffdc"
     assert call.raw["\ufffd"] == ["\ufffd"]
     assert call.raw["score"] is None

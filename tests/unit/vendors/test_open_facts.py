@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.models import CallRef, CallRequest
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, Reply, vendor_at
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -154,7 +155,7 @@ def test_a_window_is_read_completely_or_refused(scripted, name, facts) -> None:
     vendor = vendor_at(scripted(Double(rows, facts)).url, name)
     start, end = MIDNIGHT - timedelta(hours=3), MIDNIGHT + timedelta(hours=20, minutes=1)
     try:
-        got = [call.created_at for call in vendor.list_calls(start, end)]
+        got = [call.created_at for call in vendor.list_calls(HistoryQuery(start, end))]
     except IncompleteHistory:
         # Talkstack has no pages: calls that do not fit into one reply cannot be read.
         assert name == "talkstack"
@@ -221,7 +222,7 @@ def test_pages_in_random_order_are_read_in_smaller_windows(scripted, name) -> No
     rows = rows_around(MIDNIGHT - timedelta(days=1), 90)
     vendor = vendor_at(scripted(Double(rows, Facts(page=40, counts="absent", order="random"))).url, name)
     try:
-        got = list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12)))
+        got = list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(hours=12))))
     except IncompleteHistory:
         assert name == "talkover"  # two of its days do not fit on a page
     else:
@@ -235,7 +236,7 @@ def test_a_long_list_without_an_order_costs_requests_and_no_hours(scripted) -> N
     ]
     facts = Facts(page=19, counts="absent", order="random", last_day="excluded")
     vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
-    got = list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12)))
+    got = list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(hours=12))))
     assert len(got) == len({call.id for call in got}) == 600
     assert sum(vendor.sleeps) == 14
 
@@ -245,7 +246,7 @@ def test_a_row_has_the_time_at_which_its_page_was_read(scripted, name) -> None:
     """Pages are read ahead of the table: by this time, not by that of the loading, one picture is newer than another."""
     vendor = vendor_at(scripted(Double(rows_around(MIDNIGHT, 9), Facts())).url, name)
     began = time.monotonic()
-    calls = vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12))
+    calls = vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(hours=12)))
     first, asked = next(calls), time.monotonic()
     assert all(began <= call.read_at <= asked for call in (first, *calls))
 
@@ -256,7 +257,7 @@ def test_a_vendor_that_cuts_times_to_days_is_noticed(scripted) -> None:
     facts = Facts(page=7, order="random", times="cut to the day", last_day="excluded")
     vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
     try:
-        got = list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(hours=12)))
+        got = list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(hours=12))))
     except IncompleteHistory:
         return
     assert len(got) == 15
@@ -311,7 +312,7 @@ def test_any_date_header_is_accepted(scripted, monkeypatch, name, clock) -> None
     call = vendor.create(CallRequest(NUMBER, agent_id="101"))
     ref = replace(CallRef.of(call), to=None)
     assert vendor.find(ref).id == "c1"
-    assert len(list(vendor.list_calls(NOW - timedelta(days=1), NOW + timedelta(days=1)))) == 7
+    assert len(list(vendor.list_calls(HistoryQuery(NOW - timedelta(days=1), NOW + timedelta(days=1))))) == 7
     assert abs(vendor.now() - datetime.now(timezone.utc)) < timedelta(hours=6)
 
 

@@ -28,7 +28,9 @@ def test_any_value_is_read_or_none(value) -> None:
     assert as_rows([value]) is None
 
 
-@pytest.mark.parametrize(("value", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("+1", "%2B1"), ("..x", "..x")])
+@pytest.mark.parametrize(
+    ("value", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("+1", "%2B1"), ("..x", "..x"), ("\ud800", "%ED%A0%80")]
+)
 def test_ids_are_quoted_in_paths(value, segment) -> None:
     assert path_segment(value) == segment
 
@@ -41,7 +43,7 @@ def test_an_id_that_would_address_another_path_is_refused(value) -> None:
 
 @pytest.mark.parametrize(
     ("row", "found"),
-    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": 7.0}, "7")],
+    [({"sid": " a "}, " a "), ({"id": " ", "sid": 7}, "7"), ({"id": None, "sid": True}, None), ({"sid": "7.0"}, "7.0")],
 )
 def test_an_id_is_as_the_vendor_writes_it(row, found) -> None:
     assert first_id(row, "id", "sid") == found

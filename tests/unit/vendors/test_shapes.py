@@ -23,6 +23,7 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, TOKEN, Reply, ScriptedServer, vendor_at
 
 NOW = datetime.now(timezone.utc)
@@ -122,7 +123,7 @@ def test_a_number_in_a_status_or_an_id_does_not_reach_logs_and_errors(scripted, 
         lambda seen: {"data": [row], "datalist": [row]} if seen.query.get("page") in (None, ["1"]) else
         {"data": [], "datalist": []}
     )  # fmt: skip
-    (call,) = vendor_at(server.url, name).list_calls(*WINDOW)
+    (call,) = vendor_at(server.url, name).list_calls(HistoryQuery(*WINDOW))
     assert call.status is CallStatus.UNKNOWN
     text = caplog.text + str(call.vendor_status)
     for ask in (
@@ -143,7 +144,10 @@ def test_a_number_in_a_status_or_an_id_does_not_reach_logs_and_errors(scripted, 
 def test_a_list_under_a_bad_status_is_not_read(scripted, name, status) -> None:
     row = {"id": "call_1", "ID": 7, "status": "failed", "STATUS": "failed", "created_at": NOW.isoformat()}
     server = scripted(lambda seen: Reply({"data": [row], "datalist": [row]}, status=status))
-    for ask in (lambda one: one.find(CallRef("call_1", NUMBER, NOW)), lambda one: list(one.list_calls(*WINDOW))):
+    for ask in (
+        lambda one: one.find(CallRef("call_1", NUMBER, NOW)),
+        lambda one: list(one.list_calls(HistoryQuery(*WINDOW))),
+    ):
         with pytest.raises(VoiceError):
             ask(vendor_at(server.url, name))
 
@@ -157,7 +161,15 @@ def test_rows_that_cannot_be_placed_or_told_apart_are_an_error_not_a_gap(scripte
     for name, shapes in bodies.items():
         for body in shapes:
             with pytest.raises(IncompleteHistory):
-                list(vendor_at(scripted(lambda seen, body=body: body).url, name).list_calls(*WINDOW))
+                list(vendor_at(scripted(lambda seen, body=body: body).url, name).list_calls(HistoryQuery(*WINDOW)))
+
+
+@pytest.mark.parametrize("name", ["talkover", "unleashx"])
+def test_a_row_without_an_id_does_not_hide_the_others_from_a_search(scripted, name) -> None:
+    rows = [{"status": "busy"}, {"status": "busy"}, {"id": "7", "ID": 7, "status": "completed", "STATUS": "completed"}]
+    vendor = vendor_at(scripted(lambda seen: {"data": rows, "datalist": rows}).url, name)
+    assert vendor.find(CallRef("7", NUMBER, NOW)).status == "completed"
+    assert set(vendor.find_many([CallRef(key, NUMBER, NOW) for key in ("6", "7", "8", "9")])) == {"7"}
 
 
 JSON = st.recursive(
@@ -204,7 +216,7 @@ def test_any_response_gives_a_result_or_one_of_our_errors(any_server, name, cont
         lambda: vendor.find_many(
             [ref, CallRef("2", placed_at=NOW), CallRef("3", placed_at=NOW), CallRef("4", placed_at=NOW)]
         ),
-        lambda: list(vendor.list_calls(*WINDOW)),
+        lambda: list(vendor.list_calls(HistoryQuery(*WINDOW))),
         vendor.check,
         lambda: vendor.end_call(ref),
     ]

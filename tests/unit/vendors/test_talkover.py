@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_voice.exceptions import CallNotFound, InvalidRequest, RequestRejected
 from airflow_provider_voice.models import CallRef, CallRequest
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, Reply, ScriptedServer, vendor_at, vendor_for
 
 REQUEST = CallRequest(NUMBER, agent_id="101")
@@ -64,7 +65,9 @@ def test_ids_that_differ_in_blanks_around_them_are_different_calls() -> None:
     rows = [{"id": key, "status": "busy", "created_at": now.isoformat()} for key in ("c1", " c1", "c1 ")]
     server = ScriptedServer(lambda seen: {"data": rows, "pagination": {"current_page": 1, "last_page": 1, "total": 3}})
     try:
-        calls = vendor_at(server.url, "talkover").list_calls(now - timedelta(hours=1), now + timedelta(hours=1))
+        calls = vendor_at(server.url, "talkover").list_calls(
+            HistoryQuery(now - timedelta(hours=1), now + timedelta(hours=1))
+        )
         assert sorted(call.id for call in calls) == [" c1", "c1", "c1 "]
     finally:
         server.close()

@@ -14,6 +14,7 @@ from airflow_provider_voice.exceptions import (
     VendorUnavailable,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from airflow_provider_voice.vendors.base import HistoryQuery
 from airflow_provider_voice.vendors.talkstack import Talkstack
 from airflow_provider_voice.vendors.vendor_settings import Settings
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
@@ -133,7 +134,7 @@ def test_talkstack_history_rows_of_either_likeness(scripted, wrap, row) -> None:
             for name, value in row.items()
         }
     ]
-    (call,) = vendor_at(scripted(lambda seen: wrap(rows)).url, "talkstack").list_calls(*WINDOW)
+    (call,) = vendor_at(scripted(lambda seen: wrap(rows)).url, "talkstack").list_calls(HistoryQuery(*WINDOW))
     assert (call.id, call.status, call.duration_seconds, call.cost, call.to) == ("CA1", "completed", 5, 0.07, NUMBER)
 
 

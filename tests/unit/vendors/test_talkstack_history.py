@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory, RequestRejected
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.vendors.base import HistoryQuery
 from airflow_provider_voice.vendors.talkstack_history import read_history
 from tests.support import NUMBER, ScriptedServer, vendor_at
 
@@ -39,7 +40,11 @@ def test_a_cut_history_is_refused(count, cap, days) -> None:
 
     server = ScriptedServer(answer)
     try:
-        got = list(vendor_at(server.url, "talkstack").list_calls(NOW - timedelta(days=6), NOW + timedelta(hours=1)))
+        got = list(
+            vendor_at(server.url, "talkstack").list_calls(
+                HistoryQuery(NOW - timedelta(days=6), NOW + timedelta(hours=1))
+            )
+        )
     except IncompleteHistory:
         # Only where a day's calls of one status may fill a reply, or where no reply was larger than another one.
         assert count > cap / len(statuses) or count >= 10

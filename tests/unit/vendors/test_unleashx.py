@@ -18,6 +18,7 @@ from airflow_provider_voice.exceptions import (
     VoiceError,
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, Reply, vendor_at
 
 NOW = datetime.now(timezone.utc)
@@ -35,7 +36,7 @@ def test_unleashx_rows(scripted, wrap) -> None:
     }  # fmt: skip
     (call,) = vendor_at(
         scripted(lambda seen: wrap([row] if seen.query["page"] == ["1"] else [])).url, "unleashx"
-    ).list_calls(*WINDOW)
+    ).list_calls(HistoryQuery(*WINDOW))
     assert (call.id, call.tag, call.status, call.duration_seconds, call.agent_id) == ("7", "t", "completed", 65, "101")
     assert call.raw["TOTAL_DURATION"] == 65
     assert call.raw["total_duration"] == "1m:5s"
@@ -59,13 +60,18 @@ def test_unleashx_two_statuses(scripted, call_status, status, expected) -> None:
     row = {"ID": 7, "CALL_STATUS": call_status, "STATUS": status, "CREATED_AT": NOW.isoformat()}
     (call,) = vendor_at(
         scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []}).url, "unleashx"
-    ).list_calls(*WINDOW)
+    ).list_calls(HistoryQuery(*WINDOW))
     assert call.status is CallStatus(expected)
 
 
 def test_unleashx_empty_history_may_be_a_404(scripted) -> None:
     body = {"error": True, "message": "No call history found for the given filters"}
-    assert list(vendor_at(scripted(lambda seen: Reply(body, status=404)).url, "unleashx").list_calls(*WINDOW)) == []
+    assert (
+        list(
+            vendor_at(scripted(lambda seen: Reply(body, status=404)).url, "unleashx").list_calls(HistoryQuery(*WINDOW))
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("where", ["INPUT_DATA", "text", "metadata"])
@@ -141,6 +147,16 @@ def test_a_call_with_our_tag_is_found_before_its_row_has_a_number(scripted) -> N
 
     found = list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
     assert [call.tag for call in found] == ["afv-mine-1"]
+
+
+def test_a_row_with_our_tag_and_no_id_is_no_candidate(scripted) -> None:
+    """It would be stored as a call without an id."""
+    row = {"CREATED_AT": NOW.isoformat(), "STATUS": "initiated", "INPUT_DATA": {"airflow_call_tag": "afv-mine-1"}}
+
+    def answer(seen):
+        return {"datalist": [row] if "input_data" in seen.query and seen.query["page"] == ["1"] else []}
+
+    assert not list(vendor_at(scripted(answer).url, "unleashx").candidates(*WINDOW, to=NUMBER, tag="afv-mine-"))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
+from airflow_provider_voice.vendors.base import HistoryQuery
 from tests.support import NUMBER, vendor_for
 
 
@@ -59,13 +60,13 @@ def test_history_is_cut_exactly(sandbox, vendor) -> None:
         call.created_at = call.created_at.replace(microsecond=0)
     start, end = seeded[50].created_at, seeded[180].created_at
 
-    rows = list(vendor.list_calls(start, end))
+    rows = list(vendor.list_calls(HistoryQuery(start, end)))
 
     expected = [call for call in seeded if start <= call.created_at < end]
     assert len(rows) == len(expected)
     assert len({row.id for row in rows}) == len(rows)
     assert sorted(row.created_at for row in rows) == sorted(call.created_at for call in expected)
-    assert not list(vendor.list_calls(end, start))
+    assert not list(vendor.list_calls(HistoryQuery(end, start)))
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
@@ -76,7 +77,9 @@ def test_history_is_complete_in_any_order_and_page_size(vendor_name, order, max_
         seeded = sandbox.seed(vendor_name, 90, now - timedelta(days=3), now)
         try:
             rows = list(
-                vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=5), now + timedelta(minutes=1))
+                vendor_for(sandbox, vendor_name).list_calls(
+                    HistoryQuery(now - timedelta(days=5), now + timedelta(minutes=1))
+                )
             )
         except IncompleteHistory as cut:
             # Talkstack has no second page: more calls of a day and status than one reply holds cannot be read.
@@ -91,12 +94,18 @@ def test_a_list_without_an_order_is_complete_or_refused(vendor_name) -> None:
     with Sandbox(frozen=True, quirks=VendorQuirks(order="shuffled", max_page=30)) as sandbox:
         now = sandbox.now()
         sandbox.seed(vendor_name, 25, now - timedelta(hours=3), now)
-        rows = list(vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=1), now + timedelta(minutes=1)))
+        rows = list(
+            vendor_for(sandbox, vendor_name).list_calls(
+                HistoryQuery(now - timedelta(days=1), now + timedelta(minutes=1))
+            )
+        )
         assert len({row.id for row in rows}) == 25
         sandbox.seed(vendor_name, 60, now - timedelta(hours=3), now)
         try:
             rows = list(
-                vendor_for(sandbox, vendor_name).list_calls(now - timedelta(days=1), now + timedelta(minutes=1))
+                vendor_for(sandbox, vendor_name).list_calls(
+                    HistoryQuery(now - timedelta(days=1), now + timedelta(minutes=1))
+                )
             )
         except IncompleteHistory:
             return
@@ -107,12 +116,12 @@ def test_filters(sandbox, vendor) -> None:
     now = sandbox.now()
     sandbox.seed(vendor.name, 40, now - timedelta(hours=5), now)
     window = (now - timedelta(days=1), now + timedelta(minutes=1))
-    every = list(vendor.list_calls(*window))
-    chosen = list(vendor.list_calls(*window, status=["completed", CallStatus.BUSY]))
+    every = list(vendor.list_calls(HistoryQuery(*window)))
+    chosen = list(vendor.list_calls(HistoryQuery(*window, status=["completed", CallStatus.BUSY])))
     assert 0 < len(chosen) < len(every)
     assert {row.id for row in chosen} == {row.id for row in every if row.status in ("completed", "busy")}
     one = every[0]
-    assert {row.to for row in vendor.list_calls(*window, to=one.to)} == {one.to}
+    assert {row.to for row in vendor.list_calls(HistoryQuery(*window, to=one.to))} == {one.to}
 
 
 def test_agent_and_direction_filters_work_or_are_refused(sandbox, vendor) -> None:
@@ -123,14 +132,14 @@ def test_agent_and_direction_filters_work_or_are_refused(sandbox, vendor) -> Non
     window = (now - timedelta(days=1), now + timedelta(minutes=1))
     if vendor.name == "talkstack":
         with pytest.raises(CapabilityNotSupported):
-            list(vendor.list_calls(*window, agent_id=agents[vendor.name]))
+            list(vendor.list_calls(HistoryQuery(*window, agent_id=agents[vendor.name])))
     else:
-        assert len(list(vendor.list_calls(*window, agent_id=agents[vendor.name]))) == 3
+        assert len(list(vendor.list_calls(HistoryQuery(*window, agent_id=agents[vendor.name])))) == 3
     if vendor.name == "unleashx":
         with pytest.raises(CapabilityNotSupported):
-            list(vendor.list_calls(*window, direction="outbound"))
+            list(vendor.list_calls(HistoryQuery(*window, direction="outbound")))
     else:
-        assert len(list(vendor.list_calls(*window, direction="outbound"))) == 8
+        assert len(list(vendor.list_calls(HistoryQuery(*window, direction="outbound")))) == 8
 
 
 def test_found_by_id_alone_where_the_vendor_can(sandbox, vendor) -> None:
@@ -209,9 +218,13 @@ def test_a_value_without_a_field_at_the_vendor_is_refused_before_it_is_sent(sand
 @pytest.mark.parametrize("end", [datetime(2026, 1, 1), datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))])  # noqa: DTZ001 - the point
 def test_windows_that_make_no_sense_are_refused_at_once(vendor, end) -> None:
     with pytest.raises(InvalidRequest):
-        vendor.list_calls(datetime(2025, 1, 1, tzinfo=timezone.utc), end)
+        vendor.list_calls(HistoryQuery(datetime(2025, 1, 1, tzinfo=timezone.utc), end))
 
 
 def test_a_window_from_the_beginning_of_the_calendar_is_refused(vendor) -> None:
     with pytest.raises(InvalidRequest):
-        list(vendor.list_calls(datetime.min.replace(tzinfo=timezone.utc), datetime(2026, 1, 1, tzinfo=timezone.utc)))
+        list(
+            vendor.list_calls(
+                HistoryQuery(datetime.min.replace(tzinfo=timezone.utc), datetime(2026, 1, 1, tzinfo=timezone.utc))
+            )
+        )

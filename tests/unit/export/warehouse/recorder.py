@@ -9,7 +9,7 @@ from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 from airflow_provider_voice.export.warehouse.load import Load
-from airflow_provider_voice.export.warehouse.table_state import TableState
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 
@@ -64,6 +64,13 @@ class Recorder:
         return []
 
 
+def transaction_on(cursor: Any, dialect: SqlDialect) -> Transaction:
+    """Return a transaction that has begun on a cursor."""
+    transaction = Transaction(None, dialect)
+    transaction.cursor = cursor
+    return transaction
+
+
 def one_call() -> Call:
     return Call("c1", "talkover", CallStatus.BUSY, agent_name="a\nb", created_at=NOW - HOUR, raw={"n": 1})
 
@@ -71,9 +78,9 @@ def one_call() -> Call:
 def load(dialect: SqlDialect, cursor: Recorder) -> Loaded:
     """Load one call of one window, with one call that is missing."""
     window = Window(NOW - HOUR, NOW)
-    maker = RowMaker("s", "plain", NOW, NOW, timedelta(0))
+    maker = RowMaker("s", "plain", NOW, NOW)
     with dialect.new_buffer(None) as rows:
         rows.add(maker.row(one_call()), NOW - HOUR)
         plan = ReadPlan(window, [window], unread=[Window(NOW, NOW + HOUR)])
         one = Load(Scope("s", "a"), "run", plan, rows, NOW, HOUR, timedelta(days=7), ["c9"])
-        return one.into(TableState(cursor, dialect))
+        return one.into(transaction_on(cursor, dialect))

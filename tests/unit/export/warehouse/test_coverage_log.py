@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_voice.export.models import Scope, Window
 from airflow_provider_voice.export.warehouse.coverage_log import CoverageLog
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
-from airflow_provider_voice.export.warehouse.table_state import TableState
+from tests.unit.export.warehouse.recorder import transaction_on
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -31,7 +31,7 @@ def cursor() -> Iterator[sqlite3.Cursor]:
 
 
 def log_of(cursor: sqlite3.Cursor, scope: Scope | None = None) -> CoverageLog:
-    return CoverageLog(TableState(cursor, SQLite("calls", None)), scope or Scope("s"))
+    return CoverageLog(transaction_on(cursor, SQLite("calls", None)), scope or Scope("s"))
 
 
 def lines(cursor: sqlite3.Cursor, kind: str) -> int:

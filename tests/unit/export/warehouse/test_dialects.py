@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from sqlalchemy import select, true
 
@@ -14,10 +12,8 @@ from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
 from airflow_provider_voice.export.warehouse.merge_sql import MergeSql
 from airflow_provider_voice.export.warehouse.mysql import MySQL
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
-from airflow_provider_voice.export.warehouse.recent_calls import RecentCalls
-from airflow_provider_voice.export.warehouse.registry import DIALECTS
-from airflow_provider_voice.export.warehouse.table_state import TableState
-from tests.unit.export.warehouse.recorder import NOW, Recorder, load
+from airflow_provider_voice.export.warehouse.table import DIALECTS
+from tests.unit.export.warehouse.recorder import Recorder, load, transaction_on
 
 # Ours -> sqlglot's name.
 NAMES = {"postgres": "postgres", "sqlite": "sqlite", "duckdb": "duckdb", "mysql": "mysql"}
@@ -26,11 +22,11 @@ NOT_PARSED = ("COPY", "SET SESSION", "SELECT GET_LOCK", "BEGIN IMMEDIATE", "SELE
 
 
 def statements(dialect: SqlDialect) -> list[str]:
-    """Return everything that an export and the page of calls execute."""
+    """Return everything that an export executes."""
     cursor = Recorder()
     dialect.create(cursor)
     cursor.execute(str(select(dialect.clock).compile(dialect=dialect.sql)))
-    state = TableState(cursor, dialect)
+    state = transaction_on(cursor, dialect)
     state.unsettled("s")
     CoverageLog(state, Scope("s")).window_of_run("run")
     load(dialect, cursor)
@@ -61,7 +57,7 @@ def test_every_statement_is_sql_of_its_dialect(name: str, schema: str | None) ->
 def test_values_are_parameters_and_no_part_of_a_statement(name: str) -> None:
     cursor = Recorder()
     dialect = DIALECTS[name]("voice_calls", None)
-    TableState(cursor, dialect).unsettled("it's")
+    transaction_on(cursor, dialect).unsettled("it's")
     ((sql, values),) = cursor.statements
     assert list(values) == ["it's"]
     assert "it's" not in sql
@@ -71,7 +67,7 @@ def test_values_are_parameters_and_no_part_of_a_statement(name: str) -> None:
 def test_a_schema_stands_before_the_table() -> None:
     cursor = Recorder()
     dialect = PostgreSQL("calls", "dwh")
-    TableState(cursor, dialect).unsettled("s")
+    transaction_on(cursor, dialect).unsettled("s")
     assert 'FROM "dwh"."calls" WHERE' in cursor.sql[0]
 
 
@@ -93,15 +89,6 @@ def test_a_column_that_the_export_creates_is_one_that_it_accepts(name: str) -> N
         written = TYPES[kind].compile(dialect.sql)
         written = {"BOOL": "tinyint(1)", **as_stored.get(name, {})}.get(written, written)
         assert written.lower().startswith(accepted), (kind, written)
-
-
-def test_the_page_of_calls_counts_by_agent_and_status() -> None:
-    hook = SimpleNamespace(conn_type="postgres")
-    calls, cursor = RecentCalls(hook, "calls"), Recorder(exists=True)
-    calls._counts(TableState(cursor, calls._dialect), NOW)
-    sql, values = cursor.statements[-1]
-    assert "GROUP BY anon_1.source, anon_1.agent, anon_1.status" in sql.replace("\n", "").replace('"', "")
-    assert list(values)[-1] == NOW
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_voice.export.warehouse.load import Transaction
 from airflow_provider_voice.export.warehouse.postgresql import PostgreSQL
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
+from airflow_provider_voice.export.warehouse.transaction import Transaction
 from tests.integration.exporting import sqlite_hook
 from tests.unit.export.warehouse.recorder import Recorder, load, one_call
 
@@ -48,35 +48,6 @@ def test_the_rows_and_what_they_cover_are_committed_together(tmp_path: Path, dia
     assert rows(tmp_path / "x.db", "SELECT call_id FROM calls") == [(one_call().id,)]
     kinds = rows(tmp_path / "x.db", "SELECT DISTINCT substr(kind, 1, instr(kind, ' ') - 1) FROM calls_export_log")
     assert {kind for (kind,) in kinds} == {"run", "covered", "unread", "hour"}
-
-
-def test_a_connection_is_closed_and_not_left_in_autocommit(dialect: SQLite) -> None:
-    done: list[str] = []
-
-    class Connection:
-        autocommit = True
-
-        def cursor(self) -> Recorder:
-            return Recorder()
-
-        def commit(self) -> None:
-            done.append("commit")
-
-        def close(self) -> None:
-            done.append("close")
-
-    class Hook:
-        connection = Connection()
-
-        def get_conn(self) -> Connection:
-            return self.connection
-
-        def set_autocommit(self, connection: Connection, autocommit: bool) -> None:
-            connection.autocommit = autocommit
-
-    with Transaction(Hook(), dialect):
-        assert Hook.connection.autocommit is False
-    assert done == ["commit", "close"]
 
 
 def test_the_lock_comes_before_everything_that_is_read_or_written() -> None:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_voice.exceptions import WarehouseFailed
-from airflow_provider_voice.export.warehouse.load import Transaction
-from airflow_provider_voice.export.warehouse.recent_calls import CallCount, RecentCalls
 from airflow_provider_voice.export.warehouse.table import Warehouse
+from airflow_provider_voice.export.warehouse.transaction import Transaction
+from airflow_provider_voice.plugins.voice_page.recent_calls import CallCount, RecentCalls
 from tests.integration.exporting import sqlite_hook
-from tests.unit.export.warehouse.recorder import HOUR, NOW
+from tests.unit.export.warehouse.recorder import HOUR, NOW, Recorder, transaction_on
 
 
 @pytest.fixture
@@ -71,3 +72,12 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(WarehouseFailed, match="There is no table calls yet") as caught:
         RecentCalls(sqlite_hook(tmp_path / "empty.db"), "calls").since(NOW)
     assert caught.value.permanent
+
+
+def test_the_page_of_calls_counts_by_agent_and_status() -> None:
+    hook = SimpleNamespace(conn_type="postgres")
+    calls, cursor = RecentCalls(hook, "calls"), Recorder(exists=True)
+    calls._counts(transaction_on(cursor, calls._dialect), NOW)
+    sql, values = cursor.statements[-1]
+    assert "GROUP BY anon_1.source, anon_1.agent, anon_1.status" in sql.replace("\n", "").replace('"', "")
+    assert list(values)[-1] == NOW

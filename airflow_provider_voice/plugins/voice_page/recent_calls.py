@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-    from airflow_provider_voice.export.warehouse.table_state import TableState
+    from airflow_provider_voice.export.warehouse.transaction import Transaction
 
 #: A table holds the calls of a few connections; one with more sources than these is read without the help of an index.
 _MOST_SOURCES = 50
@@ -24,7 +24,6 @@ _CALL_COLUMNS = (
     "source", "call_id", "vendor", "tag", "agent_id", "agent_name", "direction", "status", "vendor_status", "to_number",
     "from_number", "duration_seconds", "cost", "is_testing", "created_at", "ended_at",
 )  # fmt: skip
-_TIMES = ("created_at", "ended_at")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class RecentCalls:
         :return: the counts, those of a source together.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
-        return self._warehouse.read(lambda state: self._counts(state, start))
+        return self._warehouse.read(lambda transaction: self._counts(transaction, start))
 
     def call(self, call_id: str) -> dict[str, Any] | None:
         """Return one call; its numbers are as they are stored.
@@ -77,15 +76,15 @@ class RecentCalls:
         """
         query = select(*(self._stored[name] for name in _CALL_COLUMNS)).where(self._stored.call_id == call_id)
         # By source too: the key begins with it.
-        rows = self._warehouse.read(lambda state: state.execute(query.where(self._is_of_known_source(state))))
+        rows = self._warehouse.read(lambda table: table.execute(query.where(self._is_of_known_source(table))))
         for row in rows:
             call = dict(zip(_CALL_COLUMNS, row, strict=True))
-            return call | {name: read_time(call[name]) for name in _TIMES}
+            return call | {name: read_time(call[name]) for name in ("created_at", "ended_at")}
         return None
 
-    def _is_of_known_source(self, state: TableState) -> ColumnElement[bool]:
+    def _is_of_known_source(self, transaction: Transaction) -> ColumnElement[bool]:
         """Return a condition that all rows meet, by which the indexes can be used: they begin with the source."""
-        if not self._dialect.stored_columns(state.cursor, self._dialect.table):
+        if not self._dialect.stored_columns(transaction.cursor, self._dialect.table):
             raise WarehouseFailed(
                 f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
                 permanent=True,
@@ -94,21 +93,21 @@ class RecentCalls:
         found: list[str] = []
         while len(found) <= _MOST_SOURCES:
             later = [self._stored.source > source for source in found[-1:]]
-            ((source,),) = state.execute(select(func.min(self._stored.source)).where(*later))
+            ((source,),) = transaction.execute(select(func.min(self._stored.source)).where(*later))
             if source is None:
                 return self._stored.source.in_(found)
             found.append(source)
         return self._stored.source >= found[0]
 
-    def _counts(self, state: TableState, start: datetime) -> list[CallCount]:
+    def _counts(self, transaction: Transaction, start: datetime) -> list[CallCount]:
         stored, calls = self._stored, func.count()
         agent = func.coalesce(stored.agent_name, stored.agent_id, "").label("agent")
         rows = select(stored.source, agent, stored.status, stored.duration_seconds)
         # A subquery: GROUP BY takes a name for a column of the table first, and the user may have one named agent.
-        of = rows.where(self._is_of_known_source(state), stored.created_at >= start).subquery().c
+        of = rows.where(self._is_of_known_source(transaction), stored.created_at >= start).subquery().c
         query = select(of.source, of.agent, of.status, calls, func.sum(of.duration_seconds))
         query = query.group_by(of.source, of.agent, of.status).order_by(of.source, calls.desc())
         return [
             CallCount(source, str(name), str(status), int(count), int(seconds or 0))
-            for source, name, status, count, seconds in state.execute(query)
+            for source, name, status, count, seconds in transaction.execute(query)
         ]

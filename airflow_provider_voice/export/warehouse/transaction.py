@@ -1,8 +1,9 @@
-"""One transaction with a table: its statements, its clock, and the stored calls that may still change."""
+"""One transaction with a table: its connection, statements and clock, and the stored calls that may still change."""
 
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,55 @@ if TYPE_CHECKING:
     from airflow_provider_voice.export.warehouse.dialects import SqlDialect
 
 
-class TableState:
-    """A table as one transaction sees it; see :meth:`Warehouse.read`.
+class Transaction:
+    """A table in one transaction, on a connection of its own: committed at the end, rolled back on any error.
 
-    :param cursor: the transaction's cursor.
-    :param dialect: the database's dialect.
+    :param hook: the database's hook.
+    :param dialect: its dialect.
     """
 
-    def __init__(self, cursor: Any, dialect: SqlDialect) -> None:
-        self.cursor = cursor
+    def __init__(self, hook: Any, dialect: SqlDialect) -> None:
+        self._hook = hook
         self.dialect = dialect
+        #: The cursor; None before the transaction begins.
+        self.cursor: Any = None
+
+    def __enter__(self) -> Any:
+        """Return the cursor; connect and begin where that has not happened yet."""
+        if self.cursor is None:
+            self.cursor = self._begin()
+        return self.cursor
+
+    def _begin(self) -> Any:
+        self._connection = self._hook.get_conn()
+        if hasattr(self._connection, "isolation_level") and hasattr(self._connection, "total_changes"):
+            # sqlite3: our statements begin and end the transaction, not the driver behind our back.
+            self._connection.isolation_level = None
+        elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
+            self._hook.set_autocommit(self._connection, False)
+        cursor = self._connection.cursor()
+        # A cursor of DuckDB is a connection of its own, which is the one to be committed.
+        self._ends = cursor if hasattr(cursor, "commit") else self._connection
+        for statement in self.dialect.begin:
+            cursor.execute(statement)
+        return cursor
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Commit, or roll back after an error."""
+        with closing(self._connection):
+            if kind is None:
+                self._ends.commit()
+            else:
+                self._ends.rollback()
+
+    def roll_back(self) -> None:
+        """Roll back and close the connection, also a lost one; nothing happens where the transaction has not begun."""
+        if self.cursor is not None:
+            with suppress(Exception):
+                self.__exit__(Exception, None, None)
 
     def execute(self, statement: CompilerElement) -> list[Any]:
-        """Run a statement in the transaction.
+        """Run a statement.
 
         :param statement: a statement of SQLAlchemy Core with its values.
         :return: the rows of a query.
