@@ -172,7 +172,7 @@ def test_pages_that_reach_only_so_deep_hide_no_call(scripted, deepest, beyond, o
     facts = Facts(counts="absent", deepest=deepest, beyond=beyond, order=order)
     vendor = vendor_at(scripted(Double(rows, facts)).url, "unleashx")
     start, end = MIDNIGHT - timedelta(days=2), MIDNIGHT + timedelta(days=4)
-    got = [call.created_at for call in vendor.list_calls(start, end)]
+    got = [call.created_at for call in vendor.list_calls(HistoryQuery(start, end))]
     assert sorted(got) == [row["at"] for row in rows if start <= row["at"] < end]
 
 
@@ -186,14 +186,14 @@ def test_a_day_that_pages_may_cut_is_refused_where_no_smaller_part_can_be_read(s
     facts = Facts(counts="absent", deepest=10, times="cut to the day")
     vendor = vendor_at(scripted(Double(a_row_a_second(1500), facts)).url, "unleashx")
     with pytest.raises(IncompleteHistory, match="may reach no deeper"):
-        list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=1)))
+        list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(days=1))))
 
 
 def test_a_short_day_that_fills_its_pages_is_named_and_read(scripted, caplog) -> None:
     """A day of exactly 200 calls, and a vendor that knows no time of day: no vendor's pages end so soon."""
     server = scripted(Double(a_row_a_second(200), Facts(counts="absent", times="cut to the day")))
     vendor = vendor_at(server.url, "unleashx")
-    assert len(list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=1)))) == 200
+    assert len(list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(days=1))))) == 200
     assert "has 200 calls, which fill its pages" in caplog.text
     assert len(server.seen) < 60
 
@@ -203,10 +203,10 @@ def test_a_short_day_that_fills_its_pages_is_named_and_read(scripted, caplog) ->
 def test_a_list_that_ends_after_a_full_page_is_complete_where_a_longer_one_was_read(scripted, count, times) -> None:
     server = scripted(Double(rows_around(MIDNIGHT - timedelta(days=40), 400), Facts(counts="absent", times=times)))
     vendor = vendor_at(server.url, "unleashx")
-    assert len(list(vendor.list_calls(MIDNIGHT - timedelta(days=60), MIDNIGHT))) == 400
+    assert len(list(vendor.list_calls(HistoryQuery(MIDNIGHT - timedelta(days=60), MIDNIGHT)))) == 400
     rows = rows_around(MIDNIGHT, count)
     vendor.base_url = scripted(Double(rows, Facts(counts="absent", times=times))).url
-    assert len(list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=20)))) == count
+    assert len(list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(days=20))))) == count
 
 
 @pytest.mark.parametrize("count", [1, 99, 100, 200])
@@ -214,7 +214,7 @@ def test_a_list_that_ends_after_a_full_page_is_complete_where_a_longer_one_was_r
 def test_a_404_after_the_last_page_ends_the_list(scripted, name, count) -> None:
     rows = rows_around(MIDNIGHT, count)
     vendor = vendor_at(scripted(Double(rows, Facts(beyond="404"))).url, name)
-    assert len(list(vendor.list_calls(MIDNIGHT, MIDNIGHT + timedelta(days=20)))) == count
+    assert len(list(vendor.list_calls(HistoryQuery(MIDNIGHT, MIDNIGHT + timedelta(days=20))))) == count
 
 
 @pytest.mark.parametrize("name", ["talkover", "unleashx"])
