@@ -8,6 +8,7 @@ filters, then the window is split by day and then by status, until every part is
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_voice.models import Call
+
+log = logging.getLogger(__name__)
 
 #: Asked for one after the other while a reply is full; the default is 20.
 PAGE_SIZES = (100, 1000, 10_000)
@@ -77,9 +80,16 @@ class _History:
         for number in range((last - first).days + 1):
             rows.update(self._read_day(first + timedelta(days=number)))
         # Rows that no filter shows may be among those that were cut off, also where this day's reply has none.
-        for day, count in self._cut_days if self._shows_others else ():
-            if not self._is_plausible(count):
+        cut_days = [(day, count) for day, count in self._cut_days if not self._is_plausible(count)]
+        for day, count in cut_days:
+            if self._shows_others:
                 raise _cut(day, "of which some may have a status that it cannot filter by", count)
+            log.warning(
+                "Talkstack's history of %s has more calls than one reply holds, so it was read by status. No filter is "
+                "documented for voicemail, silence and canceled, and no reply showed such a call: if the history has "
+                "any on this day, they are missing. Ask the vendor for a larger page.",
+                day,
+            )
         return rows
 
     def _read_day(self, day: date) -> dict[str, Call]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import Text, func
 from sqlalchemy.dialects import sqlite
 
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.warehouse.dialects import TYPES, SqlDialect
+from airflow_provider_voice.phone import shown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class SQLite(SqlDialect):
-    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer."""
+    """SQLite: times and JSON as text; one writer at a time, so the transaction begins as a writer.
+
+    :param table: the table's name.
+    :param schema: None or ``main``: a file has no other schema.
+    :raises InvalidRequest: when a name is not a plain identifier, or there is no such schema.
+    """
 
     compiler = sqlite.dialect
     paramstyle = "qmark"
@@ -25,6 +32,11 @@ class SQLite(SqlDialect):
     accepts = dict.fromkeys(TYPES, ("",)) | {"time": ("timestamp", "datetime", "text", "varchar")}
     clock = func.strftime("%Y-%m-%d %H:%M:%f", "now")
     stage_options: ClassVar[dict[str, Any]] = {"schema": "temp"}
+
+    def __init__(self, table: str, schema: str | None) -> None:
+        if schema not in (None, "main"):
+            raise InvalidRequest(f"SQLite has no schema {shown(schema)}: leave schema out.")
+        super().__init__(table, schema)
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
         return "SELECT name, type FROM pragma_table_info(?)", (table.name,)

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_voice.export.warehouse.transaction import Transaction
 
-#: A table holds the calls of a few connections; one with more sources than these is read in part.
+#: A table holds the calls of a few connections; one with more sources than these is read without the help of an index.
 _MOST_SOURCES = 50
-_MOST_GROUPS = 500
 _CALL_COLUMNS = (
     "source", "call_id", "vendor", "tag", "agent_id", "agent_name", "direction", "status", "vendor_status", "to_number",
     "from_number", "duration_seconds", "cost", "is_testing", "created_at", "ended_at",
@@ -84,7 +83,7 @@ class RecentCalls:
         return None
 
     def _is_of_known_source(self, transaction: Transaction) -> ColumnElement[bool]:
-        """Return the condition that all rows meet, by which the indexes can be used: they begin with the source."""
+        """Return a condition that all rows meet, by which the indexes can be used: they begin with the source."""
         if not self._dialect.stored_columns(transaction.cursor, self._dialect.table):
             raise WarehouseFailed(
                 f"There is no table {self._dialect.table.name} yet. The first run of the export creates it.",
@@ -92,13 +91,13 @@ class RecentCalls:
             )
         # One search of the key's index for each: DISTINCT would read the whole table.
         found: list[str] = []
-        while len(found) < _MOST_SOURCES:
+        while len(found) <= _MOST_SOURCES:
             later = [self._stored.source > source for source in found[-1:]]
             ((source,),) = transaction.execute(select(func.min(self._stored.source)).where(*later))
             if source is None:
-                break
+                return self._stored.source.in_(found)
             found.append(source)
-        return self._stored.source.in_(found)
+        return self._stored.source >= found[0]
 
     def _counts(self, transaction: Transaction, start: datetime) -> list[CallCount]:
         stored, calls = self._stored, func.count()
@@ -110,5 +109,5 @@ class RecentCalls:
         query = query.group_by(of.source, of.agent, of.status).order_by(of.source, calls.desc())
         return [
             CallCount(source, str(name), str(status), int(count), int(seconds or 0))
-            for source, name, status, count, seconds in transaction.execute(query.limit(_MOST_GROUPS))
+            for source, name, status, count, seconds in transaction.execute(query)
         ]

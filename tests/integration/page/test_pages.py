@@ -19,7 +19,7 @@ from airflow_provider_voice.export.rows import COLUMNS, RowMaker
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.outreach.plan import store_plan_id
-from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts
+from airflow_provider_voice.outreach.schema import attempts, campaigns, contacts, metadata
 from airflow_provider_voice.outreach.views import LedgerViews, ReadOnlyDatabase
 from tests.integration.page.conftest import on_both_databases, rows, token_in
 from tests.integration.page.seed import NUMBER, Seed, number
@@ -346,10 +346,12 @@ def test_the_page_asks_nobody_else(admin: TestClient, seed: Seed, path: str, que
 
 @on_both_databases
 def test_without_a_campaign_the_page_says_how_to_begin(admin: TestClient, ledger: Engine) -> None:
+    tables = inspect(ledger).get_table_names()  # other tests left theirs in the same PostgreSQL
     found = words(shown(admin, ""))
     assert "AIRFLOW__VOICE__LEDGER_CONN_ID" in found
     assert "page_ledger" in found
-    assert inspect(ledger).get_table_names() == []
+    assert inspect(ledger).get_table_names() == tables
+    assert not set(tables) & set(metadata.tables)
 
 
 def test_the_default_ledger_is_not_created_by_looking(

@@ -162,6 +162,19 @@ def test_a_cut_day_is_asked_for_the_statuses_that_no_page_names_as_filters(is_kn
         assert len(list(read_history(ask, FIRST, FIRST, 0))) == len(statuses)
 
 
+def test_a_cut_day_is_named_where_a_status_without_a_filter_may_be_missing(caplog) -> None:
+    statuses = [*["completed"] * 9, *["busy"] * 9, "voicemail"]
+    history = History([(status, "2026-01-01") for status in statuses], largest=15)
+
+    def ask(query, page_size):
+        return [] if query.get("status") in ("voicemail", "silence") else history(query, page_size)
+
+    assert len(list(read_history(ask, FIRST, SECOND, 0))) == 18
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert "2026-01-01" in warning
+    assert "voicemail, silence and canceled" in warning
+
+
 @given(
     limit=st.sampled_from([10, 20, 25, 50, 64, 100, 128]),
     statuses=st.lists(st.sampled_from(["completed", "busy", "voicemail", "silence"]), max_size=150),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import literal_column, select
 
+from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.warehouse.sqlite import SQLite
 from airflow_provider_voice.models import read_time
 from tests.unit.export.warehouse.recorder import HOUR, NOW
@@ -22,6 +23,12 @@ def cursor() -> Iterator[sqlite3.Cursor]:
 
 def dialect(schema: str | None = None) -> SQLite:
     return SQLite("calls", schema)
+
+
+def test_a_schema_is_refused_before_the_database_is_asked() -> None:
+    assert dialect("main").table.schema == "main"
+    with pytest.raises(InvalidRequest, match="no schema 'analytics'"):
+        dialect("analytics")
 
 
 def test_times_are_texts_in_utc_that_sort_as_instants() -> None:
