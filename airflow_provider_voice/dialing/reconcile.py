@@ -89,10 +89,10 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence) -> Call 
         first - MOST_DOUBT, last + MOST_DOUBT, to=request.to, tag=evidence.tag or evidence.tag_prefix
     ):
         is_in_window = call.created_at is None or first <= call.created_at < last
-        if call.created_at and not first - call.time_doubt <= call.created_at < last + call.time_doubt:
-            continue
         if evidence.tag is not None and call.tag == evidence.tag and (is_in_window or evidence.tag_decides):
             return _as_placed(call, request, evidence)
+        if call.created_at and not first - call.time_doubt <= call.created_at < last + call.time_doubt:
+            continue
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
         is_of_another_tag = vendor.keeps_tags and call.tag is not None
         if call.id in evidence.not_these or not (shows_tag or (not is_of_another_tag and _matches(call, request))):

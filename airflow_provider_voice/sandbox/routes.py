@@ -124,9 +124,11 @@ class VendorRoutes(ABC):
 
     def _set_in_motion(self) -> None:
         """Let calls begin and change between two pages of a list, as the quirks ask for."""
-        now = self.world.now()
-        self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
-        self.world.touch_oldest(self.name, self.quirks.touched_per_page)
+        if self.quirks.new_calls_per_page:
+            now = self.world.now()
+            self.world.seed(self.name, self.quirks.new_calls_per_page, now, now, direction="inbound")
+        if self.quirks.touched_per_page:
+            self.world.touch_oldest(self.name, self.quirks.touched_per_page)
 
     def handle(
         self, operation: str, handler: Callable[[Request, Any], Handled]

@@ -61,7 +61,8 @@ class Sandbox:
         start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
         self.host = host
         self.port = port
-        self.world = World(frozen=frozen, start=start, seed_number=seed, speed=speed, list_delay=quirks.list_delay)
+        delay = seconds_of(quirks.list_delay)
+        self.world = World(frozen=frozen, start=start, seed_number=seed, speed=speed, list_delay=delay)
         vendors = [routes(self.world, quirks) for routes in (TalkoverRoutes, TalkstackRoutes, UnleashXRoutes)]
         self._vendors = {vendor.name: vendor for vendor in vendors}
         self.app = Starlette(routes=[route for vendor in vendors for route in vendor.routes()])

@@ -151,7 +151,7 @@ class World:
     :param frozen: whether the clock moves by :meth:`advance` alone, default False.
     :param seed_number: decides the outcome of numbers without a magic ending, default 0.
     :param speed: how many seconds of a call pass in one second of the clock, default 1.
-    :param list_delay: time, of that which ``speed`` shortens, until a new call is listed; seconds or a ``timedelta``.
+    :param list_delay: time, of that which ``speed`` shortens, until a new call is listed, in seconds, default 0.
     :param calls: the calls by vendor, in the order in which they were added; at first none.
     :param rings: the phones that rang, in order; at first none.
     :param requests: the requests that came, in order; at first none.
@@ -162,7 +162,7 @@ class World:
     frozen: bool = False
     seed_number: int = 0
     speed: float = 1.0
-    list_delay: timedelta | float = 0.0
+    list_delay: float = 0.0
     calls: dict[str, list[SandboxCall]] = field(default_factory=lambda: {name: [] for name in VENDORS})
     rings: list[Ring] = field(default_factory=list)
     requests: list[LoggedRequest] = field(default_factory=list)
@@ -195,7 +195,7 @@ class World:
         """
         now = self.now()
         call = self._new(vendor, to, agent_id, now, **more)
-        call.shown_from = now + timedelta(seconds=seconds_of(self.list_delay) / self.speed)
+        call.shown_from = now + timedelta(seconds=self.list_delay / self.speed)
         rings_at = now + timedelta(seconds=call.delay_seconds / self.speed)
         self.calls[vendor].append(call)
         self.rings.append(Ring(vendor, to, rings_at, call.id, tag))

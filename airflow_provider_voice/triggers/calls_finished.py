@@ -115,9 +115,8 @@ class CallsFinishedTrigger(BaseEventTrigger):
                 ended, pause = await hooks.request(poll, longest=LONGEST_BACKOFF)
                 failures = 0
                 if stored is None and not ended:
-                    stored = await self._save(
-                        endings.state, stored
-                    )  # the first poll's state need not wait for an event
+                    # The state of the first poll need not wait for an event.
+                    stored = await self._save(endings.state, stored)
                 for first in range(0, len(ended), CALLS_PER_EVENT):
                     calls = [_payload_of(call) for call in ended[first : first + CALLS_PER_EVENT]]
                     payload = {"voice_conn_id": self.voice_conn_id, "calls": calls}

@@ -174,6 +174,12 @@ def test_a_call_of_which_the_list_states_the_day_only_is_never_taken_for_absent(
         search(day)
 
 
+def test_a_call_with_the_whole_tag_is_ours_whatever_its_time_says() -> None:
+    at = SENT - 20 * HOUR
+    assert search(call(at=at, tag="afv-mine"), keeps_tags=True) is not None
+    assert search(call(at=at), keeps_tags=True) is None
+
+
 def test_a_tag_that_a_call_before_a_clear_shares_decides_within_the_window_only() -> None:
     shared, doubt = replace(EVIDENCE, tag_decides=False), timedelta(hours=14)
     assert search(call(tag="afv-mine", time_doubt=doubt), evidence=shared, keeps_tags=True) is not None

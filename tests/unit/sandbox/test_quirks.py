@@ -46,6 +46,23 @@ def quirky(count: int = 25, vendor: str = "talkover", **quirks: Any) -> Sandbox:
     return sandbox
 
 
+def test_a_read_of_a_list_changes_nothing_where_no_quirk_asks_for_it() -> None:
+    ids = []
+    for reads in (0, 2):
+        with quirky() as sandbox:
+            for _ in range(reads):
+                get_list(sandbox)
+            calls = sandbox.calls("talkover")
+            assert not any(call.touched_at for call in calls)
+            ids.append([call.id for call in sandbox.seed("talkover", 2, START - timedelta(hours=1), START)])
+    assert ids[0] == ids[1]
+
+
+def test_a_delay_that_is_no_duration_is_refused_when_the_sandbox_is_made() -> None:
+    with pytest.raises(ValueError, match="soon"):
+        Sandbox(quirks=VendorQuirks(list_delay="soon"))  # type: ignore[arg-type]  # that is the test
+
+
 @pytest.mark.parametrize("cap", [9, 15, 19])
 @pytest.mark.parametrize(
     ("vendor", "size"), [("talkover", "per_page"), ("talkstack", "pageSize"), ("unleashx", "limit")]
