@@ -129,7 +129,9 @@ def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
 
 def test_an_exported_row_is_found_again_also_where_its_id_is_no_number(scripted) -> None:
     row = {"ID": "row-242", "STATUS": "busy", "CREATED_AT": NOW.isoformat()}
-    vendor = vendor_at(scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []}).url, "unleashx")
+    vendor = vendor_at(
+        scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []}).url, "unleashx"
+    )
     refs = [CallRef("row-242", NUMBER, NOW), *(CallRef(f"other-{number}", NUMBER, NOW) for number in range(3))]
     assert vendor.find(refs[0]).status == "busy"
     assert list(vendor.find_many(refs)) == ["row-242"]
