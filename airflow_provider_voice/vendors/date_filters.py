@@ -19,8 +19,8 @@ Span = tuple[datetime, datetime]
 MARGIN = timedelta(days=2)
 # How long ago a call of which only the id is known may have been created.
 _UNDATED = timedelta(days=31)
-# Z, an offset, or a name such as GMT, at the end.
-_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d|\b[A-Z]{3,4})$")
+# Z, an offset, or a name of RFC 2822, at the end. With any other name Python reads a time as UTC.
+_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d|\b(GMT|UTC?|[AECMP][SD]T))$")
 _ANY_ZONE = timedelta(hours=14)
 
 

@@ -32,6 +32,10 @@ class ListedCalls:
         self._ids.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
         self._count = 0
 
+    def __del__(self) -> None:
+        """Close the file, which Python 3.13 otherwise warns of."""
+        self._ids.close()
+
     def __len__(self) -> int:
         """Return how many calls there are."""
         return self._count

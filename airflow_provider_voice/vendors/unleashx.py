@@ -232,7 +232,7 @@ def _is_call(call: Call, ref: CallRef) -> bool:
     if ref.tag and call.tag:
         return call.tag == ref.tag
     # A number is the list's own id, which the row of another call may have in its `call_id`; with our tag it is not.
-    is_own_id = call.id and ref.id.isdecimal() and not ref.tag
+    is_own_id = not ref.tag and (ref.id == call.id or ref.id.isdecimal())
     return ref.id == call.id if is_own_id else ref.id in _ids_of_create(call.raw)
 
 

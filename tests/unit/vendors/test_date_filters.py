@@ -55,6 +55,9 @@ def test_halves_of_a_day_overlap_by_a_second(seconds) -> None:
         ("2026-01-10T12:00:00Z", 0), ("2026-01-10T12:00:00.123456+05:30", 0), ("Tue, 30 Jan 2024 13:39:53 +0000", 0),
         ("Tue, 30 Jan 2024 13:39:53 GMT", 0), ("2026-01-10T12:00:00", 14), ("2026-01-10 12:00:00.123", 14),
         ("15 Jan 2025, 10:12 AM", 14), ("2026-01-10", 38), ("15 Jan, 2025", 38), ("20260110", 38), (None, 38),
+        # Python knows no more names than these of RFC 2822 and reads a time with another one as UTC.
+        ("Tue, 30 Jan 2024 13:39:53 EST", 0), ("Tue, 30 Jan 2024 13:39:53 PDT", 0), ("30 Jan 2024 13:39:53 UT", 0),
+        ("Tue, 30 Jan 2024 13:39:53 IST", 14), ("Tue, 30 Jan 2024 13:39:53 CEST", 14),
     ],
 )  # fmt: skip
 def test_a_time_without_its_zone_is_in_doubt(text, hours) -> None:

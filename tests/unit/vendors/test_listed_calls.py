@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,14 @@ def test_the_first_of_two_rows_of_a_call_is_returned() -> None:
     first, second = calls_of(["c1", "c1"])
     (returned,) = ListedCalls().add([first, second])
     assert returned is first
+
+
+def test_the_file_goes_with_the_object() -> None:
+    listed = ListedCalls()
+    ids = listed._ids
+    del listed
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        ids.execute("SELECT 1")
 
 
 GROWTH = """

@@ -110,6 +110,7 @@ def test_unleashx_finds_its_call_also_where_the_filter_finds_nothing(scripted) -
         {"RETURN_DATA": {"call_id": 242}},
         {"CALL_ID": 242},  # a number of another sequence
         {"track_id": "242"},
+        {"ID": None, "CALL_ID": 242},
     ],
 )
 def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
@@ -124,6 +125,17 @@ def test_unleashx_never_takes_another_row_for_the_call(scripted, other) -> None:
     ]
     assert [vendor.find(ref) for ref in refs] == [None] * len(refs)
     assert vendor.find_many(refs) == {}
+
+
+def test_an_exported_row_is_found_again_also_where_its_id_is_no_number(scripted) -> None:
+    row = {"ID": "row-242", "STATUS": "busy", "CREATED_AT": NOW.isoformat()}
+    vendor = vendor_at(
+        scripted(lambda seen: {"datalist": [row] if seen.query["page"] == ["1"] else []}).url, "unleashx"
+    )
+    refs = [CallRef("row-242", NUMBER, NOW), *(CallRef(f"other-{number}", NUMBER, NOW) for number in range(3))]
+    assert vendor.find(refs[0]).status == "busy"
+    assert list(vendor.find_many(refs)) == ["row-242"]
+    assert vendor.find(CallRef("row-242", NUMBER, NOW, "afv-1")) is None  # with our tag it is an execution id
 
 
 def test_calls_that_are_months_apart_are_searched_for_in_lists_of_less_than_three_months(scripted) -> None:
