@@ -208,8 +208,8 @@ def _decide(
         state = record.resolve(found.contact_key, rang=verdict == "rang", attempt=found.attempt)
     except InvalidRequest as error:
         # Its message names the key, which may be a number.
-        text = "Nothing was changed: somebody has decided already, or the contact's create may still be under way"
-        raise HTTPException(409, f"{text}. If it is still listed, decide 15 minutes after the attempt.") from error
+        text = "Somebody has decided about this contact already, or the create may still be under way"
+        raise HTTPException(409, f"{text}: try again 15 minutes after the attempt. Nothing was changed.") from error
     _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
     return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
 
