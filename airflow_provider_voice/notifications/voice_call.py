@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from copy import copy
 from datetime import timedelta
@@ -154,8 +155,9 @@ class VoiceCallNotifier(BaseNotifier):
         :param context: the context of the deadline alert.
         :param is_rendered: whether the template fields are rendered already, default True.
         """
-        # Airflow's connections, the ledger and the vendor are all read in a thread.
-        in_thread = sync_to_async(_without_raising, thread_sensitive=False)
+        # Airflow's connections, the ledger and the vendor are all read in one thread, so that a step that is under way
+        # when the trigger is canceled ends before its connections are closed.
+        in_thread = sync_to_async(_without_raising, thread_sensitive=False, executor=ThreadPoolExecutor(1))
         steps = await in_thread(lambda: (self if is_rendered else self._rendered(context))._steps(context))
         if steps is None:
             return
@@ -182,7 +184,7 @@ class VoiceCallNotifier(BaseNotifier):
     def _steps(self, context: Any) -> Generator[float, None, None]:
         """Ring the numbers, and yield the seconds to wait before each further step.
 
-        A step that fails for a passing reason is tried again a few times. Closing it gives back all connections.
+        A step that fails for a passing reason is tried again a few times. Closing the generator closes all connections.
         """
         escalation = self.escalation(context)
         failures = 0

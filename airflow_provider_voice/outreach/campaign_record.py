@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.database import Database
 
 RUNNING, PAUSED, CANCELED = "running", "paused", "canceled"
-#: What a person does with a campaign, and the state that it has then.
+#: The actions of a person on a campaign, and the state that each leads to.
 ACTIONS = {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELED}
 #: Why a contact was canceled that the source no longer has; it joins again when the source has it again.
 LEFT_THE_SOURCE = "no longer among the contacts"

@@ -149,7 +149,8 @@ class ContactLoader:
             elif contact.to == row.to_number:
                 seen.append(contact.key)
             # Else the number that was called has left the source: it is not redialed; a later load brings the new one.
-        # Those of one list have the same columns, so one statement serves all of them: a list may change every day.
+        # The rows of each list have the same columns, so one statement writes them all: a source may change every row
+        # from one day to the next.
         one = contacts.update().where(mine, contacts.c.contact_key == bindparam("b_key"))
         for statement, rows_of_list in ((contacts.insert(), new), (one, changed), (one, called)):
             if rows_of_list:

@@ -416,7 +416,8 @@ def attempt_times(
 ) -> dict[str, list[datetime]]:
     """Return when some numbers were attempted, as far as caps count it.
 
-    Whoever checks whether there were more by now counts them: an attempt is dated before it is committed.
+    To detect new attempts, compare the number of the times and not the latest one: an attempt is dated before it is
+    committed.
 
     :param connection: a connection inside a transaction.
     :param numbers: E.164 numbers.

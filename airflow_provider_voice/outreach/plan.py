@@ -122,7 +122,7 @@ class Planner:
         self._ledger = ledger
         self._database: Database = ledger.database
         self._gate = gate
-        # Of the places where nobody may be called now: why, and until when.
+        # The refusals of the places where nobody may be called now.
         self._closed: dict[Any, NextState] = {}
         self._ends_at = ends_at
         per_minute = limits.calls_per_minute or float("inf")
@@ -175,9 +175,9 @@ class Planner:
                 free_at = slot + self._spacing
 
     def _refusal_at(self, candidate: Candidate, at: datetime) -> NextState | None:
-        """Return why the policy forbids a call at an instant; a place that is closed is asked for once until it opens.
+        """Return why the policy forbids a call at an instant; about a closed place it is asked once until that opens.
 
-        Instants ascend, so that an answer of before counts until its window opens.
+        Instants ascend, so an earlier refusal holds until the window opens.
         """
         place, attempts = candidate
         closed = None if attempts else self._closed.get(place)

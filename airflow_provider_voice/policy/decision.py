@@ -143,7 +143,7 @@ def known_jurisdiction(value: Any) -> str | None:
 
 
 def _known(value: Any, name: str, check: Callable[[str], object], problem: str) -> str | None:
-    """Return what the check makes of a text, as text; None for nothing or blanks."""
+    """Return the checked text without blanks around it; None when it is missing or blank."""
     if value is None:
         return None
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What an operator makes of its ``policy`` argument, and of a decision: call, wait, or end."""
+"""Reads the ``policy`` argument of an operator, and turns a decision into the next step: call, wait, or end."""
 
 from __future__ import annotations
 

@@ -208,8 +208,8 @@ def _decide(
         state = record.resolve(found.contact_key, rang=verdict == "rang", attempt=found.attempt)
     except InvalidRequest as error:
         # Its message names the key, which may be a number.
-        text = "Somebody has decided about this contact already, or its create may still be under way"
-        raise HTTPException(409, f"{text}: try again 15 minutes after it was intended. Nothing was changed.") from error
+        text = "Somebody has decided about this contact already, or the create may still be under way"
+        raise HTTPException(409, f"{text}: try again 15 minutes after the attempt. Nothing was changed.") from error
     _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
     return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -227,6 +229,34 @@ async def _awaited(notifier: VoiceCallNotifier) -> None:
 def test_bad_arguments_of_a_deadline_alert_are_logged_when_it_rings(world, caplog) -> None:
     asyncio.run(_awaited(VoiceCallNotifier(to=[DONE], cooldown=-1, context=DEADLINE)))
     assert "could not be raised" in caplog.text
+
+
+def test_a_step_that_is_under_way_when_the_trigger_is_canceled_ends_before_its_connections_are_closed(
+    world, monkeypatch, caplog
+) -> None:
+    events: list[str] = []
+    began, may_end = threading.Event(), threading.Event()
+
+    def step(self: object) -> float:
+        began.set()
+        may_end.wait(20)
+        events.append("step ended")
+        return 0.0
+
+    monkeypatch.setattr(escalation.Escalation, "step", step)
+    monkeypatch.setattr(escalation.Escalation, "close", lambda self: events.append("closed"))
+
+    async def cancel_during_a_step() -> None:
+        task = asyncio.create_task(_awaited(VoiceCallNotifier(to=[DONE], context=DEADLINE)))
+        await asyncio.to_thread(began.wait, 20)
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.05, may_end.set)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_during_a_step())
+    assert events == ["step ended", "closed"]
+    assert "could not be raised" not in caplog.text
 
 
 def test_a_passing_failure_is_tried_again(world, monkeypatch, caplog) -> None:
