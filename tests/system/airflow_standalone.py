@@ -95,7 +95,7 @@ class Standalone:
             with urllib.request.urlopen(request, timeout=30) as response:
                 text = response.read()
         except urllib.error.HTTPError as error:
-            error.add_note(f"{method} {path}: {error.read()[:2000]!r}; see {self.log}")
+            error.msg += f" for {method} {path}: {error.read()[:2000]!r}; see {self.log}"
             raise
         return json.loads(text) if text else {}
 
