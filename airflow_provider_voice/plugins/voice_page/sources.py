@@ -35,7 +35,7 @@ def warehouse_conn_id() -> str | None:
 def recent_calls() -> RecentCalls | None:
     """Return the call table; ``None`` when none is configured.
 
-    :raises VoiceError: when the connection cannot be used; the message says what to do.
+    :raises VoiceError: when the connection cannot be used, with the remedy.
     """
     conn_id = warehouse_conn_id()
     if conn_id is None:
@@ -50,7 +50,7 @@ def recent_calls() -> RecentCalls | None:
 def ledger_views() -> LedgerViews:
     """Return the ledger for reading.
 
-    :raises VoiceError: when its connection cannot be used; the message says what to do.
+    :raises VoiceError: when its connection cannot be used, with the remedy.
     """
     return _ledger()[0]
 
@@ -58,7 +58,7 @@ def ledger_views() -> LedgerViews:
 def ledger_database() -> Database:
     """Return the ledger for changes.
 
-    :raises VoiceError: when its connection cannot be used; the message says what to do.
+    :raises VoiceError: when its connection cannot be used, with the remedy.
     """
     return _ledger()[1]
 
