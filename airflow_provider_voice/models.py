@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Literal
@@ -342,8 +342,6 @@ class Call:
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     #: When the page with this row was read, as ``time.monotonic()`` had it; None where it is no row of a page.
     read_at: float | None = field(default=None, compare=False)
-    #: How far ``created_at`` may be off, because the row does not name its time zone, or names a day only.
-    time_doubt: timedelta = field(default=timedelta(0), compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the call as JSON.
@@ -373,5 +371,5 @@ class Call:
         return f"Call({shown}, to={mask_number(self.to)!r})"
 
 
-_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at", "time_doubt"))
+_CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at"))
 _CALL_TIMES = ("created_at", "updated_at", "ended_at")

@@ -91,7 +91,8 @@ def find_call(vendor: Vendor, request: CallRequest, evidence: Evidence) -> Call 
         is_in_window = call.created_at is None or first <= call.created_at < last
         if evidence.tag is not None and call.tag == evidence.tag and (is_in_window or evidence.tag_decides):
             return _as_placed(call, request, evidence)
-        if call.created_at and not first - call.time_doubt <= call.created_at < last + call.time_doubt:
+        doubt = vendor.time_doubt(call)
+        if call.created_at and not first - doubt <= call.created_at < last + doubt:
             continue
         shows_tag = evidence.tag_prefix is not None and (call.tag or "").startswith(evidence.tag_prefix)
         is_of_another_tag = vendor.keeps_tags and call.tag is not None

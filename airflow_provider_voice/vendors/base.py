@@ -36,7 +36,7 @@ from airflow_provider_voice.models import (
     statuses_of,
 )
 from airflow_provider_voice.phone import mask_number, may_be_same_number, parse_number, same_number, shown
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span, time_doubt
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
 from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
 from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
@@ -122,6 +122,10 @@ class Vendor(ABC):
     unsupported: ClassVar[Mapping[str, str]] = {}
     #: Requests a minute of the vendor's smallest plan, for callers that pace requests and know no limit.
     presumed_per_minute: ClassVar[int] = 100
+    #: Names of the field of a row that has the creation time, the most likely one first.
+    created_fields: ClassVar[tuple[str, ...]] = ("created_at",)
+    #: Whether the time zone that it states is believed.
+    states_zone: ClassVar[bool] = True
     #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
 
@@ -308,6 +312,14 @@ class Vendor(ABC):
         query = HistoryQuery(start, end, to=to)
         rows = self._history(query)
         return (call for call in rows if self._is_created_in(call, query) and may_be_same_number(call.to, to))
+
+    def time_doubt(self, call: Call) -> timedelta:
+        """Return how far ``created_at`` of a call may be off, which a search for a lost call allows for.
+
+        :param call: a call of :meth:`candidates`.
+        :return: zero where the vendor's row names the time zone, otherwise 14 hours; 38 where it names a day only.
+        """
+        return time_doubt(first_text(call.raw, *self.created_fields), states_zone=self.states_zone)
 
     def end_call(self, ref: CallRef) -> None:
         """Hang up a call.

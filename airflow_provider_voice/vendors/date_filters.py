@@ -68,13 +68,13 @@ def split_span(span: Span, smallest: timedelta) -> tuple[Span, ...]:
     return (start, middle), (middle - timedelta(seconds=1), end)
 
 
-def time_doubt(text: str | None, *, trusts_zone: bool = True) -> timedelta:
+def time_doubt(text: str | None, *, states_zone: bool = True) -> timedelta:
     """Return how far a time may be off that :func:`~airflow_provider_voice.models.read_time` read out of a text.
 
     :param text: the vendor's text.
-    :param trusts_zone: whether a zone in it is believed, default True.
+    :param states_zone: whether a zone in it is believed, default True.
     :return: zero for a time with its zone; 14 hours where the zone may be any, and a day more where there is no time.
     """
-    names_zone = trusts_zone and _ZONE.search(text or "") is not None
+    names_zone = states_zone and _ZONE.search(text or "") is not None
     doubt = timedelta(0) if names_zone else _ANY_ZONE
     return doubt if ":" in (text or "") else doubt + timedelta(days=1)

@@ -87,7 +87,10 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the text; None when there is none.
     """
-    return as_text(first_id(row, *names))
+    for name in names:
+        if text := as_text(row.get(name)):
+            return text
+    return None
 
 
 def first_id(row: Mapping[str, Any], *names: str) -> str | None:
@@ -99,5 +102,8 @@ def first_id(row: Mapping[str, Any], *names: str) -> str | None:
     :param names: field names, the most likely one first.
     :return: the id; None when there is none.
     """
-    value = next((row[name] for name in names if as_text(row.get(name))), None)
-    return value if isinstance(value, str) else as_text(value)
+    for name in names:
+        value = row.get(name)
+        if text := as_text(value):
+            return value if isinstance(value, str) else text
+    return None

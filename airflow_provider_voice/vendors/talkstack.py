@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, fold_status, read_time
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of, time_doubt
+from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
@@ -56,6 +56,7 @@ class Talkstack(Vendor):
     error_marks: ClassVar = dict.fromkeys(("agentid", "no such agent", "agent not found"), AgentNotUsable)
     credential_header = ("x-api-key", "{}")  # a bearer token would end after two hours
     token_check = ("GET", "/voices", {})  # Talkstack docs: voices
+    created_fields = ("date", "dateCreated", "date_created", "startTime", "start_time")
     unsupported: ClassVar = {
         "context": "use variables, or keep it in your own table",
         "delay_seconds": "schedule the task instead",
@@ -155,7 +156,6 @@ class Talkstack(Vendor):
         """
         recordings = row.get("recordingUrls")
         direction = as_text(row.get("direction"))
-        created = first_text(row, "date", "dateCreated", "date_created", "startTime", "start_time")
         return Call(
             id=call_id or first_id(row, *_ID_FIELDS) or "",
             vendor=self.name,
@@ -168,8 +168,7 @@ class Talkstack(Vendor):
             duration_seconds=as_int(first_text(row, "seconds", "duration")),
             cost=as_float(first_text(row, "cost", "price")),
             recording_url=as_text(recordings[0]) if isinstance(recordings, list) and recordings else None,
-            created_at=read_time(created),
-            time_doubt=time_doubt(created),
+            created_at=read_time(first_text(row, *self.created_fields)),
             updated_at=read_time(first_text(row, "dateUpdated", "date_updated")),
             ended_at=read_time(first_text(row, "endTime", "end_time")),
             raw=row,

@@ -18,7 +18,7 @@ from airflow_provider_voice.exceptions import AgentNotUsable, AuthenticationFail
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
-from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of, time_doubt
+from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
 
@@ -69,6 +69,8 @@ class UnleashX(Vendor):
     credential_header = ("token", "{}")
     token_check = ("POST", "/verify", {"body": {}})  # UnleashX docs: authentication
     unsupported: ClassVar = {"delay_seconds": "schedule the task instead", "is_testing": "it would ring for real"}
+    created_fields = ("CREATED_AT",)
+    states_zone = False  # no page names it
     keeps_tags = True
 
     def check_request(self, request: CallRequest) -> None:
@@ -185,8 +187,7 @@ class UnleashX(Vendor):
             duration_seconds=as_int(row.get("TOTAL_DURATION")),
             cost=as_float(first_text(row, "total_cost", "cost")),  # call-cost and openapi.json
             recording_url=as_text(row.get("FILE_PATH")),
-            created_at=read_time(row.get("CREATED_AT")),
-            time_doubt=time_doubt(as_text(row.get("CREATED_AT")), trusts_zone=False),  # no page states the zone
+            created_at=read_time(first_text(row, *self.created_fields)),
             ended_at=read_time(row.get("ended_at")),  # openapi.json: call-summary
             tag=tag,
             raw=row,

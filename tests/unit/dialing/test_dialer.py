@@ -63,6 +63,9 @@ class Vendor:
             raise self.list_error
         return (call for call in self.calls if call.to == to and start <= call.created_at < end)
 
+    def time_doubt(self, call: Call) -> timedelta:
+        return timedelta(0)
+
 
 class World:
     """One task and its tries."""

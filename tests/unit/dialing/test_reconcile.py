@@ -32,13 +32,16 @@ def search(
     request: CallRequest = REQUEST,
     evidence: Evidence = EVIDENCE,
     keeps_tags: bool = False,
+    doubt: timedelta = timedelta(0),
 ) -> Call | None:
     def candidates(start: datetime, end: datetime, *, to: str, tag: str | None) -> Iterator[Call]:
         assert to == REQUEST.to
         assert tag in (evidence.tag, evidence.tag_prefix)
         return (item for item in calls if start <= item.created_at < end)
 
-    vendor = SimpleNamespace(candidates=candidates, keeps_tags=keeps_tags, name="v", title="V")
+    vendor = SimpleNamespace(
+        candidates=candidates, time_doubt=lambda call: doubt, keeps_tags=keeps_tags, name="v", title="V"
+    )
     with time_machine.travel(SENT + HOUR, tick=False):
         return find_call(vendor, request, evidence)
 
@@ -155,23 +158,23 @@ def test_numbers_are_masked_in_the_error() -> None:
 
 @pytest.mark.parametrize("hours", [-8, 5.5])
 def test_a_call_dated_in_another_time_zone_is_never_taken_for_absent(hours: float) -> None:
-    row = {"at": SENT + timedelta(hours=hours), "time_doubt": timedelta(hours=14)}
+    at, doubt = SENT + timedelta(hours=hours), timedelta(hours=14)
     unrecorded = Evidence(since=SENT, until=None, clock_offset=0.0, tag_prefix="afv-")
     for evidence in (EVIDENCE, unrecorded):
-        found = search(call(tag="afv-mine", **row), evidence=evidence, keeps_tags=True)
+        found = search(call(tag="afv-mine", at=at), evidence=evidence, keeps_tags=True, doubt=doubt)
         assert found is not None
         with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
-            search(call(**row), evidence=evidence, keeps_tags=True)
+            search(call(at=at), evidence=evidence, keeps_tags=True, doubt=doubt)
         with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
-            search(call(**row), evidence=evidence)
-        assert search(call(tag="somebody's", **row), evidence=evidence, keeps_tags=True) is None
-        assert search(call(at=row["at"]), evidence=evidence) is None
+            search(call(at=at), evidence=evidence, doubt=doubt)
+        assert search(call(tag="somebody's", at=at), evidence=evidence, keeps_tags=True, doubt=doubt) is None
+        assert search(call(at=at), evidence=evidence) is None
 
 
 def test_a_call_of_which_the_list_states_the_day_only_is_never_taken_for_absent() -> None:
-    day = call(at=SENT.replace(hour=0, minute=0, second=0), time_doubt=MOST_DOUBT)
+    day = call(at=SENT.replace(hour=0, minute=0, second=0))
     with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
-        search(day)
+        search(day, doubt=MOST_DOUBT)
 
 
 def test_a_call_with_the_whole_tag_is_ours_whatever_its_time_says() -> None:
@@ -182,5 +185,5 @@ def test_a_call_with_the_whole_tag_is_ours_whatever_its_time_says() -> None:
 
 def test_a_tag_that_a_call_before_a_clear_shares_decides_within_the_window_only() -> None:
     shared, doubt = replace(EVIDENCE, tag_decides=False), timedelta(hours=14)
-    assert search(call(tag="afv-mine", time_doubt=doubt), evidence=shared, keeps_tags=True) is not None
-    assert search(call(at=SENT - HOUR, tag="afv-mine", time_doubt=doubt), evidence=shared, keeps_tags=True) is None
+    assert search(call(tag="afv-mine"), evidence=shared, keeps_tags=True, doubt=doubt) is not None
+    assert search(call(at=SENT - HOUR, tag="afv-mine"), evidence=shared, keeps_tags=True, doubt=doubt) is None

@@ -62,4 +62,4 @@ def test_halves_of_a_day_overlap_by_a_second(seconds) -> None:
 )  # fmt: skip
 def test_a_time_without_its_zone_is_in_doubt(text, hours) -> None:
     assert time_doubt(text) == timedelta(hours=hours)
-    assert time_doubt(text, trusts_zone=False) == timedelta(hours=hours or 14)
+    assert time_doubt(text, states_zone=False) == timedelta(hours=hours or 14)
