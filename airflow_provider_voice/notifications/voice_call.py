@@ -198,7 +198,7 @@ class VoiceCallNotifier(BaseNotifier):
                     if error.permanent or failures >= TRIES:
                         raise
                     # It may quote the key, and the key may be a number.
-                    log.warning("The alarm is tried again: %s", mask_numbers_in(error.message))
+                    log.warning("A step of the alarm failed and is tried again: %s", mask_numbers_in(error.message))
                     seconds = failures * 5.0
                 if seconds is None:
                     return

@@ -23,7 +23,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
+from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, write_time
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
@@ -359,7 +359,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         self.log.info("Contact policy: %s", decision.reason)
         until = wait_until(decision, may_wait=self.when_closed == "wait", deadline=deadline)
         if until is not None:
-            self.log.info("The next allowed instant is %s.", until)
+            self.log.info("The next allowed instant is %s.", write_time(until))
             raise _ClosedNow(until - delay)
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:

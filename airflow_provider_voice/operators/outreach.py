@@ -19,6 +19,7 @@ from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.states import OPEN
@@ -433,7 +434,7 @@ class OutreachOperator(_OutreachBase):
         from airflow_provider_voice.triggers.call_status import CallStatusTrigger
 
         moment = datetime.now(timezone.utc) + timedelta(seconds=waiting.seconds)
-        self.log.info("Nothing can happen before %s; %d calls in progress.", moment, len(waiting.calls))
+        self.log.info("Nothing can happen before %s; %d calls in progress.", write_time(moment), len(waiting.calls))
         trigger: Any = DateTimeTrigger(moment=moment)
         if waiting.calls:
             trigger = CallStatusTrigger(
@@ -447,7 +448,7 @@ class OutreachOperator(_OutreachBase):
 
     def _finish(self, context: Context, counts: dict[str, Any]) -> dict[str, Any]:
         """Put the counts on the asset's event and return them; fail for unknown contacts if ``on_unknown`` says so."""
-        self.log.info("The campaign is done: %s.", ", ".join(f"{count} {name}" for name, count in counts.items()))
+        self.log.info("Every contact is final: %s", counts)
         report(context, self._asset, counts)
         if counts["unknown"] and self.on_unknown == "fail":
             raise CallOutcomeUnknown(

@@ -51,21 +51,22 @@ def _parser() -> argparse.ArgumentParser:
     # For before and after the command. Suppressed, or a command's default would hide an option before it.
     ledger = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     ledger.add_argument("--ledger-conn-id", help="the ledger's connection; default: the file under AIRFLOW_HOME")
-    parser = argparse.ArgumentParser("voice-outreach", description="Look at and steer campaigns.", parents=[ledger])
+    parser = argparse.ArgumentParser("voice-outreach", description="Show and steer campaigns.", parents=[ledger])
     commands = parser.add_subparsers(dest="command", required=True)
+    campaign = "the operator's campaign, as rendered"
     for name, text in (
         ("status", "print progress, counts, pace and expected end"),
-        ("unknown", "list contacts that may have been rung, with the evidence"),
+        ("unknown", "list the contacts that a person must decide about, with the evidence"),
         ("pause", "place no more calls until resume; calls in progress continue"),
         ("resume", "continue after pause or cancel; canceled contacts stay canceled"),
         ("cancel", "cancel every contact that waits; calls in progress continue"),
     ):
-        commands.add_parser(name, help=text, parents=[ledger]).add_argument("campaign")
-    resolve = commands.add_parser("resolve", help="settle a contact that may have been rung", parents=[ledger])
-    resolve.add_argument("campaign")
-    resolve.add_argument("key")
-    keyed = commands.add_parser("resolve-key", help="settle a call_key whose call may have rung", parents=[ledger])
-    keyed.add_argument("key")
+        commands.add_parser(name, help=text, parents=[ledger]).add_argument("campaign", help=campaign)
+    resolve = commands.add_parser("resolve", help="settle a contact that 'unknown' lists", parents=[ledger])
+    resolve.add_argument("campaign", help=campaign)
+    resolve.add_argument("key", help="the key of the contact, as 'unknown' lists it")
+    keyed = commands.add_parser("resolve-key", help="settle a call_key whose outcome is unknown", parents=[ledger])
+    keyed.add_argument("key", help="the call_key, as rendered")
     keyed.add_argument("--call-id", help="with --rang: the vendor's id of the call; tasks attach to it")
     for command in (resolve, keyed):
         verdict = command.add_mutually_exclusive_group(required=True)
@@ -133,7 +134,7 @@ def _print_unknown(campaign: str, views: LedgerViews) -> None:
         _print(f"  intended  {write_time(row.intended_at)} on {row.voice_conn_id}, agent {row.agent_id}")
         _print(f"  call      {row.call_id or 'not known'}, tag {row.attempt_id}")
         _print(f"  evidence  {row.evidence}")
-    _print(f"{len(rows)} contact(s) may have been rung.")
+    _print(f"{len(rows)} contact(s) to decide about.")
 
 
 def _print(text: str) -> None:

@@ -56,9 +56,9 @@ def _checked_header(name: str, fields: list[str]) -> list[str]:
     header = [field.strip() for field in fields]
     for number, column in enumerate(header, 1):
         if not column:
-            raise _malformed(name, 1, number, "a column without a name")
+            raise _malformed(name, 1, number, "the column has no name")
         if header.index(column) != number - 1:
-            raise _malformed(name, 1, number, f"the column {mask_numbers_in(column[:40])!r} a second time")
+            raise _malformed(name, 1, number, f"the column name {mask_numbers_in(column[:40])!r} is used twice")
     return header
 
 
@@ -71,7 +71,7 @@ def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         except json.JSONDecodeError as error:
             raise _malformed(name, number, error.colno, error.msg) from None
         except RecursionError:
-            raise _malformed(name, number, 1, "nested too deeply") from None
+            raise _malformed(name, number, 1, "the row is nested too deeply") from None
         if not isinstance(row, dict):
             raise _malformed(name, number, 1, f"a JSON object is needed, not {type(row).__name__}")
         yield row
@@ -94,7 +94,7 @@ def _lines(name: str, file: IO[bytes]) -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise _malformed(name, number, error.start + 1, "not UTF-8") from None
+            raise _malformed(name, number, error.start + 1, "the line is not UTF-8") from None
 
 
 def _malformed(name: str, line: int, column: int, why: str) -> InvalidRequest:

@@ -73,5 +73,5 @@ def _opened(path: str, open_file: Callable[[str], IO[bytes]]) -> IO[bytes]:
         name = type(error).__name__
     raise InvalidRequest(
         f"contacts: the file {mask_numbers_in(path[:_LONGEST_PATH])!r} cannot be opened ({name}). Nobody was called. "
-        "Text is the path of a file unless contacts_conn_id names the connection that it runs on as SQL."
+        "Text is SQL when contacts_conn_id is given, and otherwise the path of a file."
     )

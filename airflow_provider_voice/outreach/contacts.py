@@ -55,8 +55,8 @@ class Columns:
             if mask_numbers_in(shown) != shown:
                 # The first line of a file without a header; its values are somebody's.
                 raise InvalidRequest(
-                    f"The contacts have no column {', '.join(map(repr, missing))}, and where columns are named there "
-                    "is a number: a file must begin with a line of column names. Nobody was called."
+                    f"The contacts have no column {', '.join(map(repr, missing))}, and one column name is a phone "
+                    "number: a file must begin with a line of column names. Nobody was called."
                 )
             raise InvalidRequest(
                 f"The contacts have no column {', '.join(map(repr, missing))}; they have {shown}. Name the column of "
@@ -178,12 +178,12 @@ def _storable(text: str) -> str:
 
 def _check_length(key: str | None) -> None:
     if key is not None and len(key) > _LONGEST_KEY:
-        raise InvalidRequest(f"Its key is longer than {_LONGEST_KEY} characters.")
+        raise InvalidRequest(f"The contact's key is longer than {_LONGEST_KEY} characters.")
 
 
 def _number(value: Any, region: str | None) -> str:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        raise InvalidPhoneNumber("It has no number.")
+        raise InvalidPhoneNumber("The contact has no number.")
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         # 14155552671.0 would be read as a number with one digit more.
         raise InvalidPhoneNumber(f"A number must be text, not {type(value).__name__}.")

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from airflow_provider_voice.dialing.dialer import Dialer
 from airflow_provider_voice.dialing.task_facts import TaskFacts
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, LedgerFailed, VoiceError
-from airflow_provider_voice.models import CallRequest, CallStatus
+from airflow_provider_voice.models import CallRequest, CallStatus, write_time
 from airflow_provider_voice.outreach.call_key import CallKeyStore, KeyedCall
 from airflow_provider_voice.outreach.schema import attempts
 from airflow_provider_voice.outreach.states import AttemptState
@@ -140,7 +140,7 @@ class Escalation:
             if newer.intended_at - older.intended_at >= self._alarm.cooldown:
                 break
             first = older
-        log.info("The alarm was raised at %s already; this callback continues from there.", rings[0].intended_at)
+        log.info("The alarm last rang at %s; this callback continues from there.", write_time(rings[0].intended_at))
         return int(first.attempt)
 
     def _verdict(self, row: Any, now: datetime) -> Verdict:
@@ -223,5 +223,5 @@ def _refuse_to_ring(attempts_before: list[datetime]) -> NoReturn:
 def _leave_to_next_step(seconds: float) -> None:
     """Let the next step go on instead of waiting within this one: for a place in the pace, or for the vendor's list."""
     if seconds:
-        text = "There is no place for the call, or no sign of it, yet. The next step continues."
+        text = "There is no place for the call yet, or the vendor does not show it yet. The next step continues."
         raise VoiceError(text, permanent=False)

@@ -62,7 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--time-zone", help="IANA zone of the person, when it is known")
     explain.add_argument("--jurisdiction", help="ISO code of the law that protects the person, such as US-FL")
     explain.add_argument("--attempt", action="append", default=[], help="instant of an earlier attempt; repeatable")
-    explain.add_argument("--max-zone-spread", type=float, default=5, help="hours between possible zones (default 5)")
+    explain.add_argument(
+        "--max-zone-spread",
+        type=float,
+        default=5,
+        help="the most hours between the person's possible zones (default 5)",
+    )
     explain.add_argument("--json", action="store_true", help="print JSON")
     explain.set_defaults(run=_explain)
 

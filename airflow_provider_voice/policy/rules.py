@@ -172,7 +172,7 @@ class Rule:
             return f"allows at most {self.at_most.describe()}, and {made} {'was' if made == 1 else 'were'} made"
         hours = "" if self.hours is None else self.hours.describe(wall.weekday())
         margin = (
-            f", none in the last {self.margin_seconds} seconds" if self.margin_seconds and hours != "closed" else ""
+            f", no call in the last {self.margin_seconds} seconds" if self.margin_seconds and hours != "closed" else ""
         )
         return f"allows no call on {moment} (hours that day: {hours}{margin})"
 

@@ -56,7 +56,9 @@ class Sandbox:
         from airflow_provider_voice.sandbox.unleashx import UnleashXRoutes
 
         if speed <= 0:
-            raise ValueError(f"speed must be greater than 0, not {speed}; frozen=True stops the clock")
+            raise ValueError(
+                f"speed must be greater than 0, not {speed}; for a clock that stops, use Sandbox(frozen=True)"
+            )
         quirks = quirks or VendorQuirks()
         start = (start or datetime.now(timezone.utc)) + timedelta(seconds=seconds_of(quirks.clock_offset))
         self.host = host

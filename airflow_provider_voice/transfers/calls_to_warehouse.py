@@ -182,6 +182,6 @@ def _log_result(result: dict[str, Any]) -> None:
     for hole in result["holes"]:
         log.warning(
             'No export covers %(start)s to %(end)s. Run the task once with start="%(start)s" and end="%(end)s" to load '
-            "these calls; only a part that lay in the vendor's future is read by the next run anyway.",
+            "these calls. The next run reads only the part that lay in the future by the vendor's clock.",
             hole,
         )

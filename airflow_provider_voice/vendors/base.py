@@ -152,7 +152,7 @@ class Vendor(ABC):
         :raises VoiceError: for a refusal by the vendor, of the class that fits.
         """
         method, path, fields = self.token_check
-        self.http.request(method, f"{self.base_url}{path}", doing="the check of the token", **fields)
+        self.http.request(method, f"{self.base_url}{path}", doing="the token check", **fields)
         return f"{self.title} accepts the token."
 
     @abstractmethod

@@ -233,7 +233,9 @@ class HttpClient:
             try:
                 response = self._send(self._session, method, url, params, body)
             except _NoResponse as failed:
-                text = f"Asking {self._title} for {doing} failed: {failed.reason}. Check the host, or try again later."
+                text = (
+                    f"The request to {self._title} for {doing} failed: {failed.reason}. Check the host, or try again."
+                )
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
             return response if accept is not None and accept(response) else self._check_read(response, doing)
 
@@ -335,7 +337,7 @@ class HttpClient:
         if error is not None and response.is_redirect:
             reason = error.message.rstrip(".")
         elif response.ok:
-            reason = f"its response has no call id but {response.unreadable or 'other content'}"
+            reason = f"its response has no call id, only {response.unreadable or 'other content'}"
         else:
             reason = f"it answered HTTP {response.status}"
         raise _AttemptFailed(self._unknown(doing, reason, response), retry=False)
@@ -443,7 +445,7 @@ _REASONS = {
     "ProxyError": "the proxy failed",
     "InvalidURL": "its address is not a valid URL",
     "NameResolution": "its host name cannot be resolved",
-    "NewConnection": "no connection to it could be made",
+    "NewConnection": "the connection could not be established",
     "ConnectionReset": "it reset the connection",
     "RemoteDisconnected": "it closed the connection without a response",
     "BrokenPipe": "it closed the connection early",

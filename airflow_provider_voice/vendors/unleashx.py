@@ -84,7 +84,9 @@ class UnleashX(Vendor):
         both = sorted(request.variables.keys() & request.context.keys())
         if both:
             names = shown(", ".join(both))
-            raise InvalidRequest(f"variables and context share the key(s) {names}; UnleashX keeps both in one place.")
+            raise InvalidRequest(
+                f"variables and context share the key(s) {names}, and UnleashX keeps both in one object. Rename one."
+            )
 
     def _create(self, request: CallRequest) -> Call:
         body = {

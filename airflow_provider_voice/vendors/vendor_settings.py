@@ -64,7 +64,7 @@ class Settings:
             given = getattr(self, name)
             seconds = given.total_seconds() if isinstance(given, timedelta) else as_float(given)
             if seconds is None or not 0 < seconds <= _MAX_TIMEOUT:
-                raise InvalidRequest(f"{name} must be a timedelta or seconds, more than 0 and at most an hour.")
+                raise InvalidRequest(f"{name} must be more than 0 and at most 3600 seconds.")
             object.__setattr__(self, name, seconds)
         if self.requests_per_minute is not None:
             limit = as_float(self.requests_per_minute)

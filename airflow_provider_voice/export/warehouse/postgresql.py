@@ -156,7 +156,10 @@ class StagedRowBuffer(CsvRowBuffer):
                 self._begin(self._transaction.__enter__())
             work(self._transaction.cursor)
         except Exception as error:  # noqa: BLE001 - drivers share no base class, and the file has the rows
-            log.info("Staging the rows after the reading, as that failed during it (%s).", type(error).__name__)
+            log.info(
+                "The rows could not be staged while calls are read (%s); they are staged afterwards.",
+                type(error).__name__,
+            )
             self._roll_back()
 
     def _begin(self, cursor: Any) -> None:
