@@ -26,7 +26,8 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
         raise StaleRun(f"Run {run.run_id} is a backfill: nobody is rung for the past. {advice}")
     due: datetime = (run.data_interval_end if run.run_type == "scheduled" else None) or run.run_after
     if (now or datetime.now(timezone.utc)) > due + max_age:
-        raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, more than max_run_age ({max_age}) ago. {advice}")
+        age = f"more than max_run_age ({max_age}) ago"
+        raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, {age}. {advice}")
     return due + max_age
 
 
