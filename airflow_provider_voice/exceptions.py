@@ -85,7 +85,7 @@ class RequestRejected(VoiceError):
 class RateLimited(VoiceError):
     """The vendor asked to slow down, and kept asking for longer than the hook waits.
 
-    :param message: the text of the error, as of :class:`VoiceError`.
+    :param message: the text of the error, as in :class:`VoiceError`.
     :param retry_after: seconds the vendor asks to wait; None when it does not say.
     :param kwargs: the other arguments of :class:`VoiceError`.
     """
@@ -117,7 +117,7 @@ class CallNotFound(VoiceError):
 class CallNotCompleted(VoiceError):
     """The call ended in a way the task does not count as a success.
 
-    :param message: the text of the error, as of :class:`VoiceError`.
+    :param message: the text of the error, as in :class:`VoiceError`.
     :param status: the :class:`~airflow_provider_voice.models.CallStatus` value it ended with, e.g. ``busy``; ``None``
         when it did not end in time.
     :param kwargs: the other arguments of :class:`VoiceError`.
@@ -135,7 +135,7 @@ class StaleRun(VoiceError):
 class NotAllowedNow(VoiceError):
     """The contact policy does not allow the call at this time.
 
-    :param message: the text of the error, as of :class:`VoiceError`.
+    :param message: the text of the error, as in :class:`VoiceError`.
     :param next_at: first instant at which the call is allowed, an aware datetime (or its ISO text); ``None`` when
         waiting does not help.
     :param kwargs: the other arguments of :class:`VoiceError`.

@@ -1,4 +1,4 @@
-"""Until when a process may send a create, whatever it stood still in between."""
+"""The deadline of a create, which also holds for a process that was frozen before it sent the create."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Read call history and write it down: rows, windows, and the two targets in ``warehouse`` and ``files``."""
+"""Reads call history and writes it: rows, windows, and the two targets in ``warehouse`` and ``files``."""

@@ -1,1 +1,1 @@
-"""Notifiers: phone calls out of Airflow's callbacks and deadline alerts."""
+"""Notifiers: phone calls from Airflow's callbacks and deadline alerts."""

@@ -179,7 +179,7 @@ class CallKeyStore:
     def set(self, key: str, value: Any) -> None:
         """Store a record; a new intent is stored once for each generation of the key, and at the connection's pace.
 
-        :param key: as of :meth:`get`.
+        :param key: as for :meth:`get`.
         :param value: the dictionary of ``Record.to_json()``.
         :raises IntentTaken: when another task owns the call; nothing may be sent.
         :raises RateLimited: when the pace has no place now, or the person was rung since the policy was asked; nothing

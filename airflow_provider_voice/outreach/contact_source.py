@@ -1,4 +1,4 @@
-"""Reads the rows of a campaign's source: SQL, a file, or rows as they are. What is wrong with it names ``contacts``."""
+"""Reads the rows of a campaign's source: SQL, a file, or rows as they are. Its errors name ``contacts``."""
 
 from __future__ import annotations
 

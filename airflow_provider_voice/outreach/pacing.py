@@ -289,7 +289,7 @@ def share_requests(hook: VoiceHook, database: Database, pacing: Pacing, stopped:
     :param hook: the voice connection.
     :param database: the ledger's database.
     :param pacing: the pace of the connection.
-    :param stopped: as of :class:`RequestPace`.
+    :param stopped: as for :class:`RequestPace`.
     """
     http, per_minute = hook.vendor.http, hook.vendor.settings.requests_per_minute
     if per_minute and not isinstance(http.limiter, RequestPace):

@@ -1,4 +1,4 @@
-"""Queries that users write: contacts and do-not-call lists. A wrong query is told from a database that is away."""
+"""Queries that users write: contacts and do-not-call lists. Tells a wrong query from a silent database."""
 
 from __future__ import annotations
 

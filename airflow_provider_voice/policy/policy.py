@@ -111,8 +111,8 @@ class ContactPolicy:
         """Decide like :meth:`decide`, about a person whose place was found before.
 
         :param place: the result of :meth:`place_of`.
-        :param at: as of :meth:`decide`.
-        :param attempts: as of :meth:`decide`.
+        :param at: as for :meth:`decide`.
+        :param attempts: as for :meth:`decide`.
         :return: the decision.
         :raises InvalidRequest: as :meth:`decide`.
         """

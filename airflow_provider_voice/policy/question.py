@@ -1,6 +1,6 @@
 """One question to a policy: its rules, a person's possible clocks and an instant; and the answer with its reason.
 
-Every file keeps its own way with several possible zones. ``all``: each of its rules must allow the call by each clock.
+Each file states how several possible zones count. ``all``: each of its rules must allow the call by each clock.
 ``any``: there must be one clock by which all of its rules allow the call.
 """
 

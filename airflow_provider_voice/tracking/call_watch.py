@@ -42,7 +42,7 @@ class CallWatch:
     :param grace: seconds from the first poll until a call that the vendor does not show is given up, default 300.
     :param outage: seconds of failed polls that are tolerated, default 3600.
     :param clock: returns seconds that never decrease; wall-clock seconds when ``state`` outlives the process.
-    :param state: the :attr:`state` of an earlier process; None starts anew.
+    :param state: the :attr:`state` of an earlier process; None: there is none.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class ReportedEndings:
     :param look_back: how long ago a call may have been created that has not ended; the ending of an older one is not
         reported. It does not limit how far the cursor goes back after an outage; :data:`MAX_CATCH_UP` does.
     :param listing_delay: how long after its creation a call may appear in the vendor's list.
-    :param state: the :attr:`state` of an earlier process; None starts anew.
+    :param state: the :attr:`state` of an earlier process; None: there is none.
     """
 
     def __init__(

@@ -102,5 +102,5 @@ class CallsToObjectStorageOperator(CallExport):
             reader = HistoryReader(self.hook, maker, days, page_concurrency=self.page_concurrency)
             reader.read([readable], scope)
             manifest = files.replace(days, read_at, read_to=readable.end)
-        self.log.info("Wrote %d calls into %d files.", manifest["rows"], len(manifest["files"]))
+        self.log.info("Wrote %d call(s) into %d file(s).", manifest["rows"], len(manifest["files"]))
         return {**manifest, "manifest": str(files.manifest)}

@@ -39,7 +39,7 @@ _AHEAD = timedelta(days=1)
 class CallsFinishedTrigger(BaseEventTrigger):
     """Fires whenever calls have ended since the last poll, with their ids.
 
-    Calls that had ended before the first poll are not reported, and each ending is reported once. The cursor is kept in
+    Calls that had ended before the first poll are not reported; every later ending is. The cursor is kept in
     the asset's state store (Airflow 3.3+) and written one poll *after* the endings were reported: a crash in between
     reports them again, and none is lost (at least once). After an outage the trigger continues from the stored cursor,
     however old, up to 31 days. Without the store the cursor is kept in memory, and calls that end while no triggerer

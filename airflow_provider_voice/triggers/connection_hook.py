@@ -26,7 +26,7 @@ _CONNECTION_FIELDS = ("conn_type", "host", "port", "schema", "password", "extra"
 
 
 class ConnectionHook:
-    """The hook of one connection, made anew after the connection was edited; it sends the requests of polls.
+    """The hook of one connection, replaced after the connection was edited; it sends the requests of polls.
 
     :param voice_conn_id: the connection.
     """

@@ -1,4 +1,4 @@
-"""Retries as late as a vendor asks for, through Airflow's retry policy (3.3+)."""
+"""Delays a retry for as long as the vendor asks, through Airflow's retry policy (3.3+)."""
 
 from __future__ import annotations
 
