@@ -64,7 +64,7 @@ def mapped_calls() -> None:
         voice_conn_id="voice_default",
         warehouse_conn_id="warehouse",
         table="voice_calls",
-        # The calls of this very run, up to now; without bounds an export reads the run's interval, which is the past.
+        # The calls of this very run, up to now; without bounds an export ends when the run was due, before its calls.
         start="{{ dag_run.start_date }}",
         trigger_rule="all_done",
     )

@@ -45,7 +45,7 @@ def scheduled_outreach() -> None:
         voice_conn_id="voice_default",
         warehouse_conn_id="warehouse",
         table="voice_calls",
-        # The calls of this very run, up to now; without bounds an export reads the run's interval, which is the past.
+        # The calls of this very run, up to now; without bounds an export ends when the run was due, before its calls.
         start="{{ dag_run.start_date }}",
         # The calls are loaded, also when the campaign failed.
         trigger_rule="all_done",
