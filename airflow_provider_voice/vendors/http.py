@@ -8,11 +8,13 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | 429, not an HTML page                                         | refused for now      | yes        |
 | 100, 102, 103 and other 1xx but 101                           | interim, read over   | no         |
 | 2xx with a call id and no error in the body                   | accepted             | no         |
-| 2xx without a call id whose JSON body is an error             | refused              | no         |
+| 2xx without a call id whose JSON body names a refusal: of the | refused              | no         |
+| agent, the number, the token or for want of credit            |                      |            |
 | 400, 401, 402, 403, 404, 422 with an error in the API's form, | refused              | no         |
 | which is a JSON object, plain text or no body at all          |                      |            |
 | all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
-| a body that cannot be read, a lost or slow response           |                      |            |
+| another error in a 2xx, a body that cannot be read,           |                      |            |
+| a lost or slow response                                       |                      |            |
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
 make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either.
@@ -46,7 +48,14 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.vendors import transport
-from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
+from airflow_provider_voice.vendors.error_shapes import (
+    HINTS,
+    NAMED_REFUSALS,
+    REFUSALS,
+    error_class,
+    error_text,
+    states_error,
+)
 from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, retry_after_of
 from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
@@ -60,8 +69,6 @@ MAX_TRIES = 5
 MAX_RETRY_SECONDS = 120.0
 _TEXT_LIMIT = 200
 _OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
-#: Statuses by which a vendor's documentation says that a create was refused.
-REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
 _ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
@@ -335,7 +342,10 @@ class HttpClient:
         if error is not None and response.is_redirect:
             reason = error.message.rstrip(".")
         elif response.ok:
-            reason = f"its response has no call id but {response.unreadable or 'other content'}"
+            content = response.unreadable or "other content"
+            if states_error(response.body):
+                content = f"an error ({self.scrub(error_text(response.body)[0] or 'without a text')})"
+            reason = f"its response has {'a call id and' if has_call_id else 'no call id but'} {content}"
         else:
             reason = f"it answered HTTP {response.status}"
         raise _AttemptFailed(self._unknown(doing, reason, response), retry=False)
@@ -347,8 +357,8 @@ class HttpClient:
             is_stated = isinstance(response.body, dict) or response.plain_text is not None
             return response.status in REFUSALS and is_stated and not response.is_page
         code = error.code or ""
-        is_object = isinstance(response.body, dict) and not response.is_page
-        return is_object and (not code.isdecimal() or int(code) in REFUSALS)
+        is_named = isinstance(error, NAMED_REFUSALS) and not response.is_page
+        return is_named and (not code.isdecimal() or int(code) in REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
