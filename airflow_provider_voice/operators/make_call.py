@@ -197,7 +197,8 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         **kwargs: Any,
     ) -> None:
         retry_policy = vendor_delay_policy()
-        if retry_policy is not None:
+        # Airflow would take it for the user's own, before the one in the DAG's default_args.
+        if retry_policy is not None and "retry_policy" not in (kwargs.get("default_args") or {}):
             kwargs.setdefault("retry_policy", retry_policy)
         super().__init__(**kwargs)
         with bad_arguments_end_the_task():
