@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
-from airflow_provider_voice.dialing.run_age import check_run_age
+from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import (
     InvalidRequest,
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.policy import ContactPolicy
 
 OnClear = Literal["reuse", "new_call"]
-StaleRunAction = Literal["fail", "skip", "call"]
 WhenClosed = Literal["wait", "skip", "fail"]
 _SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
