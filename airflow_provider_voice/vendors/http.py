@@ -166,7 +166,7 @@ class HttpClient:
     :param settings: the connection; its token is cut out of every text that leaves this class.
     :param title: the vendor's name in messages.
     :param vendor: the vendor's name in errors.
-    :param credential_headers: the headers that carry it.
+    :param credential_headers: the headers that carry the token.
     :param error_marks: the vendor's codes and parts of texts, in lower case, to classes; see
         :func:`~airflow_provider_voice.vendors.error_shapes.error_class`.
     :param sleep: waits between attempts; for tests.
@@ -191,8 +191,8 @@ class HttpClient:
         self._vendor = vendor
         self._credential_headers = credential_headers
         self._error_marks = error_marks
-        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         key = (vendor, settings.base_url, self._token)
+        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         self.limiter: Limiter | None = limiter_for(key, settings.requests_per_minute)
         self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
         self._session = new_session(credential_headers, Transport())
