@@ -312,10 +312,11 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             from airflow_provider_voice.triggers.call_status import calls_from_event, raise_failure
 
             request, memo = self._request(), event["memo"]
-            calls = calls_from_event(event, [request.to])
-            self._placed = calls[0] if calls else None
+            # A call that the vendor never reported is known as it was placed, and on_kill can end it.
+            (call,) = calls_from_event({"calls": [event["calls"][0] or memo["call"]]}, [request.to])
+            self._placed = call
             raise_failure(event)
-            return self._finish(self._dialer(context, request), DialedCall(calls[0], memo["how"], memo["generation"]))
+            return self._finish(self._dialer(context, request), DialedCall(call, memo["how"], memo["generation"]))
 
     def on_kill(self) -> None:
         """Hang up if ``end_call_on_kill`` is set and the vendor can; Airflow calls this for every SIGTERM."""
@@ -431,7 +432,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
 
     def _defer(self, dialed: DialedCall) -> NoReturn:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.
-        from airflow_provider_voice.triggers.call_status import defer_until_ended
+        from airflow_provider_voice.triggers.call_status import defer_until_ended, masked
 
         defer_until_ended(
             self,
@@ -439,7 +440,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             timeout=self.timeout,
             voice_conn_id=self.voice_conn_id,
             poll_interval=self.poll_interval,
-            memo={"how": dialed.how, "generation": dialed.generation},
+            memo={"how": dialed.how, "generation": dialed.generation, "call": masked(dialed.call)},
             end_call_on_kill=self.end_call_on_kill,
         )
 
