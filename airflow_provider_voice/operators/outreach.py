@@ -383,8 +383,10 @@ class OutreachOperator(_OutreachBase):
             run = f"{context['ti'].dag_id}/{context['ti'].task_id}/{context['ti'].run_id}"
             if self.stale_run != "call" and not self._record.was_begun_by(run):
                 check_run_age(context["dag_run"], self.max_run_age)
-            self._record.begin(run)
+            self._record.begin("")
             self._load(settings)
+            # Not before: a run whose source was refused has called nobody, and may be old when it is cleared.
+            self._record.begin(run)
             return self._run(context, settings)
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
