@@ -47,15 +47,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
-from airflow_provider_voice.vendors import transport
-from airflow_provider_voice.vendors.error_shapes import (
-    HINTS,
-    NAMED_REFUSALS,
-    REFUSALS,
-    error_class,
-    error_text,
-    states_error,
-)
+from airflow_provider_voice.vendors import error_shapes, transport
 from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, retry_after_of
 from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
@@ -343,8 +335,8 @@ class HttpClient:
             reason = error.message.rstrip(".")
         elif response.ok:
             content = response.unreadable or "other content"
-            if states_error(response.body):
-                content = f"an error ({self.scrub(error_text(response.body)[0] or 'without a text')})"
+            if error_shapes.states_error(response.body):
+                content = f"an error ({self.scrub(error_shapes.error_text(response.body)[0] or 'without a text')})"
             reason = f"its response has {'a call id and' if has_call_id else 'no call id but'} {content}"
         else:
             reason = f"it answered HTTP {response.status}"
@@ -355,10 +347,10 @@ class HttpClient:
         """Whether the API itself states that it did not place the call."""
         if not response.ok:
             is_stated = isinstance(response.body, dict) or response.plain_text is not None
-            return response.status in REFUSALS and is_stated and not response.is_page
+            return response.status in error_shapes.REFUSALS and is_stated and not response.is_page
         code = error.code or ""
-        is_named = isinstance(error, NAMED_REFUSALS) and not response.is_page
-        return is_named and (not code.isdecimal() or int(code) in REFUSALS)
+        is_named = isinstance(error, error_shapes.NAMED_REFUSALS) and not response.is_page
+        return is_named and (not code.isdecimal() or int(code) in error_shapes.REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
@@ -377,21 +369,23 @@ class HttpClient:
         """Return the error that a response means, or None for a good one; a status of 200 does not make it good."""
         if response.is_redirect:
             return self._redirected(response, doing)
-        if response.ok and not states_error(response.body):
+        if response.ok and not error_shapes.states_error(response.body):
             if response.unreadable is None:
                 return None
             message = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
             return VendorUnavailable(message, vendor=self._vendor, **response.details)
-        text, code = error_text(response.body)
+        text, code = error_shapes.error_text(response.body)
         text = text or (response.unreadable if response.plain_text is None else response.plain_text)
         text, code = self.scrub(text or ""), self.scrub(code or "", 60)
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
-        cls = error_class(status, code, text, self._error_marks, is_ok=response.ok)
+        cls = error_shapes.error_class(status, code, text, self._error_marks, is_ok=response.ok)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self._title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
+        message = (
+            f"{self._title} {verb} {doing}{detail} ({marks}). {error_shapes.HINTS.get(cls, 'Correct the request.')}"
+        )
         return cls(message, vendor=self._vendor, code=code or None, **response.details)
 
     def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:
