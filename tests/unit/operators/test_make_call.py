@@ -289,7 +289,7 @@ def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -
     event = wait_with(trigger)
     assert event["timed_out"]
     with pytest.raises(AirflowFailException, match=r"1 call\(s\): c7 \(never reported\)"):
-        made.execute_complete({}, event)
+        made.execute_complete(CONTEXT, event)
 
 
 def test_a_call_that_was_never_reported_is_hung_up_when_the_execution_timeout_passes(monkeypatch) -> None:
@@ -305,7 +305,7 @@ def test_a_call_that_was_never_reported_is_hung_up_when_the_execution_timeout_pa
     assert "4155552601" not in json.dumps(event)
     again = make(agent_id="a", execution_timeout=timedelta(seconds=1), **arguments)
     with pytest.raises(AirflowTaskTimeout):
-        again.execute_complete({}, event)
+        again.execute_complete(CONTEXT, event)
     again.on_kill()  # as Airflow does after this error
     assert [(call.id, call.agent_id) for call in ended] == [("c7", "a")]
 
