@@ -6,8 +6,6 @@ Only a clear refusal proves it. Everything else leaves the outcome open, and an 
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from airflow_provider_voice.exceptions import (
     CallOutcomeUnknown,
     CapabilityNotSupported,
@@ -18,7 +16,6 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.vendors.error_shapes import NAMED_REFUSALS, REFUSALS
 
-_SUCCESS_STATUSES = range(200, 300)
 # Raised before a request leaves this machine; VendorUnavailable without a status means that no connection was made.
 _BEFORE_SENDING = (InvalidRequest, InvalidPhoneNumber, CapabilityNotSupported, VendorUnavailable)
 
@@ -35,6 +32,6 @@ def proves_no_ring(error: VoiceError) -> bool:
         return False
     if error.status_code is None:
         return isinstance(error, _BEFORE_SENDING)
-    if error.status_code in _SUCCESS_STATUSES:
+    if error.status_code in range(200, 300):
         return isinstance(error, NAMED_REFUSALS)
-    return error.status_code in {*REFUSALS, HTTPStatus.TOO_MANY_REQUESTS}
+    return error.status_code in {*REFUSALS, 429}

@@ -16,12 +16,7 @@ from airflow_provider_voice.dialing.dialer import DialedCall, Dialer
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
 from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
-from airflow_provider_voice.exceptions import (
-    InvalidRequest,
-    NotAllowedNow,
-    StaleRun,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import InvalidRequest, NotAllowedNow, StaleRun, VoiceError
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
