@@ -85,7 +85,7 @@ def test_every_error_shape_becomes_its_class(scripted, name, status, body, error
 )
 def test_an_error_in_a_good_response_that_only_speaks_of_agent_and_number_proves_nothing(scripted, name, text) -> None:
     server = scripted(lambda seen: {"success": False, "message": text})
-    with pytest.raises(CallOutcomeUnknown, match="its response has no call id but an error"):
+    with pytest.raises(CallOutcomeUnknown, match="its response has no call id, only an error"):
         vendor_at(server.url, name).create(REQUEST)
     assert len(server.seen) == 1
 
