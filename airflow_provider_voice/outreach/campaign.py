@@ -338,6 +338,7 @@ class Campaign:
         if not self._buffer:
             return
         verdicts = self._gate.check(self._buffer)
+        self._renew()  # a long list may take longer to read than a lease lasts
         # After half a lease a create is not sent any more: another worker may soon treat it as lost, and the verdict is
         # as old. A ledger that lets us wait for its locks uses up the time, too.
         deadline = Deadline(self.ledger.lease_seconds / 2)
