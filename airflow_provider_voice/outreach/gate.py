@@ -337,8 +337,10 @@ def _readings(text: str) -> Iterator[tuple[bool, str]]:
         yield from _without_trunk_zero(text.startswith("+"), text.lstrip("+"))
         return
     # Signs of other scripts and widths become those of ASCII.
-    text = _ENDING_OF_FLOAT.sub("", unicodedata.normalize("NFKC", text))
-    for part in {text, *_BESIDE_A_NUMBER.split(text)}:
+    text = unicodedata.normalize("NFKC", text)
+    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots.
+    forms = {text, _ENDING_OF_FLOAT.sub("", text)}
+    for part in forms.union(*map(_BESIDE_A_NUMBER.split, forms)):
         digits = "".join(str(unicodedata.decimal(char)) for char in part if char.isdecimal())
         yield from _without_trunk_zero(part.lstrip("( \ufeff").startswith("+"), digits)
 
