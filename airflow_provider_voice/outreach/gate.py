@@ -178,7 +178,8 @@ class Gate:
         policy = self._policy
         if policy is None or place is None or isinstance(place, NextState):
             return place if isinstance(place, NextState) else None
-        decision = _guarded(lambda: policy.decide_at_place(place, at, attempts))
+        # An attempt never lies ahead: it was stored after the clock was read and before the attempts were.
+        decision = _guarded(lambda: policy.decide_at_place(place, at, [min(attempt, at) for attempt in attempts]))
         if isinstance(decision, NextState) or decision.allowed:
             return decision if isinstance(decision, NextState) else None
         if decision.next_at is None:
