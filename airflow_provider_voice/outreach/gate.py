@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 _LONGEST_COUNTRY_CODE = 3
+_IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
 _ENDING_OF_FLOAT = re.compile(r"(?<=\d)\.0+$")
 #: What people write beside a number in one field: a name, an extension, another number.
@@ -231,12 +232,13 @@ class NumbersQuery:
     """A do-not-call list in a database that looks up the numbers of a batch.
 
     :param engine: the list's database.
-    :param sql: a query whose first column is a number; ``:numbers`` in it stands for the batch, as E.164.
+    :param sql: a query whose first column is a number; ``IN :numbers`` in it looks up the batch, as E.164.
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
         self._engine = engine
-        self._sql = sql
+        # The list is written with parentheses of its own; in two pairs it would be one row of values.
+        self._sql = _IN_PARENTHESES.sub(":numbers", sql)
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now.
