@@ -87,7 +87,7 @@ def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) != len(pairs):
-        raise ValueError("an object has a name a second time")
+        raise ValueError("an object uses a name twice")
     return row
 
 

@@ -27,7 +27,7 @@ def test_rows_of_a_file_a_query_and_a_list(tmp_path) -> None:
 
 def test_a_query_must_not_have_a_column_twice() -> None:
     query = "SELECT '+14155552601' AS \"to\", '+14155552602' AS \"to\""
-    with pytest.raises(InvalidRequest, match=r"the SQL in contacts .*'to' a second time"):
+    with pytest.raises(InvalidRequest, match=r"the SQL in contacts .*'to' is used twice"):
         list(rows_of(query, create_engine("sqlite://"), opened))
 
 
