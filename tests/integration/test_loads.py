@@ -173,6 +173,21 @@ def test_a_load_waits_for_one_that_names_the_schema_of_the_same_table(warehouse,
             named.dialect.lock(second, "s")
 
 
+@pytest.mark.parametrize("warehouse", ["postgres", pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+def test_exports_at_once_complete_the_table_of_an_older_version(warehouse) -> None:
+    for name in ("tag", "agent_name", "is_testing", "ended_at", "abandoned_at"):
+        execute(warehouse.hook, f"ALTER TABLE voice_calls DROP COLUMN {name}")
+    all_of_them = threading.Barrier(8)
+
+    def prepare(_: int) -> None:
+        all_of_them.wait(60)
+        Warehouse(warehouse.hook, "voice_calls").prepare()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare, range(8)))
+    assert load(warehouse).inserted == COUNT
+
+
 @pytest.mark.parametrize("warehouse", ["postgres", pytest.param("psycopg2", marks=pytest.mark.once)], indirect=True)
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
 @pytest.mark.parametrize("year", [1, 9999])

@@ -41,6 +41,16 @@ class MySQL(SqlDialect):
         )
         return sql, ("%bin", self._schema, table.name)
 
+    def create(self, cursor: Any) -> None:
+        """Create the table and its log where they are missing, while no load and no other creation does anything.
+
+        Each statement that creates or changes a table is a transaction of its own.
+
+        :param cursor: the transaction's cursor.
+        """
+        self.lock(cursor, "")
+        super().create(cursor)
+
     def change_column_statement(self, name: str) -> str:
         """Return the statement by which a user changes a column of the wrong type.
 
