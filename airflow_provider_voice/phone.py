@@ -158,17 +158,12 @@ def may_be_same_number(written: str | None, number: str) -> bool:
     :param number: an E.164 number.
     :return: False when it is certainly another number.
     """
-    digits = re.sub(r"\D", "", written or "")
-    if not digits or _MASKED.search(written or "") or same_number(written, number):
+    written = written or ""
+    if not re.search(r"\d", written) or _MASKED.search(written) or same_number(written, number):
         return True
-    if (written or "").strip().startswith(("+", "\uff0b")):
-        return False
-    import phonenumbers
+    from phonenumbers import MatchType, is_number_match
 
-    national = phonenumbers.national_significant_number(phonenumbers.parse(number, None))
-    dialed = re.sub(r"^(00|011)(?=[1-9])", "", digits)  # exit codes; but 011 15 ... is a mobile in Argentina
-    forms = {form.lstrip("0") for form in (number.lstrip("+"), national, national_digits(number))}
-    return not forms.isdisjoint({digits.lstrip("0"), dialed.lstrip("0")})
+    return is_number_match(written, number) not in (MatchType.NOT_A_NUMBER, MatchType.NO_MATCH)
 
 
 def national_digits(number: str) -> str:

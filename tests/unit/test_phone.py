@@ -125,15 +125,22 @@ def test_a_number_of_any_form_may_be_the_same(written) -> None:
 
 @pytest.mark.parametrize(
     ("written", "number"),
-    [("8 912 345-67-89", "+79123456789"), ("011 15-2345-6789", "+5491123456789"), ("06 6988 1234", "+390669881234")],
-    ids=["trunk 8", "mobile in Argentina", "Italy keeps its zero"],
+    [
+        ("8 912 345-67-89", "+79123456789"),
+        ("011 15-2345-6789", "+5491123456789"),
+        ("06 6988 1234", "+390669881234"),
+        ("+44 (0)20 7946 0018", "+442079460018"),
+        ("+52 1 55 1234 5678", "+525512345678"),
+        ("555-2671", "+14155552671"),
+    ],
+    ids=["trunk 8", "mobile in Argentina", "Italy keeps its zero", "trunk 0", "mobile in Mexico", "local"],
 )
 def test_a_number_as_its_country_writes_it_may_be_the_same(written: str, number: str) -> None:
     assert may_be_same_number(written, number)
 
 
 @pytest.mark.parametrize(
-    "written", ["+14155552672", "14155552672", "4155552672", "+494155552671", "00494155552671", "5"]
+    "written", ["+14155552672", "14155552672", "4155552672", "+494155552671", "00494155552672", "5", "client:5"]
 )
 def test_another_number_of_any_form_is_not(written) -> None:
     assert not may_be_same_number(written, "+14155552671")

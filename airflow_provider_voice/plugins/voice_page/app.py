@@ -156,11 +156,12 @@ def _show_calls(request: Request, user: GetUserDep) -> Response:
 @reading.get("/call")
 def _show_call(request: Request, user: GetUserDep, call_id: str = "") -> Response:
     """Show one call, from the call table and the ledger."""
-    found, problems = None, []
+    problems: list[str] = []
+    calls: Sequence[Any] = ()
     attempts: Sequence[Any] = ()
     try:
         table = recent_calls()
-        found = table.call(call_id) if table else None
+        calls = table.calls(call_id) if table else ()
     except (InvalidRequest, WarehouseFailed) as error:
         problems.append(error.message)
     try:
@@ -169,7 +170,7 @@ def _show_call(request: Request, user: GetUserDep, call_id: str = "") -> Respons
         pass
     except VoiceError as error:
         problems.append(error.message)
-    values = {"call_id": call_id, "call": found, "attempts": attempts, "problems": problems}
+    values = {"call_id": call_id, "calls": calls, "attempts": attempts, "problems": problems}
     return _page(request, user, "call.html", has_table=warehouse_conn_id() is not None, **values)
 
 

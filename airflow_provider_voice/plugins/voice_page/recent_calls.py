@@ -67,20 +67,18 @@ class RecentCalls:
         """
         return self._warehouse.read(lambda transaction: self._counts(transaction, start))
 
-    def call(self, call_id: str) -> dict[str, Any] | None:
-        """Return one call; its numbers are as they are stored.
+    def calls(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the calls of one id; their numbers are as they are stored.
 
-        :param call_id: the vendor's id of the call.
-        :return: the call by the names of the columns; ``None``: the table does not hold it.
+        :param call_id: the vendor's id of the call; those of UnleashX are integers, so two accounts may share one.
+        :return: one call by source, by the names of the columns.
         :raises WarehouseFailed: when there is no such table, or the database refuses.
         """
         query = select(*(self._stored[name] for name in _CALL_COLUMNS)).where(self._stored.call_id == call_id)
         # By source too: the key begins with it.
         rows = self._warehouse.read(lambda table: table.execute(query.where(self._is_of_known_source(table))))
-        for row in rows:
-            call = dict(zip(_CALL_COLUMNS, row, strict=True))
-            return call | {name: read_time(call[name]) for name in ("created_at", "ended_at")}
-        return None
+        calls = (dict(zip(_CALL_COLUMNS, row, strict=True)) for row in rows)
+        return [call | {name: read_time(call[name]) for name in ("created_at", "ended_at")} for call in calls]
 
     def _is_of_known_source(self, transaction: Transaction) -> ColumnElement[bool]:
         """Return a condition that all rows meet, by which the indexes can be used: they begin with the source."""

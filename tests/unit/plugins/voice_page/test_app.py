@@ -92,6 +92,22 @@ def test_one_call_is_shown_as_far_as_it_can_be_read(client: TestClient, monkeypa
     assert "No campaign has run yet." not in client.get("/call?call_id=c1").text
 
 
+def test_the_calls_of_one_id_in_two_accounts_are_both_shown(client: TestClient, monkeypatch) -> None:
+    found = [
+        {"source": source, "vendor": "unleashx", "status": "busy", "to_number": "+14155552671"}
+        for source in ("north", "south")
+    ]
+    monkeypatch.setattr(page_app, "recent_calls", lambda: SimpleNamespace(calls=lambda call_id: found))
+    monkeypatch.setattr(page_app, "warehouse_conn_id", lambda: "warehouse")
+    fail_with(monkeypatch, NoLedgerYet("No campaign has run yet."))
+    text = client.get("/call?call_id=17").text
+    assert "north, unleashx" in text
+    assert "south, unleashx" in text
+    assert "4155552671" not in text
+    found.clear()
+    assert "does not hold this call" in client.get("/call?call_id=17").text
+
+
 def test_without_a_call_table_the_page_says_so(client: TestClient, monkeypatch) -> None:
     monkeypatch.setattr(page_app, "recent_calls", lambda: None)
     answer = client.get("/calls")

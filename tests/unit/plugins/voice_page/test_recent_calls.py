@@ -24,6 +24,7 @@ def calls(tmp_path: Path) -> RecentCalls:
         ("a", "2", "Ada", "7", "completed", None, NOW),
         ("a", "3", None, "8", "busy", 0, NOW),
         ("b", "4", None, None, "busy", 5, NOW),
+        ("b", "3", "Ada", "7", "completed", 60, NOW - HOUR),
         ("b", "5", "Ada", "7", "completed", 60, NOW - HOUR),
     ]
     names = ("source", "call_id", "agent_name", "agent_id", "status", "duration_seconds", "created_at")
@@ -43,11 +44,14 @@ def test_calls_are_counted_by_source_agent_and_status(calls: RecentCalls) -> Non
 
 
 def test_one_call_is_found_in_any_source(calls: RecentCalls) -> None:
-    found = calls.call("4")
-    assert found is not None
+    (found,) = calls.calls("4")
     assert (found["source"], found["status"], found["created_at"]) == ("b", "busy", NOW)
     assert "raw" not in found
-    assert calls.call("9") is None
+    assert calls.calls("9") == []
+
+
+def test_calls_of_one_id_in_two_sources_are_both_found(calls: RecentCalls) -> None:
+    assert [call["source"] for call in calls.calls("3")] == ["a", "b"]
 
 
 def test_every_call_is_counted_however_many_agents_and_sources_there_are(tmp_path: Path) -> None:
@@ -65,7 +69,7 @@ def test_every_call_is_counted_however_many_agents_and_sources_there_are(tmp_pat
             warehouse.dialect.execute(cursor, warehouse.dialect.table.insert().values(**values))
     calls = RecentCalls(hook, "calls")
     assert sum(count.calls for count in calls.since(NOW)) == 720
-    assert calls.call("599") is not None
+    assert calls.calls("599")
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
