@@ -41,10 +41,9 @@ class PostgreSQL(SqlDialect):
     begin = (
         # A snapshot for each statement: those after the lock see the loads that it waited for.
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        # psycopg 3 reads no times of another DateStyle and no texts of a database without an encoding, and no driver
-        # the first and the last year in all time zones.
-        "SELECT set_config('DateStyle', 'ISO', true), set_config('TimeZone', 'UTC', true), "
-        "set_config('client_encoding', 'UTF8', true)",
+        # psycopg 3 cannot read times in another DateStyle, and no driver a time that is before the year 1 or after 9999
+        # in the session's time zone.
+        "SELECT set_config('DateStyle', 'ISO', true), set_config('TimeZone', 'UTC', true)",
     )
     keeps_zones = True
     # Gone with the transaction: a connection pooler hands the connection on to others.
