@@ -76,10 +76,7 @@ class InsufficientCredits(VoiceError):
 
 
 class RequestRejected(VoiceError):
-    """The vendor refused the request for another reason (other 4xx, a redirect, ``success: false``).
-
-    Of a create this alone does not prove that no phone rang: see ``dialing.no_ring_proof.proves_no_ring``.
-    """
+    """The vendor refused the request for another reason (other 4xx; of a read also a redirect, ``success: false``)."""
 
 
 class RateLimited(VoiceError):

@@ -184,8 +184,8 @@ class CallRequest:
             object.__setattr__(self, "agent_id", str(self.agent_id).strip())
 
     def __repr__(self) -> str:
-        shown = mask_number(self.to if isinstance(self.to, str) else None)
-        return f"CallRequest(to={shown!r}, agent_id={self.agent_id!r}, tag={self.tag!r})"
+        to = mask_number(self.to if isinstance(self.to, str) else None)
+        return f"CallRequest(to={to!r}, agent_id={self.agent_id!r}, tag={self.tag!r})"
 
 
 def check_delay(delay_seconds: object) -> None:
@@ -367,8 +367,8 @@ class Call:
         return cls(**{**values, **times, "status": status_of(values["status"])})
 
     def __repr__(self) -> str:
-        shown = f"id={self.id!r}, vendor={self.vendor!r}, status={self.status.value!r}"
-        return f"Call({shown}, to={mask_number(self.to)!r})"
+        facts = f"id={self.id!r}, vendor={self.vendor!r}, status={self.status.value!r}"
+        return f"Call({facts}, to={mask_number(self.to)!r})"
 
 
 _CALL_FIELDS = tuple(item.name for item in fields(Call) if item.name not in ("raw", "read_at"))

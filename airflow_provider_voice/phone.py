@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 MASK = "•"
 
-# The signs that people write around digits. A lenient parser would cut or guess anything else (letters, two numbers in
-# one cell, an extension), and a call to a guessed number reaches a stranger.
-_WRITTEN = re.compile(r"(?:tel:)?\s*[+\uFF0B]?[\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D\d]+")
+#: The signs that people write between the digits of a number, as part of a regular expression's ``[...]``.
+SIGNS = r"\s()\uFF08\uFF09.\-\u2010-\u2015\u2212\uFF0D"
+# A lenient parser would cut or guess anything else (letters, two numbers in one cell, an extension), and a call to a
+# guessed number reaches a stranger.
+_WRITTEN = re.compile(rf"(?:tel:)?\s*[+\uFF0B]?[{SIGNS}\d]+")
 _MIN_DIGITS = 7
 _MAX_E164_DIGITS = 15
 # A date, or (as the group) a run of digits with the signs that people and URLs put between them. The date comes first,
 # so that a number right behind it is a match of its own.
 _DATE_OR_NUMBER = re.compile(
     r"(?:19|20)\d{2}-[01]\d-[0-3]\d(?!\d)"
-    r"|((?:\+|%2[Bb]|\uFF0B)?\(?\d(?:(?:%20|[\s().\-\u2010-\u2015])*\d){6,})"
+    rf"|((?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\d(?:(?:%20|[{SIGNS}/])*\d){{6,}})"
 )
 _MASKED = re.compile(r"[*•xX#]{2}")
 

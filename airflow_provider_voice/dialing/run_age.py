@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_voice.exceptions import StaleRun
 from airflow_provider_voice.models import write_time
+
+#: What becomes of a task whose run is too old: it fails, is skipped, or rings all the same.
+StaleRunAction = Literal["fail", "skip", "call"]
 
 
 def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) -> datetime:

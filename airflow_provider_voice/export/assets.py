@@ -38,11 +38,11 @@ def table_asset(warehouse_conn_id: str, table: str = "voice_calls", schema: str 
 
 
 def report(context: Mapping[str, Any], asset: Asset | None, counts: Mapping[str, Any]) -> None:
-    """Put the counts of an export on its asset's event.
+    """Put the counts of an export or a campaign on the event of the task's asset.
 
     :param context: the task's context.
     :param asset: the asset; None where the task has none.
-    :param counts: the result of the export without its hours, JSON.
+    :param counts: the counts, JSON.
     """
     events = context.get("outlet_events")
     if asset is not None and events is not None:

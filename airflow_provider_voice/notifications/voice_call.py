@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 import time
@@ -17,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import BaseNotifier, Variable
 from asgiref.sync import sync_to_async
 
+from airflow_provider_voice.dialing.record import digest
 from airflow_provider_voice.exceptions import InvalidPhoneNumber, InvalidRequest, VoiceError
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import json_object
@@ -223,7 +223,7 @@ class VoiceCallNotifier(BaseNotifier):
         facts = _facts_of(context)
         numbers = _numbers(self.to, hook.vendor.settings.default_region)
         alarm = Alarm(
-            key=_key(_given(self.dedup_key) or "/".join((facts["dag_id"], facts["run_id"], _digest(*numbers)))),
+            key=_key(_given(self.dedup_key) or "/".join((facts["dag_id"], facts["run_id"], digest(*numbers)[:16]))),
             numbers=numbers,
             agent_id=id_or_none("agent_id", self.agent_id),
             variables=facts if self.variables is None else self.variables,
@@ -289,24 +289,22 @@ def _listed(to: Any) -> list[Any]:
     if isinstance(to, str):
         # A template such as {{ var.json.oncall }} renders a list as its text.
         return [part for part in re.split(r"[,\[\]'\"]+", to) if part.strip()] if is_literal(to) else []
-    if not isinstance(to, (list, tuple)):
-        raise InvalidRequest(f"to must list phone numbers, not {shown(to)}.")
-    return [number for number in to if is_literal(number)] or ([] if to else _no_number())
-
-
-def _no_number() -> Any:
-    raise InvalidRequest("to is empty: list at least one phone number.")
+    if not isinstance(to, (list, tuple)) or not to:
+        raise InvalidRequest(f"to must be a list of at least one phone number, not {shown(to)}.")
+    return [number for number in to if is_literal(number)]
 
 
 def _numbers(to: Any, region: str | None) -> list[str]:
     """Return the numbers, E.164, each once. One that cannot be dialed is logged and left out: the others are rung."""
     numbers: dict[str, None] = {}
-    for text in _listed(to) or _no_number():
+    for text in _listed(to):
         try:
             numbers[parse_number(text, region)] = None
         except (InvalidPhoneNumber, InvalidRequest) as error:
             log.warning("A number of the alarm is left out: %s", error.message)
-    return list(numbers) or _no_number()
+    if not numbers:
+        raise InvalidRequest("to has no number that can be rung. List at least one.")
+    return list(numbers)
 
 
 def _facts_of(context: Any) -> dict[str, str]:
@@ -329,8 +327,4 @@ def _given(key: str | None) -> str | None:
 
 
 def _key(text: str) -> str:
-    return _KEY_PREFIX + (text if len(text) <= _LONGEST_KEY else f"{text[:100]}/{_digest(text)}")
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+    return _KEY_PREFIX + (text if len(text) <= _LONGEST_KEY else f"{text[:100]}/{digest(text)[:16]}")

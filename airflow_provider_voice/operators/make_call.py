@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
-from airflow.providers.common.compat.sdk import AirflowException, conf
+from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
 
 from airflow_provider_voice.dialing.dialer import DialedCall, Dialer
 from airflow_provider_voice.dialing.reconcile import LATE_ARRIVAL
-from airflow_provider_voice.dialing.run_age import check_run_age
+from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
-from airflow_provider_voice.exceptions import (
-    InvalidRequest,
-    NotAllowedNow,
-    StaleRun,
-    VoiceError,
-)
+from airflow_provider_voice.exceptions import InvalidRequest, NotAllowedNow, StaleRun, VoiceError
 from airflow_provider_voice.hooks.sql import ledger_engine
 from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
@@ -54,7 +50,7 @@ from airflow_provider_voice.utils.validation import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -62,7 +58,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.policy import ContactPolicy
 
 OnClear = Literal["reuse", "new_call"]
-StaleRunAction = Literal["fail", "skip", "call"]
 WhenClosed = Literal["wait", "skip", "fail"]
 _SHORTEST_DEFERRAL = timedelta(seconds=10)
 # A signal does not end a sleep, so a wait is cut into naps after which a kill is noticed.
@@ -197,7 +192,8 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         **kwargs: Any,
     ) -> None:
         retry_policy = vendor_delay_policy()
-        if retry_policy is not None:
+        # Airflow would take it for the user's own, before the one in the DAG's default_args.
+        if retry_policy is not None and "retry_policy" not in (kwargs.get("default_args") or {}):
             kwargs.setdefault("retry_policy", retry_policy)
         super().__init__(**kwargs)
         with bad_arguments_end_the_task():
@@ -278,16 +274,17 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         with permanent_errors_end_the_task(skip_on=self._skipping_errors):
             request = self._request()
             dialer = self._dialer(context, request)
-            try:
-                dialed = dialer.dial(request)
-            except _ClosedNow as closed:
-                self._defer_until(closed.opens_at)
-            self._publish(context, dialer, dialed)
-            if self.wait_for_completion and not dialed.call.status.is_terminal:
-                if self.deferrable:
-                    self._defer(dialed)
-                dialed = replace(dialed, call=self._wait(dialer, CallRef.of(dialed.call)))
-            return self._finish(dialer, dialed)
+            with self._storing_a_hang_up(dialer):
+                try:
+                    dialed = dialer.dial(request)
+                except _ClosedNow as closed:
+                    self._defer_until(closed.opens_at)
+                self._publish(context, dialed)
+                if self.wait_for_completion and not dialed.call.status.is_terminal:
+                    if self.deferrable:
+                        self._defer(dialed)
+                    dialed = replace(dialed, call=self._wait(CallRef.of(dialed.call)))
+                return self._finish(dialer, dialed)
 
     def execute_when_open(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Continue when the contact policy may allow the call: ask it again, and do the same as :meth:`execute`.
@@ -312,10 +309,13 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             from airflow_provider_voice.triggers.call_status import calls_from_event, raise_failure
 
             request, memo = self._request(), event["memo"]
-            calls = calls_from_event(event, [request.to])
-            self._placed = calls[0] if calls else None
-            raise_failure(event)
-            return self._finish(self._dialer(context, request), DialedCall(calls[0], memo["how"], memo["generation"]))
+            # A call that the vendor never reported is known as it was placed, and on_kill can end it.
+            (call,) = calls_from_event({"calls": [event["calls"][0] or memo["call"]]}, [request.to])
+            self._placed = call
+            dialer = self._dialer(context, request)
+            with self._storing_a_hang_up(dialer):
+                raise_failure(event)
+                return self._finish(dialer, DialedCall(call, memo["how"], memo["generation"]))
 
     def on_kill(self) -> None:
         """Hang up if ``end_call_on_kill`` is set and the vendor can; Airflow calls this for every SIGTERM."""
@@ -410,7 +410,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         moment = max(opens_at, datetime.now(timezone.utc) + _SHORTEST_DEFERRAL)
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute_when_open")
 
-    def _publish(self, context: Context, dialer: Dialer, dialed: DialedCall) -> None:
+    def _publish(self, context: Context, dialed: DialedCall) -> None:
         """Push the call's id to XCom as early as there is one."""
         self._placed = dialed.call
         if self.do_xcom_push:
@@ -419,19 +419,29 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         if self._killed:
             # The kill came while the create was under way, when there was no id to end the call by.
             self.on_kill()
-        self._fail_if_killed(dialer)
+        self._fail_if_killed()
 
-    def _fail_if_killed(self, dialer: Dialer) -> None:
+    def _fail_if_killed(self) -> None:
         """Let Airflow retry a killed task: a worker that shuts down kills its tasks too, and a retry attaches."""
         if self._killed and self._placed is not None:
-            if self._hung_up:
-                dialer.hung_up(self._placed)
             call_id = self._placed.id
             raise AirflowException(f"The task was killed. A retry attaches to its call {call_id} and rings nobody.")
 
+    @contextmanager
+    def _storing_a_hang_up(self, dialer: Dialer) -> Iterator[None]:
+        """Store that the block's call was hung up, if it was, so that no retry takes its end for a success."""
+        try:
+            yield
+        except AirflowTaskTimeout:
+            self.on_kill()  # Airflow calls it for this error, too, but not before the block has ended
+            raise
+        finally:
+            if self._hung_up and self._placed is not None:
+                dialer.hung_up(self._placed)
+
     def _defer(self, dialed: DialedCall) -> NoReturn:
         # With the trigger comes the code that polls a vendor; a DAG file never needs it.
-        from airflow_provider_voice.triggers.call_status import defer_until_ended
+        from airflow_provider_voice.triggers.call_status import defer_until_ended, masked
 
         defer_until_ended(
             self,
@@ -439,18 +449,18 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             timeout=self.timeout,
             voice_conn_id=self.voice_conn_id,
             poll_interval=self.poll_interval,
-            memo={"how": dialed.how, "generation": dialed.generation},
+            memo={"how": dialed.how, "generation": dialed.generation, "call": masked(dialed.call)},
             end_call_on_kill=self.end_call_on_kill,
         )
 
-    def _wait(self, dialer: Dialer, ref: CallRef) -> Call:
+    def _wait(self, ref: CallRef) -> Call:
         """Poll until the call has ended."""
         watch = CallWatch([ref])
         deadline = time.monotonic() + self.timeout
         while True:
             watch.poll(self.hook.get_calls)
             self._placed = watch.results[0] or self._placed
-            self._fail_if_killed(dialer)
+            self._fail_if_killed()
             if watch.is_over and self._placed is not None:
                 return self._placed
             left = deadline - time.monotonic()
@@ -459,14 +469,14 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             next_poll = time.monotonic() + min(self.poll_interval, left)
             while (nap := next_poll - time.monotonic()) > 0:
                 time.sleep(min(nap, _NAP_SECONDS))
-                self._fail_if_killed(dialer)
+                self._fail_if_killed()
 
     def _finish(self, dialer: Dialer, dialed: DialedCall) -> dict[str, Any]:
         """Return the call; of a call that was waited for, store how it ended, and fail when that is not a success."""
         self._placed = dialed.call
-        self._fail_if_killed(dialer)
+        self._fail_if_killed()
         if self.wait_for_completion:
             dialer.ended(dialed.call)
             check_ending(dialed.call, self.success_statuses, retryable=self.redial_statuses)
-            self._fail_if_killed(dialer)
+            self._fail_if_killed()
         return dialed.to_dict()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import Asset, BaseOperator
 
-from airflow_provider_voice.dialing.run_age import check_run_age
+from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
@@ -22,7 +22,7 @@ from airflow_provider_voice.hooks.voice import VoiceHook
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.states import OPEN
-from airflow_provider_voice.utils.call_arguments import masked_list
+from airflow_provider_voice.utils.call_arguments import masked_list, policy_of
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.plan import PlanDigest
     from airflow_provider_voice.policy import ContactPolicy
 
-StaleRunAction = Literal["fail", "skip", "call"]
 ProblemAction = Literal["report", "fail"]
 EmptyAction = Literal["fail", "cancel"]
 
@@ -138,7 +137,6 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         self.region = region
         self.context = context
         self.ledger_conn_id = ledger_conn_id
-        self.policy = policy
         self.subject = subject
         self.do_not_call = do_not_call
         # A template or another task's output that renders to nothing is a list that is missing, not one that is empty.
@@ -161,6 +159,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
             self.poll_interval = seconds_of("poll_interval", poll_interval)
             self.call_timeout = duration("call_timeout", call_timeout)
             self.redial_rules = RedialRules.of(max_attempts, redial_after, success_statuses)
+            self.policy = policy_of(policy)
             self._check_arguments()
 
     def _check_arguments(self) -> None:
@@ -187,8 +186,6 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
             positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
             moment_or_text("ends_at", self.ends_at)
-        # Loaded now, so that a broken rule file is an import error.
-        self._policy  # noqa: B018 - a cached property
 
     @cached_property
     def hook(self) -> VoiceHook:
@@ -206,14 +203,6 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         from airflow_provider_voice.outreach.campaign_record import CampaignRecord  # loads SQLAlchemy
 
         return CampaignRecord(self._database, self.campaign)
-
-    @cached_property
-    def _policy(self) -> ContactPolicy | None:
-        if self.policy is None:
-            return None
-        from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
-
-        return as_policy(self.policy)
 
     def _settings(self) -> CampaignSettings:
         """Return the campaign's settings, from rendered arguments."""
@@ -253,7 +242,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
                 "agent_id": settings.agent_id or self.hook.vendor.settings.default_agent_id,
                 "voice_conn_id": self.voice_conn_id,
                 "columns": self._columns(),
-                "policy": self._policy,
+                "policy": self.policy,
                 # The entries are asked again right before each call, so they may change; not where they come from.
                 "do_not_call": do_not_call if isinstance(do_not_call, str) else do_not_call is not None,
                 "do_not_call_conn_id": self.do_not_call_conn_id,
@@ -394,8 +383,10 @@ class OutreachOperator(_OutreachBase):
             run = f"{context['ti'].dag_id}/{context['ti'].task_id}/{context['ti'].run_id}"
             if self.stale_run != "call" and not self._record.was_begun_by(run):
                 check_run_age(context["dag_run"], self.max_run_age)
-            self._record.begin(run)
+            self._record.begin("")
             self._load(settings)
+            # Not before: a run whose source was refused has called nobody, and may be old when it is cleared.
+            self._record.begin(run)
             return self._run(context, settings)
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -418,7 +409,7 @@ class OutreachOperator(_OutreachBase):
         from airflow_provider_voice.outreach.campaign import Campaign, Waiting
 
         self._running = Campaign(
-            settings, self._database, self.hook, policy=self._policy, do_not_call=self._do_not_call_list()
+            settings, self._database, self.hook, policy=self.policy, do_not_call=self._do_not_call_list()
         )
         done = self._running.run(may_defer=self.deferrable)
         if isinstance(done, Waiting):
@@ -452,8 +443,7 @@ class OutreachOperator(_OutreachBase):
         if counts["unknown"] and self.on_unknown == "fail":
             raise CallOutcomeUnknown(
                 f"{counts['unknown']} contacts of campaign {self.campaign!r} may have been rung, and nobody can tell. "
-                "List them with 'voice-outreach unknown', settle them with 'voice-outreach resolve'.",
-                permanent=True,
+                "List them with 'voice-outreach unknown', settle them with 'voice-outreach resolve'."
             )
         return counts
 
@@ -484,7 +474,7 @@ class PlanOutreachOperator(_OutreachBase):
             self._record.begin("")
             plan_id, load_number = self._load(settings, is_plan=True)
             ledger = Ledger(self._database, self.campaign, self.voice_conn_id, subject=settings.subject)
-            gate = Gate(ledger, self._policy, self._do_not_call_list(), settings.rules.max_attempts)
+            gate = Gate(ledger, self.policy, self._do_not_call_list(), settings.rules.max_attempts)
             plan = Planner(ledger, gate, settings.limits, settings.ends_at, load_number=load_number).plan()
             store_plan_id(self._database, self.campaign, plan_id)
             counts = self._record.counts()

@@ -79,7 +79,8 @@ class CallPolls:
             has_ended = self._settle(asked, future.result())
         if self._asking.is_due() and self._record.take_turn_to_poll(self._ledger.voice_conn_id, self._between_polls):
             # A run over another voice connection cannot read these calls, and it must end all the same.
-            self._give_up_old(self._ledger.in_progress(over_others=True), self._now(), " over another voice connection")
+            now = self._ledger.database.time()
+            self._give_up_old(self._ledger.in_progress(over_others=True), now, " over another voice connection")
             attempts = self._ledger.in_progress()
             if attempts:
                 refs = [attempt.ref for attempt in attempts]
@@ -87,7 +88,7 @@ class CallPolls:
         return has_ended
 
     def _settle(self, asked: list[Attempt], found: Mapping[str, Call]) -> bool:
-        now = self._now()
+        now = self._ledger.database.time()
         # How far the vendor's clock is ahead of the ledger's.
         offset = timedelta(seconds=self._hook.vendor.http.clock_offset or 0.0)
         ahead = datetime.now(timezone.utc) - now + offset
@@ -118,6 +119,3 @@ class CallPolls:
                 if now - attempt.intended_at > self._call_timeout
             ]
         )
-
-    def _now(self) -> datetime:
-        return self._ledger.database.transact(self._ledger.database.now)

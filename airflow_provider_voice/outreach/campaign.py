@@ -365,7 +365,7 @@ class Campaign:
         if offset is None:
             return None
         # The attempt is dated by the ledger's clock.
-        now = self._database.transact(self._database.now)
+        now = self._database.time()
         return offset + (datetime.now(timezone.utc) - now).total_seconds()
 
     # -- nothing to do --

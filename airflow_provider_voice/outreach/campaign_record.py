@@ -76,7 +76,7 @@ class CampaignRecord:
     def begin(self, run: str) -> None:
         """Create the campaign unless it exists.
 
-        :param run: the run that asks; it is remembered as the last one that began to call. Empty: a plan.
+        :param run: the run that begins to call, to be remembered as the last one. Empty: a plan, or contacts to load.
         :raises InvalidRequest: when the name is empty or too long.
         """
         if not self.campaign or len(self.campaign) > KEY_LENGTH:

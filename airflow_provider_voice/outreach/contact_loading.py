@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ class ContactLoader:
         self.number = self._database.transact(self._next_number)
         for chunk in _chunks(found):
             apart = [self._with_own_key(contact) for contact in chunk]
-            self._database.transact(lambda connection, apart=apart: self._write(connection, apart))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            self._database.transact(partial(self._write, chunk=apart))
             self.counts.rows += len(apart)
             self.counts.rejected += sum(contact.state is ContactState.REJECTED for contact in apart)
             self.counts.merged += sum(contact.state is ContactState.MERGED for contact in apart)

@@ -116,6 +116,10 @@ class Database:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
+    def time(self) -> datetime:
+        """Return the time by the database's clock, in a transaction of its own; see :meth:`now`."""
+        return self.transact(self.now)
+
     def locked(self, statement: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
         """Return a SELECT that locks its rows until the transaction ends.
 

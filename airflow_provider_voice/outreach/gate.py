@@ -288,8 +288,8 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     A doubt excludes. An entry with ``+`` matches by its digits, also with an extension behind them. An entry without it
     matches every number that ends in its digits (it may lack the country code, or have a leading zero) or is written so
     in its country (``8 912 ...`` in Russia), and every number that its own digits end in (it may begin with ``00`` or
-    ``011``). A trunk zero behind the country code, as in
-    ``+44 (0)20``, is left out, and text beside the number is not looked at.
+    ``011``). A trunk zero behind the country code, as in ``+44 (0)20``, is left out, and text beside the number is
+    ignored.
 
     :param numbers: E.164 numbers.
     :param written: the entries of the list; of an entry that is a row, the first column counts.

@@ -136,7 +136,7 @@ class Planner:
         :return: ``{"planned", "not_called", "first_call_at", "finish_at", "reasons"}``; ``finish_at`` is when the last
             contact would be called for the first time.
         """
-        now = self._database.transact(self._database.now)
+        now = self._database.time()
         plan = Plan()
         queue: list[tuple[datetime, str, Candidate]] = []
         # One object for all contacts of a place, because there are many contacts and few places.

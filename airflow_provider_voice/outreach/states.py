@@ -29,8 +29,8 @@ class ContactState(str, Enum):
     UNKNOWN = "unknown"
     CANCELED = "canceled"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    # The same on every Python: a plain str-Enum prints its class from 3.11 on.
+    __str__ = str.__str__
 
 
 #: The contact waits for a call.
@@ -53,8 +53,7 @@ class AttemptState(str, Enum):
     #: The phone may have rung; nobody knows.
     UNKNOWN = "unknown"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    __str__ = str.__str__  # as above
 
 
 #: Attempts that rang, or may have: these count for the caps of a policy and for ``max_attempts``.

@@ -186,10 +186,6 @@ class LedgerViews:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def now(self) -> datetime:
-        """Return the time by the ledger's clock."""
-        return self.database.transact(self.database.now)
-
     def campaigns(self, after: tuple[datetime, str] | None = None, limit: int = 25) -> list[CampaignSummary]:
         """Return campaigns, those that were created last first.
 

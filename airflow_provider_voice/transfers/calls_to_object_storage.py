@@ -26,9 +26,8 @@ class CallsToObjectStorageOperator(CallExport):
     """Write the calls created in ``[start, end)`` as files, one a day (UTC), with a manifest.
 
     One window is one set of files, ``<path>/source=<source>/day=<YYYY-MM-DD>/<start>-<end>.<ending>``: a rerun of the
-    run replaces each of them in one step, removes those of days without calls, and replaces the manifest
-    (``_manifests/<start>-<end>_<format>.json``: rows, bytes and SHA-256 of each file) last. The same calls give the
-    same bytes.
+    run replaces each of them in one step, then the manifest (``_manifests/<start>-<end>_<format>.json``: rows, bytes
+    and SHA-256 of each file), and last removes those of days without calls. The same calls give the same bytes.
 
     Example::
 

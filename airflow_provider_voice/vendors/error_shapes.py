@@ -29,6 +29,12 @@ _BY_STATUS: dict[int, type[VoiceError]] = {
     425: VendorUnavailable,
     429: RateLimited,
 }
+#: HTTP statuses by which a vendor's documentation says that a create was refused, beside 429 (refused for now).
+#: Missing on purpose: 408 (the server stopped waiting, perhaps after the call was accepted), 409 (there may be such a
+#: call), 425 (too early: a proxy may have passed it on), and every 1xx, 3xx and 5xx.
+REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
+#: Refusals that a vendor names in the body of a response whose HTTP status says success.
+NAMED_REFUSALS = (AgentNotUsable, AuthenticationFailed, InsufficientCredits, InvalidPhoneNumber)
 #: The remedy that ends an error's text.
 HINTS: dict[type[VoiceError], str] = {
     AuthenticationFailed: "Check the token (password) of the connection.",

@@ -8,11 +8,13 @@ Everything but a create only reads, also where it is a POST, and may be repeated
 | 429, not an HTML page                                         | refused for now      | yes        |
 | 100, 102, 103 and other 1xx but 101                           | interim, read over   | no         |
 | 2xx with a call id and no error in the body                   | accepted             | no         |
-| 2xx without a call id whose JSON body is an error             | refused              | no         |
+| 2xx without a call id whose JSON body names a refusal: of the | refused              | no         |
+| agent, the number, the token or for want of credit            |                      |            |
 | 400, 401, 402, 403, 404, 422 with an error in the API's form, | refused              | no         |
 | which is a JSON object, plain text or no body at all          |                      |            |
 | all else: 101, 3xx, 408, 409, 425, 499, 5xx, an HTML page,    | `CallOutcomeUnknown` | no         |
-| a body that cannot be read, a lost or slow response           |                      |            |
+| another error in a 2xx, a body that cannot be read,           |                      |            |
+| a lost or slow response                                       |                      |            |
 
 The refusals are the statuses that the vendors' pages document (Talkover docs: make-call and list-calls; Talkstack docs:
 make-phone-call; UnleashX docs: make-call). An error of status 5xx in the *body* of a 2xx is not a refusal either.
@@ -45,8 +47,7 @@ from airflow_provider_voice.exceptions import (
 )
 from airflow_provider_voice.models import read_time
 from airflow_provider_voice.phone import mask_numbers_in
-from airflow_provider_voice.vendors import transport
-from airflow_provider_voice.vendors.error_shapes import HINTS, error_class, error_text, states_error
+from airflow_provider_voice.vendors import error_shapes, transport
 from airflow_provider_voice.vendors.rate_limit import Limiter, limiter_for, retry_after_of
 from airflow_provider_voice.vendors.transport import Transport, UnusableResponse, new_session
 
@@ -60,8 +61,6 @@ MAX_TRIES = 5
 MAX_RETRY_SECONDS = 120.0
 _TEXT_LIMIT = 200
 _OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
-#: Statuses by which a vendor's documentation says that a create was refused.
-REFUSALS = frozenset({400, 401, 402, 403, 404, 422})
 _ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
@@ -159,7 +158,7 @@ class HttpClient:
     :param settings: the connection; its token is cut out of every text that leaves this class.
     :param title: the vendor's name in messages.
     :param vendor: the vendor's name in errors.
-    :param credential_headers: the headers that carry it.
+    :param credential_headers: the headers that carry the token.
     :param error_marks: the vendor's codes and parts of texts, in lower case, to classes; see
         :func:`~airflow_provider_voice.vendors.error_shapes.error_class`.
     :param sleep: waits between attempts; for tests.
@@ -184,8 +183,8 @@ class HttpClient:
         self._vendor = vendor
         self._credential_headers = credential_headers
         self._error_marks = error_marks
-        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         key = (vendor, settings.base_url, self._token)
+        #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         self.limiter: Limiter | None = limiter_for(key, settings.requests_per_minute)
         self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
         self._session = new_session(credential_headers, Transport())
@@ -335,7 +334,10 @@ class HttpClient:
         if error is not None and response.is_redirect:
             reason = error.message.rstrip(".")
         elif response.ok:
-            reason = f"its response has no call id but {response.unreadable or 'other content'}"
+            content = response.unreadable or "other content"
+            if error_shapes.states_error(response.body):
+                content = f"an error ({self.scrub(error_shapes.error_text(response.body)[0] or 'without a text')})"
+            reason = f"its response has {'a call id and' if has_call_id else 'no call id but'} {content}"
         else:
             reason = f"it answered HTTP {response.status}"
         raise _AttemptFailed(self._unknown(doing, reason, response), retry=False)
@@ -345,10 +347,10 @@ class HttpClient:
         """Whether the API itself states that it did not place the call."""
         if not response.ok:
             is_stated = isinstance(response.body, dict) or response.plain_text is not None
-            return response.status in REFUSALS and is_stated and not response.is_page
+            return response.status in error_shapes.REFUSALS and is_stated and not response.is_page
         code = error.code or ""
-        is_object = isinstance(response.body, dict) and not response.is_page
-        return is_object and (not code.isdecimal() or int(code) in REFUSALS)
+        is_named = isinstance(error, error_shapes.NAMED_REFUSALS) and not response.is_page
+        return is_named and (not code.isdecimal() or int(code) in error_shapes.REFUSALS)
 
     def _wait_before_retry(self, response: ApiResponse, error: VoiceError) -> float | None:
         wait = retry_after_of(response.headers, response.body, now=response.server_time)
@@ -367,21 +369,23 @@ class HttpClient:
         """Return the error that a response means, or None for a good one; a status of 200 does not make it good."""
         if response.is_redirect:
             return self._redirected(response, doing)
-        if response.ok and not states_error(response.body):
+        if response.ok and not error_shapes.states_error(response.body):
             if response.unreadable is None:
                 return None
             message = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
             return VendorUnavailable(message, vendor=self._vendor, **response.details)
-        text, code = error_text(response.body)
+        text, code = error_shapes.error_text(response.body)
         text = text or (response.unreadable if response.plain_text is None else response.plain_text)
         text, code = self.scrub(text or ""), self.scrub(code or "", 60)
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
-        cls = error_class(status, code, text, self._error_marks, is_ok=response.ok)
+        cls = error_shapes.error_class(status, code, text, self._error_marks, is_ok=response.ok)
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = f"{self._title} {verb} {doing}{detail} ({marks}). {HINTS.get(cls, 'Correct the request.')}"
+        message = (
+            f"{self._title} {verb} {doing}{detail} ({marks}). {error_shapes.HINTS.get(cls, 'Correct the request.')}"
+        )
         return cls(message, vendor=self._vendor, code=code or None, **response.details)
 
     def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:

@@ -54,7 +54,7 @@ class Page:
 
     @cached_property
     def calls(self) -> list[Call]:
-        """The calls, made by the consumer: a page thread that makes them asks for its next page later."""
+        """The calls. The consumer's thread makes them, so that a page thread requests its next page at once."""
         return list(map(self.read_row, self.rows))
 
 

@@ -179,8 +179,8 @@ class Talkstack(Vendor):
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 # get-call-data has `callSid`, Twilio's list of calls `sid`.
 _ID_FIELDS = ("callSid", "sid")
-# Statuses that get-call-data lists under "Error Responses", and the history's "initiated". An error of a server may be
-# called "busy", too, but nothing of these.
+# Statuses that get-call-data lists under "Error Responses", and the history's "initiated". No error of a server is
+# called by one of them, unlike by "busy".
 _STATUSES_UNDER_ERRORS = ("queued", "initiated", "ringing", "in_progress", "voicemail", "silence")
 _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recordingUrls", "phoneNumber"})
 

@@ -232,7 +232,8 @@ def _is_call(call: Call, ref: CallRef) -> bool:
     """Whether a row is the call: by its tag fields and id fields only, never by any other value in it."""
     if ref.tag and call.tag:
         return call.tag == ref.tag
-    # A number is the list's own id, which the row of another call may have in its `call_id`; with our tag it is not.
+    # An id of digits only is the list's own, and another call's row may have it in `call_id`. An id that came with our
+    # tag is the create's, whatever its form.
     is_own_id = not ref.tag and (ref.id == call.id or ref.id.isdecimal())
     return ref.id == call.id if is_own_id else ref.id in _ids_of_create(call.raw)
 

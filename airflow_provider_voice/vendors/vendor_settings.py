@@ -15,7 +15,8 @@ from airflow_provider_voice.vendors.parsing import as_float, as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_TIMEOUT = 3600
+# Seconds. A longer read_timeout would have no effect: transport.MAX_SECONDS ends every response.
+_MAX_TIMEOUT = 120
 _MAX_PER_MINUTE = 1_000_000
 
 
@@ -37,8 +38,8 @@ class Settings:
     :param default_agent_id: the agent of requests that name none.
     :param default_region: two-letter country of numbers written without ``+``.
     :param requests_per_minute: limit kept in this process by all users of the token, from 1; None: none.
-    :param connect_timeout: the longest time to connect, seconds or a ``timedelta``, at most an hour, default 10 s.
-    :param read_timeout: the longest time without a byte, seconds or a ``timedelta``, at most an hour, default 30 s.
+    :param connect_timeout: the longest time to connect, seconds or a ``timedelta``, at most 120 s, default 10 s.
+    :param read_timeout: the longest time without a byte, seconds or a ``timedelta``, at most 120 s, default 30 s.
     :param status_overrides: vendor status -> our status, before the vendor's own map.
     :raises InvalidRequest: naming the setting that makes no sense; never with its value.
     """
@@ -64,7 +65,9 @@ class Settings:
             given = getattr(self, name)
             seconds = given.total_seconds() if isinstance(given, timedelta) else as_float(given)
             if seconds is None or not 0 < seconds <= _MAX_TIMEOUT:
-                raise InvalidRequest(f"{name} must be a timedelta or seconds, more than 0 and at most an hour.")
+                raise InvalidRequest(
+                    f"{name} must be a timedelta or seconds, more than 0 and at most {_MAX_TIMEOUT} s."
+                )
             object.__setattr__(self, name, seconds)
         if self.requests_per_minute is not None:
             limit = as_float(self.requests_per_minute)

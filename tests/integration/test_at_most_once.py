@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_voice.dialing import dialer as dialer_module
 from airflow_provider_voice.dialing import reconcile
@@ -563,6 +565,25 @@ def test_a_call_that_a_kill_hung_up_is_no_success_for_the_retry(connected, monke
         assert isinstance(outcome.error, CallNotCompleted)
     else:  # nobody was hung up on
         assert outcome.result["how"] == "reattached"
+    assert len(connected.rings) == 1
+
+
+@pytest.mark.parametrize("mode", ["wait", "defer"])
+def test_a_call_that_an_execution_timeout_hung_up_is_no_success_for_the_retry(connected, monkeypatch, mode) -> None:
+    arguments = {**MODES[mode], "end_call_on_kill": True, "execution_timeout": timedelta(seconds=0.01)}
+    task, operators = Task(connected, to="+14155552606", **arguments), []
+    make = task.operator
+    with monkeypatch.context() as patched:
+        patched.setattr(task, "operator", lambda: operators.append(make()) or operators[-1])
+        if mode == "wait":
+            patched.setattr(make_call.CallWatch, "poll", mock.Mock(side_effect=AirflowTaskTimeout))
+        with pytest.raises(AirflowTaskTimeout):
+            task.attempt()
+    operators[-1].on_kill()  # as Airflow does after this error
+    if connected.vendor_name == "talkover":
+        assert isinstance(task.finish().error, CallNotCompleted)
+    ends = [request for request in connected.requests if request.operation == "end"]
+    assert len(ends) == (connected.vendor_name == "talkover")
     assert len(connected.rings) == 1
 
 

@@ -99,6 +99,23 @@ def test_a_number_right_behind_a_date_is_masked(number) -> None:
     assert "5552671" not in re.sub(r"[^\d•]", "", masked)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+49\u2212171\u2212123456",
+        "+49\uff0d171\uff0d123456",
+        "\uff0817 1\uff09 12345",
+        "0171/123456",
+        "+49 171 / 123-456",
+    ],
+)
+def test_a_number_is_masked_with_whatever_signs_people_write_between_its_digits(written) -> None:
+    digits = re.sub(r"\D", "", written)
+    masked = mask_numbers_in(f"Contact 7: {written} is busy")
+    assert masked.startswith("Contact 7: ")
+    assert digits[-5:] not in re.sub(r"[^\d•]", "", masked)
+
+
 def test_time_zones_never_take_unknown_for_utc() -> None:
     zones = {
         number: time_zones_of(phonenumbers.parse(number)) for number in ("+14155552671", "+18005550199", "+80012345678")

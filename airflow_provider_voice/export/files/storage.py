@@ -59,7 +59,8 @@ class FileSet:
         """
         message = (
             f"The storage failed while the files of {self.manifest} were written ({{error}}). The manifest is "
-            "unchanged; a retry writes the set again. Check the path, the connection and its rights."
+            "unchanged, unless only the removal of old files failed. A retry writes the set again. Check the path, the "
+            "connection and its rights."
         )
         return without_row_values(lambda: self._replace(days, read_at, read_to), StorageFailed, message)
 

@@ -122,7 +122,7 @@ def dialect_of(hook: Any) -> type[SqlDialect]:
     """
     kind = getattr(hook, "conn_type", None)
     extra = getattr(getattr(hook, "connection", None), "extra_dejson", {})
-    if kind == "postgres" and extra.get("redshift"):
+    if kind == "postgres" and (extra.get("redshift") or extra.get("redshift-serverless")):
         kind = "redshift"  # PostgresHook reaches Redshift too, which has no COPY from a client
     if kind not in DIALECTS:
         raise InvalidRequest(

@@ -82,7 +82,7 @@ def _show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Resp
     created_at = read_time(position[0]) if position else None
     found = views.campaigns((created_at, position[1]) if created_at else None, _CAMPAIGNS + 1)
     shown, more = _cut(found, _CAMPAIGNS, lambda last: [write_time(last.created_at), last.campaign])
-    return _page(request, user, "campaigns.html", campaigns=shown, now=views.now(), more=more, after=after)
+    return _page(request, user, "campaigns.html", campaigns=shown, now=views.database.time(), more=more, after=after)
 
 
 @reading.get("/campaign")

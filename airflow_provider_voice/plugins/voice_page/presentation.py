@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_voice import __version__
 from airflow_provider_voice.outreach.states import ContactState
-from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
+from airflow_provider_voice.phone import MASK, SIGNS, mask_number, mask_numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_voice.outreach.views import CampaignSummary, HourCount
 
-_DIGITS_IN_KEY = re.compile(r"\+?\d(?:[\s().\-]*\d){6,}")
+_DIGITS_IN_KEY = re.compile(rf"[+\uFF0B]?\d(?:[{SIGNS}/]*\d){{6,}}")
 #: Numbers that agree in so many last digits are taken for the same.
 _TELLING_DIGITS = 7
 #: Longer runs of digits are taken for a number where the contact's own is not known.
@@ -63,7 +63,7 @@ def shown_key(key: str, number: str | None) -> str:
         if own:
             is_number = digits[-_TELLING_DIGITS:] == own[-_TELLING_DIGITS:]
         else:
-            is_number = match.group().startswith("+") or len(digits) >= _SHORTEST_NUMBER
+            is_number = match.group().startswith(("+", "\uff0b")) or len(digits) >= _SHORTEST_NUMBER
         return mask_number(match.group()) if is_number else match.group()
 
     return _DIGITS_IN_KEY.sub(hide, key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,6 +167,19 @@ def test_a_source_that_cannot_be_read_ends_the_task_and_names_the_argument(conne
     arguments = {"contacts": people(COMPLETED), **QUICK, **change}
     with pytest.raises(AirflowFailException, match=text):
         executed(OutreachOperator(task_id="call", stale_run="call", **arguments))
+    assert connected.rings == []
+
+
+def test_a_run_whose_source_was_refused_has_not_begun_and_is_stale_when_the_source_is_corrected_days_later(
+    connected,
+) -> None:
+    run = SimpleNamespace(run_id="r", run_type="manual", run_after=datetime.now(timezone.utc))
+    context: Any = {"ti": SimpleNamespace(dag_id="d", task_id="call", run_id="r"), "dag_run": run}
+    with pytest.raises(AirflowFailException, match="contacts: the file"):
+        OutreachOperator(task_id="call", contacts="/no/such/people.csv", **QUICK).execute(context)
+    run.run_after -= timedelta(days=2)
+    with pytest.raises(AirflowFailException, match="was due at"):
+        OutreachOperator(task_id="call", contacts=people(COMPLETED), **QUICK).execute(context)
     assert connected.rings == []
 
 

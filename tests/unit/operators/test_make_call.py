@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 import time_machine
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -289,7 +289,25 @@ def test_a_wait_for_a_call_that_was_never_reported_names_the_call(monkeypatch) -
     event = wait_with(trigger)
     assert event["timed_out"]
     with pytest.raises(AirflowFailException, match=r"1 call\(s\): c7 \(never reported\)"):
-        made.execute_complete({}, event)
+        made.execute_complete(CONTEXT, event)
+
+
+def test_a_call_that_was_never_reported_is_hung_up_when_the_execution_timeout_passes(monkeypatch) -> None:
+    ended = []
+    monkeypatch.setattr(make_call.VoiceHook, "hang_up", lambda _hook, ref: ended.append(ref) or True)
+    arguments = {"wait_for_completion": True, "deferrable": True, "end_call_on_kill": True}
+    made = make(agent_id="a", execution_timeout=timedelta(seconds=1), **arguments)
+    with pytest.raises(TaskDeferred) as deferred:
+        made._defer(DialedCall(Call("c7", "talkover", CallStatus.QUEUED, to=NUMBER, agent_id="a"), "placed", 1))
+    deferred.value.trigger.deadline = 0
+    monkeypatch.setattr(call_status, "_FIRST_POLL_SECONDS", 0.01)
+    event = wait_with(deferred.value.trigger)
+    assert "4155552601" not in json.dumps(event)
+    again = make(agent_id="a", execution_timeout=timedelta(seconds=1), **arguments)
+    with pytest.raises(AirflowTaskTimeout):
+        again.execute_complete(CONTEXT, event)
+    again.on_kill()  # as Airflow does after this error
+    assert [(call.id, call.agent_id) for call in ended] == [("c7", "a")]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider_voice.exceptions import RateLimited, VendorUnavailable
 from airflow_provider_voice.operators.make_call import MakeCallOperator
@@ -40,3 +41,5 @@ def test_every_operator_has_it_unless_the_user_brings_another(policy) -> None:
     assert MakeCallOperator(task_id="a", to="{{ x }}").retry_policy is policy
     other = type(policy)()
     assert MakeCallOperator(task_id="b", to="{{ x }}", retry_policy=other).retry_policy is other
+    with DAG("c", schedule=None, default_args={"retry_policy": other}):
+        assert MakeCallOperator(task_id="c", to="{{ x }}").retry_policy is other

@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.exceptions import (
+    AgentNotUsable,
     AuthenticationFailed,
     CallOutcomeUnknown,
     InvalidRequest,
@@ -148,8 +149,8 @@ def test_a_refused_create_is_sent_once(scripted, status) -> None:
 
 
 def test_a_code_that_only_looks_like_a_number_is_a_code(scripted) -> None:
-    server = scripted(lambda seen: {"error": True, "code": "\u00b2", "message": "no"})
-    with pytest.raises(RequestRejected):
+    server = scripted(lambda seen: {"error": True, "code": "\u00b2", "message": "Agent not found"})
+    with pytest.raises(AgentNotUsable):
         vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.dialing.reconcile import Evidence, find_call
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
@@ -53,7 +52,7 @@ REQUEST = CallRequest(NUMBER, agent_id="101")
         ("talkover", 401, {"message": "Missing Bearer Token"}, AuthenticationFailed),
         ("talkover", 403, {"success": False, "message": "no", "code": "FORBIDDEN"}, AuthenticationFailed),
         ("talkover", 422, {"message": "m", "errors": {"to": ["bad"]}}, RequestRejected),
-        ("talkover", 200, {"success": False, "message": "no"}, RequestRejected),
+        ("talkover", 200, {"success": False, "code": "AGENT_INACTIVE", "message": "no"}, AgentNotUsable),
         ("talkstack", 400, {"message": "agentId is missing"}, AgentNotUsable),
         ("talkstack", 401, b"Unauthorized", AuthenticationFailed),
         ("talkstack", 400, b"number is missing", RequestRejected),
@@ -86,9 +85,20 @@ def test_every_error_shape_becomes_its_class(scripted, name, status, body, error
 )
 def test_an_error_in_a_good_response_that_only_speaks_of_agent_and_number_proves_nothing(scripted, name, text) -> None:
     server = scripted(lambda seen: {"success": False, "message": text})
-    with pytest.raises(RequestRejected) as refused:
+    with pytest.raises(CallOutcomeUnknown, match="its response has no call id but an error"):
         vendor_at(server.url, name).create(REQUEST)
-    assert not proves_no_ring(refused.value)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("name", ["talkover", "talkstack", "unleashx"])
+def test_an_error_beside_a_call_id_proves_nothing(scripted, name) -> None:
+    record = {"id": "c", "call_id": "c", "execution_id": "c"}
+    server = scripted(lambda seen: {"success": False, "message": "Agent not found", "data": record, "call": record})
+    with pytest.raises(
+        CallOutcomeUnknown, match=r"its response has a call id and an error \(Agent not found\)\. It is"
+    ):
+        vendor_at(server.url, name).create(REQUEST)
+    assert len(server.seen) == 1
 
 
 def test_the_request_of_each_create(scripted) -> None:

@@ -11,9 +11,9 @@ from airflow_provider_voice.dialing.no_ring_proof import proves_no_ring
 from airflow_provider_voice.exceptions import (
     AgentNotUsable,
     AuthenticationFailed,
+    CallOutcomeUnknown,
     InvalidPhoneNumber,
     RateLimited,
-    RequestRejected,
     VendorUnavailable,
     VoiceError,
 )
@@ -189,11 +189,11 @@ def test_an_error_in_a_good_response_is_read_by_its_code(scripted, code, expecte
         ("Agent not found or not active", AgentNotUsable),
         ("Agent ID is required", AgentNotUsable),
         ("Phone Number is required", InvalidPhoneNumber),
-        ("phone_number rings; agent_id was not stored with it", RequestRejected),
-        ("Agent not found for the summary of the call", RequestRejected),
+        ("phone_number rings; agent_id was not stored with it", CallOutcomeUnknown),
+        ("Agent not found for the summary of the call", CallOutcomeUnknown),
         ("Invalid Auth Key or Session Expired", AuthenticationFailed),
-        ("The call was queued, but the agent did not connect", RequestRejected),
-        ("Telephony timed out", RequestRejected),
+        ("The call was queued, but the agent did not connect", CallOutcomeUnknown),
+        ("Telephony timed out", CallOutcomeUnknown),
     ],
 )
 def test_only_a_documented_text_in_a_good_response_proves_that_nobody_was_rung(scripted, text, expected) -> None:
@@ -202,7 +202,7 @@ def test_only_a_documented_text_in_a_good_response_proves_that_nobody_was_rung(s
         with pytest.raises(VoiceError) as failed:
             vendor_at(server.url, "unleashx").create(CallRequest(NUMBER, agent_id="101"))
         assert type(failed.value) is expected
-        assert proves_no_ring(failed.value) is (expected is not RequestRejected)
+        assert proves_no_ring(failed.value) is (expected is not CallOutcomeUnknown)
 
 
 def test_a_refusal_names_the_field_that_is_wrong(scripted) -> None:

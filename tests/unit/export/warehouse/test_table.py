@@ -93,8 +93,9 @@ def test_the_connection_type_says_it(kind: str) -> None:
 
 def test_a_postgres_connection_may_be_redshift() -> None:
     assert dialect_of(hook_of("postgres", redshift=False)) is DIALECTS["postgres"]
-    with pytest.raises(InvalidRequest, match="Calls cannot be loaded into redshift directly"):
-        dialect_of(hook_of("postgres", redshift=True))
+    for option in ("redshift", "redshift-serverless"):
+        with pytest.raises(InvalidRequest, match="Calls cannot be loaded into redshift directly"):
+            dialect_of(hook_of("postgres", **{option: True}))
 
 
 @pytest.mark.parametrize("kind", ["snowflake", "gcpbigquery", "redshift", "databricks", "odbc", "jdbc", "http"])

@@ -93,10 +93,11 @@ def test_one_call_is_shown_as_far_as_it_can_be_read(client: TestClient, monkeypa
 
 
 def test_the_calls_of_one_id_in_two_accounts_are_both_shown(client: TestClient, monkeypatch) -> None:
-    found = [
-        {"source": source, "vendor": "unleashx", "status": "busy", "to_number": "+14155552671"}
-        for source in ("north", "south")
-    ]
+    other_columns = (
+        "vendor_status", "from_number", "created_at", "ended_at", "duration_seconds", "agent_name", "agent_id", "direction",
+    )  # fmt: skip
+    known = {"vendor": "unleashx", "status": "busy", "to_number": "+14155552671"}
+    found = [{**dict.fromkeys(other_columns), **known, "source": source} for source in ("north", "south")]
     monkeypatch.setattr(page_app, "recent_calls", lambda: SimpleNamespace(calls=lambda call_id: found))
     monkeypatch.setattr(page_app, "warehouse_conn_id", lambda: "warehouse")
     fail_with(monkeypatch, NoLedgerYet("No campaign has run yet."))
