@@ -341,7 +341,7 @@ class OutreachOperator(_OutreachBase):
     :param policy: a contact policy: a ``ContactPolicy``, the name or path of a rule file, or a list of them.
     :param subject: the topic of the calls; caps count attempts of one number and subject.
     :param do_not_call: SQL for ``do_not_call_conn_id`` whose first column is a number, or a list of numbers; asked
-        again right before each call. With ``:numbers`` in the SQL only the numbers about to be called are looked up.
+        again right before each call. With ``WHERE phone IN :numbers`` only those about to be called are looked up.
     :param do_not_call_conn_id: the connection of that SQL.
     :param max_concurrent: calls in progress at once, over all that share the ledger and the connection, default 10.
     :param calls_per_minute: calls placed in a minute, counted likewise; ``None``: no limit.

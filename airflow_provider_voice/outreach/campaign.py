@@ -337,7 +337,13 @@ class Campaign:
                 self._claim_at = now + _IDLE_SECONDS
         if not self._buffer:
             return
+        # Before a list is read, which may be long: a campaign waits for a place most of the time.
+        places = self._database.transact(self._pacing.lock)
+        if places.count == 0:
+            self._place_at = now + places.wait
+            return
         verdicts = self._gate.check(self._buffer)
+        self._renew()  # a long list may take longer to read than a lease lasts
         # After half a lease a create is not sent any more: another worker may soon treat it as lost, and the verdict is
         # as old. A ledger that lets us wait for its locks uses up the time, too.
         deadline = Deadline(self.ledger.lease_seconds / 2)

@@ -10,7 +10,7 @@ from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BATCH = 1000
 #: A field of a CSV that is longer is a quote that nobody closed.
@@ -39,7 +39,7 @@ def _csv_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     try:
         for fields in reader:
             if not header:
-                header = _checked_header(name, fields)
+                header = checked_header(name, fields)
             elif fields and len(fields) != len(header):
                 column = min(len(fields), len(header)) + 1
                 raise _malformed(name, began, column, f"{len(fields)} fields, and the header has {len(header)}")
@@ -52,7 +52,14 @@ def _csv_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         raise _malformed(name, 1, 1, "the file is empty, and a CSV begins with a header")
 
 
-def _checked_header(name: str, fields: list[str]) -> list[str]:
+def checked_header(name: str, fields: Iterable[str]) -> list[str]:
+    """Return the names of columns, without blanks around them.
+
+    :param name: the source, for the error text.
+    :param fields: the names.
+    :return: the names.
+    :raises InvalidRequest: when a column has no name, or that of another one: only one of them would be used.
+    """
     header = [field.strip() for field in fields]
     for number, column in enumerate(header, 1):
         if not column:
@@ -67,9 +74,9 @@ def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise _malformed(name, number, error.colno, error.msg) from None
+            row = json.loads(line, object_pairs_hook=_object)
+        except ValueError as error:  # json's own, and those of _object and of an integer that is too long
+            raise _malformed(name, number, getattr(error, "colno", 1), getattr(error, "msg", str(error))) from None
         except RecursionError:
             raise _malformed(name, number, 1, "nested too deeply") from None
         if not isinstance(row, dict):
@@ -77,14 +84,24 @@ def _jsonl_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         yield row
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise ValueError("an object has a name a second time")
+    return row
+
+
 def _parquet_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa  # an extra of this package, and large
-    from pyarrow import parquet
+    from pyarrow import parquet  # an extra of this package, and large
 
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+        content = parquet.ParquetFile(file)
+        checked_header(name, content.schema_arrow.names)
+        for batch in content.iter_batches(_BATCH):
             yield from batch.to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
+    except InvalidRequest:
+        raise
+    except Exception as error:  # noqa: BLE001 - text, times and zones of a value raise errors of Python's own
         text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise InvalidRequest(f"{name} is not a readable Parquet file: {text}. Nobody was called.") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.outreach.contact_files import ENDINGS, read_rows
+from airflow_provider_voice.outreach.contact_files import ENDINGS, checked_header, read_rows
 from airflow_provider_voice.phone import mask_numbers_in
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def rows_of(contacts: Any, engine: Engine | None, open_file: Callable[[str], IO[
 
         with querying("contacts", engine) as connection:
             streamed = connection.execution_options(stream_results=True, yield_per=_BATCH)
-            yield from map(dict, streamed.exec_driver_sql(contacts).mappings())
+            result = streamed.exec_driver_sql(contacts)
+            checked_header("the result of the SQL in contacts", result.keys())
+            yield from map(dict, result.mappings())
     else:
         with _opened(contacts, open_file) as file:
             yield from read_rows(contacts.rpartition("/")[2], file)

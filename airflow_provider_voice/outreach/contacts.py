@@ -210,7 +210,7 @@ def _json_safe(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json_safe(item) for item in value]
     if isinstance(value, dict):
-        return {str(name): _json_safe(item) for name, item in value.items()}
+        return {_storable(str(name)): _json_safe(item) for name, item in value.items()}
     return value
 
 

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 _LONGEST_COUNTRY_CODE = 3
+_IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
 _ENDING_OF_FLOAT = re.compile(r"(?<=\d)\.0+$")
 #: What people write beside a number in one field: a name, an extension, another number.
@@ -178,7 +179,8 @@ class Gate:
         policy = self._policy
         if policy is None or place is None or isinstance(place, NextState):
             return place if isinstance(place, NextState) else None
-        decision = _guarded(lambda: policy.decide_at_place(place, at, attempts))
+        # An attempt never lies ahead: it was stored after the clock was read and before the attempts were.
+        decision = _guarded(lambda: policy.decide_at_place(place, at, [min(attempt, at) for attempt in attempts]))
         if isinstance(decision, NextState) or decision.allowed:
             return decision if isinstance(decision, NextState) else None
         if decision.next_at is None:
@@ -230,12 +232,13 @@ class NumbersQuery:
     """A do-not-call list in a database that looks up the numbers of a batch.
 
     :param engine: the list's database.
-    :param sql: a query whose first column is a number; ``:numbers`` in it stands for the batch, as E.164.
+    :param sql: a query whose first column is a number; ``IN :numbers`` in it looks up the batch, as E.164.
     """
 
     def __init__(self, engine: Engine, sql: str) -> None:
         self._engine = engine
-        self._sql = sql
+        # The list is written with parentheses of its own; in two pairs it would be one row of values.
+        self._sql = _IN_PARENTHESES.sub(":numbers", sql)
 
     def listed(self, numbers: Collection[str]) -> set[str]:
         """Return those of the numbers that are on the list now.
@@ -337,8 +340,10 @@ def _readings(text: str) -> Iterator[tuple[bool, str]]:
         yield from _without_trunk_zero(text.startswith("+"), text.lstrip("+"))
         return
     # Signs of other scripts and widths become those of ASCII.
-    text = _ENDING_OF_FLOAT.sub("", unicodedata.normalize("NFKC", text))
-    for part in {text, *_BESIDE_A_NUMBER.split(text)}:
+    text = unicodedata.normalize("NFKC", text)
+    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots.
+    forms = {text, _ENDING_OF_FLOAT.sub("", text)}
+    for part in forms.union(*map(_BESIDE_A_NUMBER.split, forms)):
         digits = "".join(str(unicodedata.decimal(char)) for char in part if char.isdecimal())
         yield from _without_trunk_zero(part.lstrip("( \ufeff").startswith("+"), digits)
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 200
 # Drivers of MySQL and SQLite raise OperationalError for these too: an unknown or ambiguous column, an unknown function,
 # a wrong number of columns or arguments, a GROUP BY that lacks a column, a subquery without an alias, a missing
-# privilege on a table or a column; any error in the text of a statement.
-_WRONG_QUERY_IN_MYSQL = {1052, 1054, 1055, 1140, 1142, 1143, 1222, 1241, 1248, 1305, 1370, 1582}
+# privilege on a table or a column, a row where a value belongs; any error in the text of a statement.
+_WRONG_QUERY_IN_MYSQL = {1052, 1054, 1055, 1140, 1142, 1143, 1222, 1241, 1248, 1305, 1370, 1582, 4078}
 _WRONG_QUERY_IN_SQLITE = (
-    "no such ", "syntax error", "incomplete input", "unrecognized token", "misuse of ", "wrong number of arguments",
+    "no such ", "syntax error", "incomplete input", "unrecognized token", "misuse", "wrong number of arguments",
     "ambiguous column",
 )  # fmt: skip
 

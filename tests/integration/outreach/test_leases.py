@@ -141,3 +141,26 @@ def test_an_attempt_that_is_dated_before_a_check_and_committed_after_it_counts(l
     checked = {claimed[0].to: 0}
     assert one.store_intents(claimed, pacing(loaded), agent_id="a", checked=checked).stored == []
     assert len(other.history([claimed[0].to])[0][claimed[0].to]) == 1
+
+
+class ListOfAMinute:
+    """A do-not-call list whose reading outlasts a lease."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+
+    def listed(self, numbers) -> set[str]:
+        self.rig.advance(70)
+        return set()
+
+
+def test_a_do_not_call_list_that_is_read_for_longer_than_a_lease_delays_the_calls_only(rig) -> None:
+    rig.load(people(*[COMPLETED] * 3))
+    campaign = rig.campaign(do_not_call=ListOfAMinute(rig))
+    campaign._renewing._seconds = 0.0  # the ledger's clock is moved by hand, that of the loop is not
+    campaign._call()
+    while campaign._senders.under_way:
+        campaign._senders.wait(10)
+        campaign._store_outcomes()
+    campaign._close()
+    assert len(rig.rings()) == 3

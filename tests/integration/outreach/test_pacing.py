@@ -184,3 +184,22 @@ def test_a_create_that_waited_past_its_lease_for_its_place_is_not_sent(rig) -> N
     senders.close()
     assert result.kind == "held"
     assert rig.sandbox.rings == []
+
+
+def test_no_list_is_read_while_there_is_no_place(rig) -> None:
+    rig.load(people(*[COMPLETED] * 3))
+    asked: list[set[str]] = []
+
+    class Asked:
+        def listed(self, numbers) -> set[str]:
+            asked.append(numbers)
+            return set()
+
+    campaign = rig.campaign(limits=Limits(max_concurrent=1), do_not_call=Asked())
+    for _ in range(4):
+        campaign._place_at = 0.0
+        campaign._call()
+        campaign._senders.wait(10)
+        campaign._store_outcomes()
+    assert len(asked) == len(rig.rings()) == 1
+    campaign._close()

@@ -10,8 +10,10 @@ import pytest
 
 from airflow_provider_voice.dialing import deadline
 from airflow_provider_voice.exceptions import AgentNotUsable, InvalidRequest
+from airflow_provider_voice.outreach import ledger
 from airflow_provider_voice.outreach.campaign import Waiting
-from airflow_provider_voice.outreach.gate import ListedNumbers
+from airflow_provider_voice.outreach.gate import Gate, ListedNumbers
+from airflow_provider_voice.outreach.ledger import Ledger
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.views import LedgerViews
 from airflow_provider_voice.policy import ContactPolicy
@@ -86,6 +88,16 @@ def test_a_cap_counts_the_attempts_of_every_campaign(rig, tmp_path) -> None:
     # The ledger counts from the intent, the sandbox from the ring some milliseconds later.
     assert second - first > timedelta(hours=24) - timedelta(seconds=1)
     assert third - second > timedelta(hours=24) - timedelta(seconds=1)
+
+
+def test_a_cap_counts_an_attempt_that_was_stored_after_the_clock_was_read(rig, tmp_path, monkeypatch) -> None:
+    policy = policy_of(tmp_path, "  - {id: cap, at_most: {attempts: 1, hours: 24}}\n")
+    rig.load([{**people(COMPLETED)[0], "time_zone": "UTC"}])
+    own = Ledger(rig.new_database(), rig.name, "voice_default")
+    (claimed,) = own.claim_due(1)
+    # As of another worker, whose intent is committed between the two queries.
+    monkeypatch.setattr(ledger, "attempt_times", lambda *_: {claimed.to: [rig.now() + timedelta(milliseconds=1)]})
+    assert Gate(own, policy, None, 3).check([claimed]).allowed == []
 
 
 def test_pause_and_resume(rig) -> None:

@@ -31,11 +31,13 @@ def test_a_percent_sign_is_no_placeholder(crm) -> None:
     sql = "SELECT name, phone FROM people WHERE name LIKE 'A%'"
     assert read(crm, sql) == [{"name": "Ann", "phone": "+14155552601"}]
     listed = "SELECT phone FROM people WHERE name LIKE 'A%'"
-    for query in (listed, f"{listed} AND phone IN :numbers"):
+    for query in (listed, f"{listed} AND phone IN :numbers", f"{listed} AND phone IN ( :numbers)"):
         assert do_not_call_of(query, crm, is_expected=True).listed(["+14155552601", "+14155552602"]) == {"+14155552601"}
 
 
-@pytest.mark.parametrize("sql", ["SELEC 1", "SELECT 1 FROM peopel", "SELECT nmae FROM people", "SELECT nofun(1)"])
+@pytest.mark.parametrize(
+    "sql", ["SELEC 1", "SELECT 1 FROM peopel", "SELECT nmae FROM people", "SELECT nofun(1)", "SELECT 1 IN ((1, 2))"]
+)
 def test_a_wrong_query_is_permanent(crm, sql) -> None:
     with pytest.raises(InvalidRequest, match="The SQL in contacts"):
         read(crm, sql)

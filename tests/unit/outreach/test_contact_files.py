@@ -14,6 +14,15 @@ from airflow_provider_voice.outreach.contact_files import read_rows
 pytestmark = pytest.mark.once
 
 
+def table(names: list[str], *columns: pa.Array) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(pa.Table.from_arrays([pa.array(["+14155552671"]), *columns], ["to", *names]), buffer)
+    return buffer.getvalue()
+
+
+NOT_UTF8 = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
+
+
 def read(name: str, content: bytes) -> list[dict]:
     return list(read_rows(name, io.BytesIO(content)))
 
@@ -48,7 +57,13 @@ def test_parquet() -> None:
         ("a.csv", b"to,name\n1,\xff\n", "line 2, column 3"),
         ("a.jsonl", b'{"to": 1}\n{"to" 2}\n', "line 2, column 7"),
         ("a.jsonl", b'{"to": 1}\n[1]\n', "line 2, column 1"),
+        ("a.jsonl", b'{"to": 1}\n{"to": 1, "to": 2}\n', "line 2, column 1: an object has a name a second time"),
+        ("a.jsonl", b'{"to": 1}\n{"to": ' + b"1" * 5000 + b"}\n", "line 2, column 1"),
         ("a.parquet", b"no", "not a readable Parquet file"),
+        ("a.parquet", table(["to"], pa.array(["+14155552672"])), "line 1, column 2: the column 'to' a second time"),
+        ("a.parquet", table(["name"], NOT_UTF8), "not a readable Parquet file: 'utf-8' codec"),
+        ("a.parquet", table(["at"], pa.array([2**62], pa.timestamp("us"))), "not a readable Parquet file: date value"),
+        ("a.parquet", table(["at"], pa.array([0], pa.timestamp("us", "No/Zone"))), "not a readable Parquet file"),
         ("a.txt", b"", "not from 'a.txt'"),
     ],
 )

@@ -25,6 +25,12 @@ def test_rows_of_a_file_a_query_and_a_list(tmp_path) -> None:
     assert list(rows_of(expected, None, opened)) == expected
 
 
+def test_a_query_must_not_have_a_column_twice() -> None:
+    query = "SELECT '+14155552601' AS \"to\", '+14155552602' AS \"to\""
+    with pytest.raises(InvalidRequest, match=r"the SQL in contacts .*'to' a second time"):
+        list(rows_of(query, create_engine("sqlite://"), opened))
+
+
 @pytest.mark.parametrize(
     "sql", ["SELECT * FROM people", " with a as (select 1)\nselect * from a", "-- x\nSELECT 1", "x.sql"]
 )

@@ -71,7 +71,7 @@ def test_values_of_databases_become_json() -> None:
         "due": "49.90",
         "id": str(UUID(int=1)),
         "bad": None,
-        "n\x00": "a",
+        "n": "a",
     }
 
 
@@ -110,4 +110,6 @@ def test_numbers_without_plus_take_the_region() -> None:
 
 
 def test_a_key_with_what_no_database_carries_is_cleaned() -> None:
-    assert contact_of({"contact_id": "a\x00b\ud800", "to": "+14155552671"}, Columns()).key == "ab?"
+    contact = contact_of({"contact_id": "a\x00b\ud800", "to": "+14155552671", "c\ud800": {"d\ud800": 1}}, Columns())
+    assert contact.key == "ab?"
+    assert json.loads(contact.variables) == {"c?": {"d?": 1}}

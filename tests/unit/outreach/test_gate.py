@@ -41,6 +41,8 @@ def test_trunk_zero_is_left_out(entry) -> None:
         ("+375294911911", "8 029 491-19-11"),
         ("+5491123456789", "011 15-2345-6789"),
         ("+376712345", "712 345"),
+        ("+14155550000", "415.555.0000"),
+        ("+821020000000", "010.2000.0000"),
     ],
 )
 def test_the_form_in_which_people_of_its_country_write_a_number_matches(number, entry) -> None:
