@@ -19,6 +19,7 @@ Span = tuple[datetime, datetime]
 MARGIN = timedelta(days=2)
 # How long ago a call of which only the id is known may have been created.
 _UNDATED = timedelta(days=31)
+_FIRST_YEAR = 1970
 # Z, an offset, or a name of RFC 2822, at the end. With any other name Python reads a time as UTC.
 _ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d|\b(GMT|UTC?|[AECMP][SD]T))$")
 _ANY_ZONE = timedelta(hours=14)
@@ -42,11 +43,13 @@ def days_with_margin(start: datetime, end: datetime) -> Span:
 def span_of(refs: Collection[CallRef]) -> Span:
     """Return the span in which calls are to be searched for.
 
-    :param refs: the calls; those without a creation time do not count where others have one.
+    :param refs: the calls; those without a creation time, or with a placeholder such as the year 1 or 9999, do not
+        count where others have one.
     :return: a span around the creation times; without any, the last month.
     """
     now = datetime.now(timezone.utc)
-    placed = [ref.placed_at for ref in refs if ref.placed_at is not None] or [now - _UNDATED, now]
+    dated = [ref.placed_at for ref in refs if ref.placed_at is not None]
+    placed = [moment for moment in dated if _FIRST_YEAR <= moment.year <= now.year + 1] or [now - _UNDATED, now]
     return days_with_margin(min(placed), max(placed))
 
 

@@ -317,13 +317,46 @@ def test_a_column_that_is_too_short_for_long_texts_is_refused_with_the_fix(wareh
     """Before a value needs it: MariaDB copies a long text into a shorter column without an error."""
     warehouse.prepare()
     for column in ("agent_name", "raw"):
-        execute(warehouse.hook, f"ALTER TABLE voice_calls MODIFY {column} TEXT CHARACTER SET utf8mb4")
+        execute(warehouse.hook, f"ALTER TABLE voice_calls MODIFY {column} TEXT COLLATE utf8mb4_bin")
     for column in ("agent_name", "raw"):
         with pytest.raises(InvalidRequest, match=rf"column {column} of voice_calls is of type text") as refused:
             warehouse.prepare()
         execute(warehouse.hook, refused.value.message.rpartition("Change it: ")[2])
     call = Call("c1", "talkover", CallStatus.BUSY, agent_name="x" * 120_000, created_at=START)
     assert store(warehouse, [call], START + timedelta(hours=1)).inserted == 1
+
+
+@pytest.mark.parametrize("warehouse", [pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci"])
+def test_a_collation_that_takes_different_texts_for_equal_is_refused_with_the_fix(warehouse, collation) -> None:
+    """It is the default of a table that is made by hand: ids would be merged, and changes not be seen."""
+    dialect = warehouse.dialect
+    create = str(CreateTable(dialect.table).compile(dialect=dialect.sql))
+    execute(warehouse.hook, create.replace("utf8mb4_bin", collation))
+    fixed = []
+    while len(fixed) < len(COLUMNS):
+        try:
+            warehouse.prepare()
+        except InvalidRequest as refused:
+            fixed.append(refused.message.rpartition("Change it: ")[2])
+            execute(warehouse.hook, fixed[-1])
+        else:
+            break
+    assert len(fixed) == sum(kind in ("key", "text", "json") for kind in COLUMNS.values())
+    call = Call("c1", "talkover", CallStatus.COMPLETED, agent_name="José", created_at=START)
+    store(warehouse, [call], START + timedelta(hours=1))
+    changed = [replace(call, agent_name="JOSE"), replace(call, id="C1")]
+    done = store(warehouse, changed, START + timedelta(hours=2))
+    assert (done.inserted, done.updated) == (1, 1)
+
+
+@pytest.mark.parametrize("warehouse", [pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+def test_a_text_column_that_can_be_no_key_of_the_stage_is_refused(warehouse) -> None:
+    warehouse.prepare()
+    execute(warehouse.hook, "ALTER TABLE voice_calls DROP PRIMARY KEY, DROP KEY voice_calls_created")
+    execute(warehouse.hook, "ALTER TABLE voice_calls MODIFY call_id TEXT COLLATE utf8mb4_bin NOT NULL")
+    with pytest.raises(InvalidRequest, match="column call_id of voice_calls is of type text"):
+        warehouse.prepare()
 
 
 def state_of(warehouse, call_id: str) -> tuple:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,12 +15,14 @@ import pytest
 from airflow_provider_voice.exceptions import WarehouseFailed
 from airflow_provider_voice.export.models import Loaded, Scope, Window
 from airflow_provider_voice.export.rows import CONTENT, RowMaker
+from airflow_provider_voice.export.warehouse import mysql
 from airflow_provider_voice.export.warehouse.load import Load
 from airflow_provider_voice.export.warehouse.table import Warehouse
 from airflow_provider_voice.export.warehouse.transaction import Transaction
 from airflow_provider_voice.export.windows import ReadPlan
 from airflow_provider_voice.models import Call, CallStatus
 from tests.integration.databases import execute
+from tests.integration.exporting import store
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("small_chunks")]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -158,3 +161,50 @@ def test_a_role_without_the_right_to_create_loads_into_a_table_that_exists(wareh
 def test_an_export_of_one_agent_may_name_it_by_a_number(warehouse, agent_id) -> None:
     done = load(warehouse, agent_id=agent_id)
     assert sum(hour["in_table"] for hour in done.hours) == 0, "the calls are those of another agent"
+
+
+@pytest.mark.parametrize("warehouse", [pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+def test_a_load_waits_for_one_that_names_the_schema_of_the_same_table(warehouse, monkeypatch) -> None:
+    monkeypatch.setattr(mysql, "_LOCK_SECONDS", 0)
+    named = Warehouse(warehouse.hook, "voice_calls", "voice")
+    with Transaction(warehouse.hook, warehouse.dialect) as first, Transaction(named.hook, named.dialect) as second:
+        warehouse.dialect.lock(first, "s")
+        with pytest.raises(WarehouseFailed, match="Another load"):
+            named.dialect.lock(second, "s")
+
+
+@pytest.mark.parametrize("warehouse", ["postgres", pytest.param("mariadb", marks=pytest.mark.once)], indirect=True)
+def test_exports_at_once_complete_the_table_of_an_older_version(warehouse) -> None:
+    for name in ("tag", "agent_name", "is_testing", "ended_at", "abandoned_at"):
+        execute(warehouse.hook, f"ALTER TABLE voice_calls DROP COLUMN {name}")
+    all_of_them = threading.Barrier(8)
+
+    def prepare(_: int) -> None:
+        all_of_them.wait(60)
+        Warehouse(warehouse.hook, "voice_calls").prepare()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare, range(8)))
+    assert load(warehouse).inserted == COUNT
+
+
+@pytest.mark.parametrize("warehouse", ["postgres", pytest.param("psycopg2", marks=pytest.mark.once)], indirect=True)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_sessions_own_settings_change_nothing(warehouse, monkeypatch, zone, year) -> None:
+    """A placeholder of the vendor may be in a year that Python does not have in the session's time zone."""
+    monkeypatch.setenv("PGOPTIONS", f"-c DateStyle=German -c TimeZone={zone}")
+    moment = datetime(1, 1, 1, tzinfo=timezone.utc) if year == 1 else datetime(9999, 12, 31, 20, tzinfo=timezone.utc)
+    call = Call("c1", "talkover", CallStatus.RINGING, created_at=START + timedelta(minutes=90))
+    assert store(warehouse, [call], START + timedelta(hours=2)).hours[0]["hour"] == "2026-01-01T01:00:00Z"
+    store(warehouse, [replace(call, created_at=moment)], START + timedelta(hours=3))
+    assert warehouse.read(lambda state: state.unsettled("s"))["c1"].placed_at == moment
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_a_session_keeps_no_prepared_statement(warehouse) -> None:
+    """A pooler in transaction mode hands it on to others, whose statement of the same name then fails."""
+    with Transaction(warehouse.hook, warehouse.dialect) as cursor:
+        for number in range(20):
+            cursor.execute("SELECT %s::int", (number,))
+        assert cursor.execute("SELECT name FROM pg_prepared_statements").fetchall() == []

@@ -21,13 +21,35 @@ class MySQL(SqlDialect):
     """MySQL 8 and MariaDB 10.6 or later, by mysqlclient or PyMySQL."""
 
     compiler = mysql.dialect
-    # TEXT has 64 KB. MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
-    accepts = ACCEPTED_TYPES | dict.fromkeys(("text", "json"), ("mediumtext", "longtext")) | {"time": ("datetime(6)",)}
+    # TEXT has 64 KB, and is no key. MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
+    accepts = (
+        ACCEPTED_TYPES
+        | dict.fromkeys(("text", "json"), ("mediumtext", "longtext"))
+        | {
+            "key": ("varchar",),
+            "time": ("datetime(6)",),
+        }
+    )
     clock = func.utc_timestamp(6)
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:
-        sql = "SELECT column_name, column_type FROM information_schema.columns"
-        return f"{sql} WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s", (self._schema, table.name)
+        # With a collation that is not binary, texts that differ in case or accents are equal: ids would be merged, and
+        # changes not seen. Its name before the type makes the type one that is not accepted.
+        sql = (
+            "SELECT column_name, IF(collation_name LIKE %s, column_type, CONCAT_WS(' ', collation_name, column_type)) "
+            "FROM information_schema.columns WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s"
+        )
+        return sql, ("%bin", self._schema, table.name)
+
+    def create(self, cursor: Any) -> None:
+        """Create the table and its log where they are missing, while no load and no other creation does anything.
+
+        Each statement that creates or changes a table is a transaction of its own.
+
+        :param cursor: the transaction's cursor.
+        """
+        self.lock(cursor, "")
+        super().create(cursor)
 
     def change_column_statement(self, name: str) -> str:
         """Return the statement by which a user changes a column of the wrong type.
@@ -59,10 +81,11 @@ class MySQL(SqlDialect):
         :raises WarehouseFailed: when another load takes too long.
         """
         del source
-        name = f"voice {self._schema or ''} {self.full_name(self.table)}".replace("`", "")[:64]
         # SQL_MODE: a value that does not fit is an error and is not truncated; times without a zone are in UTC.
         cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), time_zone = '+00:00'")
-        cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCK_SECONDS))
+        # With the database's name, whether schema says it or the connection; a lock's name has 64 characters.
+        sql = "SELECT GET_LOCK(LEFT(CONCAT_WS(' ', 'voice', COALESCE(%s, DATABASE()), %s), 64), %s)"
+        cursor.execute(sql, (self._schema, self.table.name, _LOCK_SECONDS))
         if cursor.fetchone()[0] != 1:
             raise WarehouseFailed(
                 f"Another load of {self.table.name} took more than {_LOCK_SECONDS} seconds. Nothing of this one "

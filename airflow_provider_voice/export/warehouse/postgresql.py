@@ -38,8 +38,13 @@ class PostgreSQL(SqlDialect):
     # JSONB alone can be compared with JSONB: JSON has no equality, and text none with JSONB.
     accepts = ACCEPTED_TYPES | {"time": ("timestamp with time zone",), "json": ("jsonb",)}
     clock = func.clock_timestamp()
-    # A snapshot for each statement: those after the lock see the loads that it waited for.
-    begin = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED",)
+    begin = (
+        # A snapshot for each statement: those after the lock see the loads that it waited for.
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        # psycopg 3 cannot read times in another DateStyle, and no driver a time that is before the year 1 or after 9999
+        # in the session's time zone.
+        "SELECT set_config('DateStyle', 'ISO', true), set_config('TimeZone', 'UTC', true)",
+    )
     keeps_zones = True
     # Gone with the transaction: a connection pooler hands the connection on to others.
     stage_options: ClassVar[dict[str, Any]] = {"schema": "pg_temp", "postgresql_on_commit": "DROP"}

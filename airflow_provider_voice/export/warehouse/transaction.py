@@ -47,6 +47,9 @@ class Transaction:
             self._connection.isolation_level = None
         elif hasattr(self._hook, "set_autocommit") and hasattr(self._connection, "autocommit"):
             self._hook.set_autocommit(self._connection, False)
+        if hasattr(self._connection, "prepare_threshold"):
+            # psycopg 3: a prepared statement outlives the transaction, in a session that a pooler hands on to others.
+            self._connection.prepare_threshold = None
         cursor = self._connection.cursor()
         # A cursor of DuckDB is a connection of its own, which is the one to be committed.
         self._ends = cursor if hasattr(cursor, "commit") else self._connection

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.vendors.date_filters import days_with_margin, split_span, time_doubt
+from airflow_provider_voice.models import CallRef
+from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of, split_span, time_doubt
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(-12, 14), st.integers(0, 10**6))  # noqa: DTZ001 - the zone is added below
@@ -23,6 +24,15 @@ def test_an_instant_is_between_the_days_in_every_zone_also_when_the_last_is_excl
 def test_days_outside_of_the_calendar_are_refused() -> None:
     with pytest.raises(InvalidRequest):
         days_with_margin(datetime.min.replace(tzinfo=timezone.utc), datetime.now(timezone.utc))
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_placeholder_for_the_creation_time_does_not_move_the_span(year) -> None:
+    """An export would fail for as long as the table has the row."""
+    odd = CallRef("odd", placed_at=datetime(year, 12, 31, tzinfo=timezone.utc))
+    dated = CallRef("dated", placed_at=START)
+    assert span_of([odd, dated]) == span_of([dated])
+    assert span_of([odd]) == span_of([CallRef("undated")])
 
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -29,7 +29,8 @@ def test_the_lock_is_taken_before_the_transaction_begins() -> None:
     settings, lock, begin = cursor.sql
     assert "STRICT_ALL_TABLES" in settings
     assert "time_zone = '+00:00'" in settings
-    assert (lock, cursor.statements[1][1]) == ("SELECT GET_LOCK(%s, %s)", ("voice marts marts.calls", 600))
+    assert lock.startswith("SELECT GET_LOCK(")
+    assert cursor.statements[1][1] == ("marts", "calls", 600)
     assert begin == "START TRANSACTION"
 
 
