@@ -45,8 +45,9 @@ def scheduled_outreach() -> None:
         voice_conn_id="voice_default",
         warehouse_conn_id="warehouse",
         table="voice_calls",
-        # The calls of this very run, up to now; without bounds an export ends when the run was due, before its calls.
-        start="{{ dag_run.start_date }}",
+        # Up to now, with the calls of this run: without bounds an export ends when the run was due, before its calls.
+        # From the start of the last successful run, so that nothing between the two is left out.
+        start="{{ prev_start_date_success or dag_run.start_date }}",
         # The calls are loaded, also when the campaign failed.
         trigger_rule="all_done",
     )
