@@ -232,9 +232,7 @@ class HttpClient:
             try:
                 response = self._send(self._session, method, url, params, body)
             except _NoResponse as failed:
-                text = (
-                    f"The request to {self._title} for {doing} failed: {failed.reason}. Check the host, or try again."
-                )
+                text = f"The request to {self._title} for {doing} failed: {failed.reason}. Check the host or try again."
                 raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
             return response if accept is not None and accept(response) else self._check_read(response, doing)
 
@@ -385,9 +383,8 @@ class HttpClient:
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        message = (
-            f"{self._title} {verb} {doing}{detail} ({marks}). {error_shapes.HINTS.get(cls, 'Correct the request.')}"
-        )
+        remedy = error_shapes.HINTS.get(cls, "Correct the request.")
+        message = f"{self._title} {verb} {doing}{detail} ({marks}). {remedy}"
         return cls(message, vendor=self._vendor, code=code or None, **response.details)
 
     def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:

@@ -12,15 +12,7 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, span_of
 from airflow_provider_voice.vendors.pagination import PAGE_SIZE, Page, search_pages
-from airflow_provider_voice.vendors.parsing import (
-    as_int,
-    as_object,
-    as_rows,
-    as_text,
-    first_id,
-    first_text,
-    path_segment,
-)
+from airflow_provider_voice.vendors.parsing import as_int, as_object, as_rows, first_id, first_text, path_segment
 from airflow_provider_voice.vendors.talkover_lookup import find_in_lists
 
 if TYPE_CHECKING:
@@ -135,11 +127,11 @@ class Talkover(Vendor):
         return Call(
             id=first_id(row, "id") or "",
             vendor=self.name,
-            **self.status_fields(as_text(row.get("status"))),
-            to=as_text(row.get("to")),
-            from_=as_text(row.get("from")),
-            direction=as_text(row.get("direction")),
-            agent_id=as_text(agent.get("id")) or as_text(row.get("agent_id")),
+            **self.status_fields(first_text(row, "status")),
+            to=first_text(row, "to"),
+            from_=first_text(row, "from"),
+            direction=first_text(row, "direction"),
+            agent_id=first_text(agent, "id") or first_text(row, "agent_id"),
             agent_name=first_text(agent, "label", "name"),
             duration_seconds=as_int(row.get("duration")),
             is_testing=is_testing if isinstance(is_testing, bool) else None,
