@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,7 +160,6 @@ class HttpClient:
     :param credential_headers: the headers that carry the token.
     :param error_marks: the vendor's codes and parts of texts, in lower case, to classes; see
         :func:`~airflow_provider_voice.vendors.error_shapes.error_class`.
-    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the token cannot be sent in a header.
     """
 
@@ -173,7 +171,6 @@ class HttpClient:
         vendor: str,
         credential_headers: dict[str, str],
         error_marks: Mapping[str, type[VoiceError]],
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._token = settings.token
         if not isinstance(self._token, str) or not re.fullmatch(r"[\x21-\x7e]+", self._token):
@@ -192,7 +189,6 @@ class HttpClient:
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
             stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_RETRY_SECONDS),
             wait=_backoff,
-            sleep=sleep,
             reraise=True,
         )
         #: Whether a create that provably rang no phone (a 429, no connection) is sent again here. A campaign turns it

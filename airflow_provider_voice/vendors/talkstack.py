@@ -18,7 +18,7 @@ from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, 
 from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
     from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -37,7 +37,6 @@ class Talkstack(Vendor):
     Example: see :class:`Vendor`; ``Settings`` need a ``project_id`` here.
 
     :param settings: the connection.
-    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the connection names no project.
     """
 
@@ -63,8 +62,8 @@ class Talkstack(Vendor):
         "is_testing": "it would ring for real",
     }
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(settings, sleep=sleep)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         if not settings.project_id:
             raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
         self.project_id = settings.project_id

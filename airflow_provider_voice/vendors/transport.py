@@ -208,20 +208,14 @@ def _read_body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-class _MaskNumbers(logging.Filter):
-    """Masks phone numbers in the URLs that urllib3 logs at DEBUG; vendors take numbers in queries and paths."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the arguments of one record; never drop it."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(mask_numbers_in(arg) if isinstance(arg, str) else arg for arg in record.args)
-        return True
-
-
-_mask_numbers = _MaskNumbers()
+def _mask_arguments(record: logging.LogRecord) -> bool:
+    """Mask phone numbers in the URLs that urllib3 logs at DEBUG: vendors take numbers in queries and paths."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(mask_numbers_in(arg) if isinstance(arg, str) else arg for arg in record.args)
+    return True  # so that the record is logged
 
 
 def mask_numbers_in_urllib3_logs() -> None:
     """Install the filter; urllib3 writes the path of every request to its DEBUG log."""
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_mask_numbers)  # a logger takes the same filter once
+        logging.getLogger(name).addFilter(_mask_arguments)  # a logger takes the same filter once
