@@ -246,7 +246,7 @@ class Dialer:
             )
         try:
             self.before_sending()
-        except Exception:  # whatever speaks against the call; nothing was sent, and it is raised again
+        except BaseException:  # whatever speaks against the call, Airflow's signal to defer too; nothing was sent
             record.state = "refused"
             self._records.save_if_possible(record)
             raise
