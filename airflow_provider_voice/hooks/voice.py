@@ -235,3 +235,21 @@ class UnleashXHook(VoiceHook):
     hook_name = "UnleashX"
     vendor_path = "airflow_provider_voice.vendors.unleashx.UnleashX"
     reports_direction = False
+
+
+class HasVoiceHook:
+    """Base of a task that works with one voice connection.
+
+    .. code-block:: python
+
+        class RingOperator(HasVoiceHook, BaseOperator):
+            def execute(self, context):
+                return self.hook.make_call(CallRequest("+14155552671")).id
+    """
+
+    voice_conn_id: str
+
+    @cached_property
+    def hook(self) -> VoiceHook:
+        """The hook of the connection."""
+        return VoiceHook.for_connection(self.voice_conn_id)

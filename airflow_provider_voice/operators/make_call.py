@@ -6,7 +6,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
@@ -18,7 +17,7 @@ from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import InvalidRequest, NotAllowedNow, StaleRun, VoiceError
 from airflow_provider_voice.hooks.sql import ledger_engine
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, write_time
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
@@ -64,7 +63,7 @@ _SHORTEST_DEFERRAL = timedelta(seconds=10)
 _NAP_SECONDS = 1.0
 
 
-class MakeCallOperator(MasksRenderedFields, BaseOperator):
+class MakeCallOperator(MasksRenderedFields, HasVoiceHook, BaseOperator):
     """Place one call; a retry never rings a second time.
 
     .. code-block:: python
@@ -251,11 +250,6 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
             raise InvalidRequest("A call_key rings once, so on_clear must be 'reuse'. For a new call use another key.")
         if self.end_call_on_kill:
             raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Place the call, publish its id, and wait for its end if asked to.

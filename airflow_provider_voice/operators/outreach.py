@@ -18,7 +18,7 @@ from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
@@ -74,7 +74,7 @@ def _masked_contacts(value: Any) -> Any:
     return masked_list(value, "contacts")
 
 
-class _OutreachBase(MasksRenderedFields, BaseOperator):
+class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
@@ -187,11 +187,6 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
             positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
             moment_or_text("ends_at", self.ends_at)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     @cached_property
     def _database(self) -> Database:

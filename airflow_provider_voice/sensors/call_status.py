@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import (
@@ -15,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompleted, InvalidRequest
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 from airflow_provider_voice.utils.call_references import call_refs, masked_calls
 from airflow_provider_voice.utils.masking import MaskedField, MasksRenderedFields
@@ -43,7 +42,7 @@ OnEmpty = Literal["skip", "succeed", "fail"]
 _STATE_KEY = "voice_watch"
 
 
-class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
+class CallStatusSensor(MasksRenderedFields, HasVoiceHook, BaseSensorOperator):
     """Wait until one call, or every call of a list, has ended.
 
     .. code-block:: python
@@ -118,11 +117,6 @@ class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
             self._accepted()
         if is_literal(self.call):
             call_refs(self.call)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Poll once, or leave the polls to the triggerer.
