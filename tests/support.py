@@ -62,6 +62,13 @@ def _recording_waits(vendor: Vendor) -> Vendor:
     return vendor
 
 
+def forget_calls(sandbox: Sandbox) -> None:
+    """Let a sandbox forget every call and every phone that rang."""
+    for calls in sandbox.world.calls.values():
+        calls.clear()
+    sandbox.world.rings.clear()
+
+
 def replace_sleep(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:
     """Let vendors wait by this function, between two attempts of a request and between two passes over a list.
 
