@@ -66,7 +66,6 @@ class _Pass:
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
-        self.first_page_is_full = False
         #: Of the calls that existed when the reading began: all, and those that no earlier pass listed.
         self.existing = self.new = 0
         #: Calls created since, which no earlier pass listed.
@@ -88,25 +87,23 @@ class _Pass:
         return not self.repeats and len(self.listed) >= max(self.totals, default=0)
 
 
-def search_pages(read_page: Callable[[int], Page], page_size: int = PAGE_SIZE) -> Iterator[Call]:
+def search_pages(read_page: Callable[[int], Page]) -> Iterator[Call]:
     """Yield the calls of a list that is read once, for a search that stops early and will be repeated.
 
     The list need not be complete: a call that moves between pages meanwhile may be missed, and no page more is read
     where only the vendor's counts deny that it is there.
 
     :param read_page: reads the page of that number, from 1.
-    :param page_size: calls asked for per page, default 100.
     :return: the calls, page after page.
     """
     pages = _iter_pages_once(read_page, 1)
-    return chain.from_iterable(_iter_pass(pages, _Pass(ListedCalls()), page_size, full_page=page_size))
+    return chain.from_iterable(_iter_pass(pages, _Pass(ListedCalls()), PAGE_SIZE))
 
 
 def iter_pages(
     read_page: Callable[[int], Page],
     *,
     name: str,
-    page_size: int = PAGE_SIZE,
     page_concurrency: int = 1,
     passes: int = MAX_PASSES,
     seen: ListedCalls | None = None,
@@ -126,7 +123,6 @@ def iter_pages(
 
     :param read_page: reads the page of that number, from 1.
     :param name: the list, for messages.
-    :param page_size: calls asked for per page, default 100.
     :param page_concurrency: pages read at the same time in the first pass, default 1. Where the vendor does not state
         the last page, up to ``page_concurrency - 1`` are read in vain, but never more than were needed.
     :param passes: passes at most, default 4.
@@ -151,14 +147,14 @@ def iter_pages(
             pages = chain([first], pages)
             existing.until = _newest_at_the_beginning(first, began)
             existing.counted = first.total
-        for calls in _iter_pass(pages, current, page_size):
+        for calls in _iter_pass(pages, current):
             new = seen.add(calls) if number else calls
             existing.note(calls, new, current)
             yield from new
         if current.is_consistent:
             return
         if previous is not None and previous.fingerprint == current.fingerprint:
-            _accept_unmoved_list(current, page_size, name)
+            _accept_unmoved_list(current, name, len(first.calls))
             return
         if previous is not None and existing.are_all_seen(current, previous.repeats):
             return
@@ -219,13 +215,14 @@ def _newest_at_the_beginning(first: Page, began: Callable[[], datetime] | None) 
     return None if began is None else max([began(), *created])
 
 
-def _accept_unmoved_list(last: _Pass, page_size: int, name: str) -> None:
+def _accept_unmoved_list(last: _Pass, name: str, first_page: int) -> None:
     """Accept a list that two passes showed alike, although it repeats a call or its count is wrong.
 
+    :param first_page: calls of the first page.
     :raises IncompleteHistory: when calls are certainly missing.
     """
     counted = max(last.totals, default=0)
-    ignores_page_number = not last.totals and last.first_page_is_full and len(last.listed) <= page_size
+    ignores_page_number = not last.totals and len(last.listed) <= PAGE_SIZE <= first_page
     if counted > len(last.listed) + COUNT_TOLERANCE or ignores_page_number:
         raise IncompleteHistory(
             f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.listed)}. "
@@ -264,13 +261,11 @@ def _iter_pages_once(read_page: Callable[[int], Page], page_concurrency: int) ->
         pool.shutdown(cancel_futures=True)
 
 
-def _iter_pass(
-    pages: Iterator[Page], current: _Pass, page_size: int, *, full_page: int | None = None
-) -> Iterator[list[Call]]:
+def _iter_pass(pages: Iterator[Page], current: _Pass, full_page: int = 0) -> Iterator[list[Call]]:
     """Yield the calls of one pass that it has not listed before, page by page.
 
-    :param full_page: calls of a full page, where no page came before; None: that page counts as full. A later page is
-        full when it is as long as the longest before it, as pages may be shorter than asked for.
+    :param full_page: calls of a full page, where no page came before. A later page is full when it is as long as the
+        longest before it, as pages may be shorter than asked for.
     """
     without_news = longest = 0
     for number, page in enumerate(pages, start=1):
@@ -278,13 +273,11 @@ def _iter_pass(
             current.totals.append(page.total)
         listed = current.add(page.calls)
         yield listed
-        if number == 1:
-            current.first_page_is_full = len(page.calls) >= page_size
         without_news = 0 if listed else without_news + 1
         if not page.calls or without_news == _PAGES_WITHOUT_NEWS:
             return
         # A full page is never the last one for certain: counts may be capped.
-        is_full = len(page.calls) >= (longest if full_page is None else longest or full_page)
+        is_full = len(page.calls) >= (longest or full_page)
         if not is_full and _counts_are_reached(page, number, len(current.listed)):
             return
         longest = max(longest, len(page.calls))

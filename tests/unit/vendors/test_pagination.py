@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.models import Call, CallStatus
+from airflow_provider_voice.vendors import pagination
 from airflow_provider_voice.vendors.pagination import PAUSES, Page, iter_pages, iter_window, search_pages
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -26,8 +27,15 @@ def page_with(calls, total=None, last_page=None):
     return Page(calls, lambda one: one, total, last_page)
 
 
-def iter_list(read_page, **more):
-    return iter_pages(read_page, **{"page_size": 10, "name": "The list", **more})
+@pytest.fixture(autouse=True)
+def _original_page_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the page sizes that a test sets."""
+    monkeypatch.setattr(pagination, "PAGE_SIZE", pagination.PAGE_SIZE)
+
+
+def iter_list(read_page, *, page_size=10, **more):
+    pagination.PAGE_SIZE = page_size
+    return iter_pages(read_page, name="The list", **more)
 
 
 def ids_read(read_page, page_size, **more):
