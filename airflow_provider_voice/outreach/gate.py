@@ -348,8 +348,9 @@ def _readings(text: str) -> Iterator[tuple[bool, str]]:
         return
     # Signs of other scripts and widths become those of ASCII.
     text = unicodedata.normalize("NFKC", text)
-    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots.
-    forms = {text, _ENDING_OF_FLOAT.sub("", text)}
+    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots, and +49 (0)89 1234567-12 has an
+    # extension, behind which phonenumbers does not see the number.
+    forms = {text, _ENDING_OF_FLOAT.sub("", text), text.replace("(0)", "")}
     for part in forms.union(*map(_BESIDE_A_NUMBER.split, forms)):
         digits = "".join(str(unicodedata.decimal(char)) for char in part if char.isdecimal())
         yield part.lstrip("( \ufeff").startswith("+"), digits

@@ -27,8 +27,10 @@ def test_written_forms_match(entry) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["+44 (0)20 7946 0000", "+44 (0) 20 7946 0000", "+4402079460000", "0044 (0)20 7946 0000", "020 7946 0000"]
-)
+    "entry",
+    ["+44 (0)20 7946 0000", "+44 (0) 20 7946 0000", "+4402079460000", "0044 (0)20 7946 0000", "020 7946 0000",
+     "+44 (0)20 7946 0000-12"],
+)  # fmt: skip
 def test_trunk_zero_is_left_out(entry) -> None:
     assert matching([LONDON, NUMBER], [entry]) == {LONDON}
 
