@@ -319,9 +319,10 @@ class Dialer:
         found, problem = None, None
         try:
             found = self._search(request, record, self._evidence_of_intent(record), SEARCH_DELAYS)
-        except CallOutcomeUnknown:
+        except CallOutcomeUnknown as error:
             record.absent_since = None  # the list showed a call that may be the lost one
             self._records.save_if_possible(record)
+            error.permanent = False  # a retry only searches, and the row may show its tag by then
             raise
         except VoiceError as error:
             problem = error
