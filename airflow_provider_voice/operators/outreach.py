@@ -463,6 +463,12 @@ class OutreachOperator(_OutreachBase):
 class PlanOutreachOperator(_OutreachBase):
     """Plan the campaign of an ``OutreachOperator`` with the same arguments, and call nobody.
 
+    .. code-block:: python
+
+        campaign = {"campaign": "spring-2026", "contacts": "s3://lists/people.csv", "ledger_conn_id": "outreach_ledger"}
+        plan = PlanOutreachOperator(task_id="plan", **campaign)
+        plan >> OutreachOperator(task_id="call", plan_id=plan.output["plan_id"], **campaign)
+
     The plan is written into the ledger (``voice_outreach_contacts.planned_at`` and ``reason``). Parameters:
     :class:`OutreachOperator`.
 
