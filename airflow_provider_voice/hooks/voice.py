@@ -213,7 +213,12 @@ class VoiceHook(BaseHook):
 
 
 class TalkoverHook(VoiceHook):
-    """Talkover; connection type ``talkover``."""
+    """Talkover; connection type ``talkover``.
+
+    The only vendor that can hang up::
+
+        TalkoverHook("voice_talkover").end_call(call)
+    """
 
     conn_type = "talkover"
     hook_name = "Talkover"
@@ -221,7 +226,12 @@ class TalkoverHook(VoiceHook):
 
 
 class TalkstackHook(VoiceHook):
-    """Talkstack; connection type ``talkstack``."""
+    """Talkstack; connection type ``talkstack``.
+
+    Its connection names a project::
+
+        TalkstackHook("voice_talkstack").make_call(CallRequest("+14155552601", variables={"name": "Ada"}))
+    """
 
     conn_type = "talkstack"
     hook_name = "Talkstack"
@@ -229,7 +239,12 @@ class TalkstackHook(VoiceHook):
 
 
 class UnleashXHook(VoiceHook):
-    """UnleashX; connection type ``unleashx``."""
+    """UnleashX; connection type ``unleashx``.
+
+    The ids of its agents are whole numbers::
+
+        UnleashXHook("voice_unleashx").make_call(CallRequest("+14155552601", agent_id="101"))
+    """
 
     conn_type = "unleashx"
     hook_name = "UnleashX"
