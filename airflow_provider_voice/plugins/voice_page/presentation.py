@@ -61,7 +61,7 @@ def shown_key(key: str, number: str | None) -> str:
     def hide(match: re.Match[str]) -> str:
         digits = re.sub(r"\D", "", match.group())
         if own:
-            is_number = digits[-_TELLING_DIGITS:] == own[-_TELLING_DIGITS:]
+            is_number = own[-_TELLING_DIGITS:] in digits
         else:
             is_number = match.group().startswith(("+", "\uff0b")) or len(digits) >= _SHORTEST_NUMBER
         return mask_number(match.group()) if is_number else match.group()
