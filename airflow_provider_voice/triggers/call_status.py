@@ -239,8 +239,11 @@ def masked(call: Call) -> dict[str, Any]:
     :return: the fields of ``Call.to_dict()``.
     """
     data = call.to_dict()
-    for name in ("vendor_status", "agent_name"):
+    for name in ("vendor_status", "agent_name", "direction"):
         data[name] = None if data[name] is None else mask_numbers_in(data[name])
+    if data["recording_url"] and sum(map(str.isdecimal, data["to"] or "")) < _CUT_DIGITS:
+        # A trigger is not told the number, and the vendor does not show it: any one in the URL may be it.
+        data["recording_url"] = mask_numbers_in(data["recording_url"])
     for name in ("to", "from"):
         if data[name] is None:
             continue

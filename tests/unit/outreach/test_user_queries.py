@@ -75,7 +75,7 @@ def test_no_number_of_a_query_is_shown() -> None:
 def test_an_error_of_another_driver_is_named_and_not_quoted() -> None:
     # Snowflake's: a value that cannot be converted is an error of the same class as a wrong name.
     error = type("ProgrammingError", (Exception,), {"__module__": "snowflake.connector.errors"})
-    with pytest.raises(InvalidRequest, match="refused by its database .ProgrammingError") as raised:
+    with pytest.raises(InvalidRequest, match=r"refused by its database \(ProgrammingError\)") as raised:
         fail(ProgrammingError("SELECT 1", {}, error("Numeric value 'Ada Lovelace' is not recognized")))
     assert "Ada" not in str(raised.value)
 
