@@ -23,7 +23,7 @@ from airflow_provider_voice.models import write_time
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.states import OPEN
-from airflow_provider_voice.utils.call_arguments import masked_list, policy_of
+from airflow_provider_voice.utils.call_arguments import masked_list, masked_values, policy_of
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
@@ -84,6 +84,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
     # Airflow shows template fields, so a list of people is masked at once.
     contacts = MaskedField(_masked_contacts)
     do_not_call = MaskedField(partial(masked_list, noun="numbers"))
+    context = MaskedField(masked_values)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
     operator_extra_links = (CampaignLink(),)
@@ -214,7 +215,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         return CampaignSettings(
             campaign=self.campaign,
             agent_id=None if self.agent_id in (None, "") else str(self.agent_id),
-            context=self.context or {},
+            context=plain(self.context) or {},
             subject=self.subject or None,
             limits=Limits(
                 calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),
