@@ -19,7 +19,7 @@ T = TypeVar("T")
 _LONGEST_TEXT = 200
 _MISSING_PRIVILEGE = "42501"
 # Those of other databases, such as Snowflake's, report a value that cannot be converted as they do a wrong name.
-_DRIVERS_OF_MYSQL_AND_SQLITE = ("MySQLdb", "mysql", "pymysql", "sqlite3")
+_WHOSE_TEXT_NAMES_NO_VALUE = ("MySQLdb", "mysql", "pymysql", "sqlalchemy", "sqlite3")
 # Drivers of MySQL and SQLite raise OperationalError for these too: an unknown or ambiguous column, an unknown function,
 # a wrong number of columns or arguments, a GROUP BY that lacks a column, a subquery without an alias, a missing
 # privilege on a table or a column, a row where a value belongs; any error in the text of a statement.
@@ -70,7 +70,7 @@ def _is_about_the_text(error: SQLAlchemyError, original: Any) -> bool:
     found = getattr(original, "diag", None)
     if found is not None:
         return found.statement_position is not None or found.sqlstate == _MISSING_PRIVILEGE
-    return type(original).__module__.partition(".")[0] in _DRIVERS_OF_MYSQL_AND_SQLITE
+    return type(original).__module__.partition(".")[0] in _WHOSE_TEXT_NAMES_NO_VALUE
 
 
 def _is_wrong_query(error: DBAPIError) -> bool:

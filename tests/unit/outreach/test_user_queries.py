@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
@@ -70,6 +70,12 @@ def test_no_number_of_a_query_is_shown() -> None:
         entries(create_engine("sqlite://"), "SELECT 1 FROM x14155552601")
     assert "4155552601" not in str(raised.value)
     assert raised.value.__context__ is None
+
+
+def test_a_colon_that_sqlalchemy_takes_for_a_parameter_is_shown() -> None:
+    query = text("SELECT 1 WHERE '09:30' = :half_past")
+    with pytest.raises(InvalidRequest, match="bind parameter 'half_past'"):
+        list(ask("do_not_call", create_engine("sqlite://"), lambda connection: connection.execute(query).scalars()))
 
 
 def test_an_error_of_another_driver_is_named_and_not_quoted() -> None:
