@@ -77,7 +77,7 @@ class CampaignRecord:
         """Create the campaign unless it exists.
 
         :param run: the run that begins to call, to be remembered as the last one. Empty: a plan, or contacts to load.
-        :raises InvalidRequest: when the name is empty or too long, or has a line break, which would forge lines of logs.
+        :raises InvalidRequest: when the name is empty or too long, or has a line break, which would forge log lines.
         """
         if not self.campaign or len(self.campaign) > KEY_LENGTH or not self.campaign.isprintable():
             raise InvalidRequest(

@@ -35,7 +35,14 @@ def test_a_key_hides_the_number_and_no_other_id(key: str, number: str | None, sh
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(None, "–"), (NUMBER, "+1415•••••71"), ("+1415•••••71", "+1415•••••71"), ("9f86d081884c7d65", "9f86d081…")],
+    [
+        (None, "–"),
+        (NUMBER, "+1415•••••71"),
+        ("+1415•••••71", "+1415•••••71"),
+        ("9f86d081884c7d65", "9f86d081…"),
+        ("555-2671", "55•••71"),
+        ("4155 552671", "4155••••71"),
+    ],
 )
 def test_a_stored_number_is_masked_whatever_its_form(number: str | None, shown: str) -> None:
     assert presentation.shown_number(number) == shown
