@@ -28,6 +28,7 @@ from airflow_provider_voice.utils.call_arguments import (
     check_templated,
     id_or_none,
     masked_list,
+    masked_values,
     policy_of,
     text_or_none,
 )
@@ -92,6 +93,7 @@ class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
     # Airflow shows template fields, so a list of people is masked at once.
     contacts = MaskedField(_masked_contacts)
     do_not_call = MaskedField(partial(masked_list, noun="numbers"))
+    context = MaskedField(masked_values)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
     operator_extra_links = (CampaignLink(),)
@@ -190,7 +192,7 @@ class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
         if self.variables is not None and not isinstance(self.variables, (list, tuple)):
             raise InvalidRequest(f"variables must be a list of columns, not {type(self.variables).__name__}.")
         of_every_call = ("voice_conn_id", "agent_id", "region", "context", "subject")
-        check_templated({name: getattr(self, name) for name in of_every_call})
+        check_templated({name: plain(getattr(self, name)) for name in of_every_call})
         if is_literal(self.max_concurrent):
             positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):
@@ -219,7 +221,7 @@ class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
         return CampaignSettings(
             campaign=self.campaign,
             agent_id=id_or_none("agent_id", self.agent_id),
-            context=json_object("context", self.context or None),
+            context=json_object("context", plain(self.context) or None),
             subject=text_or_none("subject", self.subject),
             limits=Limits(
                 calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),

@@ -78,10 +78,10 @@ class ApiResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: Any = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(default=None, repr=False)  # rows; debuggers and error trackers show the locals of a traceback
     unreadable: str | None = None
-    text: str = ""
+    text: str = field(default="", repr=False)
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
