@@ -22,6 +22,7 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 from airflow_provider_voice.utils.call_arguments import (
+    check_number,
     check_person,
     check_templated,
     delay_of,
@@ -229,6 +230,7 @@ class MakeCallOperator(MasksRenderedFields, HasVoiceHook, BaseOperator):
         one_of("stale_run", self.stale_run, get_args(StaleRunAction))
         one_of("when_closed", self.when_closed, get_args(WhenClosed))
         check_templated({name: plain(getattr(self, name)) for name in MakeCallOperator.template_fields})
+        check_number(plain(self.to), self.region)
         check_person(self.policy, self.time_zone, self.jurisdiction, self.when_closed)
         both = sorted(status.value for status in self.success_statuses & self.redial_statuses)
         if both:

@@ -29,6 +29,9 @@ class Ring:
     :param at: when it rang, by the sandbox's clock.
     :param call_id: the vendor's id of the call.
     :param tag: our correlation text, when the request had one.
+
+    >>> Ring("talkover", "+14155552601", datetime.fromisoformat("2026-11-21T08:30:00+00:00"), "call_1").call_id
+    'call_1'
     """
 
     vendor: str

@@ -144,14 +144,16 @@ class CallStatusSensor(MasksRenderedFields, HasVoiceHook, BaseSensorOperator):
                 )
             # The next poke of a rescheduled task is another process: the store keeps the state (Airflow 3.3+).
             store = context.get("task_state_store") if self.reschedule else None
+            # A retry, and a try after a clear, waits anew.
+            key = _STATE_KEY if store is None else f"{_STATE_KEY}_{context['ti'].try_number}"
             if self._watch is None:
-                state: Any = None if store is None else store.get(_STATE_KEY)
+                state: Any = None if store is None else store.get(key)
                 self._watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
             self._watch.poll(self.hook.get_calls)
             if self._watch.is_over:
                 return PokeReturnValue(is_done=True, xcom_value=self._result(self._watch.results))
             if store is not None:
-                store.set(_STATE_KEY, self._watch.state)
+                store.set(key, self._watch.state)
             return False
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
-from airflow_provider_voice.export.redaction import redacted_call
+from airflow_provider_voice.export.redaction import MIN_DIGITS, redacted_call
 from airflow_provider_voice.models import Call, CallRef, json_object
 from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
@@ -237,7 +237,11 @@ def masked(call: Call) -> dict[str, Any]:
     """
     data = redacted_call(replace(call, raw={}), "masked").to_dict()
     # Words for people, in which any long run of digits may be a number.
-    return data | {name: mask_numbers_in(data[name] or "") or None for name in ("vendor_status", "agent_name")}
+    for_people = ["vendor_status", "agent_name", "direction"]
+    if sum(map(str.isdecimal, call.to or "")) < MIN_DIGITS:
+        # A trigger is not told the number, and the vendor does not show it: any one in the URL may be it.
+        for_people.append("recording_url")
+    return data | {name: mask_numbers_in(data[name] or "") or None for name in for_people}
 
 
 def calls_from_event(event: Mapping[str, Any], numbers: Iterable[str | None]) -> list[Call]:

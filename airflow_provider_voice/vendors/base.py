@@ -9,7 +9,7 @@ import logging
 import uuid
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -67,7 +67,7 @@ class HistoryQuery:
     agent_id: str | None = None
     direction: Direction | None = None
     status: CallStatus | str | Collection[CallStatus | str] | None = None
-    to: str | None = None
+    to: str | None = field(default=None, repr=False)
     page_concurrency: int = 1
 
     def __post_init__(self) -> None:

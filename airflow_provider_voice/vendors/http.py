@@ -59,7 +59,7 @@ MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
 _TEXT_LIMIT = 200
-_OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
+_OK, _REDIRECT, _BAD_REQUEST, _UNAUTHORIZED, _TOO_MANY_REQUESTS = 200, 300, 400, 401, 429
 _ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
@@ -78,10 +78,10 @@ class ApiResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: Any = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(default=None, repr=False)  # rows; debuggers and error trackers show the locals of a traceback
     unreadable: str | None = None
-    text: str = ""
+    text: str = field(default="", repr=False)
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -371,6 +371,8 @@ class HttpClient:
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
         cls = error_shapes.error_class(status, code, text, self.error_marks, is_ok=response.ok)
+        if response.is_page and response.unreadable is not None and cls is not RateLimited and status != _UNAUTHORIZED:
+            cls = VendorUnavailable  # says a server in front of the API: another time the API itself may answer
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"

@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from itertools import chain, count, pairwise
@@ -46,7 +46,7 @@ class Page:
     :param last_page: number of the last page, as the vendor states it; None where it does not.
     """
 
-    rows: Sequence[Any]
+    rows: Sequence[Any] = field(repr=False)
     read_row: Callable[[Any], Call]
     total: int | None = None
     last_page: int | None = None

@@ -17,6 +17,8 @@ from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
 from airflow_provider_voice.tracking import call_watch
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.base import HistoryQuery
+from airflow_provider_voice.vendors.http import ApiResponse
+from airflow_provider_voice.vendors.pagination import Page
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 
 NOW = datetime.now(timezone.utc)
@@ -221,3 +223,11 @@ def test_connections_with_one_token_share_its_rate_limit() -> None:
     assert one.http.limiter is same.http.limiter
     other = type(one)(replace(one.settings, token="another-token"))
     assert other.http.limiter is not one.http.limiter
+
+
+def test_what_a_debugger_shows_of_a_request_and_its_response_holds_no_row() -> None:
+    row = {"to": NUMBER, "name": "Ada"}
+    response = ApiResponse(200, {"X-To": NUMBER}, body=[row], text=str(row))
+    shown = f"{HistoryQuery(*WINDOW, to=NUMBER)} {response} {Page([row], replace)}"
+    assert NUMBER not in shown
+    assert "Ada" not in shown
