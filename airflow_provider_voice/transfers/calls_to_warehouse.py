@@ -128,8 +128,7 @@ class CallsToWarehouseOperator(CallExport):
         summary = {name: value for name, value in result.items() if name != "hours"}
         _log_result(result)
         report(context, self._asset, summary)
-        dialect = self.warehouse.dialect
-        report_lineage(self.warehouse.hook, dialect.full_name(dialect.table), result["inserted"] + result["updated"])
+        report_lineage(self.warehouse.hook, self.table, self.schema or None, summary)
         return result
 
     def _export(self, buffer: RowBuffer, context: Context, scope: Scope) -> Loaded:
