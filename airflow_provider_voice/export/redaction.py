@@ -6,6 +6,7 @@ import hashlib
 import re
 import string
 import unicodedata
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -14,6 +15,8 @@ from airflow_provider_voice.phone import SIGNS, mask_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_voice.models import Call
 
 #: So many digits of a number that follow each other name a person: a local number without its area code.
 MIN_DIGITS = 7
@@ -44,6 +47,8 @@ _WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
 # sip:+14155552671@10.0.0.1, +1 415 555 2671 ext. 89
 _INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
 _SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
+# Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
+_VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
 
 
 def hash_number(number: str) -> str:
@@ -64,6 +69,24 @@ REPLACEMENTS: dict[str, Callable[[str], str]] = {
     "masked": lru_cache(maxsize=4096)(mask_number),
     "hashed": lru_cache(maxsize=4096)(hash_number),
 }
+
+
+def redacted_call(call: Call, mode: str) -> Call:
+    """Return a call without phone numbers, by the rule of :class:`PhoneRedactor`; its id stays as it is.
+
+    :param call: the call.
+    :param mode: ``masked`` or ``hashed``; any other one fails, so that no number is shown by mistake.
+    :return: the copy.
+    """
+    replace_number = REPLACEMENTS[mode]
+    redact = PhoneRedactor(mode, filter(None, (call.to, call.from_))).value
+    return replace(
+        call,
+        to=call.to and replace_number(call.to),
+        from_=call.from_ and replace_number(call.from_),
+        raw=redact(dict(call.raw)),
+        **{name: redact(getattr(call, name)) for name in _VENDOR_TEXTS},
+    )
 
 
 class PhoneRedactor:

@@ -31,6 +31,8 @@ def test_a_plan_has_no_asset() -> None:
         {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
         {"on_empty": "skip"}, {"contacts": "SELECT 1"}, {"contacts": "people.sql"}, {"contacts": 5}, {"contacts": None},
         {"contacts": "SELECT 1", "contacts_conn_id": ""}, {"do_not_call": "SELECT 1"}, {"do_not_call": "optout.sql"},
+        {"deferrable": "False"}, {"end_calls_on_kill": "no"}, {"variables": 5}, {"region": "USA"}, {"region": 1},
+        {"agent_id": True}, {"context": ["x"]}, {"context": "x"}, {"subject": 5}, {"voice_conn_id": ""},
         {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
