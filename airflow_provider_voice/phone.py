@@ -47,7 +47,7 @@ def parse_number(text: str, region: str | None = None) -> str:
 
     if not isinstance(text, str):
         raise InvalidPhoneNumber(f"A phone number must be text in quotes, such as '+1...', not {type(text).__name__}.")
-    region = _checked_region(region)
+    region = checked_region(region)
     written = text.strip()
     if not _WRITTEN.fullmatch(written) or not re.search(r"\d", written):
         raise _refused(text, "it is empty, or has letters, an extension or signs that are not part of one phone number")
@@ -69,7 +69,13 @@ def parse_number(text: str, region: str | None = None) -> str:
     return written_e164
 
 
-def _checked_region(region: str | None) -> str | None:
+def checked_region(region: str | None) -> str | None:
+    """Return the country of numbers that are written without ``+``.
+
+    :param region: two-letter ISO country in any case; None or an empty text: there is none.
+    :return: the country in upper case; None where there is none.
+    :raises InvalidPhoneNumber: when there is no such country.
+    """
     import phonenumbers
 
     if region is None or region == "":

@@ -156,6 +156,9 @@ class Loaded:
     :param changed_days: UTC days (``YYYY-MM-DD``) on which the inserted and updated calls were created.
     :param holes: stretches that no export covers, between or after covered ones: ``start`` and ``end``, ISO 8601.
     :param hours: for each hour that was read ``hour``, ``at_vendor``, ``in_table`` and ``changed``.
+
+    >>> Loaded(fetched=3, inserted=1, updated=1, unchanged=1, changed_days=["2026-11-21"]).changed_days
+    ['2026-11-21']
     """
 
     fetched: int = 0

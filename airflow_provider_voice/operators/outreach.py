@@ -18,16 +18,25 @@ from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
-from airflow_provider_voice.hooks.voice import VoiceHook
-from airflow_provider_voice.models import write_time
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
+from airflow_provider_voice.models import json_object, write_time
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
 from airflow_provider_voice.outreach.states import OPEN
-from airflow_provider_voice.utils.call_arguments import masked_list, policy_of
+from airflow_provider_voice.phone import checked_region
+from airflow_provider_voice.utils.call_arguments import (
+    check_templated,
+    id_or_none,
+    masked_list,
+    masked_values,
+    policy_of,
+    text_or_none,
+)
 from airflow_provider_voice.utils.links import CampaignLink
 from airflow_provider_voice.utils.masking import MaskedField, MaskedValue, MasksRenderedFields, plain
 from airflow_provider_voice.utils.task_errors import bad_arguments_end_the_task, permanent_errors_end_the_task
 from airflow_provider_voice.utils.validation import (
+    boolean,
     duration,
     is_literal,
     moment_or_text,
@@ -74,7 +83,7 @@ def _masked_contacts(value: Any) -> Any:
     return masked_list(value, "contacts")
 
 
-class _OutreachBase(MasksRenderedFields, BaseOperator):
+class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
@@ -84,6 +93,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
     # Airflow shows template fields, so a list of people is masked at once.
     contacts = MaskedField(_masked_contacts)
     do_not_call = MaskedField(partial(masked_list, noun="numbers"))
+    context = MaskedField(masked_values)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
     operator_extra_links = (CampaignLink(),)
@@ -151,11 +161,11 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         self.on_invalid = on_invalid
         self.on_unknown = on_unknown
         self.on_empty = on_empty
-        self.deferrable = deferrable
-        self.end_calls_on_kill = end_calls_on_kill
         self.plan_id = plan_id
         self._running: Campaign | None = None
         with bad_arguments_end_the_task():
+            self.deferrable = boolean("deferrable", deferrable)
+            self.end_calls_on_kill = boolean("end_calls_on_kill", end_calls_on_kill)
             self.max_run_age = duration("max_run_age", max_run_age)
             self.poll_interval = seconds_of("poll_interval", poll_interval)
             self.call_timeout = duration("call_timeout", call_timeout)
@@ -179,19 +189,16 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         sql = plain(self.do_not_call)
         if isinstance(sql, str) and sql.strip() and is_literal(sql) and not self.do_not_call_conn_id:
             raise InvalidRequest("do_not_call is SQL, so it needs do_not_call_conn_id: the connection it runs on.")
-        if isinstance(self.variables, str):
-            raise InvalidRequest("variables must be a list of columns, not a single text.")
+        if self.variables is not None and not isinstance(self.variables, (list, tuple)):
+            raise InvalidRequest(f"variables must be a list of columns, not {type(self.variables).__name__}.")
+        of_every_call = ("voice_conn_id", "agent_id", "region", "context", "subject")
+        check_templated({name: plain(getattr(self, name)) for name in of_every_call})
         if is_literal(self.max_concurrent):
             positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):
             positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
             moment_or_text("ends_at", self.ends_at)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     @cached_property
     def _database(self) -> Database:
@@ -213,9 +220,9 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         rate, ends_at = self.calls_per_minute, self.ends_at
         return CampaignSettings(
             campaign=self.campaign,
-            agent_id=None if self.agent_id in (None, "") else str(self.agent_id),
-            context=self.context or {},
-            subject=self.subject or None,
+            agent_id=id_or_none("agent_id", self.agent_id),
+            context=json_object("context", plain(self.context) or None),
+            subject=text_or_none("subject", self.subject),
             limits=Limits(
                 calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),
                 max_concurrent=int(positive_or_text("max_concurrent", self.max_concurrent, int)),
@@ -257,12 +264,13 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         :param is_plan: whether nobody may be called yet, not even by a run of the campaign that is in progress.
         :return: the id of the plan that contacts and settings make, and the number of the load.
         :raises InvalidRequest: when nobody may be called; then no new or changed contact is.
+        :raises InvalidPhoneNumber: when the region is not a country, likewise.
         """
         from airflow_provider_voice.outreach.contact_loading import ContactLoader
         from airflow_provider_voice.outreach.contacts import contacts_of
 
         digest = self._digest(settings)
-        region = self.region or self.hook.vendor.settings.default_region
+        region = checked_region(self.region or self.hook.vendor.settings.default_region)
         found = digest.read(contacts_of(self._rows(), self._columns(), region))
         loader = ContactLoader(self._database, self.campaign, settings.rules)
         counts = loader.load(found, lambda counts: self._check_source(counts, digest.plan_id), is_plan=is_plan)
@@ -451,6 +459,12 @@ class OutreachOperator(_OutreachBase):
 
 class PlanOutreachOperator(_OutreachBase):
     """Plan the campaign of an ``OutreachOperator`` with the same arguments, and call nobody.
+
+    .. code-block:: python
+
+        campaign = {"campaign": "spring-2026", "contacts": "s3://lists/people.csv", "ledger_conn_id": "outreach_ledger"}
+        plan = PlanOutreachOperator(task_id="plan", **campaign)
+        plan >> OutreachOperator(task_id="call", plan_id=plan.output["plan_id"], **campaign)
 
     The plan is written into the ledger (``voice_outreach_contacts.planned_at`` and ``reason``). Parameters:
     :class:`OutreachOperator`.

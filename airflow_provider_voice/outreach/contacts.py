@@ -138,7 +138,7 @@ def contact_of(row: Mapping[str, Any], columns: Columns, region: str | None = No
     """Return the contact of one row.
 
     :param row: the user's row.
-    :param columns: what its columns mean.
+    :param columns: the meaning of its columns.
     :param region: two-letter country of numbers written without ``+``.
     :return: the contact, ``pending`` or ``rejected``.
     """

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, text
 
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, ContactState, NextState
-from airflow_provider_voice.outreach.user_queries import querying
+from airflow_provider_voice.outreach.user_queries import ask
 from airflow_provider_voice.phone import may_be_same_number, national_digits
 from airflow_provider_voice.policy import Person
 
@@ -247,14 +247,12 @@ class NumbersQuery:
         :param numbers: E.164 numbers.
         :return: those on the list.
         """
-        with querying("do_not_call", self._engine) as connection:
-            query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
-            return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
+        query = text(self._sql).bindparams(bindparam("numbers", list(numbers), expanding=True))
+        return matching(numbers, ask("do_not_call", self._engine, lambda database: database.execute(query).scalars()))
 
 
 def _entries(engine: Engine, sql: str) -> Iterator[object]:
-    with querying("do_not_call", engine) as connection:
-        yield from connection.exec_driver_sql(sql).scalars()
+    return ask("do_not_call", engine, lambda connection: connection.exec_driver_sql(sql).scalars())
 
 
 def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> DoNotCall | None:

@@ -100,6 +100,13 @@ class Decision:
     :param zone_source: where the zones come from. ``number`` is a guess: people take their numbers to other places.
     :param as_of: when the source of ``rule`` was read.
     :param asked: the answer of every rule that applies.
+
+    >>> from datetime import datetime
+    >>> from airflow_provider_voice.policy import ContactPolicy
+    >>> at = datetime.fromisoformat("2026-11-21T08:30:00+00:00")
+    >>> decision = ContactPolicy.load("us").decide(Person("+14155552601"), at)
+    >>> decision.allowed, decision.rule, decision.next_at.isoformat()
+    (False, 'us-hours', '2026-11-21T16:00:00+00:00')
     """
 
     allowed: bool

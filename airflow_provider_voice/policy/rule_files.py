@@ -55,9 +55,8 @@ def _shipped_file(name: str) -> RuleFile:
             "file that ends in .yaml."
         )
     # Tests look up the calendars of the shipped files, so that no DAG file that loads one pays for the import.
-    return parse_rule_file(
-        files(__package__).joinpath("rules", f"{name}.yaml").read_bytes(), name, check_calendars=False
-    )
+    path = files(__package__) / "rules" / f"{name}.yaml"
+    return parse_rule_file(path.read_bytes(), name, check_calendars=False)
 
 
 @lru_cache(maxsize=64)

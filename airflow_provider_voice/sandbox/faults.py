@@ -45,6 +45,9 @@ class Fault:
     :param number: only creates to this number; ``None`` (default): all.
     :param after: how many matching requests pass before the first one is hit, default 0.
     :raises ValueError: for an unknown kind or operation, and for an interim status that is not 1xx.
+
+    >>> Fault("status", status=502, accepted=True).operation
+    'create'
     """
 
     kind: FaultKind

@@ -48,7 +48,10 @@ class VendorQuirks:
         documented statuses.
     :raises ValueError: for a value that is not possible.
 
-    >>> Sandbox(quirks=VendorQuirks(max_page=15, pagination="missing"))
+    >>> from airflow_provider_voice.sandbox import Sandbox
+    >>> with Sandbox(quirks=VendorQuirks(max_page=15, pagination="missing")) as sandbox:
+    ...     sandbox.rings
+    []
     """
 
     max_page: int | None = None

@@ -29,6 +29,9 @@ class Ring:
     :param at: when it rang, by the sandbox's clock.
     :param call_id: the vendor's id of the call.
     :param tag: our correlation text, when the request had one.
+
+    >>> Ring("talkover", "+14155552601", datetime.fromisoformat("2026-11-21T08:30:00+00:00"), "call_1").call_id
+    'call_1'
     """
 
     vendor: str
@@ -98,15 +101,6 @@ class SandboxCall:
         :return: the status; completed once the call was hung up.
         """
         return self._stage(now)[1]
-
-    def ended_at(self, now: datetime) -> datetime | None:
-        """Return when the call ended, ``None`` while it has not.
-
-        :param now: the time by the sandbox's clock.
-        :return: the time by the sandbox's clock.
-        """
-        began, status = self._stage(now)
-        return began if status.is_terminal else None
 
     def updated_at(self, now: datetime) -> datetime:
         """Return when the call changed last.
@@ -279,12 +273,6 @@ class World:
         :return: the call, ``None`` when none has this id.
         """
         return next((call for call in self.shown(vendor) if call_id in (call.id, call.sid)), None)
-
-    def reset(self) -> None:
-        """Forget every call and ring."""
-        for calls in self.calls.values():
-            calls.clear()
-        self.rings.clear()
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

@@ -182,6 +182,7 @@ def _log_result(result: dict[str, Any]) -> None:
     for hole in result["holes"]:
         log.warning(
             'No export covers %(start)s to %(end)s. Run the task once with start="%(start)s" and end="%(end)s" to load '
-            "these calls. The next run reads only the part that lay in the future by the vendor's clock.",
+            "these calls, unless the next run does: it reads what lay in the future by the vendor's clock and, without "
+            "bounds, what begins within its last day.",
             hole,
         )

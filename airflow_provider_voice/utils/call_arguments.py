@@ -44,14 +44,15 @@ def masked_values(value: Any) -> Any:
 
 
 def masked_list(value: Any, noun: str) -> Any:
-    """Return a list of people with a text and a serialized form that only count them.
+    """Return a list of people with a text and a serialized form that only count them, and show no number of a text.
 
-    :param value: an argument; text (SQL, a path) stays as it is.
+    :param value: an argument: a list, SQL, or the path of a file.
     :param noun: the name of the list's items.
-    :return: the value, or a :class:`MaskedValue` of it.
+    :return: the value, or a :class:`MaskedValue` of it. The name of a ``.sql`` file, which Airflow reads, stays text.
     """
-    is_list = hasattr(value, "__len__") and not isinstance(value, str)
-    return MaskedValue(value, f"{len(value)} {noun}") if is_list else value
+    if isinstance(value, str):
+        return value if value.endswith(".sql") else masked_key(value)
+    return MaskedValue(value, f"{len(value)} {noun}") if hasattr(value, "__len__") else value
 
 
 def text_or_none(name: str, value: object) -> str | None:
@@ -108,15 +109,14 @@ def key_or_none(value: object) -> str | None:
 
 
 def check_templated(arguments: Mapping[str, Any]) -> None:
-    """Check those templated arguments of a call that are final when the DAG is parsed.
+    """Check those templated arguments of calls that are final when the DAG is parsed.
 
     :param arguments: the arguments by name; templates and other tasks' outputs are checked once they are rendered.
-    :raises InvalidRequest, InvalidPhoneNumber: naming the argument.
+    :raises InvalidRequest: naming the argument.
     """
-    for name, check in _CHECKS.items():
-        if is_literal(arguments[name]):
-            check(arguments[name])
-    check_number(arguments["to"], arguments["region"])
+    for name, value in arguments.items():
+        if name in _CHECKS and is_literal(value):
+            _CHECKS[name](value)
 
 
 def check_number(to: object, region: object) -> None:
@@ -126,15 +126,20 @@ def check_number(to: object, region: object) -> None:
     :param region: the country of a number without ``+``; None: perhaps the connection's, which is not known here.
     :raises InvalidPhoneNumber, InvalidRequest: when it cannot be a number, whatever the connection says.
     """
-    if is_literal(region):
-        code = text_or_none("region", region)
-        if code is not None and not (len(code) == _COUNTRY_CODE_LENGTH and code.isascii() and code.isalpha()):
-            raise InvalidRequest(f"region must be a two-letter country code such as 'US', not {shown(region)}.")
-    if not is_literal(to) or not is_literal(region):
+    if not is_literal(region):
+        return
+    _check_region(region)
+    if not is_literal(to):
         return
     is_complete = not isinstance(to, str) or to.strip().startswith("+") or bool(region)
     if is_complete or not any(char.isdigit() for char in str(to)):
         parse_number(to, region or None)  # type: ignore[arg-type]  # it refuses everything but text
+
+
+def _check_region(region: object) -> None:
+    code = text_or_none("region", region)
+    if code is not None and not (len(code) == _COUNTRY_CODE_LENGTH and code.isascii() and code.isalpha()):
+        raise InvalidRequest(f"region must be a two-letter country code such as 'US', not {shown(region)}.")
 
 
 def delay_of(value: object) -> int:
@@ -202,6 +207,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "is_testing": partial(boolean_or_text, "is_testing"),
     "variables": partial(json_object, "variables"),
     "context": partial(json_object, "context"),
+    "region": _check_region,
     "subject": partial(text_or_none, "subject"),
     "call_key": key_or_none,
     "ledger_conn_id": lambda value: None if value is None else connection_id(value, "ledger_conn_id"),

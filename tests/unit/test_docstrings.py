@@ -13,15 +13,20 @@ A name is public when neither it nor a name above it begins with an underscore; 
   Private exceptions, and errors that a variable or a function call names, do not count.
 - Each public field of a dataclass is described: by ``:param`` in the docstring of the class, by a ``#:`` comment above
   the field, or by a text below it.
+- Each class that the API reference lists by its name has an example.
+- The examples with a prompt run, and print what they say.
 """
 
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -190,6 +195,22 @@ def public_modules() -> dict[str, Path]:
         name: path for name, path in paths.items()
         if not any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(PACKAGE).parts)
     }  # fmt: skip
+
+
+def test_the_classes_of_the_api_reference_have_examples() -> None:
+    reference = (PACKAGE.parent / "docs" / "api.rst").read_text()
+    names = re.findall(r"^\.\. autoclass:: (\S+)", reference, re.MULTILINE)
+    without = [
+        name for name in names if not re.search(r">>> |::\n\n|code-block:: python", resolve_name(name).__doc__ or "")
+    ]
+    assert (len(names) > 20, without) == (True, [])
+
+
+def test_the_examples_with_a_prompt_run() -> None:
+    named = [path for path in public_modules().values() if ">>> " in path.read_text()]
+    modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in named]
+    results = {name: doctest.testmod(importlib.import_module(name)) for name in modules}
+    assert (len(results) > 5, [name for name, result in results.items() if result.failed]) == (True, [])
 
 
 def test_every_public_name_is_described() -> None:

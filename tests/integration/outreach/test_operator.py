@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 from sqlalchemy import create_engine, text
 
+from airflow_provider_voice.exceptions import InvalidPhoneNumber
 from airflow_provider_voice.operators.outreach import OutreachOperator, PlanOutreachOperator, outreach_asset
 from airflow_provider_voice.outreach.cli import main
 from airflow_provider_voice.outreach.database import Database
@@ -80,6 +81,18 @@ def test_on_invalid_fail_calls_nobody(connected, run_dag) -> None:
     )
     assert done.state == "failed"
     assert connected.rings == []
+
+
+@pytest.mark.parametrize("region", ["UK", None], ids=["the operator's", "the connection's"])
+def test_a_region_that_is_no_country_ends_the_task_and_rejects_nobody(connected, monkeypatch, region) -> None:
+    # The two-letter code of the United Kingdom is GB. Each contact would be final, and the task a success.
+    connection = json.loads(connected.connection_json("talkover"))
+    connection["extra"]["default_region"] = "UK"
+    monkeypatch.setenv("AIRFLOW_CONN_VOICE_DEFAULT", json.dumps(connection))
+    operator = OutreachOperator(task_id="call", contacts=people(BUSY), region=region, **QUICK)
+    with pytest.raises(InvalidPhoneNumber, match="'UK' is not a country code"):
+        operator._load(operator._settings())
+    assert operator._record.counts()["contacts"] == 0
 
 
 def test_a_plan_and_its_id(connected, run_dag) -> None:

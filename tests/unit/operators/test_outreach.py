@@ -31,6 +31,8 @@ def test_a_plan_has_no_asset() -> None:
         {"campaign": ""}, {"poll_interval": 0}, {"call_timeout": timedelta(0)}, {"ends_at": "2026-01-01T12:00:00"},
         {"on_empty": "skip"}, {"contacts": "SELECT 1"}, {"contacts": "people.sql"}, {"contacts": 5}, {"contacts": None},
         {"contacts": "SELECT 1", "contacts_conn_id": ""}, {"do_not_call": "SELECT 1"}, {"do_not_call": "optout.sql"},
+        {"deferrable": "False"}, {"end_calls_on_kill": "no"}, {"variables": 5}, {"region": "USA"}, {"region": 1},
+        {"agent_id": True}, {"context": ["x"]}, {"context": "x"}, {"subject": 5}, {"voice_conn_id": ""},
         {"policy": "no such file.yaml"}, {"success_statuses": ["busy"], "redial_after": {"busy": 60}},
     ],
 )  # fmt: skip
@@ -49,6 +51,25 @@ def test_people_are_not_shown() -> None:
         task_id="call", contacts=[{"contact_id": "c1", "to": NUMBER}], do_not_call=[NUMBER], **ARGUMENTS
     )
     assert "555" not in str(operator.contacts) + repr(operator.do_not_call)
+
+
+def test_what_templates_render_shows_no_number_and_no_value_of_the_context() -> None:
+    operator = OutreachOperator(
+        task_id="call", contacts="{{ sql }}", contacts_conn_id="crm", do_not_call="{{ numbers }}",
+        context={"customer": "{{ name }}"}, **ARGUMENTS,
+    )  # fmt: skip
+    sql = f"SELECT * FROM people WHERE phone = '{NUMBER}'"
+    values = {"sql": sql, "numbers": f"['{NUMBER}']", "name": "Ada"}
+    operator._do_render_template_fields(operator, operator.template_fields, values, operator.get_template_env(), set())
+    shown = [str(getattr(operator, name)) for name in ("contacts", "do_not_call", "context")]
+    assert "4155552601" not in str(shown)
+    assert "Ada" not in str(shown)
+    assert (plain(operator.contacts), plain(operator.context)) == (sql, {"customer": "Ada"})
+
+
+def test_the_name_of_a_template_file_is_left_to_airflow() -> None:
+    operator = OutreachOperator(task_id="call", contacts="sql/due_20260131.sql", contacts_conn_id="crm", **ARGUMENTS)
+    assert operator.contacts == "sql/due_20260131.sql"
 
 
 def test_people_with_braces_in_their_data_are_not_shown_either() -> None:

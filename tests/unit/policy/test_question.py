@@ -107,6 +107,6 @@ def test_of_several_rules_the_one_that_opens_last_is_named() -> None:
 
 
 def test_an_allowed_decision_opens_now() -> None:
-    at = local("2026-11-23 12:00:00.5", "Asia/Tokyo")
+    at = local("2026-11-23 12:00:00.500", "Asia/Tokyo")
     decision = load(rule("at_most: {attempts: 1, hours: 1}")).decide(Person(BERLIN), at=at)
     assert (decision.allowed, decision.rule, decision.next_at) == (True, None, at)
