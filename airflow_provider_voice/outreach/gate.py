@@ -216,6 +216,7 @@ class ListedNumbers:
         :param numbers: E.164 numbers.
         :return: those on the list.
         :raises LedgerFailed: when the list had entries and is empty now.
+        :raises InvalidRequest: when no entry is a number.
         """
         entries = iter(self._read())
         first = list(islice(entries, 1))
@@ -225,7 +226,7 @@ class ListedNumbers:
                 "right, run the task again."
             )
         self._had_entries = bool(first)
-        return matching(numbers, chain(first, entries))
+        return matching(numbers, _of_numbers(chain(first, entries)))
 
 
 class NumbersQuery:
@@ -245,10 +246,11 @@ class NumbersQuery:
 
         :param numbers: E.164 numbers.
         :return: those on the list.
+        :raises InvalidRequest: when no entry is a number.
         """
         with querying("do_not_call", self._engine) as connection:
             query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
-            return matching(numbers, connection.execute(query, {"numbers": list(numbers)}).scalars())
+            return matching(numbers, _of_numbers(connection.execute(query, {"numbers": list(numbers)}).scalars()))
 
 
 def _entries(engine: Engine, sql: str) -> Iterator[object]:
@@ -314,6 +316,22 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
                 parts = [digits[-length:] for length in _LENGTHS]
             found.update(by_digits[part] for part in parts if part in by_digits)
     return found
+
+
+def _of_numbers(entries: Iterable[object]) -> Iterator[object]:
+    """Yield the entries of a list; raise in the end when none is a number: the query's first column is another one."""
+    has_text = has_number = False
+    for entry in entries:
+        if not has_number:
+            text = _entry_text(entry)
+            has_text = has_text or bool(text)
+            has_number = sum(map(str.isdecimal, text)) >= _FEWEST_DIGITS
+        yield entry
+    if has_text and not has_number:
+        raise InvalidRequest(
+            "The do-not-call list has entries, and none of them is a phone number, so nobody is called. Its first "
+            "column must be the number."
+        )
 
 
 def _entry_text(entry: object) -> str:
