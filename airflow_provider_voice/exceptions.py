@@ -48,7 +48,8 @@ class VoiceError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """Return class name, message and fields as JSON, for :func:`error_from_dict` in another process."""
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {"class": type(self).__name__, **fields}
+        times = {name: value.isoformat() for name, value in fields.items() if isinstance(value, datetime)}
+        return {"class": type(self).__name__, **fields, **times}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with the message alone and lose the rest.
@@ -141,10 +142,6 @@ class NotAllowedNow(VoiceError):
     def __init__(self, message: str = "", *, next_at: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.next_at = datetime.fromisoformat(next_at) if isinstance(next_at, str) else next_at
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON, with ``next_at`` as text."""
-        return {**super().to_dict(), "next_at": None if self.next_at is None else self.next_at.isoformat()}
 
 
 class IncompleteHistory(VoiceError):

@@ -38,8 +38,7 @@ def rings_too_many(
     problems = []
     for number, placed in by_number.items():
         for before, call in pairwise(placed):
-            ended_at = before.ended_at(now)
-            if before.status(now).value not in redialed or ended_at is None or ended_at > call.created_at:
+            if before.status(now).value not in redialed or before.updated_at(now) > call.created_at:
                 problems.append(
                     f"{mask_number(number)} was rung again after a call that ended as {before.status(now)}."
                 )

@@ -37,8 +37,9 @@ import uvicorn.server  # noqa: E402 - after AIRFLOW_HOME is set
 from hypothesis import HealthCheck, settings  # noqa: E402 - after AIRFLOW_HOME is set
 
 from airflow_provider_voice.sandbox import Sandbox  # noqa: E402 - after AIRFLOW_HOME is set
+from airflow_provider_voice.vendors import pagination  # noqa: E402 - after AIRFLOW_HOME is set
 from airflow_provider_voice.vendors.base import Vendor  # noqa: E402 - after AIRFLOW_HOME is set
-from tests.support import ScriptedServer, vendor_for  # noqa: E402 - after AIRFLOW_HOME is set
+from tests.support import ScriptedServer, Sleeps, vendor_for  # noqa: E402 - after AIRFLOW_HOME is set
 
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("ours")
@@ -68,6 +69,14 @@ def pytest_collection_finish() -> None:
 def vendor_name(request: pytest.FixtureRequest) -> str:
     """Each of the three vendors."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def page_pauses(monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+    """Record the pauses before a list is read again, instead of waiting."""
+    pauses = Sleeps()
+    monkeypatch.setattr(pagination, "time", SimpleNamespace(sleep=pauses))
+    return pauses
 
 
 @pytest.fixture

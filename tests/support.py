@@ -7,12 +7,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import tenacity.nap
 
 from airflow_provider_voice.sandbox import Sandbox
+from airflow_provider_voice.vendors import pagination
 from airflow_provider_voice.vendors.base import Vendor
 from airflow_provider_voice.vendors.talkover import Talkover
 from airflow_provider_voice.vendors.talkstack import Talkstack
@@ -37,37 +40,42 @@ def vendor_for(sandbox: Sandbox, name: str, **more: Any) -> Vendor:
     """Return a vendor that talks to the sandbox and records its waits in ``vendor.sleeps``."""
     connection = sandbox.connection(name)
     extra = connection["extra"]
-    sleeps = Sleeps()
-    vendor = CLASSES[name](
-        Settings(
-            token=more.pop("token", connection["password"]),
-            base_url=sandbox.url + PATHS[name],
-            default_agent_id=extra["default_agent_id"],
-            project_id=extra.get("project_id"),
-            **more,
-        ),
-        sleep=sleeps,
+    settings = Settings(
+        token=more.pop("token", connection["password"]),
+        base_url=sandbox.url + PATHS[name],
+        default_agent_id=extra["default_agent_id"],
+        project_id=extra.get("project_id"),
+        **more,
     )
-    vendor.sleeps = sleeps  # type: ignore[attr-defined]  # for tests that ask how long it waited
-    return vendor
+    return _recording_waits(CLASSES[name](settings))
 
 
 def vendor_at(url: str, name: str, **more: Any) -> Vendor:
     """Return a vendor whose address is ``url``."""
-    sleeps = Sleeps()
     settings = Settings(token=TOKEN, base_url=url, default_agent_id="101", project_id="project-1", **more)
-    vendor = CLASSES[name](settings, sleep=sleeps)
-    vendor.sleeps = sleeps  # type: ignore[attr-defined]  # for tests that ask how long it waited
+    return _recording_waits(CLASSES[name](settings))
+
+
+def _recording_waits(vendor: Vendor) -> Vendor:
+    # For tests that ask how long it waited between two attempts of a request.
+    vendor.sleeps = vendor.http._retrying.sleep = Sleeps()  # type: ignore[attr-defined]
     return vendor
 
 
+def forget_calls(sandbox: Sandbox) -> None:
+    """Let a sandbox forget every call and every phone that rang."""
+    for calls in sandbox.world.calls.values():
+        calls.clear()
+    sandbox.world.rings.clear()
+
+
 def replace_sleep(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:
-    """Let every vendor object that is made without a ``sleep`` of its own wait by this function.
+    """Let vendors wait by this function, between two attempts of a request and between two passes over a list.
 
     The pauses are chosen as in production, so a Retry-After that is too long to wait for still ends the request at once.
     """
-    for cls in (Vendor, *CLASSES.values()):
-        monkeypatch.setitem(cls.__init__.__kwdefaults__, "sleep", sleep)
+    for module in (tenacity.nap, pagination):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep))
 
 
 @dataclass

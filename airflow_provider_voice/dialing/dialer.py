@@ -246,7 +246,7 @@ class Dialer:
             )
         try:
             self.before_sending()
-        except Exception:  # whatever speaks against the call; nothing was sent, and it is raised again
+        except BaseException:  # whatever speaks against the call, Airflow's signal to defer too; nothing was sent
             record.state = "refused"
             self._records.save_if_possible(record)
             raise
@@ -319,9 +319,10 @@ class Dialer:
         found, problem = None, None
         try:
             found = self._search(request, record, self._evidence_of_intent(record), SEARCH_DELAYS)
-        except CallOutcomeUnknown:
+        except CallOutcomeUnknown as error:
             record.absent_since = None  # the list showed a call that may be the lost one
             self._records.save_if_possible(record)
+            error.permanent = False  # a retry only searches, and the row may show its tag by then
             raise
         except VoiceError as error:
             problem = error
@@ -391,8 +392,8 @@ class Dialer:
                                      f"not known, so there is no call to attach to. {self._to_ring_again}")  # fmt: skip
         ref = replace(CallRef.of(record.call), to=request.to, agent_id=request.agent_id)
         if record.was_hung_up:
-            raise self._hung_up_error(f"Call {ref.id} was hung up, because an earlier try of the task was killed and "
-                                      "end_call_on_kill is set.", record.status)  # fmt: skip
+            raise self._hung_up_error(f"Call {ref.id} may have been hung up, because an earlier try of the task was "
+                                      "killed and end_call_on_kill is set.", record.status)  # fmt: skip
         log.info("Call %s was placed before; this try attaches to it.", ref.id)
         call = None
         try:

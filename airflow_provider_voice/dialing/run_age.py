@@ -12,7 +12,7 @@ from airflow_provider_voice.models import write_time
 StaleRunAction = Literal["fail", "skip", "call"]
 
 
-def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) -> datetime:
+def check_run_age(run: Any, max_age: timedelta) -> datetime:
     """Refuse to ring for a backfill run, and for any run that was due longer ago than ``max_age``.
 
     A scheduled run is due at the end of its data interval. A manual or asset-triggered run is due when it was asked for
@@ -20,7 +20,6 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
 
     :param run: the DAG run of the task's context.
     :param max_age: how long ago the run may have been due.
-    :param now: the time; None: now.
     :return: the last moment at which the run may ring somebody.
     :raises StaleRun: with the time at which the run was due, and what to do.
     """
@@ -28,7 +27,7 @@ def check_run_age(run: Any, max_age: timedelta, *, now: datetime | None = None) 
     if run.run_type == "backfill":
         raise StaleRun(f"Run {run.run_id} is a backfill: nobody is rung for the past. {advice}")
     due: datetime = (run.data_interval_end if run.run_type == "scheduled" else None) or run.run_after
-    if (now or datetime.now(timezone.utc)) > due + max_age:
+    if datetime.now(timezone.utc) > due + max_age:
         age = f"more than max_run_age ({max_age}) ago"
         raise StaleRun(f"Run {run.run_id} was due at {write_time(due)}, {age}. {advice}")
     return due + max_age

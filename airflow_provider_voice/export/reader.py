@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import IncompleteHistory, VendorUnavailable
 from airflow_provider_voice.export.models import Window, joined
@@ -14,7 +15,9 @@ from airflow_provider_voice.export.models import Window, joined
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from airflow_provider_voice.export.files.day_partitions import DayRows
     from airflow_provider_voice.export.models import Scope
+    from airflow_provider_voice.export.row_buffer import RowBuffer
     from airflow_provider_voice.export.rows import Row, RowMaker
     from airflow_provider_voice.hooks.voice import VoiceHook
     from airflow_provider_voice.models import Call, CallRef
@@ -32,42 +35,23 @@ _MOST_FAILED = 5
 _ONE_LIST = timedelta(days=1)
 
 
-class RowSink(Protocol):
-    """Takes rows: a buffer for a table, or one by days for files."""
-
-    def add(self, row: Row, created_at: datetime | None = None) -> None:
-        """Keep one row; see :meth:`RowBuffer.add`.
-
-        :param row: the row.
-        :param created_at: when its call was created, where it belongs to an exported window.
-        """
-
-
+@dataclass
 class HistoryReader:
     """Reads calls into a buffer of rows.
 
     :param hook: the vendor's hook.
     :param maker: makes the rows.
-    :param sink: takes them.
+    :param rows: takes them: a buffer for a table, or one by days for files.
     :param page_concurrency: pages read at once where the vendor has page numbers.
     :param clock: converts a time of ``time.monotonic()`` to the clock that orders readings; None: every row has the
         maker's ``fetched_at``.
     """
 
-    def __init__(
-        self,
-        hook: VoiceHook,
-        maker: RowMaker,
-        sink: RowSink,
-        *,
-        page_concurrency: int,
-        clock: Callable[[float], datetime] | None = None,
-    ) -> None:
-        self._hook = hook
-        self._maker = maker
-        self._sink = sink
-        self._clock = clock
-        self._page_concurrency = page_concurrency
+    hook: VoiceHook
+    maker: RowMaker
+    rows: RowBuffer | DayRows
+    page_concurrency: int
+    clock: Callable[[float], datetime] | None = None
 
     def read(
         self, windows: Iterable[Window], scope: Scope, pending: Mapping[str, CallRef] = MappingProxyType({})
@@ -83,18 +67,18 @@ class HistoryReader:
         """
         unseen = dict(pending)
         for spans in _lists(windows):
-            calls = self._hook.list_calls(
+            calls = self.hook.list_calls(
                 spans[0].start,
                 spans[-1].end,
                 agent_id=scope.agent_id,
                 direction=scope.direction,
-                page_concurrency=self._page_concurrency,
+                page_concurrency=self.page_concurrency,
             )
             for call in self._with_progress(calls):
                 if len(spans) > 1 and not any(call.created_at in span for span in spans):
                     continue
                 unseen.pop(call.id, None)
-                self._sink.add(self._row(call), call.created_at)
+                self.rows.add(self._row(call), call.created_at)
         return self._again(unseen)
 
     def _again(self, refs: Mapping[str, CallRef]) -> list[str]:
@@ -104,7 +88,7 @@ class HistoryReader:
         began = time.monotonic()  # before the requests: a row must not look newer than it is
         found = self._find(list(refs.values()), [])
         for call in found.values():
-            self._sink.add(self._row(call, began))
+            self.rows.add(self._row(call, began))
         return [call_id for call_id in refs if call_id not in found]
 
     def _find(self, refs: list[CallRef], failed: list[CallRef]) -> dict[str, Call]:
@@ -116,7 +100,7 @@ class HistoryReader:
         :param failed: receives those that are left out; many of them are an outage, which ends the export.
         """
         try:
-            return self._hook.get_calls(refs)
+            return self.hook.get_calls(refs)
         except VendorUnavailable as error:
             if error.status_code is None or len(failed) == _MOST_FAILED:
                 raise
@@ -129,7 +113,7 @@ class HistoryReader:
 
     def _row(self, call: Call, began: float | None = None) -> Row:
         """Return the row of a call with the time at which its page was read."""
-        return self._maker.row(call, self._clock and self._clock(call.read_at or began or time.monotonic()))
+        return self.maker.row(call, self.clock and self.clock(call.read_at or began or time.monotonic()))
 
     def _with_progress(self, calls: Iterator[Call]) -> Iterator[Call]:
         """Pass calls on and log the progress now and then."""

@@ -6,22 +6,31 @@ import hashlib
 import re
 import string
 import unicodedata
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_provider_voice.phone import mask_number
+from airflow_provider_voice.phone import SIGNS, mask_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_voice.models import Call
 
 #: So many digits of a number that follow each other name a person: a local number without its area code.
 MIN_DIGITS = 7
 
 _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
 # Separators between two digits that hold digits or letters themselves: URL escapes (also twice), JSON, Python, HTML.
-_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};")
-_MAY_ESCAPE = re.compile(r"[%\\&]")
+_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};|<[^<>]{1,80}>")
+_MAY_ESCAPE = re.compile(r"[%\\&<]")
+# A transcript may have the digits as they were spoken.
+_DIGITS = {"oh": "0"} | {word: str(digit) for digit, word in enumerate(
+    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+)}  # fmt: skip
+_SPOKEN = re.compile(rf"\b(?:{'|'.join(_DIGITS)})\b", re.IGNORECASE)
+_SPOKEN_RUN = re.compile(rf"(?:(?:{_SPOKEN.pattern}|\b\d+\b)[\W_]*){{4,}}", re.IGNORECASE)
 _PREFIX = re.compile(r"(?:\+|%2[Bb]|\uFF0B)?[(\uFF08]?\Z")
 # Full texts that have many digits and are not phone numbers: times in ISO 8601, and UUIDs.
 _TIME_OR_ID = re.compile(
@@ -29,15 +38,17 @@ _TIME_OR_ID = re.compile(
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 )
 _OTHER_NUMBER = re.compile(
-    r"(?:\+|%2[Bb]|\uFF0B)[\s(]*[1-9](?:(?:%20|[\s().\-/])*\d){6,14}(?!\d)"
-    r"|\(\d{2,5}\)[\s.\-]*\d(?:[\s.\-]?\d){4,9}(?!\d)"
-    r"|(?<![\w.\-/+])\d{3}(?P<sign>[\-. ])\d{3}(?P=sign)\d{4}(?![\w\-/])"
+    rf"(?:\+|%2[Bb]|\uFF0B)[\s(]*(?!0)\d(?:(?:%20|[{SIGNS}/])*\d){{6,14}}(?!\d)"
+    rf"|\(\d{{2,5}}\)[{SIGNS}]*\d(?:[{SIGNS}]?\d){{4,9}}(?!\d)"
+    rf"|(?<![\w.\-/+])(?:1[{SIGNS}]{{1,2}})?\d{{3}}(?P<sign>[{SIGNS}])\d{{3}}(?P=sign)\d{{4}}(?![\w\-/])"
 )
 _NUMBER_FIELD = re.compile(r"(?i:phone|mobile|msisdn|whatsapp|caller|callee|(?:to|from|contact|customer)_?number)")
 _WRITTEN_NUMBER = re.compile(r"\s*[+\uFF0B]?(?:[\s().\-/]*\d){7,15}\s*")
 # sip:+14155552671@10.0.0.1, +1 415 555 2671 ext. 89
 _INSIDE = re.compile(r"\+?\d[\d\s().\-]{5,}\d")
 _SIGNS = str.maketrans("", "", string.punctuation + string.whitespace)
+# Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
+_VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
 
 
 def hash_number(number: str) -> str:
@@ -49,7 +60,8 @@ def hash_number(number: str) -> str:
     :param number: the number, in any form with its country code.
     :return: 64 hexadecimal digits.
     """
-    return hashlib.sha256(("+" + re.sub(r"\D", "", number)).encode()).hexdigest()
+    digits = (str(unicodedata.decimal(char)) for char in number if char.isdecimal())
+    return hashlib.sha256(f"+{''.join(digits)}".encode()).hexdigest()
 
 
 #: By mode, the replacement of a number. Cached: a row shows each number several times, and one caller has many calls.
@@ -59,14 +71,33 @@ REPLACEMENTS: dict[str, Callable[[str], str]] = {
 }
 
 
+def redacted_call(call: Call, mode: str) -> Call:
+    """Return a call without phone numbers, by the rule of :class:`PhoneRedactor`; its id stays as it is.
+
+    :param call: the call.
+    :param mode: ``masked`` or ``hashed``; any other one fails, so that no number is shown by mistake.
+    :return: the copy.
+    """
+    replace_number = REPLACEMENTS[mode]
+    redact = PhoneRedactor(mode, filter(None, (call.to, call.from_))).value
+    return replace(
+        call,
+        to=call.to and replace_number(call.to),
+        from_=call.from_ and replace_number(call.from_),
+        raw=redact(dict(call.raw)),
+        **{name: redact(getattr(call, name)) for name in _VENDOR_TEXTS},
+    )
+
+
 class PhoneRedactor:
     """Replaces phone numbers by their mask or hash.
 
     The rule, for texts, whole numbers and decimal numbers:
 
     - The call's own ``to`` and ``from`` are replaced wherever the last seven of their digits, or all digits but two,
-      follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML count as signs. Text
-      beside the number (a date, an id) stays. One of fewer digits is replaced where it is the whole text of a field.
+      follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML and tags count as
+      signs, and digits may be English words. Text beside the number (a date, an id) stays. One of fewer digits is
+      replaced where it is the whole text of a field.
     - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
       parentheses, as groups of 3, 3 and 4 digits, or in the value of a field that is named after phone numbers
       (``caller``, ``customer_phone``), also in a list. Other digits are treated as an id, a time, a duration or a
@@ -144,7 +175,14 @@ class PhoneRedactor:
         bare = text.translate(_SIGNS)
         if may_escape or not text.isascii() or any(form in bare for form in self._forms):
             text = self._without_own(text, text)
+        text = _SPOKEN_RUN.sub(self._spoken, text)
         return _OTHER_NUMBER.sub(lambda match: self._replace(unquote(match.group())), text)
+
+    def _spoken(self, run: re.Match[str]) -> str:
+        """Return a run of digits and words for digits; where the call's number is in it, without it and in digits."""
+        written = _SPOKEN.sub(lambda word: _DIGITS[word.group().lower()], run.group())
+        redacted = self._without_own(written, written)
+        return run.group() if redacted is written else redacted
 
     def _without_own(self, text: str, readable: str) -> str:
         """Return ``text`` without the call's numbers.
@@ -193,7 +231,8 @@ def _forms_of(digits: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def _may_have_number(text: str) -> bool:
     """Return whether a text has to be searched; cached, because most texts of a record are those of the one before."""
-    return not _TIME_OR_ID.fullmatch(text) and bool(_RUN.search(text) or _MAY_ESCAPE.search(text))
+    may = any(pattern.search(text) for pattern in (_RUN, _MAY_ESCAPE, _SPOKEN_RUN))
+    return may and not _TIME_OR_ID.fullmatch(text)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ import pickle
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from airflow_provider_voice.export.rows import Row
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 BATCH = 200
 
 
-class RowBuffer(ABC):
+class RowBuffer(AbstractContextManager["RowBuffer"], ABC):
     """Rows in a temporary file that goes with the process; a subclass defines their form."""
 
     def __init__(self) -> None:
@@ -33,13 +32,7 @@ class RowBuffer(ABC):
         #: How many rows of the exported windows were created in each hour, UTC; see :meth:`add`.
         self.hours: Counter[datetime] = Counter()
 
-    def __enter__(self) -> RowBuffer:
-        """Return the buffer."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Delete the file."""
         self._file.close()
 

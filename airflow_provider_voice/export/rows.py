@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_voice.export.redaction import REPLACEMENTS, PhoneRedactor
+from airflow_provider_voice.export.redaction import redacted_call
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,8 +63,6 @@ _fields_of = attrgetter(
     "id", "vendor", "tag", "agent_id", "agent_name", "direction", "status.value", "vendor_status", "to", "from_",
     "duration_seconds", "cost", "is_testing", "recording_url", "created_at", "updated_at", "ended_at",
 )  # fmt: skip
-# Texts of the vendor or the user beside ``raw``, in which a phone number may stand.
-_VENDOR_TEXTS = ("tag", "agent_id", "agent_name", "vendor_status", "recording_url")
 # No call lasts longer. A longer duration is a mistake of the vendor, such as a time in milliseconds.
 _LONGEST_CALL_SECONDS = 7 * 86_400
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -77,7 +75,8 @@ class RowMaker:
 
     :param source: the first key column: which connection the calls are from.
     :param phone_numbers: ``plain``, ``masked`` or ``hashed``: how phone numbers are stored, in every column and in
-        ``raw``; see :class:`PhoneRedactor`. Only the two key columns are stored as they are.
+        ``raw``; see :class:`~airflow_provider_voice.export.redaction.PhoneRedactor`. Only the two key columns are
+        stored as they are.
     :param fetched_at: the time of the reading, for calls that do not have one of their own.
     :param settled_before: an instant by the vendor's clock, which dates the calls: a call that ended, and last changed,
         no later than this is settled.
@@ -97,21 +96,10 @@ class RowMaker:
         """
         fetched_at = fetched_at or self.fetched_at
         if self.phone_numbers != "plain":
-            call = self._redacted(call)
+            call = redacted_call(call, self.phone_numbers)
         raw = _encode(call.raw).decode()  # names are sorted, so that the same record is the same text
         settled_at = fetched_at if self.is_settled(call) else None
         return (self.source, *_fields_of(call), raw, fetched_at, fetched_at, settled_at, None, None)
-
-    def _redacted(self, call: Call) -> Call:
-        replace_number = REPLACEMENTS[self.phone_numbers]  # fails for any other mode: no plain number is stored
-        redact = PhoneRedactor(self.phone_numbers, filter(None, (call.to, call.from_))).value
-        return replace(
-            call,
-            to=call.to and replace_number(call.to),
-            from_=call.from_ and replace_number(call.from_),
-            raw=redact(dict(call.raw)),
-            **{name: redact(getattr(call, name)) for name in _VENDOR_TEXTS},
-        )
 
     def is_settled(self, call: Call) -> bool:
         """Return whether the call ended so long ago that no further change is expected.

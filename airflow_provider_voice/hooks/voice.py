@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_voice.exceptions import InvalidRequest, VoiceError
+from airflow_provider_voice.exceptions import InvalidRequest, VendorUnavailable, VoiceError
 from airflow_provider_voice.hooks.connection_form import field_behaviour, form_widgets
 from airflow_provider_voice.models import Call, CallRef, CallRequest
 
@@ -191,13 +191,13 @@ class VoiceHook(BaseHook):
         """End the call of a killed task, if the vendor can; the log says why it was not ended.
 
         :param ref: the call.
-        :return: whether the vendor accepted the request.
+        :return: whether the vendor accepted the request, or may have accepted it: its response was lost.
         """
         try:
             self.end_call(ref)
         except VoiceError as error:
             self.log.warning("Could not end call %s: %s", ref.id, error.message)
-            return False
+            return isinstance(error, VendorUnavailable)
         self.log.info("Ended call %s, because its task was killed.", ref.id)
         return True
 
@@ -250,3 +250,21 @@ class UnleashXHook(VoiceHook):
     hook_name = "UnleashX"
     vendor_path = "airflow_provider_voice.vendors.unleashx.UnleashX"
     reports_direction = False
+
+
+class HasVoiceHook:
+    """Base of a task that works with one voice connection.
+
+    .. code-block:: python
+
+        class RingOperator(HasVoiceHook, BaseOperator):
+            def execute(self, context):
+                return self.hook.make_call(CallRequest("+14155552671")).id
+    """
+
+    voice_conn_id: str
+
+    @cached_property
+    def hook(self) -> VoiceHook:
+        """The hook of the connection."""
+        return VoiceHook.for_connection(self.voice_conn_id)

@@ -244,13 +244,16 @@ class VoiceCallNotifier(BaseNotifier):
         dag = context.get("dag")
         env = self.get_template_env(dag if hasattr(dag, "get_template_env") else None)
         rendered = copy(self)
-        try:
-            rendered.render_template_fields(values, env)  # type: ignore[arg-type]  # a context like Airflow's
-        except Exception as error:  # noqa: BLE001 - a template can raise anything
-            log.warning("variables are left out of the call, because a template failed (%s).", type(error).__name__)
-            rendered = copy(self)
-            rendered.variables = None
-            rendered.render_template_fields(values, env)  # type: ignore[arg-type]  # a context like Airflow's
+        for name in self.template_fields:
+            try:
+                # Airflow's render_template_fields would log the field, and with it the numbers, when a template fails.
+                value = self.render_template(getattr(self, name), values, env)  # type: ignore[arg-type]  # a context like Airflow's
+            except Exception as error:
+                log.warning("A template of %s failed (%s).", name, type(error).__name__)
+                if name != "variables":
+                    raise
+                value = None  # the call is placed with the default
+            setattr(rendered, name, value)
         return rendered
 
 

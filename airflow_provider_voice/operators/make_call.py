@@ -6,7 +6,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowTaskTimeout, conf
@@ -18,7 +17,7 @@ from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.dialing.task_facts import TaskFacts, calls_of_other_tasks
 from airflow_provider_voice.exceptions import InvalidRequest, NotAllowedNow, StaleRun, VoiceError
 from airflow_provider_voice.hooks.sql import ledger_engine
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, write_time
 from airflow_provider_voice.phone import mask_number, parse_number
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
@@ -65,15 +64,7 @@ _SHORTEST_DEFERRAL = timedelta(seconds=10)
 _NAP_SECONDS = 1.0
 
 
-class _ClosedNow(Exception):
-    """The contact policy forbids the call now and allows it later; nothing was stored or sent."""
-
-    def __init__(self, opens_at: datetime) -> None:
-        super().__init__("closed now")
-        self.opens_at = opens_at
-
-
-class MakeCallOperator(MasksRenderedFields, BaseOperator):
+class MakeCallOperator(MasksRenderedFields, HasVoiceHook, BaseOperator):
     """Place one call; a retry never rings a second time.
 
     .. code-block:: python
@@ -262,41 +253,33 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         if self.end_call_on_kill:
             raise InvalidRequest("end_call_on_kill cannot be used with call_key: other tasks may wait for that call.")
 
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Place the call, publish its id, and wait for its end if asked to.
 
         :param context: the task's context.
         :return: the call as a dictionary, with ``how`` and ``generation``.
         """
-        with permanent_errors_end_the_task(skip_on=self._skipping_errors):
-            request = self._request()
-            dialer = self._dialer(context, request)
-            with self._storing_a_hang_up(dialer):
-                try:
-                    dialed = dialer.dial(request)
-                except _ClosedNow as closed:
-                    self._defer_until(closed.opens_at)
-                self._publish(context, dialed)
-                if self.wait_for_completion and not dialed.call.status.is_terminal:
-                    if self.deferrable:
-                        self._defer(dialed)
-                    dialed = replace(dialed, call=self._wait(CallRef.of(dialed.call)))
-                return self._finish(dialer, dialed)
+        return self.execute_when_open(context)
 
     def execute_when_open(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Continue when the contact policy may allow the call: ask it again, and do the same as :meth:`execute`.
+        """Do the work of :meth:`execute`, which Airflow lets nobody but itself call, also after a wait for the policy.
 
         :param context: the task's context.
         :param event: the payload of Airflow's ``DateTimeTrigger``; not needed.
         :return: the same as :meth:`execute`.
         """
         del event
-        return self.execute(context)
+        with permanent_errors_end_the_task(skip_on=self._skipping_errors):
+            request = self._request()
+            dialer = self._dialer(context, request)
+            with self._storing_a_hang_up(dialer):
+                dialed = dialer.dial(request)
+                self._publish(context, dialed)
+                if self.wait_for_completion and not dialed.call.status.is_terminal:
+                    if self.deferrable:
+                        self._defer(dialed)
+                    dialed = replace(dialed, call=self._wait(CallRef.of(dialed.call)))
+                return self._finish(dialer, dialed)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Continue after the trigger: return the call that has ended, or fail as a wait without a trigger does.
@@ -343,7 +326,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         return tuple(error for error, choice in choices.items() if choice == "skip")
 
     def _check_may_ring(self, context: Context, request: CallRequest, attempts: Iterable[datetime]) -> None:
-        """Raise unless the task may ring the person now."""
+        """Return when the task may ring the person now; otherwise raise, also Airflow's signal to defer the task."""
         if self._killed:
             raise AirflowException("The task was killed before it placed its call; nobody was rung.")
         # The rules are about the moment at which the phone rings.
@@ -362,7 +345,7 @@ class MakeCallOperator(MasksRenderedFields, BaseOperator):
         until = wait_until(decision, may_wait=self.when_closed == "wait", deadline=deadline)
         if until is not None:
             self.log.info("The next allowed instant is %s.", write_time(until))
-            raise _ClosedNow(until - delay)
+            self._defer_until(until - delay)
 
     def _dialer(self, context: Context, request: CallRequest) -> Dialer:
         """Return the dialer of this task, or of its key."""

@@ -18,7 +18,7 @@ from airflow_provider_voice.dialing.run_age import StaleRunAction, check_run_age
 from airflow_provider_voice.exceptions import CallOutcomeUnknown, InvalidRequest, StaleRun
 from airflow_provider_voice.export.assets import report
 from airflow_provider_voice.hooks.sql import shared_ledger_engine, sql_engine
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.models import json_object, write_time
 from airflow_provider_voice.outreach.contact_source import LIST_AS_TEXT, check_source, rows_of
 from airflow_provider_voice.outreach.redial import RedialRules
@@ -28,6 +28,7 @@ from airflow_provider_voice.utils.call_arguments import (
     check_templated,
     id_or_none,
     masked_list,
+    masked_values,
     policy_of,
     text_or_none,
 )
@@ -82,7 +83,7 @@ def _masked_contacts(value: Any) -> Any:
     return masked_list(value, "contacts")
 
 
-class _OutreachBase(MasksRenderedFields, BaseOperator):
+class _OutreachBase(MasksRenderedFields, HasVoiceHook, BaseOperator):
     """The arguments of both operators, and their conversion to settings of ``outreach/``."""
 
     template_fields: Sequence[str] = (
@@ -92,6 +93,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
     # Airflow shows template fields, so a list of people is masked at once.
     contacts = MaskedField(_masked_contacts)
     do_not_call = MaskedField(partial(masked_list, noun="numbers"))
+    context = MaskedField(masked_values)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "sql", "do_not_call": "sql", "context": "json"}
     operator_extra_links = (CampaignLink(),)
@@ -190,18 +192,13 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         if self.variables is not None and not isinstance(self.variables, (list, tuple)):
             raise InvalidRequest(f"variables must be a list of columns, not {type(self.variables).__name__}.")
         of_every_call = ("voice_conn_id", "agent_id", "region", "context", "subject")
-        check_templated({name: getattr(self, name) for name in of_every_call})
+        check_templated({name: plain(getattr(self, name)) for name in of_every_call})
         if is_literal(self.max_concurrent):
             positive_or_text("max_concurrent", self.max_concurrent, int)
         if self.calls_per_minute is not None and is_literal(self.calls_per_minute):
             positive_or_text("calls_per_minute", self.calls_per_minute)
         if self.ends_at is not None and is_literal(self.ends_at):
             moment_or_text("ends_at", self.ends_at)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     @cached_property
     def _database(self) -> Database:
@@ -224,7 +221,7 @@ class _OutreachBase(MasksRenderedFields, BaseOperator):
         return CampaignSettings(
             campaign=self.campaign,
             agent_id=id_or_none("agent_id", self.agent_id),
-            context=json_object("context", self.context or None),
+            context=json_object("context", plain(self.context) or None),
             subject=text_or_none("subject", self.subject),
             limits=Limits(
                 calls_per_minute=None if rate in (None, "") else positive_or_text("calls_per_minute", rate),

@@ -58,6 +58,8 @@ class CallPolls:
         self._call_timeout = call_timeout
         self._asking = Interval(min(interval, _ASK_SECONDS))
         self._poll: tuple[Future[dict[str, Call]], list[Attempt]] | None = None
+        # The first poll waits for no turn: a task that its trigger woke up for an ending would only defer again.
+        self._is_first = True
 
     @property
     def under_way(self) -> Future[dict[str, Call]] | None:
@@ -77,7 +79,10 @@ class CallPolls:
                 return False
             self._poll = None
             has_ended = self._settle(asked, future.result())
-        if self._asking.is_due() and self._record.take_turn_to_poll(self._ledger.voice_conn_id, self._between_polls):
+        if self._asking.is_due() and (
+            self._record.take_turn_to_poll(self._ledger.voice_conn_id, self._between_polls) or self._is_first
+        ):
+            self._is_first = False
             # A run over another voice connection cannot read these calls, and it must end all the same.
             now = self._ledger.database.time()
             self._give_up_old(self._ledger.in_progress(over_others=True), now, " over another voice connection")

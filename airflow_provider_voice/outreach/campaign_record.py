@@ -77,10 +77,12 @@ class CampaignRecord:
         """Create the campaign unless it exists.
 
         :param run: the run that begins to call, to be remembered as the last one. Empty: a plan, or contacts to load.
-        :raises InvalidRequest: when the name is empty or too long.
+        :raises InvalidRequest: when the name is empty or too long, or has a line break, which would forge log lines.
         """
-        if not self.campaign or len(self.campaign) > KEY_LENGTH:
-            raise InvalidRequest(f"A campaign's name has 1 to {KEY_LENGTH} characters, not {len(self.campaign)}.")
+        if not self.campaign or len(self.campaign) > KEY_LENGTH or not self.campaign.isprintable():
+            raise InvalidRequest(
+                f"A campaign's name has 1 to {KEY_LENGTH} printable characters, and this one has {len(self.campaign)}."
+            )
 
         def work(connection: Connection) -> None:
             values = {"campaign": self.campaign, "state": RUNNING, "created_at": self._database.now(connection)}

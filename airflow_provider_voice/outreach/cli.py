@@ -138,6 +138,8 @@ def _print_unknown(campaign: str, views: LedgerViews) -> None:
 
 
 def _print(text: str) -> None:
+    # A key or an evidence of others must not steer the terminal, nor write lines of its own.
+    text = "".join(char if char.isprintable() else "\ufffd" for char in text)
     # Also where the terminal cannot show every character: the mask of a number is a bullet.
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_voice.exceptions import InvalidRequest
@@ -13,7 +14,7 @@ from airflow_provider_voice.phone import mask_numbers_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 _BATCH = 1000
 _LONGEST_PATH = 120
@@ -56,16 +57,19 @@ def rows_of(contacts: Any, engine: Engine | None, open_file: Callable[[str], IO[
     if not isinstance(contacts, str):
         yield from contacts
     elif engine is not None:
-        from airflow_provider_voice.outreach.user_queries import querying  # SQLAlchemy: not with a DAG file
+        from airflow_provider_voice.outreach.user_queries import ask  # SQLAlchemy: not with a DAG file
 
-        with querying("contacts", engine) as connection:
-            streamed = connection.execution_options(stream_results=True, yield_per=_BATCH)
-            result = streamed.exec_driver_sql(contacts)
-            checked_header("the result of the SQL in contacts", result.keys())
-            yield from map(dict, result.mappings())
+        yield from ask("contacts", engine, partial(_queried, contacts))
     else:
         with _opened(contacts, open_file) as file:
             yield from read_rows(contacts.rpartition("/")[2], file)
+
+
+def _queried(sql: str, connection: Connection) -> Iterator[dict[Any, Any]]:
+    streamed = connection.execution_options(stream_results=True, yield_per=_BATCH)
+    result = streamed.exec_driver_sql(sql)
+    checked_header("the result of the SQL in contacts", result.keys())
+    yield from map(dict, result.mappings())
 
 
 def _opened(path: str, open_file: Callable[[str], IO[bytes]]) -> IO[bytes]:

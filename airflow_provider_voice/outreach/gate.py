@@ -17,8 +17,8 @@ from sqlalchemy import bindparam, text
 
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed, VoiceError
 from airflow_provider_voice.outreach.states import ON_DO_NOT_CALL_LIST, ContactState, NextState
-from airflow_provider_voice.outreach.user_queries import querying
-from airflow_provider_voice.phone import national_digits
+from airflow_provider_voice.outreach.user_queries import ask
+from airflow_provider_voice.phone import may_be_same_number, national_digits
 from airflow_provider_voice.policy import Person
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
+# The last digits of a number that every way of writing it has.
+_ENDING = 4
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
-_LONGEST_COUNTRY_CODE = 3
 _IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
 _ENDING_OF_FLOAT = re.compile(r"(?<=\d)\.0+$")
@@ -226,7 +227,7 @@ class ListedNumbers:
                 "right, run the task again."
             )
         self._had_entries = bool(first)
-        return matching(numbers, _of_numbers(chain(first, entries)))
+        return matching(numbers, _of_numbers(chain(first, entries), numbers))
 
 
 class NumbersQuery:
@@ -248,14 +249,13 @@ class NumbersQuery:
         :return: those on the list.
         :raises InvalidRequest: when no entry is a number.
         """
-        with querying("do_not_call", self._engine) as connection:
-            query = text(self._sql).bindparams(bindparam("numbers", expanding=True))
-            return matching(numbers, _of_numbers(connection.execute(query, {"numbers": list(numbers)}).scalars()))
+        query = text(self._sql).bindparams(bindparam("numbers", list(numbers), expanding=True))
+        listed = ask("do_not_call", self._engine, lambda database: database.execute(query).scalars())
+        return matching(numbers, _of_numbers(listed, numbers))
 
 
 def _entries(engine: Engine, sql: str) -> Iterator[object]:
-    with querying("do_not_call", engine) as connection:
-        yield from connection.exec_driver_sql(sql).scalars()
+    return ask("do_not_call", engine, lambda connection: connection.exec_driver_sql(sql).scalars())
 
 
 def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> DoNotCall | None:
@@ -290,11 +290,10 @@ def do_not_call_of(source: Any, engine: Engine | None, *, is_expected: bool) -> 
 def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     """Return those of the E.164 numbers that a list names, however the list writes them.
 
-    A doubt excludes. An entry with ``+`` matches by its digits, also with an extension behind them. An entry without it
-    matches every number that ends in its digits (it may lack the country code, or have a leading zero) or is written so
-    in its country (``8 912 ...`` in Russia), and every number that its own digits end in (it may begin with ``00`` or
-    ``011``). A trunk zero behind the country code, as in ``+44 (0)20``, is left out, and text beside the number is
-    ignored.
+    A doubt excludes. An entry matches every number that it may be as people in the number's country write it: without
+    the country code, with a trunk prefix (``+44 (0)20``, Russia's ``8 912``) or in a form of the past (Mexico's
+    ``+52 1``). An entry with ``+`` also matches with an extension behind its digits, one without it every number that
+    its digits end in (it may begin with ``00`` or ``011``). Text beside the number is ignored.
 
     :param numbers: E.164 numbers.
     :param written: the entries of the list; of an entry that is a row, the first column counts.
@@ -302,36 +301,44 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     :raises InvalidRequest: when an entry is not a number, so that it is not known whom it means.
     """
     by_digits = {number.lstrip("+"): number for number in numbers}
-    endings: dict[str, set[str]] = {}
+    # A long list is compared only with the few numbers that end as an entry does.
+    by_ending: dict[str, set[str]] = {}
     for digits, number in by_digits.items():
-        for length in range(_FEWEST_DIGITS, len(digits) + 1):
-            endings.setdefault(digits[-length:], set()).add(number)
-        endings.setdefault(national_digits(number).lstrip("0"), set()).add(number)
+        by_ending.setdefault(digits[-_ENDING:], set()).add(number)
     found: set[str] = set()
     for entry in written:
         for has_plus, digits in _readings(_entry_text(entry)):
-            parts = [digits[:length] for length in _LENGTHS]
-            if not has_plus:
-                found |= endings.get(digits.lstrip("0"), set())
-                parts = [digits[-length:] for length in _LENGTHS]
+            alike = by_ending.get(digits[-_ENDING:], ())
+            found.update(number for number in alike if _may_be("+" * has_plus + digits, number))
+            parts = [digits[:length] if has_plus else digits[-length:] for length in _LENGTHS]
             found.update(by_digits[part] for part in parts if part in by_digits)
     return found
 
 
-def _of_numbers(entries: Iterable[object]) -> Iterator[object]:
-    """Yield the entries of a list; raise in the end when none is a number: the query's first column is another one."""
+def _of_numbers(entries: Iterable[object], numbers: Collection[str]) -> Iterator[object]:
+    """Yield the entries of a list; raise in the end when none is long enough for a number: it is another column."""
+    fewest = min((len(national_digits(number).lstrip("0")) for number in numbers), default=0)
     has_text = has_number = False
     for entry in entries:
         if not has_number:
             text = _entry_text(entry)
             has_text = has_text or bool(text)
-            has_number = sum(map(str.isdecimal, text)) >= _FEWEST_DIGITS
+            has_number = sum(map(str.isdecimal, text)) >= min(fewest, _FEWEST_DIGITS)
         yield entry
     if has_text and not has_number:
         raise InvalidRequest(
             "The do-not-call list has entries, and none of them is a phone number, so nobody is called. Its first "
             "column must be the number."
         )
+
+
+def _may_be(written: str, number: str) -> bool:
+    """Return whether digits may be a number; short ones only when they are the whole number within its country."""
+    without_zeros = written.lstrip("0")
+    if len(written) < _FEWEST_DIGITS:
+        return without_zeros == national_digits(number).lstrip("0")
+    # Nothing but zeros is a placeholder in many lists.
+    return bool(without_zeros) and (may_be_same_number(written, number) or may_be_same_number(without_zeros, number))
 
 
 def _entry_text(entry: object) -> str:
@@ -355,22 +362,13 @@ def _entry_text(entry: object) -> str:
 def _readings(text: str) -> Iterator[tuple[bool, str]]:
     """Yield the digits of an entry in every way in which it can be read, each with whether a ``+`` stands before."""
     if _PLAIN.fullmatch(text):
-        yield from _without_trunk_zero(text.startswith("+"), text.lstrip("+"))
+        yield text.startswith("+"), text.lstrip("+")
         return
     # Signs of other scripts and widths become those of ASCII.
     text = unicodedata.normalize("NFKC", text)
-    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots.
-    forms = {text, _ENDING_OF_FLOAT.sub("", text)}
+    # 14155552671.0 is a number of a column of floats, 415.555.0000 a number with dots, and +49 (0)89 1234567-12 has an
+    # extension, behind which phonenumbers does not see the number.
+    forms = {text, _ENDING_OF_FLOAT.sub("", text), text.replace("(0)", "")}
     for part in forms.union(*map(_BESIDE_A_NUMBER.split, forms)):
         digits = "".join(str(unicodedata.decimal(char)) for char in part if char.isdecimal())
-        yield from _without_trunk_zero(part.lstrip("( \ufeff").startswith("+"), digits)
-
-
-def _without_trunk_zero(has_plus: bool, digits: str) -> Iterator[tuple[bool, str]]:
-    yield has_plus, digits
-    if len(digits) < _FEWEST_DIGITS:
-        return
-    begin = 0 if has_plus else len(digits) - len(digits.lstrip("0"))
-    for place in range(begin + 1, begin + 1 + _LONGEST_COUNTRY_CODE):
-        if digits[place : place + 1] == "0":
-            yield True, digits[begin:place] + digits[place + 1 :]
+        yield part.lstrip("( \ufeff").startswith("+"), digits

@@ -210,7 +210,8 @@ class Planner:
 
     def _write(self, plan: Plan) -> None:
         """Write when each contact would be called or why not; no state is changed, for this is a plan."""
-        mine = contacts.c.campaign == self._ledger.campaign
+        # A run in progress may have called some of them meanwhile: their reasons are those of their calls.
+        mine = (contacts.c.campaign == self._ledger.campaign) & contacts.c.state.in_([state.value for state in WAITING])
         keys = sorted(plan.planned)
         for start in range(0, len(keys), _WRITTEN):
             part = keys[start : start + _WRITTEN]

@@ -102,15 +102,6 @@ class SandboxCall:
         """
         return self._stage(now)[1]
 
-    def ended_at(self, now: datetime) -> datetime | None:
-        """Return when the call ended, ``None`` while it has not.
-
-        :param now: the time by the sandbox's clock.
-        :return: the time by the sandbox's clock.
-        """
-        began, status = self._stage(now)
-        return began if status.is_terminal else None
-
     def updated_at(self, now: datetime) -> datetime:
         """Return when the call changed last.
 
@@ -282,12 +273,6 @@ class World:
         :return: the call, ``None`` when none has this id.
         """
         return next((call for call in self.shown(vendor) if call_id in (call.id, call.sid)), None)
-
-    def reset(self) -> None:
-        """Forget every call and ring."""
-        for calls in self.calls.values():
-            calls.clear()
-        self.rings.clear()
 
 
 DEFAULT_AGENTS = {"talkover": "agent_sandbox", "talkstack": "agent-sandbox", "unleashx": "101"}

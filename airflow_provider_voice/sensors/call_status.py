@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import (
@@ -15,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompleted, InvalidRequest
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch, check_ending
 from airflow_provider_voice.utils.call_references import call_refs, masked_calls
 from airflow_provider_voice.utils.masking import MaskedField, MasksRenderedFields
@@ -43,7 +42,7 @@ OnEmpty = Literal["skip", "succeed", "fail"]
 _STATE_KEY = "voice_watch"
 
 
-class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
+class CallStatusSensor(MasksRenderedFields, HasVoiceHook, BaseSensorOperator):
     """Wait until one call, or every call of a list, has ended.
 
     .. code-block:: python
@@ -119,11 +118,6 @@ class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
         if is_literal(self.call):
             call_refs(self.call)
 
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
-
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Poll once, or leave the polls to the triggerer.
 
@@ -150,14 +144,16 @@ class CallStatusSensor(MasksRenderedFields, BaseSensorOperator):
                 )
             # The next poke of a rescheduled task is another process: the store keeps the state (Airflow 3.3+).
             store = context.get("task_state_store") if self.reschedule else None
+            # A retry, and a try after a clear, waits anew.
+            key = _STATE_KEY if store is None else f"{_STATE_KEY}_{context['ti'].try_number}"
             if self._watch is None:
-                state: Any = None if store is None else store.get(_STATE_KEY)
+                state: Any = None if store is None else store.get(key)
                 self._watch = CallWatch(refs, grace=self.grace_period, outage=self.tolerated_outage, state=state)
             self._watch.poll(self.hook.get_calls)
             if self._watch.is_over:
                 return PokeReturnValue(is_done=True, xcom_value=self._result(self._watch.results))
             if store is not None:
-                store.set(_STATE_KEY, self._watch.state)
+                store.set(key, self._watch.state)
             return False
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:

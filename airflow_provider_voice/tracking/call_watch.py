@@ -41,7 +41,6 @@ class CallWatch:
     :param refs: the calls, in the order in which their results are wanted.
     :param grace: seconds from the first poll until a call that the vendor does not show is given up, default 300.
     :param outage: seconds of failed polls that are tolerated, default 3600.
-    :param clock: returns seconds that never decrease; wall-clock seconds when ``state`` outlives the process.
     :param state: the :attr:`state` of an earlier process; None: there is none.
     """
 
@@ -51,7 +50,6 @@ class CallWatch:
         *,
         grace: float = GRACE_SECONDS,
         outage: float = OUTAGE_SECONDS,
-        clock: Callable[[], float] = time.time,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.refs = list(refs)
@@ -60,7 +58,6 @@ class CallWatch:
         self._calls: dict[str, Call] = {}
         self._grace = grace
         self._outage = outage
-        self._clock = clock
         self._missing_since: dict[str, float] = dict((state or {}).get("missing_since") or {})
         self._failing_since: float | None = (state or {}).get("failing_since")
 
@@ -100,7 +97,7 @@ class CallWatch:
         :raises CallNotFound: when a call has been missing for longer than its grace.
         """
         self._failing_since = None
-        now = self._clock()
+        now = time.time()
         for ref in self.pending:
             call = found.get(ref.id)
             if call is None:
@@ -144,7 +141,7 @@ class CallWatch:
         """
         if error.permanent:
             raise error
-        now = self._clock()
+        now = time.time()
         since = self._failing_since = self._failing_since if self._failing_since is not None else now
         if now - since >= self._outage:
             raise error

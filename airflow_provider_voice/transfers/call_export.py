@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator
@@ -10,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_voice.exceptions import InvalidRequest
 from airflow_provider_voice.export.models import PhoneNumberMode, Scope
 from airflow_provider_voice.export.windows import bound_of, check_bounds
-from airflow_provider_voice.hooks.voice import VoiceHook
+from airflow_provider_voice.hooks.voice import HasVoiceHook, VoiceHook
 from airflow_provider_voice.models import Direction
 from airflow_provider_voice.phone import shown
 from airflow_provider_voice.utils.call_arguments import id_or_none
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_TEXT = 250
 
 
-class CallExport(BaseOperator):
+class CallExport(HasVoiceHook, BaseOperator):
     """An export of the calls created in ``[start, end)``; a subclass for each target.
 
     Arguments that are known are checked when the DAG is parsed, templates once they are rendered.
@@ -80,11 +79,6 @@ class CallExport(BaseOperator):
             known = [bound_of(name, value) for name, value in (("start", start), ("end", end)) if is_literal(value)]
             if len(known) == 2:  # noqa: PLR2004 - both bounds
                 check_bounds(*known)
-
-    @cached_property
-    def hook(self) -> VoiceHook:
-        """The hook of the voice connection."""
-        return VoiceHook.for_connection(self.voice_conn_id)
 
     def bounds(self) -> tuple[datetime | None, datetime | None]:
         """Return the bounds that a user gave, as aware UTC instants, of arguments that are rendered.

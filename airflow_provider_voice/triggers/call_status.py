@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,8 +14,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_voice.exceptions import InvalidRequest, VoiceError, error_from_dict
+from airflow_provider_voice.export.redaction import MIN_DIGITS, redacted_call
 from airflow_provider_voice.models import Call, CallRef, json_object
-from airflow_provider_voice.phone import MASK, mask_number, mask_numbers_in
+from airflow_provider_voice.phone import mask_numbers_in
 from airflow_provider_voice.tracking.call_watch import GRACE_SECONDS, OUTAGE_SECONDS, CallWatch
 from airflow_provider_voice.triggers.connection_hook import ConnectionHook
 from airflow_provider_voice.triggers.poll_loop import CallPoll, PollResult, shared_poll
@@ -228,28 +229,19 @@ def raise_failure(event: Mapping[str, Any]) -> None:
         raise error_from_dict(event["error"])
 
 
-# Digits of a number that are cut out of a recording's URL; a mask, too, leaves the country and the area code.
-_CUT_DIGITS = 7
-
-
 def masked(call: Call) -> dict[str, Any]:
     """Return a call as JSON with its numbers masked, also where the URL of its recording repeats them.
 
     :param call: the call.
     :return: the fields of ``Call.to_dict()``.
     """
-    data = call.to_dict()
-    for name in ("vendor_status", "agent_name"):
-        data[name] = None if data[name] is None else mask_numbers_in(data[name])
-    for name in ("to", "from"):
-        if data[name] is None:
-            continue
-        digits = re.sub(r"\D", "", data[name])[-_CUT_DIGITS:]
-        if data["recording_url"] and digits:
-            written = r"(?:%[0-9A-Fa-f]{2}|[^0-9A-Za-z]){0,3}".join(digits)
-            data["recording_url"] = re.sub(written, MASK * _CUT_DIGITS, data["recording_url"])
-        data[name] = mask_number(data[name])
-    return data
+    data = redacted_call(replace(call, raw={}), "masked").to_dict()
+    # Words for people, in which any long run of digits may be a number.
+    for_people = ["vendor_status", "agent_name", "direction"]
+    if sum(map(str.isdecimal, call.to or "")) < MIN_DIGITS:
+        # A trigger is not told the number, and the vendor does not show it: any one in the URL may be it.
+        for_people.append("recording_url")
+    return data | {name: mask_numbers_in(data[name] or "") or None for name in for_people}
 
 
 def calls_from_event(event: Mapping[str, Any], numbers: Iterable[str | None]) -> list[Call]:

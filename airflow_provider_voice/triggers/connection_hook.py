@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 BUDGET_SHARE = 0.5
 
 _T = TypeVar("_T")
-_CONNECTION_FIELDS = ("conn_type", "host", "port", "schema", "password", "extra")
 
 
 class ConnectionHook:
@@ -34,7 +33,7 @@ class ConnectionHook:
     def __init__(self, voice_conn_id: str) -> None:
         self.voice_conn_id = voice_conn_id
         self._hook: VoiceHook | None = None
-        self._made_of: list[Any] = []
+        self._connection: Connection | None = None
 
     async def get(self) -> VoiceHook:
         """Read the connection and return its hook.
@@ -50,8 +49,7 @@ class ConnectionHook:
             # A connection that was there a poll ago may be in a secrets backend that does not answer now.
             problem = f"There is no connection {self.voice_conn_id!r}. Add it again."
             raise InvalidRequest(problem, permanent=self._hook is None) from None
-        made_of = [getattr(connection, name) for name in _CONNECTION_FIELDS]
-        if self._hook is None or made_of != self._made_of:
+        if self._hook is None or connection != self._connection:
             # In a thread: the first hook imports requests, which would block the event loop.
             try:
                 fresh = await sync_to_async(self._make_hook, thread_sensitive=False)(connection)
@@ -59,7 +57,7 @@ class ConnectionHook:
                 error.permanent = self._hook is None  # it may be corrected before the next poll
                 raise
             self.close()
-            self._hook, self._made_of = fresh, made_of
+            self._hook, self._connection = fresh, connection
         return self._hook
 
     async def request(self, work: Callable[[VoiceHook], _T], *, longest: float) -> tuple[_T, float]:

@@ -44,14 +44,15 @@ def masked_values(value: Any) -> Any:
 
 
 def masked_list(value: Any, noun: str) -> Any:
-    """Return a list of people with a text and a serialized form that only count them.
+    """Return a list of people with a text and a serialized form that only count them, and show no number of a text.
 
-    :param value: an argument; text (SQL, a path) stays as it is.
+    :param value: an argument: a list, SQL, or the path of a file.
     :param noun: the name of the list's items.
-    :return: the value, or a :class:`MaskedValue` of it.
+    :return: the value, or a :class:`MaskedValue` of it. The name of a ``.sql`` file, which Airflow reads, stays text.
     """
-    is_list = hasattr(value, "__len__") and not isinstance(value, str)
-    return MaskedValue(value, f"{len(value)} {noun}") if is_list else value
+    if isinstance(value, str):
+        return value if value.endswith(".sql") else masked_key(value)
+    return MaskedValue(value, f"{len(value)} {noun}") if hasattr(value, "__len__") else value
 
 
 def text_or_none(name: str, value: object) -> str | None:

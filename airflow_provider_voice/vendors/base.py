@@ -6,11 +6,10 @@ A vendor's own module holds its paths, record shapes, error codes, statuses and 
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -69,7 +68,7 @@ class HistoryQuery:
     agent_id: str | None = None
     direction: Direction | None = None
     status: CallStatus | str | Collection[CallStatus | str] | None = None
-    to: str | None = None
+    to: str | None = field(default=None, repr=False)
     page_concurrency: int = 1
 
     def __post_init__(self) -> None:
@@ -103,7 +102,6 @@ class Vendor(ABC):
         vendor.find(CallRef.of(call))
 
     :param settings: the connection.
-    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when a setting makes no sense.
     """
 
@@ -129,12 +127,11 @@ class Vendor(ABC):
     #: Whether the call list shows our tag, so that a call without it was not placed here.
     keeps_tags: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.base_url = (settings.base_url or self.default_base_url).rstrip("/")
         overrides = {fold_status(text): status for text, status in settings.status_overrides.items()}
         self._statuses = {**_OWN_STATUSES, **self.statuses, **overrides}
-        self._sleep = sleep
         header, form = self.credential_header
         self.http = HttpClient(
             settings,
@@ -142,7 +139,6 @@ class Vendor(ABC):
             vendor=self.name,
             credential_headers={header: form.format(settings.token)},
             error_marks=self.error_marks,
-            sleep=sleep,
         )
 
     def check(self) -> str:
@@ -383,7 +379,6 @@ class Vendor(ABC):
                 seen=seen,
                 # A Date header is up to a second behind.
                 began=lambda: started + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
-                sleep=self._sleep,
             )
 
         return iter_window(

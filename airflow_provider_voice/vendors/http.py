@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,7 +59,7 @@ MAX_TRIES = 5
 #: Seconds after which a read is not repeated any more.
 MAX_RETRY_SECONDS = 120.0
 _TEXT_LIMIT = 200
-_OK, _REDIRECT, _BAD_REQUEST, _TOO_MANY_REQUESTS = 200, 300, 400, 429
+_OK, _REDIRECT, _BAD_REQUEST, _UNAUTHORIZED, _TOO_MANY_REQUESTS = 200, 300, 400, 401, 429
 _ERROR_STATUSES = frozenset(map(str, range(400, 600)))
 # A Date header further from this machine's clock is ignored.
 _MAX_CLOCK_OFFSET = timedelta(days=366)
@@ -79,10 +78,10 @@ class ApiResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: Any = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(default=None, repr=False)  # rows; debuggers and error trackers show the locals of a traceback
     unreadable: str | None = None
-    text: str = ""
+    text: str = field(default="", repr=False)
     received_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -152,6 +151,7 @@ class _AttemptFailed(Exception):
         self.wait = wait
 
 
+@dataclass(eq=False, repr=False)
 class HttpClient:
     """Sends requests to one vendor with one credential.
 
@@ -161,38 +161,29 @@ class HttpClient:
     :param credential_headers: the headers that carry the token.
     :param error_marks: the vendor's codes and parts of texts, in lower case, to classes; see
         :func:`~airflow_provider_voice.vendors.error_shapes.error_class`.
-    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the token cannot be sent in a header.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        title: str,
-        vendor: str,
-        credential_headers: dict[str, str],
-        error_marks: Mapping[str, type[VoiceError]],
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._token = settings.token
-        if not isinstance(self._token, str) or not re.fullmatch(r"[\x21-\x7e]+", self._token):
+    settings: Settings
+    title: str
+    vendor: str
+    credential_headers: dict[str, str]
+    error_marks: Mapping[str, type[VoiceError]]
+
+    def __post_init__(self) -> None:
+        settings, token = self.settings, self.settings.token
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise InvalidRequest("The token is empty or has characters that no HTTP header can carry.")
         transport.mask_numbers_in_urllib3_logs()
-        self._title = title
-        self._vendor = vendor
-        self._credential_headers = credential_headers
-        self._error_marks = error_marks
-        key = (vendor, settings.base_url, self._token)
+        key = (self.vendor, settings.base_url, token)
         #: Asked before every request; a campaign puts its own in place, which counts those of all workers.
         self.limiter: Limiter | None = limiter_for(key, settings.requests_per_minute)
         self._timeout: Any = (settings.connect_timeout, settings.read_timeout)  # in seconds since they were checked
-        self._session = new_session(credential_headers, Transport())
+        self._session = new_session(self.credential_headers, Transport())
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _AttemptFailed) and error.retry),
             stop=tenacity.stop_after_attempt(MAX_TRIES) | tenacity.stop_before_delay(MAX_RETRY_SECONDS),
             wait=_backoff,
-            sleep=sleep,
             reraise=True,
         )
         #: Whether a create that provably rang no phone (a 429, no connection) is sent again here. A campaign turns it
@@ -232,8 +223,8 @@ class HttpClient:
             try:
                 response = self._send(self._session, method, url, params, body)
             except _NoResponse as failed:
-                text = f"The request to {self._title} for {doing} failed: {failed.reason}. Check the host or try again."
-                raise _AttemptFailed(VendorUnavailable(text, vendor=self._vendor), retry=failed.is_temporary) from None
+                text = f"The request to {self.title} for {doing} failed: {failed.reason}. Check the host or try again."
+                raise _AttemptFailed(VendorUnavailable(text, vendor=self.vendor), retry=failed.is_temporary) from None
             return response if accept is not None and accept(response) else self._check_read(response, doing)
 
         return self._run(attempt, repeat=True)
@@ -256,15 +247,15 @@ class HttpClient:
 
         def attempt() -> ApiResponse:
             adapter = Transport(connections=1, before_write=self.before_create)
-            with new_session(self._credential_headers, adapter) as session:
+            with new_session(self.credential_headers, adapter) as session:
                 session.headers["Connection"] = "close"
                 try:
                     response = self._send(session, "POST", url, None, body)
                 except _NoResponse as failed:
                     if adapter.connected:
                         raise _AttemptFailed(self._unknown(doing, failed.reason), retry=False) from None
-                    text = f"{self._title} could not be reached for {doing}: {failed.reason}. Nothing was sent."
-                    error = VendorUnavailable(text, vendor=self._vendor)
+                    text = f"{self.title} could not be reached for {doing}: {failed.reason}. Nothing was sent."
+                    error = VendorUnavailable(text, vendor=self.vendor)
                     raise _AttemptFailed(error, retry=failed.is_temporary) from None
             return self._check_create(response, doing, call_id_in)
 
@@ -277,7 +268,7 @@ class HttpClient:
         :param limit: characters, default 200.
         :return: the text without line breaks.
         """
-        shown = str(text).replace(self._token, "***")
+        shown = str(text).replace(self.settings.token, "***")
         shown = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", shown).strip()
         return mask_numbers_in(shown)[:limit]
 
@@ -372,20 +363,22 @@ class HttpClient:
         if response.ok and not error_shapes.states_error(response.body):
             if response.unreadable is None:
                 return None
-            message = f"{self._title} answered {doing} with {response.unreadable}. Try again later."
-            return VendorUnavailable(message, vendor=self._vendor, **response.details)
+            message = f"{self.title} answered {doing} with {response.unreadable}. Try again later."
+            return VendorUnavailable(message, vendor=self.vendor, **response.details)
         text, code = error_shapes.error_text(response.body)
         text = text or (response.unreadable if response.plain_text is None else response.plain_text)
         text, code = self.scrub(text or ""), self.scrub(code or "", 60)
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
-        cls = error_shapes.error_class(status, code, text, self._error_marks, is_ok=response.ok)
+        cls = error_shapes.error_class(status, code, text, self.error_marks, is_ok=response.ok)
+        if response.is_page and response.unreadable is not None and cls is not RateLimited and status != _UNAUTHORIZED:
+            cls = VendorUnavailable  # says a server in front of the API: another time the API itself may answer
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
         remedy = error_shapes.HINTS.get(cls, "Correct the request.")
-        message = f"{self._title} {verb} {doing}{detail} ({marks}). {remedy}"
-        return cls(message, vendor=self._vendor, code=code or None, **response.details)
+        message = f"{self.title} {verb} {doing}{detail} ({marks}). {remedy}"
+        return cls(message, vendor=self.vendor, code=code or None, **response.details)
 
     def _redirected(self, response: ApiResponse, doing: str) -> VoiceError:
         try:
@@ -393,17 +386,17 @@ class HttpClient:
         except ValueError:
             host = "an address that is not a URL"
         text = (
-            f"{self._title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
+            f"{self.title} redirected {doing} to {self.scrub(host, 80)} (HTTP {response.status}); a credential is "
             "never sent after a redirect. Correct the host of the connection."
         )
-        return RequestRejected(text, vendor=self._vendor, **response.details)
+        return RequestRejected(text, vendor=self.vendor, **response.details)
 
     def _unknown(self, doing: str, why: str, response: ApiResponse | None = None) -> CallOutcomeUnknown:
         text = (
-            f"{self._title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
+            f"{self.title} may or may not have accepted {doing}: {why}. It is not sent again, because that could "
             "ring twice. Search for the call in the vendor's call history."
         )
-        return CallOutcomeUnknown(text, vendor=self._vendor, **({} if response is None else response.details))
+        return CallOutcomeUnknown(text, vendor=self.vendor, **({} if response is None else response.details))
 
 
 _ESCAPES_WITHOUT_A_CHARACTER = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")

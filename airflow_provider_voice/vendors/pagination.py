@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,7 +47,7 @@ class Page:
     :param last_page: number of the last page, as the vendor states it; None where it does not.
     """
 
-    rows: Sequence[Any]
+    rows: Sequence[Any] = field(repr=False)
     read_row: Callable[[Any], Call]
     total: int | None = None
     last_page: int | None = None
@@ -111,7 +111,6 @@ def iter_pages(
     passes: int = MAX_PASSES,
     seen: ListedCalls | None = None,
     began: Callable[[], datetime] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Call]:
     """Yield every call of a paged list once.
 
@@ -133,7 +132,6 @@ def iter_pages(
     :param passes: passes at most, default 4.
     :param seen: receives all calls that any pass lists, for the caller; None: nobody needs them.
     :param began: returns when the reading began, by the vendor's clock; asked once the first page is there.
-    :param sleep: waits between passes; for tests.
     :return: the calls, in the order in which they were first seen.
     :raises IncompleteHistory: when no pass gave a complete picture.
     """
@@ -142,7 +140,7 @@ def iter_pages(
     previous: _Pass | None = None
     for number in range(passes):
         if number:
-            sleep(PAUSES[min(number, len(PAUSES)) - 1])
+            time.sleep(PAUSES[min(number, len(PAUSES)) - 1])
         # One set serves both in the first pass, mostly the only one.
         current = _Pass(ListedCalls() if number else seen)
         # Of pages read at the same time, a later one may be answered first, and calls that move in between are

@@ -12,7 +12,7 @@ from airflow_provider_voice.models import read_time
 from airflow_provider_voice.vendors.parsing import as_float, as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping
     from datetime import datetime
 
 log = logging.getLogger(__name__)
@@ -37,19 +37,9 @@ class RateLimiter:
     """Lets at most ``per_minute`` requests start in any 60 seconds, over all threads that share it.
 
     :param per_minute: requests in any 60 seconds.
-    :param clock: monotonic seconds; for tests.
-    :param sleep: waits for seconds; for tests.
     """
 
-    def __init__(
-        self,
-        per_minute: int,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._clock = clock
-        self._sleep = sleep
+    def __init__(self, per_minute: int) -> None:
         self._starts: deque[float] = deque(maxlen=per_minute)
         self._lock = threading.Lock()
 
@@ -58,12 +48,12 @@ class RateLimiter:
         while True:
             # Not held while waiting: a signal may interrupt the wait, and its handler send a request that ends a call.
             with self._lock:
-                now = self._clock()
+                now = time.monotonic()
                 wait = self._starts[0] + _WINDOW - now if len(self._starts) == self._starts.maxlen else 0.0
                 if wait <= 0:
                     self._starts.append(now)
                     return
-            self._sleep(max(wait, 0.001))
+            time.sleep(max(wait, 0.001))
 
 
 _limiters: dict[tuple[Hashable, int], RateLimiter] = {}

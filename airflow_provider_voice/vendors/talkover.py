@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_voice.exceptions import AgentNotUsable, CallNotFound, InvalidPhoneNumber
+from airflow_provider_voice.exceptions import AgentNotUsable, CallNotFound, InvalidPhoneNumber, RequestRejected
 from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus, read_time
 from airflow_provider_voice.vendors.base import TAG_KEY, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import Span, span_of
@@ -95,15 +95,21 @@ class Talkover(Vendor):
         if not agent_id:
             text = f"Talkover does not show call {ref}, and its agent is needed to end it."
             raise CallNotFound(text, vendor=self.name)
+        before = self.http.sent
         # The field is called call_sid but takes the id of make-call (Talkover docs: end-call); ending a call twice is
         # harmless, so this may be repeated.
-        self.http.request(
-            "POST",
-            f"{self.base_url}/agents/{path_segment(agent_id)}/end-call",
-            doing=f"the end of call {ref}",
-            body={"call_sid": ref.id},
-            accept=lambda response: response.ok and response.unreadable is not None,
-        )
+        try:
+            self.http.request(
+                "POST",
+                f"{self.base_url}/agents/{path_segment(agent_id)}/end-call",
+                doing=f"the end of call {ref}",
+                body={"call_sid": ref.id},
+                accept=lambda response: response.ok and response.unreadable is not None,
+            )
+        except (CallNotFound, RequestRejected):
+            if self.http.sent == before + 1:
+                raise
+            # Otherwise an earlier request, whose response was lost, may have ended it.
 
     def _history(self, query: HistoryQuery) -> Iterator[Call]:
         filters = {"agent_id": query.agent_id, "direction": query.direction, "search": query.to}

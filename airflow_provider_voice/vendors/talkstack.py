@@ -15,10 +15,10 @@ from airflow_provider_voice.models import Call, CallRef, CallRequest, CallStatus
 from airflow_provider_voice.vendors.base import LIST_FROM, HistoryQuery, Vendor
 from airflow_provider_voice.vendors.date_filters import days_with_margin, span_of
 from airflow_provider_voice.vendors.parsing import as_float, as_int, as_object, as_rows, as_text, first_id, first_text
-from airflow_provider_voice.vendors.talkstack_history import FAILURES, read_history
+from airflow_provider_voice.vendors.talkstack_history import FAILURES, TalkstackHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_voice.vendors.http import ApiResponse
     from airflow_provider_voice.vendors.vendor_settings import Settings
@@ -37,7 +37,6 @@ class Talkstack(Vendor):
     Example: see :class:`Vendor`; ``Settings`` need a ``project_id`` here.
 
     :param settings: the connection.
-    :param sleep: waits between attempts; for tests.
     :raises InvalidRequest: when the connection names no project.
     """
 
@@ -63,8 +62,8 @@ class Talkstack(Vendor):
         "is_testing": "it would ring for real",
     }
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(settings, sleep=sleep)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         if not settings.project_id:
             raise InvalidRequest("Talkstack needs a project: set project_id on the connection.", vendor=self.name)
         self.project_id = settings.project_id
@@ -132,7 +131,7 @@ class Talkstack(Vendor):
             wanted = {**filters, "to": query.to} if filters else {}
             return [self._call(row) for row in self._ask_history(wanted, page_size)]
 
-        return read_history(ask, first.date(), last.date(), self._largest_reply)
+        return iter(TalkstackHistory(ask, self._largest_reply).read(first.date(), last.date()).values())
 
     def _ask_history(self, query: Mapping[str, Any], page_size: int) -> list[dict[str, Any]]:
         """Ask once for at most ``page_size`` rows; filters go into the query of the POST (get-call-history)."""

@@ -23,7 +23,7 @@ from airflow_provider_voice.exceptions import (
 from airflow_provider_voice.models import fold_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_voice.models import Call
 
@@ -43,22 +43,13 @@ _OTHER_STATUSES = ("voicemail", "silence")
 _FILTERED = frozenset(fold_status(status) for status in FILTER_STATUSES)
 
 
-def read_history(
-    ask: Callable[[Mapping[str, str], int], list[Call]], first: date, last: date, largest: int
-) -> Iterator[Call]:
-    """Yield every row of the days from ``first`` to ``last``, each once.
+class TalkstackHistory:
+    """The history of one project, read by as few replies as prove that nothing is missing.
 
     :param ask: asks once, with filters and a page size.
-    :param first: first day, included.
-    :param last: last day, included.
     :param largest: the most rows that any earlier reply of this vendor had.
-    :return: the rows.
-    :raises IncompleteHistory: when a day's calls of one status are as many as one reply can hold.
     """
-    return iter(_History(ask, largest).read(first, last).values())
 
-
-class _History:
     def __init__(self, ask: Callable[[Mapping[str, str], int], list[Call]], largest: int) -> None:
         self._ask_once = ask
         self._has_sought_larger = False
@@ -71,6 +62,13 @@ class _History:
         self._cut_days: list[tuple[date, int]] = []
 
     def read(self, first: date, last: date) -> dict[str, Call]:
+        """Return every row of some days.
+
+        :param first: first day, included.
+        :param last: last day, included.
+        :return: the calls by id.
+        :raises IncompleteHistory: when a day's calls of one status are as many as one reply can hold.
+        """
         # "Before" means on or before that day's midnight, "After" on or after it.
         rows, is_complete = self._ask(
             {"startTimeAfter": first.isoformat(), "startTimeBefore": (last + timedelta(days=1)).isoformat()}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HeaderParsingError
 
 from airflow_provider_voice import __version__
 from airflow_provider_voice.phone import mask_numbers_in
@@ -208,20 +209,20 @@ def _read_body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-class _MaskNumbers(logging.Filter):
-    """Masks phone numbers in the URLs that urllib3 logs at DEBUG; vendors take numbers in queries and paths."""
+def _mask_arguments(record: logging.LogRecord) -> bool:
+    """Mask phone numbers in the URLs that urllib3 logs; vendors take numbers in queries and paths.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the arguments of one record; never drop it."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(mask_numbers_in(arg) if isinstance(arg, str) else arg for arg in record.args)
-        return True
-
-
-_mask_numbers = _MaskNumbers()
+    urllib3 logs every path at DEBUG. About a malformed header it warns with the whole URL and an error that quotes the
+    response, which may hold a row.
+    """
+    if isinstance(record.args, tuple):
+        if any(isinstance(arg, HeaderParsingError) for arg in record.args):
+            record.args, record.exc_info = (*record.args[:-1], "malformed"), None
+        record.args = tuple(mask_numbers_in(arg) if isinstance(arg, str) else arg for arg in record.args)
+    return True  # so that the record is logged
 
 
 def mask_numbers_in_urllib3_logs() -> None:
-    """Install the filter; urllib3 writes the path of every request to its DEBUG log."""
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_mask_numbers)  # a logger takes the same filter once
+    """Install the filter on the loggers of urllib3 that write URLs."""
+    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(_mask_arguments)  # a logger takes the same filter once

@@ -28,6 +28,7 @@ from airflow_provider_voice.sandbox import Sandbox
 from airflow_provider_voice.vendors import http as http_module
 from tests.interim_proxy import interim_proxy
 from tests.mutations import MUTATIONS
+from tests.support import forget_calls
 from tests.tries import Effects, MappedTask, Run, Task
 
 pytestmark = pytest.mark.once
@@ -97,7 +98,7 @@ def test_crash_matrix(connected, mode, fault) -> None:
     settings, rings = FAULTS[fault]
 
     def fresh() -> Task:
-        connected.world.reset()
+        forget_calls(connected)
         connected.clear_faults()
         if settings:
             connected.add_fault(**settings)
@@ -212,7 +213,7 @@ def test_a_retry_rings_again_only_after_an_ending_it_may(connected, mode) -> Non
     assert (outcome.tries, len(connected.rings)) == (4, 4)
     assert task.store.values[RECORD_KEY]["generation"] == 4
     strict = Task(connected, to=BUSY, map_index=1, **BUSY_FAILS[mode])
-    connected.world.reset()
+    forget_calls(connected)
     assert strict.finish().tries == 1
     assert len(connected.rings) == 1
 
@@ -232,7 +233,7 @@ def test_a_crash_in_the_middle_of_a_redial(connected) -> None:
     task.attempt(counted)
     for number in range(len(counted.seen)):
         for when in ("before", "after"):
-            connected.world.reset()
+            forget_calls(connected)
             task = Task(connected, to=BUSY, retries=1, redial_statuses=["busy"], **BUSY_FAILS["wait"])
             task.attempt()
             task.attempt(Effects((number, when)))
@@ -321,7 +322,7 @@ def test_a_stale_run_still_follows_the_call_it_placed(connected) -> None:
 def test_below_airflow_33_a_second_try_searches_first(connected, fault) -> None:
     settings, rings = FAULTS[fault]
     for death in (None, "after create"):
-        connected.world.reset()
+        forget_calls(connected)
         connected.clear_faults()
         if settings:
             connected.add_fault(**settings)
@@ -525,7 +526,7 @@ def test_a_killed_task_never_ends_as_a_success_and_a_retry_attaches(connected, m
         plain(operator, *arguments)
 
     for mode in MODES.values():
-        connected.world.reset()
+        forget_calls(connected)
         with monkeypatch.context() as patched:
             patched.setattr(MakeCallOperator, "_publish", killed_after_the_create)
             task = Task(connected, **mode)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
 
 _LOCK_SECONDS = 600
+_TEXTS = ("mediumtext", "longtext")
 
 
 class MySQL(SqlDialect):
@@ -22,14 +23,7 @@ class MySQL(SqlDialect):
 
     compiler = mysql.dialect
     # TEXT has 64 KB, and is no key. MySQL's JSON is never equal to a text; MariaDB's is a text, and is listed as one.
-    accepts = (
-        ACCEPTED_TYPES
-        | dict.fromkeys(("text", "json"), ("mediumtext", "longtext"))
-        | {
-            "key": ("varchar",),
-            "time": ("datetime(6)",),
-        }
-    )
+    accepts = ACCEPTED_TYPES | {"key": ("varchar",), "text": _TEXTS, "json": _TEXTS, "time": ("datetime(6)",)}
     clock = func.utc_timestamp(6)
 
     def _columns_query(self, table: Table) -> tuple[str, tuple[Any, ...]]:

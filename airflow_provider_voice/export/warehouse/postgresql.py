@@ -19,7 +19,6 @@ from airflow_provider_voice.export.warehouse.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from sqlalchemy import Table
 
@@ -127,12 +126,10 @@ class StagedRowBuffer(CsvRowBuffer):
         self._transaction: Transaction | None = Transaction(hook, dialect)
         self._close_at = math.inf
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Delete the file, and the stage where no load has taken it over."""
         self._roll_back()
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def staged(self) -> Transaction | None:
         """Return the open transaction whose stage has all rows.

@@ -78,10 +78,10 @@ def create_page() -> FastAPI:
 def _show_campaigns(request: Request, user: GetUserDep, after: str = "") -> Response:
     """Show the campaigns with their progress."""
     views = ledger_views()
-    position = unseal(after)
+    position = unseal("campaigns", after)
     created_at = read_time(position[0]) if position else None
     found = views.campaigns((created_at, position[1]) if created_at else None, _CAMPAIGNS + 1)
-    shown, more = _cut(found, _CAMPAIGNS, lambda last: [write_time(last.created_at), last.campaign])
+    shown, more = _cut("campaigns", found, _CAMPAIGNS, lambda last: [write_time(last.created_at), last.campaign])
     return _page(request, user, "campaigns.html", campaigns=shown, now=views.database.time(), more=more, after=after)
 
 
@@ -108,9 +108,9 @@ def _show_contacts(  # noqa: PLR0917 - FastAPI passes them by name
     views = ledger_views()
     summary = _campaign(views, name)
     chosen = state if state in {known.value for known in ContactState} else None
-    prefix = unseal(find) or ""
-    found = views.contacts(name, state=chosen, prefix=prefix, after=unseal(after), limit=_PAGE + 1)
-    shown, more = _cut(found, _PAGE, lambda last: last.contact_key)
+    prefix = unseal("find", find) or ""
+    found = views.contacts(name, state=chosen, prefix=prefix, after=unseal("contacts", after), limit=_PAGE + 1)
+    shown, more = _cut("contacts", found, _PAGE, lambda last: last.contact_key)
     return _page(
         request,
         user,
@@ -130,17 +130,17 @@ def _find_contacts(
     name: Annotated[str, Form()] = "", state: Annotated[str, Form()] = "", key: Annotated[str, Form()] = ""
 ) -> Response:
     """Redirect to the contacts whose key has a prefix. It is sealed, because addresses end up in access logs."""
-    query = address("../contacts", name=name, state=state, find=seal(key.strip()) if key.strip() else None)
+    query = address("../contacts", name=name, state=state, find=seal("find", key.strip()) if key.strip() else None)
     return RedirectResponse(query, _SEE_OTHER)
 
 
 @reading.get("/decide")
 def _show_undecided(request: Request, user: GetUserDep, after: str = "", done: str = "") -> Response:
     """Show the contacts that may have been rung, with the evidence."""
-    position = unseal(after)
+    position = unseal("undecided", after)
     found = ledger_views().undecided((position[0], position[1]) if position else None, _UNDECIDED + 1)
-    shown, more = _cut(found, _UNDECIDED, lambda last: [last.campaign, last.contact_key])
-    return _page(request, user, "decide.html", contacts=shown, more=more, after=after, done=unseal(done))
+    shown, more = _cut("undecided", found, _UNDECIDED, lambda last: [last.campaign, last.contact_key])
+    return _page(request, user, "decide.html", contacts=shown, more=more, after=after, done=unseal("done", done))
 
 
 @reading.get("/calls")
@@ -212,12 +212,12 @@ def _decide(
         text = "Somebody has decided about this contact already, or the create may still be under way"
         raise HTTPException(409, f"{text}: try again 15 minutes after the attempt. Nothing was changed.") from error
     _audit(user, found.campaign, f"attempt {attempt} {verdict}; its contact is {state.value}")
-    return RedirectResponse(address("../decide", done=seal(state.value)), _SEE_OTHER)
+    return RedirectResponse(address("../decide", done=seal("done", state.value)), _SEE_OTHER)
 
 
-def _cut(found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[list[Any], str | None]:
+def _cut(purpose: str, found: list[Any], size: int, position: Callable[[Any], Any]) -> tuple[list[Any], str | None]:
     """Return one page of items, and the sealed position of its last item when there is another page."""
-    return found[:size], seal(position(found[size - 1])) if len(found) > size else None
+    return found[:size], seal(purpose, position(found[size - 1])) if len(found) > size else None
 
 
 def _audit(user: Any, campaign: str, change: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_voice.outreach.views import CampaignSummary, HourCount
 
 _DIGITS_IN_KEY = re.compile(rf"[+\uFF0B]?\d(?:[{SIGNS}/]*\d){{6,}}")
+_HASH = re.compile(r"[0-9a-f]{16,}")  # longer than any number
 #: Numbers that agree in so many last digits are taken for the same.
 _TELLING_DIGITS = 7
 #: Longer runs of digits are taken for a number where the contact's own is not known.
@@ -61,7 +62,7 @@ def shown_key(key: str, number: str | None) -> str:
     def hide(match: re.Match[str]) -> str:
         digits = re.sub(r"\D", "", match.group())
         if own:
-            is_number = digits[-_TELLING_DIGITS:] == own[-_TELLING_DIGITS:]
+            is_number = own[-_TELLING_DIGITS:] in digits
         else:
             is_number = match.group().startswith(("+", "\uff0b")) or len(digits) >= _SHORTEST_NUMBER
         return mask_number(match.group()) if is_number else match.group()
@@ -77,7 +78,7 @@ def shown_number(number: str | None) -> str:
     """
     if number is None or MASK in number:
         return number or "–"
-    return mask_number(number) if re.fullmatch(r"\+?\d+", number) else f"{number[:8]}…"
+    return f"{number[:8]}…" if _HASH.fullmatch(number) else mask_number(number)
 
 
 def _duration(seconds: float | None) -> str:

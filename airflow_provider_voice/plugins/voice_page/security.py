@@ -63,7 +63,7 @@ def _requires_editor(request: Request, user: GetUserDep, token: Annotated[str, F
         raise HTTPException(403, "You may read this page, but changes need the right to edit the ledger's connection.")
     if not _comes_from_here(request):
         raise HTTPException(403, "The request came from another site, so nothing was changed.")
-    if _opened(token, TOKEN_SECONDS) != _mark(user):
+    if _opened("change", token, TOKEN_SECONDS) != str(user.get_id()):
         raise HTTPException(403, "The form is too old or not yours, so nothing was changed. Open the page again.")
 
 
@@ -89,44 +89,42 @@ def token_for(user: Any) -> str:
     :param user: the signed-in user.
     :return: the token, which :data:`Editor` accepts from this user for :data:`TOKEN_SECONDS`.
     """
-    return seal(_mark(user))
+    return seal("change", str(user.get_id()))
 
 
-def seal(value: Any) -> str:
+def seal(purpose: str, value: Any) -> str:
     """Encrypt a value for an address or a form: keys of contacts must not appear in addresses and logs.
 
+    :param purpose: what the value is for; it is worth nothing elsewhere.
     :param value: text, or a list of texts.
     :return: text that :func:`unseal` reads, on every API server of this Airflow.
     """
-    return _fernet().encrypt(json.dumps(value).encode()).decode()
+    return _fernet().encrypt(json.dumps([purpose, value]).encode()).decode()
 
 
-def unseal(text: str) -> Any:
+def unseal(purpose: str, text: str) -> Any:
     """Decrypt the text of :func:`seal`.
 
+    :param purpose: the purpose that the value was sealed for.
     :param text: the text from an address or a form.
     :return: the value; ``None`` for an empty text.
-    :raises HTTPException: with status 400 when the text was not made by :func:`seal`.
+    :raises HTTPException: with status 400 when the text was not made by :func:`seal` for this purpose.
     """
     if not text:
         return None
-    value = _opened(text)
+    value = _opened(purpose, text)
     if value is None:
         raise HTTPException(400, "This address is no longer valid. Start at the first page.")
     return value
 
 
-def _mark(user: Any) -> dict[str, str]:
-    """Return the content of a user's token; cursors are texts and lists, so none of them is a token."""
-    return {"may_change": str(user.get_id())}
-
-
-def _opened(text: str, seconds: int | None = None) -> Any:
+def _opened(purpose: str, text: str, seconds: int | None = None) -> Any:
     """Return a value that was sealed at most ``seconds`` ago; ``None`` when the text is not ours or too old."""
     try:
-        return json.loads(_fernet().decrypt(text.encode(), seconds))
+        found, value = json.loads(_fernet().decrypt(text.encode(), seconds))
     except (InvalidToken, ValueError):
         return None
+    return value if found == purpose else None
 
 
 def _fernet() -> Fernet:

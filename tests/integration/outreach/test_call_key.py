@@ -41,6 +41,7 @@ from airflow_provider_voice.sandbox import Sandbox
 from tests.integration.outreach.effects import Died, Effects, watched
 from tests.integration.outreach.rig import COMPLETED, number, people
 from tests.mutations import MUTATIONS
+from tests.support import forget_calls
 from tests.tries import Run, Task
 
 pytestmark = pytest.mark.once
@@ -201,7 +202,7 @@ def test_a_worker_that_dies_at_any_effect_leaves_at_most_one_ring(each_busy, eac
     cells = [(index, when) for index in range(len(counted.seen)) for when in ("before", "after")]
     chance = random.Random(f"{vendor_name} {each_ledger.dialect.name}")
     for cell in cells if FULL else chance.sample(cells, 14):
-        each_busy.world.reset()
+        forget_calls(each_busy)
         key = f"key {cell}"
         first, second = (task_of(each_busy, name, call_key=key) for name in ("first", "second"))
         effects = Effects(cell)

@@ -44,3 +44,12 @@ def test_the_log_says_where_the_campaign_stands_and_names_nobody(rig, caplog) ->
     rig.finish()
     assert f"Campaign {rig.name}: 0 of 1 contacts done, 1 in progress, 0 waiting, 1 attempts" in caplog.text
     assert number(0) not in caplog.text
+
+
+def test_a_task_that_comes_back_from_its_trigger_reads_the_calls_at_once(rig) -> None:
+    # Another task's poll of the shared loop, or one of its own a moment ago, shows the endings before the next turn.
+    rig.load(people(COMPLETED, COMPLETED))
+    waiting = rig.turn(poll_interval=600.0)
+    assert len(waiting.calls) == 2
+    rig.advance(200)
+    assert rig.turn(poll_interval=600.0)["reached"] == 2

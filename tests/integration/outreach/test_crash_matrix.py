@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_voice.outreach.redial import RedialRules
 from tests.integration.outreach.effects import Effects, run_until_death
 from tests.integration.outreach.rig import BUSY, COMPLETED, Rig, number, people
+from tests.support import forget_calls
 
 pytestmark = pytest.mark.once
 
@@ -40,7 +41,7 @@ def matrix_rig(request, ticking, engine_for, vendor_name) -> Rig:
 
 def run_cell(rig: Rig, index: int, fault: dict, cell: tuple[int, str] | None) -> Effects:
     """Run one campaign whose first worker dies at ``cell``; then others finish it."""
-    rig.sandbox.world.reset()
+    forget_calls(rig.sandbox)
     rig.sandbox.clear_faults()
     rig.name = rig.record.campaign = f"campaign {index} {cell}"
     rig.record = type(rig.record)(rig.database, rig.name)

@@ -103,3 +103,17 @@ def test_a_plan_without_a_policy_follows_the_pace_alone(rig) -> None:
     # A call is taken to last a minute: two at once are two a minute.
     assert max(row.planned_at for row in rig.contacts().values()) == EVENING + timedelta(seconds=270)
     assert result["first_call_at"] == "2026-03-03T02:00:00Z"
+
+
+def test_a_plan_leaves_the_reason_of_a_contact_that_a_run_has_called_meanwhile(rig) -> None:
+    rig.load(rows(3))
+
+    class RunInProgress:
+        """A do-not-call list during whose reading a run of the campaign calls everybody."""
+
+        def listed(self, numbers):
+            rig.finish()
+            return {number(1)} & set(numbers)
+
+    plan(rig, do_not_call=RunInProgress())
+    assert {(row.state, row.reason) for row in rig.contacts().values()} == {("reached", "the call ended as completed")}

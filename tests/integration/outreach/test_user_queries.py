@@ -45,10 +45,29 @@ def test_a_wrong_query_is_permanent(crm, sql) -> None:
         do_not_call_of(sql, crm, is_expected=True).listed(["+14155552601"])
 
 
-def test_a_value_that_the_database_quotes_is_not_shown(engine_for) -> None:
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT CAST(name AS INTEGER) FROM people",
+        "SELECT to_tsquery(name) FROM people",
+        "SELECT name::regclass FROM people",
+        "SELECT query_to_xml(name, true, true, '') FROM people",
+    ],
+)
+def test_a_value_that_the_database_quotes_is_not_shown(engine_for, sql) -> None:
+    engine = engine_for("postgres")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS people"))
+        connection.execute(text("CREATE TABLE people AS SELECT 'Ada Lovelace' AS name"))
     with pytest.raises(InvalidRequest) as raised:
-        read(engine_for("postgres"), "SELECT CAST('+1415555abc' AS INTEGER)")
-    assert "1415" not in str(raised.value)
+        read(engine, sql)
+    assert "Ada" not in str(raised.value)
+    assert raised.value.__context__ is None
+
+
+def test_a_wrong_name_is_shown_on_postgresql(engine_for) -> None:
+    with pytest.raises(InvalidRequest, match='column "nmae" does not exist'):
+        read(engine_for("postgres"), "SELECT nmae FROM pg_class")
 
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg2://a:b@127.0.0.1:1/x", "mysql+pymysql://a:b@127.0.0.1:1/x"])

@@ -103,7 +103,7 @@ def test_a_forged_change_is_refused(as_role: Client, seed: Seed, token: str, hea
         name: token_in(as_role(role).get("/voice/campaign?name=spring").text)
         for name, role in (("own", "admin"), ("of another", "op"))
     }
-    tokens["a cursor"] = security.seal(["may_change", "admin-1"])
+    tokens["a cursor"] = security.seal("contacts", "admin-1")
     form = {"token": tokens.get(token, token), "name": "spring", "action": "cancel"}
     answer = as_role("admin").post("/voice/campaign/state", data=form, headers=headers)
     assert answer.status_code == 403

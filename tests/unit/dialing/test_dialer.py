@@ -184,8 +184,9 @@ def test_a_list_that_showed_a_call_that_may_be_ours_starts_the_absence_anew() ->
     world.now += 10 * MINUTE
     world.vendor.calls.append(Call(id="c9", vendor="v", status=CallStatus.QUEUED, to=REQUEST.to, agent_id="agent_1",
                                    created_at=world.now - 2 * MINUTE))  # fmt: skip
-    with pytest.raises(CallOutcomeUnknown, match="may or may not be"):
+    with pytest.raises(CallOutcomeUnknown, match="may or may not be") as unknown:
         world.dial()
+    assert not unknown.value.permanent  # a retry searches again
     world.vendor.calls.clear()
     for minutes in (6, 14):
         world.now += minutes * MINUTE

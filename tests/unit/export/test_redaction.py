@@ -145,6 +145,10 @@ def test_ids_times_durations_and_costs_stay(mode, value) -> None:
         ("141555526", "+1415•••••71"),
         ("ask +49 30 901820 or (212) 555-0123, 646-555-0199", "ask +4930••••20 or 2125••••23, 6465••••99"),
         ("order 2125550123 of 2026-01-10T12:30:00+0000", "order 2125550123 of 2026-01-10T12:30:00+0000"),
+        ("it is four one five, five-five-five 2 six seven One.", "it is +1415•••••71."),
+        ("one of us, two or three: four five six", "one of us, two or three: four five six"),
+        ("<b>415</b> <i>555</i> 2671 <3", "<b>+1415•••••71 <3"),
+        ("ask +44\u201120\u20117946\u20110958 or 1-212-555-0123", "ask +4420••••••58 or 1212•••••23"),
     ],
 )
 def test_text_beside_a_number_stays(text, left) -> None:
@@ -166,6 +170,11 @@ def test_a_field_named_after_phone_numbers_shows_none() -> None:
         "phone_id": "ph_123",
         "order_id": 2125550123,
     }
+
+
+def test_a_number_in_other_digits_has_its_hash() -> None:
+    arabic = "+\u0664\u0669\u0663\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668"
+    assert PhoneRedactor("hashed", [TO]).value([f"ask {arabic}"]) == [f"ask {hash_number('+493012345678')}"]
 
 
 @given(st.text(), st.text())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_voice.exceptions import InvalidRequest
+from airflow_provider_voice.exceptions import InvalidRequest, RequestRejected, VendorUnavailable
 from airflow_provider_voice.hooks.voice import TalkoverHook, TalkstackHook, UnleashXHook, VoiceHook
 from airflow_provider_voice.models import CallRef, CallRequest
 from tests.support import NUMBER
@@ -90,3 +91,10 @@ def test_a_killed_task_hangs_up_where_the_vendor_can_and_raises_nothing_elsewher
     can = TalkoverHook(connection=connection())
     monkeypatch.setattr(TalkoverHook, "end_call", lambda self, ref: None)
     assert can.hang_up(CallRef("c8")) is True
+
+
+def test_a_call_may_have_been_hung_up_although_the_response_was_lost(monkeypatch) -> None:
+    hook = TalkoverHook(connection=connection())
+    for error, expected in ((VendorUnavailable("lost"), True), (RequestRejected("not active"), False)):
+        monkeypatch.setattr(TalkoverHook, "end_call", mock.Mock(side_effect=error))
+        assert hook.hang_up(CallRef("c9")) is expected

@@ -194,9 +194,10 @@ def test_a_number_that_cannot_be_dialed_is_left_out(world, caplog) -> None:
     assert "left out" in caplog.text
 
 
-def test_variables_whose_template_fails_are_left_out(world) -> None:
-    VoiceCallNotifier(to=[DONE], variables={"a": "{{ 1 / 0 }}"})(failed())
+def test_variables_whose_template_fails_are_left_out(world, caplog) -> None:
+    VoiceCallNotifier(to=[DONE], variables={"a": "{{ 1 / 0 }}", "b": SILENT})(failed())
     assert world.calls("talkover")[0].variables["dag_id"] == "etl"
+    assert SILENT not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,7 @@ def test_variables_whose_template_fails_are_left_out(world) -> None:
         {"voice_conn_id": "nobody_set_it"},
         {"ledger_conn_id": "nobody_set_it"},
         {"to": "{{ 1 / 0 }}"},
+        {"to": [DONE, "{{ 1 / 0 }}"]},
         {"to": "{{ '' }}"},
         {"to": "{{ [] }}"},
         {"agent_id": "no_such_agent"},

@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 import time_machine
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.bases.operator import ExecutorSafeguard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -364,16 +365,24 @@ def check_may_ring(policy: ContactPolicy, at: datetime, *attempts: datetime, **a
 
 
 def test_by_night_the_task_waits_until_the_hours_open(policy) -> None:
-    with pytest.raises(make_call._ClosedNow) as closed:
+    with pytest.raises(TaskDeferred) as closed:
         check_may_ring(policy, NIGHT)
-    assert closed.value.opens_at == OPENS
+    assert closed.value.trigger.moment == OPENS
     check_may_ring(policy, OPENS)
 
 
+def test_a_task_that_has_waited_goes_on_where_airflow_alone_may_call_execute(policy, monkeypatch) -> None:
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", False)
+    made = make(policy=policy, time_zone="Asia/Tokyo", allow_nested_operators=False)
+    monkeypatch.setattr(made, "_dialer", mock.Mock(side_effect=TaskDeferred(trigger=mock.Mock(), method_name="again")))
+    with pytest.raises(TaskDeferred):
+        made.execute_when_open({}, event={})
+
+
 def test_a_delayed_call_is_placed_so_that_it_rings_when_the_hours_open(policy) -> None:
-    with pytest.raises(make_call._ClosedNow) as closed:
+    with pytest.raises(TaskDeferred) as closed:
         check_may_ring(policy, NIGHT, delay_seconds=3600)
-    assert closed.value.opens_at == OPENS - HOUR
+    assert closed.value.trigger.moment == OPENS - HOUR
     check_may_ring(policy, OPENS - HOUR, delay_seconds=3600)
 
 
@@ -390,6 +399,6 @@ def test_attempts_count_also_those_of_a_machine_whose_clock_is_ahead(policy) -> 
     at = OPENS + HOUR
     check_may_ring(policy, at, at - 3 * HOUR)
     for attempt in (at - HOUR, at + HOUR):
-        with pytest.raises(make_call._ClosedNow) as closed:
+        with pytest.raises(TaskDeferred) as closed:
             check_may_ring(policy, at, attempt)
-        assert closed.value.opens_at == min(attempt, at) + 2 * HOUR
+        assert closed.value.trigger.moment == min(attempt, at) + 2 * HOUR

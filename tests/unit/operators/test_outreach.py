@@ -53,6 +53,25 @@ def test_people_are_not_shown() -> None:
     assert "555" not in str(operator.contacts) + repr(operator.do_not_call)
 
 
+def test_what_templates_render_shows_no_number_and_no_value_of_the_context() -> None:
+    operator = OutreachOperator(
+        task_id="call", contacts="{{ sql }}", contacts_conn_id="crm", do_not_call="{{ numbers }}",
+        context={"customer": "{{ name }}"}, **ARGUMENTS,
+    )  # fmt: skip
+    sql = f"SELECT * FROM people WHERE phone = '{NUMBER}'"
+    values = {"sql": sql, "numbers": f"['{NUMBER}']", "name": "Ada"}
+    operator._do_render_template_fields(operator, operator.template_fields, values, operator.get_template_env(), set())
+    shown = [str(getattr(operator, name)) for name in ("contacts", "do_not_call", "context")]
+    assert "4155552601" not in str(shown)
+    assert "Ada" not in str(shown)
+    assert (plain(operator.contacts), plain(operator.context)) == (sql, {"customer": "Ada"})
+
+
+def test_the_name_of_a_template_file_is_left_to_airflow() -> None:
+    operator = OutreachOperator(task_id="call", contacts="sql/due_20260131.sql", contacts_conn_id="crm", **ARGUMENTS)
+    assert operator.contacts == "sql/due_20260131.sql"
+
+
 def test_people_with_braces_in_their_data_are_not_shown_either() -> None:
     operator = OutreachOperator(task_id="call", contacts=[], do_not_call=[], **ARGUMENTS)
     operator.contacts = people = [

@@ -11,8 +11,8 @@ from airflow_provider_voice.outreach.attempt_outcomes import AttemptOutcomes
 from airflow_provider_voice.outreach.campaign_record import CampaignRecord
 
 
-@pytest.mark.parametrize("name", ["", "x" * 251])
-def test_a_name_has_a_length(book, name) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 251, "spring\n2026-01-01 CRITICAL", "\x1b[2J"])
+def test_a_name_has_a_length_and_can_be_printed(book, name) -> None:
     with pytest.raises(InvalidRequest, match="characters"):
         CampaignRecord(book.database, name).begin("run")
 

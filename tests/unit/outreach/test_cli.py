@@ -33,6 +33,15 @@ def test_unknown_contacts_with_masked_numbers(book, capsys) -> None:
     assert NUMBERS[0] not in printed
 
 
+def test_what_others_wrote_does_not_steer_the_terminal(book, capsys) -> None:
+    book.load(1)
+    ledger = book.ledger()
+    AttemptOutcomes(ledger).unknown([(book.intend(ledger)[0], "\x1b[2J nobody\nc9  knows")])
+    main(["unknown", "spring"], database=book.database)
+    printed = capsys.readouterr().out
+    assert "evidence  \ufffd[2J nobody\ufffdc9  knows\n" in printed
+
+
 @pytest.mark.parametrize("command", ["status", "unknown", "pause", "resume", "cancel", "resolve --rang"])
 def test_a_campaign_that_does_not_exist(book, capsys, command) -> None:
     key = ["c0"] if command.startswith("resolve") else []

@@ -28,8 +28,10 @@ def test_written_forms_match(entry) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["+44 (0)20 7946 0000", "+44 (0) 20 7946 0000", "+4402079460000", "0044 (0)20 7946 0000", "020 7946 0000"]
-)
+    "entry",
+    ["+44 (0)20 7946 0000", "+44 (0) 20 7946 0000", "+4402079460000", "0044 (0)20 7946 0000", "020 7946 0000",
+     "+44 (0)20 7946 0000-12"],
+)  # fmt: skip
 def test_trunk_zero_is_left_out(entry) -> None:
     assert matching([LONDON, NUMBER], [entry]) == {LONDON}
 
@@ -44,6 +46,16 @@ def test_trunk_zero_is_left_out(entry) -> None:
         ("+376712345", "712 345"),
         ("+14155550000", "415.555.0000"),
         ("+821020000000", "010.2000.0000"),
+        # Forms of the past, and prefixes of the trunk or of a carrier: people and their exports still write them.
+        ("+525512345678", "+52 1 55 1234 5678"),
+        ("+525512345678", "5215512345678"),
+        ("+525512345678", "044 55 1234 5678"),
+        ("+5491123456789", "+54 11 15 2345 6789"),
+        ("+5511987654321", "0 15 11 98765-4321"),
+        ("+36201234567", "+36 (06) 20 123 4567"),
+        ("+37061234567", "+370 8 612 34567"),
+        ("+375291234567", "+375 80 29 1234567"),
+        ("+66812325716", "0066 0812325716"),
     ],
 )
 def test_the_form_in_which_people_of_its_country_write_a_number_matches(number, entry) -> None:
@@ -62,6 +74,10 @@ def test_first_column_of_a_row_counts() -> None:
 @pytest.mark.parametrize("entry", [None, "", "x", "+14155552672", "555", "+4155552671", float("nan")])
 def test_others_do_not(entry) -> None:
     assert matching([NUMBER], [entry]) == set()
+
+
+def test_a_placeholder_of_zeros_matches_nobody() -> None:
+    assert matching(["+821020000000"], ["0000000", "+0000000000"]) == set()
 
 
 @pytest.mark.parametrize("entry", [{"phone": "+14155552671", "since": "2026-01-01"}, True, [], object()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -200,7 +201,14 @@ def test_reschedule_keeps_the_state_between_two_pokes() -> None:
     class Store:
         get, set = store.get, store.__setitem__
 
-    for _ in range(2):
-        task = sensor(RESULT, VendorUnavailable("away"), mode="reschedule", grace_period=0)
-        assert task.poke({"task_state_store": Store}) is False
-    assert store["voice_watch"]["failing_since"] is not None
+    def poke(try_number: int) -> Any:
+        task = sensor(RESULT, VendorUnavailable("away"), mode="reschedule", tolerated_outage=3600)
+        return task.poke({"task_state_store": Store, "ti": SimpleNamespace(try_number=try_number)})
+
+    assert poke(1) is False
+    store["voice_watch_1"]["failing_since"] -= 3500
+    assert poke(1) is False
+    store["voice_watch_1"]["failing_since"] -= 100
+    with pytest.raises(VendorUnavailable):
+        poke(1)
+    assert poke(2) is False  # a retry waits anew, as in the other modes

@@ -8,14 +8,23 @@ import pytest
 
 from airflow_provider_voice.exceptions import AuthenticationFailed, CallNotCompleted, CallNotFound, VendorUnavailable
 from airflow_provider_voice.models import Call, CallRef, CallStatus
+from airflow_provider_voice.tracking import call_watch
 from airflow_provider_voice.tracking.call_watch import CallWatch, check_ending
 
 
 class Clock:
     now = 0.0
 
-    def __call__(self) -> float:
+    def time(self) -> float:
         return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Replace the clock of the watches."""
+    clock = Clock()
+    monkeypatch.setattr(call_watch, "time", clock)
+    return clock
 
 
 def call(call_id: str, status: str, to: str | None = None) -> Call:
@@ -39,9 +48,8 @@ def test_the_number_the_vendor_reports_makes_the_next_poll_cheaper() -> None:
     assert watch.pending == [CallRef("a", "+14155552601", None, None, "a")]
 
 
-def test_a_call_not_shown_yet_gets_its_grace() -> None:
-    clock = Clock()
-    watch = CallWatch([CallRef("a")], grace=300, clock=clock)
+def test_a_call_not_shown_yet_gets_its_grace(clock) -> None:
+    watch = CallWatch([CallRef("a")], grace=300)
     watch.take({})
     clock.now = 299
     watch.take({})
@@ -50,9 +58,8 @@ def test_a_call_not_shown_yet_gets_its_grace() -> None:
         watch.take({})
 
 
-def test_a_call_that_appears_and_disappears_again_gets_a_new_grace() -> None:
-    clock = Clock()
-    watch = CallWatch([CallRef("a")], grace=300, clock=clock)
+def test_a_call_that_appears_and_disappears_again_gets_a_new_grace(clock) -> None:
+    watch = CallWatch([CallRef("a")], grace=300)
     watch.take({})
     clock.now = 200
     watch.take({"a": call("a", "queued")})
@@ -61,9 +68,8 @@ def test_a_call_that_appears_and_disappears_again_gets_a_new_grace() -> None:
     assert not watch.is_over
 
 
-def test_outages_are_tolerated_up_to_a_limit() -> None:
-    clock = Clock()
-    watch = CallWatch([CallRef("a")], outage=3600, clock=clock)
+def test_outages_are_tolerated_up_to_a_limit(clock) -> None:
+    watch = CallWatch([CallRef("a")], outage=3600)
     for clock.now in (0, 1800, 3599):
         watch.fail(VendorUnavailable("503"))
     watch.take({"a": call("a", "ringing")})
@@ -76,12 +82,11 @@ def test_outages_are_tolerated_up_to_a_limit() -> None:
         CallWatch([CallRef("a")]).fail(AuthenticationFailed("401"))
 
 
-def test_the_state_outlives_the_process() -> None:
-    clock = Clock()
-    first = CallWatch([CallRef("a")], grace=300, clock=clock)
+def test_the_state_outlives_the_process(clock) -> None:
+    first = CallWatch([CallRef("a")], grace=300)
     first.take({})
     clock.now = 301
-    second = CallWatch([CallRef("a")], grace=300, clock=clock, state=json.loads(json.dumps(first.state)))
+    second = CallWatch([CallRef("a")], grace=300, state=json.loads(json.dumps(first.state)))
     with pytest.raises(CallNotFound):
         second.take({})
 
@@ -114,9 +119,8 @@ def test_a_number_in_a_vendors_status_is_masked(caplog) -> None:
     assert "busy" in failed.value.message
 
 
-def test_a_number_given_as_an_id_is_masked(caplog) -> None:
-    clock = Clock()
-    watch = CallWatch([CallRef("+14155552671")], grace=300, clock=clock)
+def test_a_number_given_as_an_id_is_masked(caplog, clock) -> None:
+    watch = CallWatch([CallRef("+14155552671")], grace=300)
     with caplog.at_level("INFO"):
         watch.take({})
     clock.now = 301

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +70,13 @@ def test_an_event_shows_no_number_and_its_task_gets_its_own_back() -> None:
     (call,) = calls_from_event({"calls": [event]}, [NUMBER])
     assert call.to == NUMBER
     assert "/20261121101112.mp3" in call.recording_url
+
+
+@pytest.mark.parametrize("to", [None, "", "+1415*****71"])
+def test_an_event_shows_no_number_of_a_recording_where_the_vendor_does_not_state_it(to) -> None:
+    shown = json.dumps(masked(replace(CALL, to=to, direction=f"inbound from {NUMBER}")))
+    for digits in ("5552671", "555-2671", "1838750"):
+        assert digits not in shown
 
 
 def wait_with(made: CallStatusTrigger, *results: PollResult) -> dict[str, Any]:

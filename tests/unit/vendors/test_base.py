@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 from airflow_provider_voice.exceptions import CallNotFound, RequestRejected, VendorUnavailable
 from airflow_provider_voice.models import CallRef, CallRequest, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
+from airflow_provider_voice.tracking import call_watch
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.base import HistoryQuery
+from airflow_provider_voice.vendors.http import ApiResponse
+from airflow_provider_voice.vendors.pagination import Page
 from tests.support import NUMBER, Reply, vendor_at, vendor_for
 
 NOW = datetime.now(timezone.utc)
@@ -138,7 +142,7 @@ def test_the_cost_is_logged_in_one_line_without_a_number(sandbox, vendor, caplog
     st.integers(0, 120),
     st.data(),
 )
-def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, others, data) -> None:
+def test_no_call_is_missed_while_the_list_changes(monkeypatch, name, order, page, waiting, others, data) -> None:
     """Between two pages calls are added, touched and end; some are listed after a delay. Two searches without a change find all."""
     with Sandbox(frozen=True, quirks=VendorQuirks(max_page=page, order=order)) as sandbox:
         vendor = vendor_for(sandbox, name)
@@ -148,7 +152,8 @@ def test_no_call_is_missed_while_the_list_changes(name, order, page, waiting, ot
         delayed = data.draw(st.integers(0, 3))
         for call in sandbox.calls(name)[len(sandbox.calls(name)) - delayed :]:
             call.shown_from = sandbox.now() + timedelta(seconds=60)
-        watch = CallWatch(refs, clock=lambda: sandbox.now().timestamp())
+        watch = CallWatch(refs)
+        monkeypatch.setattr(call_watch, "time", SimpleNamespace(time=lambda: sandbox.now().timestamp()))
         page_of = type(vendor.http).request
 
         def request(self, *args, **kwargs):
@@ -218,3 +223,11 @@ def test_connections_with_one_token_share_its_rate_limit() -> None:
     assert one.http.limiter is same.http.limiter
     other = type(one)(replace(one.settings, token="another-token"))
     assert other.http.limiter is not one.http.limiter
+
+
+def test_what_a_debugger_shows_of_a_request_and_its_response_holds_no_row() -> None:
+    row = {"to": NUMBER, "name": "Ada"}
+    response = ApiResponse(200, {"X-To": NUMBER}, body=[row], text=str(row))
+    shown = f"{HistoryQuery(*WINDOW, to=NUMBER)} {response} {Page([row], replace)}"
+    assert NUMBER not in shown
+    assert "Ada" not in shown

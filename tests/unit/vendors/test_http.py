@@ -217,8 +217,16 @@ def test_a_create_never_travels_on_an_idle_pooled_connection(scripted) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [Reply({}, hang_up=True), Reply({}, status=500), Reply({}, status=503), Reply(b"<html>"), Reply(ROWS, cut=5)],
-    ids=["reset", "500", "503", "garbage", "cut"],
+    [
+        Reply({}, hang_up=True),
+        Reply({}, status=500),
+        Reply({}, status=503),
+        Reply(b"<html>"),
+        Reply(b"<html>", status=403),
+        Reply(b"<html>", status=404),
+        Reply(ROWS, cut=5),
+    ],
+    ids=["reset", "500", "503", "garbage", "page 403", "page 404", "cut"],
 )
 def test_a_read_is_repeated_with_backoff(scripted, bad) -> None:
     replies = [bad, bad, Reply(ROWS)]

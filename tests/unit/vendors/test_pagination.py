@@ -27,7 +27,7 @@ def page_with(calls, total=None, last_page=None):
 
 
 def iter_list(read_page, **more):
-    return iter_pages(read_page, **{"page_size": 10, "name": "The list", "sleep": lambda seconds: None, **more})
+    return iter_pages(read_page, **{"page_size": 10, "name": "The list", **more})
 
 
 def ids_read(read_page, page_size, **more):
@@ -316,11 +316,10 @@ def moving_list(size, *, order, added=0, touched=0):
     return read_page
 
 
-def test_a_list_with_three_new_calls_a_page_is_read() -> None:
-    waits = []
-    calls = iter_list(moving_list(10, order="created", added=3), began=lambda: BEGAN, sleep=waits.append)
+def test_a_list_with_three_new_calls_a_page_is_read(page_pauses) -> None:
+    calls = iter_list(moving_list(10, order="created", added=3), began=lambda: BEGAN)
     assert {str(number) for number in range(200)} <= {one.id for one in calls}
-    assert waits == [PAUSES[0]]
+    assert page_pauses == [PAUSES[0]]
 
 
 def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_voice.vendors import rate_limit
 from airflow_provider_voice.vendors.rate_limit import MAX_RETRY_AFTER_SECONDS, RateLimiter, limiter_for, retry_after_of
 
 
@@ -21,7 +22,7 @@ class FakeTime:
         self.now = 0.0
         self._lock = threading.Lock()
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -30,9 +31,10 @@ class FakeTime:
 
 
 @given(st.integers(1, 20), st.lists(st.floats(0, 30), max_size=80))
-def test_never_more_than_the_limit_in_any_minute(limit, pauses) -> None:
+def test_never_more_than_the_limit_in_any_minute(monkeypatch, limit, pauses) -> None:
     time = FakeTime()
-    limiter = RateLimiter(limit, clock=time, sleep=time.sleep)
+    monkeypatch.setattr(rate_limit, "time", time)
+    limiter = RateLimiter(limit)
     starts = []
     for pause in pauses:
         time.sleep(pause)
@@ -42,9 +44,10 @@ def test_never_more_than_the_limit_in_any_minute(limit, pauses) -> None:
         assert sum(start <= other < start + 60 for other in starts) <= limit
 
 
-def test_shared_by_threads() -> None:
+def test_shared_by_threads(monkeypatch) -> None:
     time = FakeTime()
-    limiter = RateLimiter(5, clock=time, sleep=time.sleep)
+    monkeypatch.setattr(rate_limit, "time", time)
+    limiter = RateLimiter(5)
     threads = [threading.Thread(target=limiter.acquire) for _ in range(12)]
     for thread in threads:
         thread.start()

@@ -53,6 +53,17 @@ def test_ending_a_call(scripted) -> None:
     assert ended.value.code == "CALL_NOT_ACTIVE"
 
 
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_call_that_a_request_with_a_lost_response_ended_counts_as_ended(scripted, status) -> None:
+    over = Reply(
+        {"success": False, "message": "Call not found for this agent", "code": "CALL_NOT_ACTIVE"}, status=status
+    )
+    replies = [Reply({}, hang_up=True), over]
+    server = scripted(lambda seen: replies.pop(0))
+    vendor_at(server.url, "talkover").end_call(CallRef("c", agent_id="a"))
+    assert len(server.seen) == 2
+
+
 def test_a_bare_id_is_found_on_older_days_too(sandbox) -> None:
     vendor = vendor_for(sandbox, "talkover")
     old = sandbox.seed("talkover", 6, sandbox.now() - timedelta(days=20), sandbox.now() - timedelta(days=15))

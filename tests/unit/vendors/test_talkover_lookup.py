@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_voice.models import Call, CallRef, CallStatus
 from airflow_provider_voice.sandbox import Sandbox, VendorQuirks
+from airflow_provider_voice.tracking import call_watch
 from airflow_provider_voice.tracking.call_watch import CallWatch
 from airflow_provider_voice.vendors.pagination import Page
 from airflow_provider_voice.vendors.talkover_lookup import ACTIVE_STATUSES, find_in_lists
@@ -33,15 +35,13 @@ def test_few_active_ones_among_a_long_day_cost_little(sandbox) -> None:
 
 
 @pytest.mark.parametrize("order", ["newest", "changed"])
-def test_a_thousand_calls_that_change_during_a_search_cost_thirteen_requests(order) -> None:
+def test_a_thousand_calls_that_change_during_a_search_cost_thirteen_requests(order, monkeypatch) -> None:
     with Sandbox(frozen=True, quirks=VendorQuirks(order=order)) as sandbox:
         vendor = vendor_for(sandbox, "talkover")
         numbers = (f"+1415{5_550_000 + number}" for number in range(10, 10_000) if number % 100 >= 10)
         calls = [sandbox.world.place("talkover", next(numbers), "agent_sandbox", tag="t") for _ in range(1000)]
-        watch = CallWatch(
-            [CallRef(call.id, call.to, call.created_at, "t", call.agent_id) for call in calls],
-            clock=lambda: sandbox.now().timestamp(),
-        )
+        monkeypatch.setattr(call_watch, "time", SimpleNamespace(time=lambda: sandbox.now().timestamp()))
+        watch = CallWatch([CallRef(call.id, call.to, call.created_at, "t", call.agent_id) for call in calls])
         request = vendor.http.request
 
         def slow_request(*args, **kwargs):

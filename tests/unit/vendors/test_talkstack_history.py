@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_voice.exceptions import IncompleteHistory, RequestRejected
 from airflow_provider_voice.models import Call, CallStatus
 from airflow_provider_voice.vendors.base import HistoryQuery
-from airflow_provider_voice.vendors.talkstack_history import read_history
+from airflow_provider_voice.vendors.talkstack_history import TalkstackHistory
 from tests.support import NUMBER, ScriptedServer, vendor_at
 
 NOW = datetime.now(timezone.utc)
@@ -79,7 +79,7 @@ class History:
 
     def read(self, first, last):
         """Return every row that a reading finds."""
-        return list(read_history(self, first, last, self.known))
+        return list(TalkstackHistory(self, self.known).read(first, last).values())
 
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -142,7 +142,7 @@ def test_a_cut_day_is_refused_where_any_reply_shows_a_status_without_a_filter(ot
     statuses = [*["completed"] * 9, *["busy"] * 9, "voicemail"]
     history = History([*((status, "2026-01-01") for status in statuses), ("silence", other)], largest=15)
     with pytest.raises(IncompleteHistory, match="cannot filter by"):
-        list(read_history(history, date(2025, 12, 31), SECOND, 0))
+        TalkstackHistory(history, 0).read(date(2025, 12, 31), SECOND)
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -157,9 +157,9 @@ def test_a_cut_day_is_asked_for_the_statuses_that_no_page_names_as_filters(is_kn
 
     if is_known:
         with pytest.raises(IncompleteHistory, match="cannot filter by"):
-            list(read_history(ask, FIRST, FIRST, 0))
+            TalkstackHistory(ask, 0).read(FIRST, FIRST)
     else:
-        assert len(list(read_history(ask, FIRST, FIRST, 0))) == len(statuses)
+        assert len(TalkstackHistory(ask, 0).read(FIRST, FIRST)) == len(statuses)
 
 
 def test_a_cut_day_is_named_where_a_status_without_a_filter_may_be_missing(caplog) -> None:
@@ -169,7 +169,7 @@ def test_a_cut_day_is_named_where_a_status_without_a_filter_may_be_missing(caplo
     def ask(query, page_size):
         return [] if query.get("status") in ("voicemail", "silence") else history(query, page_size)
 
-    assert len(list(read_history(ask, FIRST, SECOND, 0))) == 18
+    assert len(TalkstackHistory(ask, 0).read(FIRST, SECOND)) == 18
     (warning,) = (record.getMessage() for record in caplog.records)
     assert "2026-01-01" in warning
     assert "voicemail, silence and canceled" in warning
@@ -197,4 +197,4 @@ def test_a_larger_page_that_is_refused_leaves_the_smaller_one() -> None:
             raise RequestRejected("The page is too large.")
         return history(query, page_size)
 
-    assert len(list(read_history(ask, FIRST, FIRST, history.known))) == 120
+    assert len(TalkstackHistory(ask, history.known).read(FIRST, FIRST)) == 120

@@ -45,11 +45,11 @@ def test_every_answer_forbids_scripts_and_caching(client: TestClient, monkeypatc
 
 
 def test_a_page_of_items_has_a_position_only_when_there_are_more() -> None:
-    assert page_app._cut([1, 2], 2, lambda last: [last]) == ([1, 2], None)
-    shown, more = page_app._cut([1, 2, 3], 2, lambda last: [last])
+    assert page_app._cut("contacts", [1, 2], 2, lambda last: [last]) == ([1, 2], None)
+    shown, more = page_app._cut("contacts", [1, 2, 3], 2, lambda last: [last])
     assert shown == [1, 2]
-    assert unseal(more) == [2]
-    assert page_app._cut([], 2, lambda last: [last]) == ([], None)
+    assert unseal("contacts", more) == [2]
+    assert page_app._cut("contacts", [], 2, lambda last: [last]) == ([], None)
 
 
 def test_a_key_is_sealed_before_it_is_in_an_address(client: TestClient) -> None:
@@ -58,7 +58,7 @@ def test_a_key_is_sealed_before_it_is_in_an_address(client: TestClient) -> None:
     address, _, sealed = answer.headers["location"].partition("find=")
     assert address == "../contacts?name=spring&"
     assert "4155552671" not in answer.headers["location"]
-    assert unseal(sealed.replace("%3D", "=")) == "+14155552671"
+    assert unseal("find", sealed.replace("%3D", "=")) == "+14155552671"
     assert "find=" not in client.post("/contacts/find", data={"name": "spring", "key": " "}).headers["location"]
 
 

@@ -20,6 +20,8 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
         ("415-555-2671", NUMBER, "4155••••71"),
         ("415/555\u22122671", NUMBER, "4155••••71"),
         ("crm 0415 5552671 a", NUMBER, "crm 0415•••••71 a"),
+        ("4155552671-2", NUMBER, "4155•••••12"),
+        ("+14155552671/2026", NUMBER, "+1415•••••••••26"),
         ("20260131000042", NUMBER, "20260131000042"),
         ("c-17", NUMBER, "c-17"),
         ("+1 415 555", None, "+14•••55"),
@@ -33,7 +35,14 @@ def test_a_key_hides_the_number_and_no_other_id(key: str, number: str | None, sh
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(None, "–"), (NUMBER, "+1415•••••71"), ("+1415•••••71", "+1415•••••71"), ("9f86d081884c7d65", "9f86d081…")],
+    [
+        (None, "–"),
+        (NUMBER, "+1415•••••71"),
+        ("+1415•••••71", "+1415•••••71"),
+        ("9f86d081884c7d65", "9f86d081…"),
+        ("555-2671", "55•••71"),
+        ("4155 552671", "4155••••71"),
+    ],
 )
 def test_a_stored_number_is_masked_whatever_its_form(number: str | None, shown: str) -> None:
     assert presentation.shown_number(number) == shown

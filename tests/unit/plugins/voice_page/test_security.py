@@ -41,28 +41,35 @@ def check(user: Any, token: str, **headers: str) -> None:
 
 @pytest.mark.parametrize("value", ["+14155552671", ["2026-11-21", "c1"]])
 def test_a_sealed_value_comes_back_and_is_not_readable(value: Any) -> None:
-    sealed = security.seal(value)
-    assert security.unseal(sealed) == value
+    sealed = security.seal("find", value)
+    assert security.unseal("find", sealed) == value
     assert "4155552671" not in sealed
     assert sealed.isascii()
 
 
 def test_an_empty_text_is_no_position() -> None:
-    assert security.unseal("") is None
+    assert security.unseal("find", "") is None
 
 
 @pytest.mark.parametrize("text", ["c001", "gAAAAA", "ü", "x" * 5000])
 def test_a_text_that_was_not_sealed_is_refused(text: str) -> None:
     with pytest.raises(HTTPException) as refusal:
-        security.unseal(text)
+        security.unseal("find", text)
+    assert refusal.value.status_code == 400
+
+
+def test_a_value_that_was_sealed_for_something_else_is_refused() -> None:
+    # A reader who searches for a key seals a text of their own: it is no position, and no state that was decided.
+    with pytest.raises(HTTPException) as refusal:
+        security.unseal("done", security.seal("find", "c1"))
     assert refusal.value.status_code == 400
 
 
 def test_another_airflow_cannot_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    sealed = security.seal("c1")
+    sealed = security.seal("find", "c1")
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "another key")
     with pytest.raises(HTTPException):
-        security.unseal(sealed)
+        security.unseal("find", sealed)
 
 
 def test_a_form_of_ones_own_passes() -> None:
@@ -92,9 +99,9 @@ def test_a_change_is_refused(user: str, token: str, headers: dict[str, str], rea
 
 def test_a_cursor_is_no_token_and_an_old_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     editor = Somebody("editor")
-    for cursor in ("editor", ["may_change", "editor"]):
+    for purpose in ("find", "contacts"):
         with pytest.raises(HTTPException, match="too old or not yours"):
-            check(editor, security.seal(cursor))
+            check(editor, security.seal(purpose, "editor"))
     monkeypatch.setattr(security, "TOKEN_SECONDS", -1)
     with pytest.raises(HTTPException, match="too old or not yours"):
         check(editor, security.token_for(editor))
