@@ -98,6 +98,10 @@ def test_single_entries_without_a_number_are_left_out(entries) -> None:
     assert do_not_call_of(entries, None, is_expected=True).listed([NUMBER]) == set()
 
 
+def test_a_list_of_the_short_numbers_of_a_small_country_is_one_of_numbers() -> None:
+    assert do_not_call_of(["712 346"], None, is_expected=True).listed(["+376712345"]) == set()
+
+
 def test_a_query_for_numbers_whose_first_column_is_not_the_number_excludes_everybody(tmp_path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'optout.db'}")
     with engine.begin() as connection:
