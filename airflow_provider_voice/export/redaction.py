@@ -23,7 +23,9 @@ MIN_DIGITS = 7
 
 _RUN = re.compile(rf"\d(?:[\W_]*\d){{{MIN_DIGITS - 1},}}")
 # Separators between two digits that hold digits or letters themselves: URL escapes (also twice), JSON, Python, HTML.
-_ESCAPE = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};|<[^<>]{1,80}>")
+_ESCAPE = re.compile(
+    r"%(?:25)*[0-9A-Fa-f]{2}|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbf])|&#?\w{1,8};|<[^<>]{1,80}>"
+)
 _MAY_ESCAPE = re.compile(r"[%\\&<]")
 # A transcript may have the digits as they were spoken.
 _DIGITS = {"oh": "0"} | {word: str(digit) for digit, word in enumerate(

@@ -65,6 +65,8 @@ class _Pass:
         self.totals: list[int] = []
         #: Calls listed again.
         self.repeats = 0
+        #: Calls of the first page.
+        self.first_page = 0
         #: Of the calls that existed when the reading began: all, and those that no earlier pass listed.
         self.existing = self.new = 0
         #: Calls created since, which no earlier pass listed.
@@ -76,6 +78,7 @@ class _Pass:
         """Note the calls of a page; return those that this pass had not listed."""
         for call in calls:
             self.fingerprint = hash((self.fingerprint, call.id))
+        self.first_page = self.first_page or len(calls)
         new = self.listed.add(calls)
         self.repeats += len(calls) - len(new)
         return new
@@ -216,7 +219,7 @@ class PagedList:
             if current.is_consistent:
                 return
             if previous is not None and previous.fingerprint == current.fingerprint:
-                _accept_unmoved_list(current, self.name, len(first.calls))
+                _accept_unmoved_list(current, self.name)
                 return
             if previous is not None and existing.are_all_seen(current, previous.repeats):
                 return
@@ -279,14 +282,13 @@ def _newest_at_the_beginning(first: Page, began: datetime) -> datetime:
     return max([began, *created])
 
 
-def _accept_unmoved_list(last: _Pass, name: str, first_page: int) -> None:
+def _accept_unmoved_list(last: _Pass, name: str) -> None:
     """Accept a list that two passes showed alike, although it repeats a call or its count is wrong.
 
-    :param first_page: calls of the first page.
     :raises IncompleteHistory: when calls are certainly missing.
     """
     counted = max(last.totals, default=0)
-    ignores_page_number = not last.totals and len(last.listed) <= PAGE_SIZE <= first_page
+    ignores_page_number = not last.totals and len(last.listed) <= PAGE_SIZE <= last.first_page
     if counted > len(last.listed) + COUNT_TOLERANCE or ignores_page_number:
         raise IncompleteHistory(
             f"{name} holds {counted or 'more'} calls by the vendor's count, but its pages show {len(last.listed)}. "

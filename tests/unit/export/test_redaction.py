@@ -155,6 +155,13 @@ def test_text_beside_a_number_stays(text, left) -> None:
     assert PhoneRedactor("masked", [TO, FROM]).value(text) == left
 
 
+def test_a_long_run_of_backslashes_is_read_once() -> None:
+    # Read again from each of them, these would take minutes.
+    text = "\\" * 200_000
+    assert PhoneRedactor("masked", [TO]).value({"said": text}) == {"said": text}
+    assert PhoneRedactor("masked", [TO]).value("415\\\\n555\\n\\t2671") == "+1415•••••71"
+
+
 def test_a_json_number_that_is_a_phone_number_becomes_text() -> None:
     raw = {"a": 14155552671, "b": 4155552671.0, "c": 5552671, "n": 77, "f": 0.25, "t": True, "z": None}
     kept = PhoneRedactor("hashed", [TO]).value(raw)

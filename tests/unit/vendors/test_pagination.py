@@ -209,6 +209,12 @@ def test_a_server_that_ignores_the_page_number_is_read_or_refused() -> None:
         ids_read(lambda number: rows, 15)  # as many as were asked for: there may be more
 
 
+def test_a_server_that_ignores_the_page_number_is_refused_when_its_page_filled_up_after_the_first_pass() -> None:
+    lengths = itertools.chain([14, 14, 14], itertools.repeat(15))
+    with pytest.raises(IncompleteHistory):
+        ids_read(lambda number: page_with([call(str(item)) for item in range(next(lengths))]), 15)
+
+
 @pytest.mark.parametrize("cap", [1, 3, 9, 15, 19])
 @pytest.mark.parametrize("counts", ["none", "pages of the size asked for", "capped total", "right"])
 def test_a_page_shorter_than_asked_for_is_no_end(cap, counts) -> None:
