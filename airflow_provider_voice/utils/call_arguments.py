@@ -193,11 +193,7 @@ def policy_of(value: Any) -> ContactPolicy | None:
         return None
     from airflow_provider_voice.policy import as_policy  # YAML and calendars: only a task with a policy needs them
 
-    try:
-        return as_policy(value)
-    except InvalidRequest as error:
-        # It quotes the name of the file, which may be a phone number that was meant for another argument.
-        raise InvalidRequest(mask_numbers_in(error.message)) from None
+    return as_policy(value)
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {

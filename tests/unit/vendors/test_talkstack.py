@@ -168,3 +168,12 @@ def test_a_history_that_is_refused_costs_one_request(scripted) -> None:
     found = vendor.find_many([CallRef(f"c{number}", placed_at=now) for number in range(8)])
     assert {call.status for call in found.values()} == {CallStatus.IN_PROGRESS}
     assert len(server.seen) == 9
+
+
+def test_the_calls_to_one_number_cost_two_requests_where_the_project_has_other_calls(sandbox) -> None:
+    # Without the calls to other numbers, no reply is larger than this one, and each day is asked for by each status.
+    vendor = vendor_for(sandbox, "talkstack")
+    calls = [vendor.create(CallRequest(number)) for number in (NUMBER, "+14155552602")]
+    found = list(vendor.list_calls(HistoryQuery(*WINDOW, to=NUMBER)))
+    assert [call.id for call in found] == [calls[0].id]
+    assert [request.operation for request in sandbox.requests] == ["create", "create", "list", "list"]
