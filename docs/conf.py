@@ -19,6 +19,9 @@ exclude_patterns = ["_build"]
 root_doc = "index"
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 
+# A link that leads nowhere is a warning, and so an error.
+nitpicky = True
+
 autodoc_member_order = "bysource"
 # The signature shows the types; the text is that of the docstring.
 autodoc_typehints = "none"

@@ -94,7 +94,7 @@ class HistoryReader:
     def _find(self, refs: list[CallRef], failed: list[CallRef]) -> dict[str, Call]:
         """Return the calls that the vendor shows; one that it answers with a server error is left out.
 
-        Without this, one such call would end every export for ever. The calls are halved until it stands alone.
+        Without this, one such call would end every export from then on. The calls are halved until it stands alone.
 
         :param refs: the calls.
         :param failed: receives those that are left out; many of them are an outage, which ends the export.

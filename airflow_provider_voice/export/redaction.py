@@ -94,10 +94,10 @@ class PhoneRedactor:
 
     The rule, for texts, whole numbers and decimal numbers:
 
-    - The call's own ``to`` and ``from`` are replaced wherever the last :data:`MIN_DIGITS` of their digits, or all
-      digits but two, follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML and
-      tags count as signs, and digits may be English words. Text beside the number (a date, an id) stays. One of fewer
-      digits is replaced where it is the whole text of a field.
+    - The call's own ``to`` and ``from`` are replaced wherever the last seven of their digits, or all digits but two,
+      follow each other, with any signs but letters between them; escapes of URLs, JSON and HTML and tags count as
+      signs, and digits may be English words. Text beside the number (a date, an id) stays. One of fewer digits is
+      replaced where it is the whole text of a field.
     - A number of somebody else is replaced when it is written as one: with ``+`` or ``%2B``, with its area code in
       parentheses, as groups of 3, 3 and 4 digits, or in the value of a field that is named after phone numbers
       (``caller``, ``customer_phone``), also in a list. Other digits are treated as an id, a time, a duration or a

@@ -290,8 +290,10 @@ def _without_raising(work: Callable[[], Any]) -> Any:
 def _listed(to: Any) -> list[Any]:
     """Return the numbers that ``to`` lists; nothing while it is a template."""
     if isinstance(to, str):
+        if not is_literal(to):
+            return []
         # A template such as {{ var.json.oncall }} renders a list as its text.
-        return [part for part in re.split(r"[,\[\]'\"]+", to) if part.strip()] if is_literal(to) else []
+        to = [part for part in re.split(r"[,\[\]'\"]+", to) if part.strip()]
     if not isinstance(to, (list, tuple)) or not to:
         raise InvalidRequest(f"to must be a list of at least one phone number, not {shown(to)}.")
     return [number for number in to if is_literal(number)]

@@ -61,11 +61,14 @@ def checked_header(name: str, fields: Iterable[str]) -> list[str]:
     :raises InvalidRequest: when a column has no name, or that of another one: only one of them would be used.
     """
     header = [field.strip() for field in fields]
+    # With a number among them it is the first line of a file without a header, and its values are somebody's.
+    are_values = any(mask_numbers_in(field) != field for field in header)
     for number, column in enumerate(header, 1):
         if not column:
             raise _malformed(name, 1, number, "the column has no name")
         if header.index(column) != number - 1:
-            raise _malformed(name, 1, number, f"the column name {mask_numbers_in(column[:40])!r} is used twice")
+            quoted = "" if are_values else f" {column[:40]!r}"
+            raise _malformed(name, 1, number, f"the column name{quoted} is used twice")
     return header
 
 

@@ -36,8 +36,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
-# The last digits of a number that every way of writing it has.
-_ENDING = 4
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 _IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
@@ -217,6 +215,7 @@ class ListedNumbers:
         :param numbers: E.164 numbers.
         :return: those on the list.
         :raises LedgerFailed: when the list had entries and is empty now.
+        :raises InvalidRequest: when no entry is a number.
         """
         entries = iter(self._read())
         first = list(islice(entries, 1))
@@ -226,7 +225,7 @@ class ListedNumbers:
                 "right, run the task again."
             )
         self._had_entries = bool(first)
-        return matching(numbers, chain(first, entries))
+        return matching(numbers, _of_numbers(chain(first, entries), numbers))
 
 
 class NumbersQuery:
@@ -246,9 +245,11 @@ class NumbersQuery:
 
         :param numbers: E.164 numbers.
         :return: those on the list.
+        :raises InvalidRequest: when no entry is a number.
         """
         query = text(self._sql).bindparams(bindparam("numbers", list(numbers), expanding=True))
-        return matching(numbers, ask("do_not_call", self._engine, lambda database: database.execute(query).scalars()))
+        listed = ask("do_not_call", self._engine, lambda database: database.execute(query).scalars())
+        return matching(numbers, _of_numbers(listed, numbers))
 
 
 def _entries(engine: Engine, sql: str) -> Iterator[object]:
@@ -301,15 +302,34 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     # A long list is compared only with the few numbers that end as an entry does.
     by_ending: dict[str, set[str]] = {}
     for digits, number in by_digits.items():
-        by_ending.setdefault(digits[-_ENDING:], set()).add(number)
+        length = min(_FEWEST_DIGITS, len(national_digits(number).lstrip("0")))
+        by_ending.setdefault(digits[-length:], set()).add(number)
+    lengths = {len(ending) for ending in by_ending}
     found: set[str] = set()
     for entry in written:
         for has_plus, digits in _readings(_entry_text(entry)):
-            alike = by_ending.get(digits[-_ENDING:], ())
+            alike = chain.from_iterable(by_ending.get(digits[-length:], ()) for length in lengths)
             found.update(number for number in alike if _may_be("+" * has_plus + digits, number))
             parts = [digits[:length] if has_plus else digits[-length:] for length in _LENGTHS]
             found.update(by_digits[part] for part in parts if part in by_digits)
     return found
+
+
+def _of_numbers(entries: Iterable[object], numbers: Collection[str]) -> Iterator[object]:
+    """Yield the entries of a list; raise in the end when none is long enough for a number: it is another column."""
+    fewest = min((len(national_digits(number).lstrip("0")) for number in numbers), default=0)
+    has_text = has_number = False
+    for entry in entries:
+        if not has_number:
+            text = _entry_text(entry)
+            has_text = has_text or bool(text)
+            has_number = sum(map(str.isdecimal, text)) >= min(fewest, _FEWEST_DIGITS)
+        yield entry
+    if has_text and not has_number:
+        raise InvalidRequest(
+            "The do-not-call list has entries, and none of them is a phone number, so nobody is called. Its first "
+            "column must be the number."
+        )
 
 
 def _may_be(written: str, number: str) -> bool:

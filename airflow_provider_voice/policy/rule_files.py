@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_voice.exceptions import InvalidRequest
-from airflow_provider_voice.phone import shown
+from airflow_provider_voice.phone import mask_numbers_in, shown
 from airflow_provider_voice.policy.rule_format import RuleFile, parse_rule_file
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def load_rule_file(source: str | os.PathLike[str]) -> RuleFile:
         return _file_at(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise InvalidRequest(
-            f"The rule file {str(source)!r} cannot be read ({error.strerror}). Give the path of a YAML file; "
-            "a relative one starts at the working directory of the process."
-        ) from error
+            f"The rule file {mask_numbers_in(repr(str(source)))} cannot be read ({error.strerror}). Give the path of a "
+            "YAML file; a relative one starts at the working directory of the process."
+        ) from None  # the system's error quotes the path, which may be a number that was meant for another argument
 
 
 def _looks_like_path(text: str) -> bool:

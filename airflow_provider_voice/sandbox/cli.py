@@ -109,3 +109,7 @@ def _serve(sandbox: Sandbox, vendor: VendorName) -> None:
     sys.stdout.write("\n".join([*lines, ""]))
     sys.stdout.flush()
     stopped.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -132,8 +132,8 @@ class Sandbox:
     def add_fault(self, kind: FaultKind, **fields: Any) -> Fault:
         """Script a fault.
 
-        :param kind: the kind of fault; see :class:`Fault`.
-        :param fields: the other fields of :class:`Fault`.
+        :param kind: the kind of fault; see :class:`~airflow_provider_voice.sandbox.faults.Fault`.
+        :param fields: the other fields of :class:`~airflow_provider_voice.sandbox.faults.Fault`.
         :return: the fault.
         """
         fault = Fault(kind, **fields)
@@ -151,7 +151,7 @@ class Sandbox:
         :param count: how many calls.
         :param start: the first moment at which one may be created, by the sandbox's clock.
         :param end: the end of these moments, exclusive.
-        :param fields: ``agent_id`` and ``direction``; see :meth:`World.seed`.
+        :param fields: ``agent_id``, by default the sandbox's first one, and ``direction``, by default ``outbound``.
         :return: the new calls.
         """
         return self.world.seed(vendor, count, start, end, **fields)

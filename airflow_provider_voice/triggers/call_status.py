@@ -56,7 +56,7 @@ class CallStatusTrigger(BaseEventTrigger):
             method_name="execute_complete",
         )
 
-    :func:`defer_until_ended`, :func:`raise_failure` and :func:`calls_from_event` are a task's side of such a wait.
+    ``defer_until_ended``, ``raise_failure`` and ``calls_from_event`` of this module are a task's side of such a wait.
 
     :param voice_conn_id: the connection.
     :param calls: the calls, each as ``CallRef.to_dict()``.

@@ -10,8 +10,8 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow_provider_voice.exceptions import (
@@ -37,13 +37,12 @@ from airflow_provider_voice.models import (
 from airflow_provider_voice.phone import mask_number, may_be_same_number, parse_number, same_number, shown
 from airflow_provider_voice.vendors.date_filters import Span, days_with_margin, split_span, time_doubt
 from airflow_provider_voice.vendors.http import ApiResponse, HttpClient
-from airflow_provider_voice.vendors.pagination import Page, iter_pages, iter_window
+from airflow_provider_voice.vendors.pagination import Page, PagedList
 from airflow_provider_voice.vendors.parsing import as_object, as_text, first_id, first_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from airflow_provider_voice.vendors.listed_calls import ListedCalls
     from airflow_provider_voice.vendors.vendor_settings import Settings
 
 log = logging.getLogger(__name__)
@@ -373,27 +372,16 @@ class Vendor(ABC):
         :param read_page: reads one page of the list of a span.
         :param smallest: a span of the vendor's filters that cannot be split.
         """
-        name = f"{self.title}'s call list"
-
-        def read_span(span: Span, passes: int, seen: ListedCalls) -> Iterator[Call]:
-            started = datetime.now(timezone.utc)
-            return iter_pages(
-                partial(read_page, span),
-                name=name,
-                page_concurrency=query.page_concurrency,
-                passes=passes,
-                seen=seen,
-                # A Date header is up to a second behind.
-                began=lambda: started + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
-            )
-
-        return iter_window(
-            read_span,
-            days_with_margin(query.start, query.end),
-            lambda span: split_span(span, smallest),
+        listed = PagedList(
+            f"{self.title}'s call list",
+            read_page,
+            split=lambda span: split_span(span, smallest),
             is_in_window=lambda call: self._is_created_in(call, query),
-            name=name,
+            # A Date header is up to a second behind.
+            vendor_time=lambda moment: moment + timedelta(seconds=(self.http.clock_offset or 0.0) + 1.0),
+            page_concurrency=query.page_concurrency,
         )
+        return listed.calls_in(days_with_margin(query.start, query.end))
 
     def _is_created_in(self, call: Call, query: HistoryQuery) -> bool:
         if not call.id or call.created_at is None:

@@ -290,6 +290,8 @@ class HttpClient:
         except (requests.RequestException, HTTPError, OSError, UnusableResponse) as failure:
             problem = failure
         else:
+            if "X-Request-Id" in raw.headers:  # shown in errors; a server that echoes may put the token there
+                raw.headers["X-Request-Id"] = raw.headers["X-Request-Id"].replace(self.settings.token, "***")
             return self._read(raw.status_code, raw.headers, content.strip())
         raise _NoResponse(problem)  # outside of the except block, which would add the library's error as the context
 

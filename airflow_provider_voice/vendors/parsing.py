@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from airflow_provider_voice.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def path_segment(value: object) -> str:
@@ -94,9 +97,10 @@ def first_text(row: Mapping[str, Any], *names: str) -> str | None:
 
 
 def first_id(row: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first value under one of the names that is an id, exactly as the vendor writes it.
+    """Return the first value under one of the names that is an id, as the vendor writes it.
 
-    Ids are opaque (Talkover docs: make-call): two that differ in blanks around them are two calls.
+    Ids are opaque (Talkover docs: make-call): two that differ in blanks around them are two calls. But every log names
+    them, so that a control character, which may begin a line of a log, becomes U+FFFD.
 
     :param row: an object of the vendor.
     :param names: field names, the most likely one first.
@@ -105,5 +109,5 @@ def first_id(row: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         value = row.get(name)
         if text := as_text(value):
-            return value if isinstance(value, str) else text
+            return _CONTROL.sub("\ufffd", value) if isinstance(value, str) else text
     return None

@@ -127,7 +127,9 @@ class Talkstack(Vendor):
         first, last = days_with_margin(query.start, query.end)
 
         def ask(filters: Mapping[str, str], page_size: int) -> list[Call]:
-            return [self._call(row) for row in self._ask_history({**filters, "to": query.to}, page_size)]
+            # Without filters, the calls to other numbers count too: they show how many rows a reply may have.
+            wanted = {**filters, "to": query.to} if filters else {}
+            return [self._call(row) for row in self._ask_history(wanted, page_size)]
 
         return iter(TalkstackHistory(ask, self._largest_reply).read(first.date(), last.date()).values())
 

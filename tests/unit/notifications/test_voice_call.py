@@ -60,6 +60,8 @@ def test_a_number_that_is_listed_twice_is_rung_once(world) -> None:
     "arguments",
     [
         {"to": []},
+        {"to": ""},
+        {"to": " , "},
         {"to": 5},
         {"to": {"a": 1}},
         {"to": [DONE], "cooldown": 0},

@@ -70,3 +70,9 @@ def test_parquet() -> None:
 def test_malformed(name, content, where) -> None:
     with pytest.raises(InvalidRequest, match=where):
         read(name, content)
+
+
+def test_values_in_the_place_of_a_header_are_not_shown() -> None:
+    with pytest.raises(InvalidRequest, match="line 1, column 4: the column name is used twice") as refused:
+        read("a.csv", b"7,+14155552671,Lovelace,Lovelace\n")
+    assert "Lovelace" not in str(refused.value)

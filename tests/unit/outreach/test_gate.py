@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import create_engine
 
 from airflow_provider_voice.exceptions import InvalidRequest, LedgerFailed
 from airflow_provider_voice.outreach.gate import ListedNumbers, do_not_call_of, matching
@@ -83,6 +84,33 @@ def test_a_placeholder_of_zeros_matches_nobody() -> None:
 def test_entry_that_is_no_number_excludes_everybody(entry) -> None:
     with pytest.raises(InvalidRequest, match="do-not-call list"):
         matching([NUMBER], [entry])
+
+
+@pytest.mark.parametrize("entries", [["Ann", "Bob"], [17, 18], [None, "n/a"], b"+14155552671"])
+def test_a_list_without_any_number_excludes_everybody(entries) -> None:
+    # The first column of the user's query is a name or an id.
+    with pytest.raises(InvalidRequest, match="none of them is a phone number"):
+        do_not_call_of(entries, None, is_expected=True).listed([NUMBER])
+
+
+@pytest.mark.parametrize("entries", [[], [None], [""], ["n/a", "+14155552672"], ["555-2672", 17]])
+def test_single_entries_without_a_number_are_left_out(entries) -> None:
+    assert do_not_call_of(entries, None, is_expected=True).listed([NUMBER]) == set()
+
+
+def test_a_list_of_the_short_numbers_of_a_small_country_is_one_of_numbers() -> None:
+    assert do_not_call_of(["712 346"], None, is_expected=True).listed(["+376712345"]) == set()
+
+
+def test_a_query_for_numbers_whose_first_column_is_not_the_number_excludes_everybody(tmp_path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'optout.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE optout (id INTEGER, phone TEXT)")
+        connection.exec_driver_sql(f"INSERT INTO optout VALUES (1, '{NUMBER}')")
+    wrong = do_not_call_of("SELECT id FROM optout WHERE phone IN :numbers", engine, is_expected=True)
+    assert wrong.listed(["+14155552672"]) == set()
+    with pytest.raises(InvalidRequest, match="none of them is a phone number"):
+        wrong.listed([NUMBER])
 
 
 def test_a_list_that_was_emptied_while_a_campaign_runs_allows_nobody() -> None:

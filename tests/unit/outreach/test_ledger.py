@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.event import listen
 
 from airflow_provider_voice.outreach.states import ContactState, NextState
 
@@ -16,6 +19,30 @@ def test_those_who_wait_longest_are_claimed_first(book) -> None:
     ledger.release(claimed[2:])
     book.wait(600)
     assert [item.key for item in ledger.claim_due(3)] == ["c2", "c1", "c0"]
+
+
+def test_a_redial_that_waits_longer_comes_before_first_calls(book) -> None:
+    book.load(3)
+    ledger = book.ledger()
+    claimed = ledger.claim_due(1)
+    ledger.decide([(claimed[0], NextState(ContactState.REDIAL, "", book.now - timedelta(minutes=1)))])
+    assert [item.key for item in ledger.claim_due(2)] == ["c0", "c1"]
+
+
+def test_a_claim_sorts_nobody(book) -> None:
+    # Of 100,000 who wait, a sort would read all of them for each claim of a few.
+    book.load(1)
+    queries: list[tuple[str, Any]] = []
+    listen(book.database.engine, "before_cursor_execute", lambda *args: queries.append(args[2:4]))
+    book.ledger().claim_due(1)
+    with book.database.engine.connect() as connection:
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all())
+            for sql, values in list(queries)
+            if "ORDER BY" in sql
+        ]
+    assert len(plans) == 2
+    assert all("voice_outreach_contacts_due" in plan and "B-TREE" not in plan for plan in plans)
 
 
 def test_a_paused_campaign_claims_and_intends_nothing(book) -> None:

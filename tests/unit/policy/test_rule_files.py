@@ -30,6 +30,13 @@ def test_what_is_no_file(source) -> None:
         ContactPolicy.load(source)
 
 
+def test_a_number_in_the_path_of_a_file_is_masked() -> None:
+    with pytest.raises(InvalidRequest, match="cannot be read") as refused:
+        ContactPolicy.load("contacts/+14155552671")
+    assert "4155552671" not in refused.value.message
+    assert refused.value.__suppress_context__, "the system's error quotes the path"
+
+
 def test_a_directory_is_no_file(tmp_path) -> None:
     with pytest.raises(InvalidRequest, match="cannot be read"):
         ContactPolicy.load(tmp_path)

@@ -111,8 +111,9 @@ def test_numbers_are_checked_as_far_as_they_are_known() -> None:
 
 def test_texts() -> None:
     assert (text_or_none("x", ""), text_or_none("x", None), text_or_none("x", "a")) == (None, None, "a")
-    with pytest.raises(InvalidRequest):
-        text_or_none("x", 7)
+    for bad in (7, "a" * 251):
+        with pytest.raises(InvalidRequest):
+            text_or_none("x", bad)
 
 
 @pytest.mark.parametrize(("value", "key"), [(None, None), (" invoice 7 ", "invoice 7"), (7, "7"), ("07", "07")])

@@ -330,7 +330,9 @@ def test_a_token_no_header_can_carry_is_refused(token) -> None:
 
 def test_nothing_secret_in_logs_or_errors_at_any_level(scripted, caplog) -> None:
     said = f"bad token {TOKEN} for {NUMBER} / (415) 555-2601"
-    replies = [Reply({"message": said}, status=503), Reply({"error": {"code": TOKEN, "message": said}}, status=401)]
+    refusal = {"error": {"code": TOKEN, "message": said}}
+    echo = {"X-Request-Id": f"id-of-{TOKEN}"}
+    replies = [Reply({"message": said}, status=503), Reply(refusal, status=401, headers=echo)]
     server = scripted(lambda seen: replies.pop(0) if replies else Reply({}, hang_up=True))
     vendor = vendor_at(server.url, "talkover")
     with caplog.at_level(logging.DEBUG):

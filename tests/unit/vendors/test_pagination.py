@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_voice.exceptions import IncompleteHistory
 from airflow_provider_voice.models import Call, CallStatus
-from airflow_provider_voice.vendors.pagination import PAUSES, Page, iter_pages, iter_window, search_pages
+from airflow_provider_voice.vendors import pagination
+from airflow_provider_voice.vendors.listed_calls import ListedCalls
+from airflow_provider_voice.vendors.pagination import MAX_PASSES, PAUSES, Page, PagedList, search_pages
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+# Every call existed before it.
+NEVER = datetime.max.replace(tzinfo=timezone.utc)
 
 
 def call(call_id):
@@ -26,8 +30,20 @@ def page_with(calls, total=None, last_page=None):
     return Page(calls, lambda one: one, total, last_page)
 
 
-def iter_list(read_page, **more):
-    return iter_pages(read_page, **{"page_size": 10, "name": "The list", **more})
+@pytest.fixture(autouse=True)
+def _original_page_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the page sizes that a test sets."""
+    monkeypatch.setattr(pagination, "PAGE_SIZE", pagination.PAGE_SIZE)
+
+
+def paged_list(read_page, *, split=lambda span: (), is_in_window=bool, began=NEVER, page_concurrency=1):
+    return PagedList("The list", read_page, split, is_in_window, lambda moment: began, page_concurrency)
+
+
+def iter_list(read_page, *, page_size=10, **more):
+    pagination.PAGE_SIZE = page_size
+    listed = paged_list(lambda span, number: read_page(number), **more)
+    return listed.read((BEGAN, BEGAN), MAX_PASSES, ListedCalls())
 
 
 def ids_read(read_page, page_size, **more):
@@ -226,7 +242,7 @@ def test_a_list_to_which_calls_are_added_all_the_time_can_be_read(count, size, a
     calls = iter_list(
         read_page,
         page_size=size,
-        began=lambda: BEGAN,
+        began=BEGAN,
     )
     try:
         got = [call.id for call in calls]
@@ -250,7 +266,7 @@ def test_a_list_that_only_grows_is_complete_after_a_second_pass() -> None:
     calls = iter_list(
         read_page,
         page_size=10,
-        began=lambda: BEGAN,
+        began=BEGAN,
     )
     assert {str(number) for number in range(50)} <= {call.id for call in calls}
     assert sum(passes) == 2
@@ -276,7 +292,7 @@ def test_a_call_that_escapes_every_pass_is_not_made_up_for_by_new_ones() -> None
             iter_list(
                 read_page,
                 page_size=5,
-                began=lambda: BEGAN,
+                began=BEGAN,
             )
         )
 
@@ -294,7 +310,7 @@ def test_the_calls_of_a_first_page_in_order_existed_at_the_beginning() -> None:
         minutes.insert(0, len(minutes) + 1)
         return page
 
-    calls = iter_list(read_page, began=lambda: BEGAN)
+    calls = iter_list(read_page, began=BEGAN)
     assert {str(minute) for minute in range(1, 31)} <= {call.id for call in calls}
 
 
@@ -317,7 +333,7 @@ def moving_list(size, *, order, added=0, touched=0):
 
 
 def test_a_list_with_three_new_calls_a_page_is_read(page_pauses) -> None:
-    calls = iter_list(moving_list(10, order="created", added=3), began=lambda: BEGAN)
+    calls = iter_list(moving_list(10, order="created", added=3), began=BEGAN)
     assert {str(number) for number in range(200)} <= {one.id for one in calls}
     assert page_pauses == [PAUSES[0]]
 
@@ -325,23 +341,18 @@ def test_a_list_with_three_new_calls_a_page_is_read(page_pauses) -> None:
 def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> None:
     """The five oldest calls are touched with every page, and the list is sorted by its last change."""
     read_page = moving_list(10, order="updated", touched=5)
-    spans = []
+    spans = set()
 
-    def read_span(span, passes, seen):
-        spans.append(span)
-        first, last = span
-
-        def keep(one):
-            return first <= int(one.id) <= last
-
-        return iter_list(lambda number: read_page(number, keep), passes=passes, seen=seen)
+    def read_page_of(span, number):
+        spans.add(span)
+        return read_page(number, lambda one: span[0] <= int(one.id) <= span[1])
 
     def split(span):
         middle = sum(span) // 2
         return ((span[0], middle), (middle, span[1])) if span[1] - span[0] > 1 else ()
 
-    calls = iter_window(read_span, (0, 199), split, is_in_window=lambda one: 10 <= int(one.id) < 150, name="The list")
-    got = [one.id for one in calls]
+    listed = paged_list(read_page_of, split=split, is_in_window=lambda one: 10 <= int(one.id) < 150)
+    got = [one.id for one in listed.calls_in((0, 199))]
     assert sorted(got, key=int) == [str(number) for number in range(10, 150)]
     assert len(spans) > 2
 
@@ -349,24 +360,16 @@ def test_a_list_that_never_stands_still_is_read_in_ever_smaller_windows() -> Non
 def test_parts_that_show_fewer_calls_than_the_window_are_refused() -> None:
     read_page = moving_list(10, order="updated", touched=5)
 
-    def read_span(span, passes, seen):
-        return iter_list(read_page if span == (0, 9) else lambda number: page_with([]), passes=passes, seen=seen)
+    def read_page_of(span, number):
+        return read_page(number) if span == (0, 9) else page_with([])
 
-    calls = iter_window(read_span, (0, 9), lambda span: ((0, 4), (4, 9)), is_in_window=bool, name="The list")
+    listed = paged_list(read_page_of, split=lambda span: ((0, 4), (4, 9)))
     with pytest.raises(IncompleteHistory, match="missing from the parts"):
-        list(calls)
+        list(listed.calls_in((0, 9)))
 
 
 def test_the_smallest_part_that_cannot_be_read_is_refused() -> None:
+    read_page = moving_list(10, order="updated", touched=5)
+    listed = paged_list(lambda span, number: read_page(number))
     with pytest.raises(IncompleteHistory, match="kept changing"):
-        list(
-            iter_window(
-                lambda span, passes, seen: iter_list(
-                    moving_list(10, order="updated", touched=5), passes=passes, seen=seen
-                ),
-                0,
-                lambda span: (),
-                is_in_window=bool,
-                name="The list",
-            )
-        )
+        list(listed.calls_in((0, 9)))

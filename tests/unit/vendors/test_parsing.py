@@ -49,6 +49,10 @@ def test_an_id_is_as_the_vendor_writes_it(row, found) -> None:
     assert first_id(row, "id", "sid") == found
 
 
+def test_an_id_begins_no_line_of_a_log() -> None:
+    assert first_id({"id": "c1\n2026-01-01 ERROR \x1b[2J"}, "id") == "c1\ufffd2026-01-01 ERROR \ufffd[2J"
+
+
 def test_the_first_text_passes_over_values_of_other_types() -> None:
     row = {"a": {}, "b": True, "c": " ", "d": 7, "e": "text"}
     assert first_text(row, "a", "b", "c", "d", "e") == "7"

@@ -195,3 +195,12 @@ def test_a_record_without_a_status_is_a_call_that_has_not_ended(scripted) -> Non
         lambda seen: {"callSid": "s", "status": None, "to": None, "from": None, "date": None, "seconds": None}
     )
     assert vendor_at(server.url, "talkstack").find(CallRef("s")).status is CallStatus.UNKNOWN
+
+
+def test_the_calls_to_one_number_cost_two_requests_where_the_project_has_other_calls(sandbox) -> None:
+    # Without the calls to other numbers, no reply is larger than this one, and each day is asked for by each status.
+    vendor = vendor_for(sandbox, "talkstack")
+    calls = [vendor.create(CallRequest(number)) for number in (NUMBER, "+14155552602")]
+    found = list(vendor.list_calls(HistoryQuery(*WINDOW, to=NUMBER)))
+    assert [call.id for call in found] == [calls[0].id]
+    assert [request.operation for request in sandbox.requests] == ["create", "create", "list", "list"]
