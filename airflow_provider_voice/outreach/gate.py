@@ -36,8 +36,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
-# The last digits of a number that every way of writing it has; those of islands may have no more than four.
-_ENDING, _ENDING_OF_SHORT = 6, 4
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 _IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
@@ -304,12 +302,13 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     # A long list is compared only with the few numbers that end as an entry does.
     by_ending: dict[str, set[str]] = {}
     for digits, number in by_digits.items():
-        is_short = len(national_digits(number).lstrip("0")) < _ENDING
-        by_ending.setdefault(digits[-_ENDING_OF_SHORT if is_short else -_ENDING :], set()).add(number)
+        length = min(_FEWEST_DIGITS, len(national_digits(number).lstrip("0")))
+        by_ending.setdefault(digits[-length:], set()).add(number)
+    lengths = {len(ending) for ending in by_ending}
     found: set[str] = set()
     for entry in written:
         for has_plus, digits in _readings(_entry_text(entry)):
-            alike = (*by_ending.get(digits[-_ENDING:], ()), *by_ending.get(digits[-_ENDING_OF_SHORT:], ()))
+            alike = chain.from_iterable(by_ending.get(digits[-length:], ()) for length in lengths)
             found.update(number for number in alike if _may_be("+" * has_plus + digits, number))
             parts = [digits[:length] if has_plus else digits[-length:] for length in _LENGTHS]
             found.update(by_digits[part] for part in parts if part in by_digits)

@@ -253,14 +253,20 @@ class Vendor(ABC):
         """Find many calls, either all with a creation time or all without one."""
 
     def _find_each(self, wanted: Mapping[str, CallRef]) -> dict[str, Call]:
-        """Find each call alone; one that the vendor rejects is absent, so that the others are still found."""
+        """Find each call alone; one that the vendor rejects or fails at is absent, so that the others are still found.
+
+        :raises VoiceError: for what is not of single calls: no response, or a server error for all or for many of them.
+        """
         found: dict[str, Call] = {}
-        for ref in wanted.values():
+        failed = 0
+        for number, ref in enumerate(wanted.values(), start=1):
             try:
                 call = self.find(ref)
-            except (RequestRejected, InvalidPhoneNumber, AgentNotUsable) as error:
-                if error.status_code in _REDIRECTS:
-                    raise  # not of this call: the address of the connection is wrong
+            except (RequestRejected, InvalidPhoneNumber, AgentNotUsable, VendorUnavailable) as error:
+                failed += isinstance(error, VendorUnavailable)
+                is_outage = failed > _MOST_FAILED or failed == number == len(wanted)
+                if is_outage or error.status_code is None or error.status_code in _REDIRECTS:
+                    raise  # not of this call: the vendor is down, or the address of the connection is wrong
                 log.warning("One of %d calls cannot be found: %s", len(wanted), error.message)
                 continue
             if call is not None:
@@ -441,6 +447,8 @@ class Vendor(ABC):
 
 
 _REDIRECTS = range(300, 400)
+# So many calls of one search may be answered with a server error before it is taken for an outage.
+_MOST_FAILED = 5
 # The list of all days between two calls may be very long; UnleashX has none of more than three months (call-summary).
 _MONTH = timedelta(days=30)
 # More than a time that is written in another zone without saying so can be off.

@@ -373,12 +373,13 @@ class HttpClient:
         # The status of an error in a good response is the code of its body, where that is a status.
         status = int(code) if response.ok and code in _ERROR_STATUSES else response.status
         cls = error_shapes.error_class(status, code, text, self.error_marks, is_ok=response.ok)
+        remedy = error_shapes.HINTS.get(cls, "Correct the request.")
         if response.is_page and response.unreadable is not None and cls is not RateLimited and status != _UNAUTHORIZED:
             cls = VendorUnavailable  # says a server in front of the API: another time the API itself may answer
+            remedy = "Try again later. If this goes on, correct the host of the connection."
         detail = f": {text.rstrip('.')}" if text else ""
         marks = ", ".join(part for part in (code, f"HTTP {response.status}") if part)
         verb = "could not handle" if cls is VendorUnavailable else "refused"
-        remedy = error_shapes.HINTS.get(cls, "Correct the request.")
         message = f"{self.title} {verb} {doing}{detail} ({marks}). {remedy}"
         return cls(message, vendor=self.vendor, code=code or None, **response.details)
 

@@ -82,7 +82,7 @@ class Talkover(Vendor):
         def read_page(status: str | None, number: int) -> Page:
             return self._read_page(f"{len(wanted)} calls", {**filters, "status": status}, days, number)
 
-        return find_in_lists(wanted, read_page, self._find)
+        return find_in_lists(wanted, read_page, self._find_each)
 
     def end_call(self, ref: CallRef) -> None:
         """Hang up an active call; the vendor does so a moment later.

@@ -26,7 +26,7 @@ _FEW_PAGES = 12
 def find_in_lists(
     wanted: Mapping[str, CallRef],
     read_page: Callable[[str | None, int], Page],
-    search: Callable[[CallRef], Call | None],
+    search: Callable[[Mapping[str, CallRef]], Mapping[str, Call]],
 ) -> dict[str, Call]:
     """Return the calls that the lists show; a call that moves between pages meanwhile may be absent.
 
@@ -37,15 +37,15 @@ def find_in_lists(
 
     :param wanted: the calls by id.
     :param read_page: reads the list of one status (None: of all calls), and the page of that number.
-    :param search: finds one call by its number.
+    :param search: finds each call alone, by its number.
     :return: call id -> call.
     """
     missing = dict(wanted)
     found: dict[str, Call] = {}
 
-    def take(calls: Iterable[Call | None]) -> None:
+    def take(calls: Iterable[Call]) -> None:
         for call in calls:
-            if call is not None and missing.pop(call.id, None) is not None:
+            if missing.pop(call.id, None) is not None:
                 found[call.id] = call
             if not missing:
                 break
@@ -64,7 +64,7 @@ def find_in_lists(
                 read(status, first)
             if len(missing) <= pages and all(ref.to for ref in missing.values()):
                 # All of them: a caller takes a call that is absent for one that the vendor does not show.
-                take(map(search, list(missing.values())))
+                take(search(dict(missing)).values())
                 return found
     read(None, full)
     return found

@@ -187,10 +187,9 @@ _OTHER_FIELDS_OF_A_CALL = frozenset({"seconds", "date", "to", "from", "recording
 
 
 def _is_call_record(body: Any) -> bool:
-    """Whether a body has the form of get-call-data: a status and an id, or several other fields of a call."""
+    """Whether a body has the form of get-call-data: an id, or several other fields of a call."""
     record = as_object(body)
-    is_identified = first_id(record, *_ID_FIELDS) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
-    return is_identified and as_text(record.get("status")) is not None
+    return first_id(record, *_ID_FIELDS) is not None or len(_OTHER_FIELDS_OF_A_CALL & record.keys()) > 1
 
 
 def _is_status_under_error(response: ApiResponse) -> bool:

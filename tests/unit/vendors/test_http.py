@@ -328,6 +328,12 @@ def test_a_token_no_header_can_carry_is_refused(token) -> None:
         Talkover(Settings(token=token, base_url="http://127.0.0.1:1"))
 
 
+def test_pages_that_go_on_point_to_the_host(scripted) -> None:
+    server = scripted(lambda seen: Reply(b"<html>Not Found</html>", status=404, headers={"Content-Type": "text/html"}))
+    with pytest.raises(VendorUnavailable, match="If this goes on, correct the host of the connection"):
+        read(vendor_at(server.url, "talkover"))
+
+
 def test_nothing_secret_in_logs_or_errors_at_any_level(scripted, caplog) -> None:
     said = f"bad token {TOKEN} for {NUMBER} / (415) 555-2601"
     refusal = {"error": {"code": TOKEN, "message": said}}

@@ -96,9 +96,9 @@ class Lists:
         rows, last_page = listed[(number - 1) * 100 : number * 100], max(1, -(-len(listed) // 100))
         return Page(rows, lambda call: call, len(listed), last_page)
 
-    def search(self, ref):
-        self.searched.append(ref.id)
-        return next((call for calls in self.calls.values() for call in calls if call.id == ref.id), None)
+    def search(self, refs):
+        self.searched += refs
+        return {call.id: call for calls in self.calls.values() for call in calls if call.id in refs}
 
     def find(self, *ids, to="+14155552601"):
         return find_in_lists({name: CallRef(name, to) for name in ids}, self.read_page, self.search)

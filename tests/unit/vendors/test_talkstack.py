@@ -170,6 +170,33 @@ def test_a_history_that_is_refused_costs_one_request(scripted) -> None:
     assert len(server.seen) == 9
 
 
+def test_a_call_that_brings_a_server_error_does_not_hide_the_others(scripted) -> None:
+    """All waits of a connection share a poll: one such call would end each of them once the tolerated outage is over."""
+    broken: set[str] = set()
+
+    def answer(seen):
+        sid = seen.json.get("sid")
+        return Reply({}, status=500) if sid in broken or sid is None else {"callSid": sid, "status": "busy"}
+
+    vendor, refs = vendor_at(scripted(answer).url, "talkstack"), [CallRef(f"s{number}") for number in range(8)]
+    broken |= {"s0", "s1", "s5"}
+    assert set(vendor.find_many(refs)) == {"s2", "s3", "s4", "s6", "s7"}
+    assert set(vendor.find_many(refs[:3])) == {"s2"}
+    for outage in (refs[:1], refs[:2], refs[5:6]):
+        with pytest.raises(VendorUnavailable):
+            vendor.find_many(outage)
+    broken |= {ref.id for ref in refs[:6]}
+    with pytest.raises(VendorUnavailable):
+        vendor.find_many(refs)
+
+
+def test_a_record_without_a_status_is_a_call_that_has_not_ended(scripted) -> None:
+    server = scripted(
+        lambda seen: {"callSid": "s", "status": None, "to": None, "from": None, "date": None, "seconds": None}
+    )
+    assert vendor_at(server.url, "talkstack").find(CallRef("s")).status is CallStatus.UNKNOWN
+
+
 def test_the_calls_to_one_number_cost_two_requests_where_the_project_has_other_calls(sandbox) -> None:
     # Without the calls to other numbers, no reply is larger than this one, and each day is asked for by each status.
     vendor = vendor_for(sandbox, "talkstack")
