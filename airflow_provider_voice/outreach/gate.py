@@ -36,6 +36,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
+# The last digits of a number that every way of writing it has: in Argentina, a 15 may stand before the last six.
+_ENDING = 6
 _LENGTHS = range(_FEWEST_DIGITS, _MOST_DIGITS + 1)
 _IN_PARENTHESES = re.compile(r"\(\s*:numbers\s*\)")
 _PLAIN = re.compile(r"\+?[0-9]+")
@@ -302,7 +304,7 @@ def matching(numbers: Collection[str], written: Iterable[object]) -> set[str]:
     # A long list is compared only with the few numbers that end as an entry does.
     by_ending: dict[str, set[str]] = {}
     for digits, number in by_digits.items():
-        length = min(_FEWEST_DIGITS, len(national_digits(number).lstrip("0")))
+        length = min(_ENDING, len(national_digits(number).lstrip("0")))
         by_ending.setdefault(digits[-length:], set()).add(number)
     lengths = {len(ending) for ending in by_ending}
     found: set[str] = set()
