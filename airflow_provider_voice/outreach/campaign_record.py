@@ -77,12 +77,12 @@ class CampaignRecord:
         """Create the campaign unless it exists.
 
         :param run: the run that begins to call, to be remembered as the last one. Empty: a plan, or contacts to load.
-        :raises InvalidRequest: when the name is empty or too long, or is not printable: a line break would forge log lines.
+        :raises InvalidRequest: when the name is empty, too long or not printable: a line break would forge log lines.
         """
         if not self.campaign or len(self.campaign) > KEY_LENGTH or not self.campaign.isprintable():
             raise InvalidRequest(
-                f"campaign must have 1 to {KEY_LENGTH} characters, all printable, and it has {len(self.campaign)}. Leave "
-                "out line breaks, tabs and blanks that are not plain spaces."
+                f"campaign must have 1 to {KEY_LENGTH} characters, all printable, and it has {len(self.campaign)}. "
+                "Leave out line breaks, tabs and blanks that are not plain spaces."
             )
 
         def work(connection: Connection) -> None:
