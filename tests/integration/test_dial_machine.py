@@ -63,7 +63,9 @@ class Dialing(RuleBasedStateMachine):
             result = outcome.result
             assert result["to"] == self.tasks[index].arguments["to"]
             if index in self.done and result["how"] == "reattached":
-                assert result["id"] == self.done[index]["id"]
+                before = self.done[index]
+                # UnleashX lists a call under a number of its own; an adopted call is known by our tag.
+                assert result["id"] == before["id"] or (result["tag"] and result["tag"] == before["tag"])
             self.done[index] = result
 
     @rule(index=st.integers(0, TASKS - 1), clear_on_success=st.booleans())
