@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 PYTEST_ARGS ?=
-WORKERS ?= 4
+WORKERS ?= 5
 
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
@@ -38,7 +38,7 @@ demo: setup  ## run a campaign of 200 contacts with redials on the sandbox and c
 
 # Tests that start a whole Airflow run one at a time. They mostly wait, so the other tests run beside them, and give way
 # where both want a core. Their output is shown at the end. Half of the time the other tests wait for servers and
-# databases, so four workers keep two cores busy; each worker more costs ten seconds of its own.
+# databases, so five workers keep two cores busy; each worker more costs ten seconds of its own.
 define run_tests
 	@$(MAKE) --no-print-directory -j 2 MARKED='$(1)' tests-of-parts tests-of-whole; \
 		status=$$?; cat .whole.log; exit $$status

@@ -67,6 +67,7 @@ def test_a_call_of_a_fast_sandbox_is_in_the_history_at_once(connect, run_dag, mo
         call, export = (
             runpy.run_path(str(DAGS / f"{name}.py"))[name]() for name in ("make_one_call", "call_history_etl")
         )
+        call.get_task("ring").poll_interval = 1.0  # else the test waits half a minute where the first poll is too early
         assert run_dag(call).state == "success"
         (ring,) = sandbox.rings
         # An export ends at the vendor's present, which its Date header states in whole seconds.
