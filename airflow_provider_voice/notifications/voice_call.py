@@ -248,7 +248,7 @@ class VoiceCallNotifier(BaseNotifier):
             try:
                 # Airflow's render_template_fields would log the field, and with it the numbers, when a template fails.
                 value = self.render_template(getattr(self, name), values, env)  # type: ignore[arg-type]  # a context like Airflow's
-            except Exception as error:
+            except Exception as error:  # a template can raise anything
                 log.warning("A template of %s failed (%s).", name, type(error).__name__)
                 if name != "variables":
                     raise
